@@ -1,1 +1,22 @@
-//! placeholder
+//! Ordered bytes made versioned and crash-safe: the storage engine of CairnDB.
+//!
+//! One ordered key space per directory. A [`Store`] gives snapshots, transactions (snapshot isolation
+//! or serializable, with savepoints and range deletes), a write-ahead log with group commit, memtables,
+//! sorted files with leveled compaction, checkpoints and verification. It knows bytes only.
+//!
+//! A key travels down once: `txn` collects, `commit` validates and numbers, `wal` makes durable,
+//! `memtable` makes readable, `tree` (levels of SSTs under a manifest) takes over after a flush.
+//! A read comes back up: memtables, then SSTs, through `visible`, which applies MVCC.
+
+#![deny(unsafe_code)]
+
+mod error;
+mod key;
+mod options;
+mod range;
+mod tombstone;
+
+pub use error::{Error, Result};
+pub use key::CommitSeq;
+pub use options::{Direction, Isolation, KEY_BYTES_MAX, Options, SyncMode, TxnOptions, VALUE_BYTES_MAX};
+pub use range::KeyRange;

@@ -1,0 +1,175 @@
+//! How a store is opened and how a transaction runs: every bound of the store in one place.
+//!
+//! Guarantees: the defaults are good for a general workload on a small machine; [`Options::validate`]
+//! refuses combinations that cannot work.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// Greatest length of a key in bytes: 64 KiB for the user's part, and 64 bytes for prefixes and
+/// suffixes that the engine adds.
+pub const KEY_BYTES_MAX: usize = 64 * 1024 + 64;
+
+/// Greatest length of a value in bytes: 1 GiB.
+pub const VALUE_BYTES_MAX: usize = 1 << 30;
+
+/// What a commit waits for before it is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SyncMode {
+    /// The log is on stable storage (one `fdatasync` for all commits of a group).
+    #[default]
+    Sync,
+    /// The log is with the operating system; it is synced in the background after
+    /// [`Options::async_interval`]. A crash of the process loses nothing, a power cut loses at most
+    /// the last commits, never one from the middle.
+    Async,
+    /// The log is in a buffer of the process, written when [`Options::wal_buffer_bytes`] wait, or
+    /// with the next synced commit, `sync`, `flush` or `close`. A crash loses at most the last
+    /// commits, never one from the middle.
+    None,
+}
+
+/// What concurrent transactions may see of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// Reads come from one snapshot; of two transactions that write one key the first to commit wins.
+    #[default]
+    Snapshot,
+    /// As `Snapshot`, and the keys and ranges read are validated at commit: the result is that of
+    /// some serial order (the commit order).
+    Serializable,
+}
+
+/// The order of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// Ascending keys.
+    #[default]
+    Forward,
+    /// Descending keys.
+    Reverse,
+}
+
+/// How a transaction runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TxnOptions {
+    /// The isolation level; `Snapshot` by default.
+    pub isolation: Isolation,
+    /// What the commit waits for; `None` takes the store's [`Options::sync`].
+    pub sync: Option<SyncMode>,
+    /// A number of the client's, written to the log with the commit.
+    pub client_token: u64,
+}
+
+/// How a store is opened. All sizes are in bytes.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// Create the database where there is none; default true.
+    pub create_if_missing: bool,
+    /// What a commit waits for by default; default [`SyncMode::Sync`].
+    pub sync: SyncMode,
+    /// Longest time before an [`SyncMode::Async`] commit is synced; default 100 ms.
+    pub async_interval: Duration,
+    /// Greatest size of one transaction's writes; default 2 GiB.
+    pub transaction_bytes_max: usize,
+    /// A memtable of this size is flushed to an SST; default 64 MiB.
+    pub memtable_bytes: usize,
+    /// Memtables waiting to be flushed before writers are stopped; default 2.
+    pub immutable_memtables_max: usize,
+    /// Size of a log segment; a longer record makes a longer segment; default 64 MiB.
+    pub wal_segment_bytes: u64,
+    /// The log file is preallocated in steps of this size; default 4 MiB.
+    pub wal_allocate_bytes: u64,
+    /// Greatest size of unwritten log under [`SyncMode::None`]; default 1 MiB.
+    pub wal_buffer_bytes: usize,
+    /// Size of the block cache; `None` is the smaller of 256 MiB and an eighth of the memory.
+    pub cache_bytes: Option<usize>,
+    /// Compress blocks with LZ4 where it helps; default true.
+    pub compression: bool,
+    /// Size of a block on disk aimed at, a multiple of 4 KiB; default 4 KiB.
+    pub block_bytes: usize,
+    /// Filter bits per key; 0 writes no filter; default 10.
+    pub filter_bits_per_key: u32,
+    /// Files in level 0 that start a compaction; default 4.
+    pub l0_compaction_files: usize,
+    /// Files in level 0 from which writers are slowed; default 12.
+    pub l0_slow_files: usize,
+    /// Files in level 0 at which writers wait; default 24.
+    pub l0_stop_files: usize,
+    /// Size of level 1; default 256 MiB.
+    pub level1_bytes: u64,
+    /// Size of each level as a multiple of the one above; default 10.
+    pub level_ratio: u64,
+    /// Size of an SST aimed at; default 64 MiB.
+    pub target_file_bytes: u64,
+    /// Flush and compact in background tasks; default true. Off, the work is done only by `flush`
+    /// and `compact` and by a writer that would have to wait for it.
+    pub background: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            create_if_missing: true,
+            sync: SyncMode::Sync,
+            async_interval: Duration::from_millis(100),
+            transaction_bytes_max: 2 << 30,
+            memtable_bytes: 64 << 20,
+            immutable_memtables_max: 2,
+            wal_segment_bytes: 64 << 20,
+            wal_allocate_bytes: 4 << 20,
+            wal_buffer_bytes: 1 << 20,
+            cache_bytes: None,
+            compression: true,
+            block_bytes: 4096,
+            filter_bits_per_key: 10,
+            l0_compaction_files: 4,
+            l0_slow_files: 12,
+            l0_stop_files: 24,
+            level1_bytes: 256 << 20,
+            level_ratio: 10,
+            target_file_bytes: 64 << 20,
+            background: true,
+        }
+    }
+}
+
+impl Options {
+    /// Refuses options that cannot work.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] names the option.
+    pub fn validate(&self) -> Result<()> {
+        let refuse = |what: &str| Err(Error::InvalidArgument(what.to_string()));
+        if self.memtable_bytes < 4096 {
+            return refuse("memtable_bytes must be at least 4096");
+        }
+        if self.wal_segment_bytes < 4096 || self.wal_segment_bytes > 1 << 40 {
+            return refuse("wal_segment_bytes must be from 4096 to 2^40");
+        }
+        if self.wal_allocate_bytes == 0 {
+            return refuse("wal_allocate_bytes must not be 0");
+        }
+        if self.immutable_memtables_max == 0 {
+            return refuse("immutable_memtables_max must not be 0");
+        }
+        if self.block_bytes == 0 || self.block_bytes % 4096 != 0 || self.block_bytes > 1 << 20 {
+            return refuse("block_bytes must be a multiple of 4096, at most 1 MiB");
+        }
+        if self.transaction_bytes_max > 3 << 30 {
+            return refuse("transaction_bytes_max must be at most 3 GiB");
+        }
+        if self.l0_compaction_files == 0
+            || self.l0_slow_files < self.l0_compaction_files
+            || self.l0_stop_files < self.l0_slow_files
+        {
+            return refuse("level 0 limits must rise: compaction, slow, stop");
+        }
+        if self.level1_bytes == 0 || self.level_ratio < 2 || self.target_file_bytes == 0 {
+            return refuse("level1_bytes and target_file_bytes must not be 0, level_ratio at least 2");
+        }
+        Ok(())
+    }
+}
