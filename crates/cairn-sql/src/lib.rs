@@ -1,1 +1,35 @@
-//! placeholder
+//! SQL on CairnDB: PostgreSQL's dialect, error codes and catalog, planned and run by DataFusion.
+//!
+//! ```text
+//! text → parse (guard, split, parser, rewrite) → session::route ─┬─ transaction, settings, prepared
+//!                                                                ├─ ddl/, dml/, copy/ → engine
+//!                                                                └─ query/ → DataFusion → scan/ → engine
+//! ```
+//! This is the only crate that names DataFusion. A clause that is accepted is honoured; what is not
+//! supported is refused with an error (`0A000`), never dropped.
+//!
+//! I1: no statement text ends the process: depth and size are counted before parsing (`parse::guard`),
+//! and everything recursive runs on threads with a big stack (`runtime`).
+//! I2: a statement that fails leaves its transaction as it was before the statement.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod parse;
+mod runtime;
+pub mod results;
+mod functions;
+mod catalog;
+mod scan;
+mod context;
+mod query;
+mod ddl;
+mod dml;
+mod copy;
+mod engine;
+mod session;
+
+pub use engine::{Engine, SqlOptions};
+pub use error::{Class, Error, Result};
+pub use parse::split::{Split, split_statements};
+pub use results::{Column, Results, StatementResult};
+pub use session::{Parameters, Prepared, Script, Session};

@@ -1,0 +1,135 @@
+//! What a running statement can reach: its transaction, settings, parameters and the means to plan and run
+//! queries. Every statement kind (query/, ddl/, dml/, copy/) gets one [`Context`]; it lives on a thread
+//! with a big stack and is synchronous.
+//!
+//! [`Scope`] is the part that functions and scans need; it travels inside DataFusion's configuration.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use cairn_engine::{Catalog, Transaction};
+use cairn_types::Value;
+use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
+use datafusion::logical_expr::LogicalPlan;
+use parking_lot::Mutex;
+
+use crate::engine::Shared;
+use crate::results::Results;
+use crate::session::settings::Settings;
+use crate::{Error, Result};
+
+/// What functions and scans of one statement need.
+pub(crate) struct Scope {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) txn: Arc<Transaction>,
+    pub(crate) settings: Arc<Settings>,
+    /// Values of `$1`, `$2` …
+    pub(crate) params: Vec<Value>,
+    /// Start of the transaction, microseconds since 1970 UTC: `now()`.
+    pub(crate) transaction_start_us: i64,
+    /// Start of the statement, microseconds since 1970 UTC.
+    pub(crate) statement_start_us: i64,
+    /// What `currval` and `lastval` know.
+    pub(crate) sequences: Arc<Mutex<SequenceMemory>>,
+}
+
+/// Sequence values that this session has drawn.
+#[derive(Debug, Default)]
+pub(crate) struct SequenceMemory {
+    /// Value last drawn, by sequence id.
+    pub(crate) current: std::collections::HashMap<u32, i64>,
+    /// Sequence drawn from last.
+    pub(crate) last: Option<u32>,
+}
+
+impl std::fmt::Debug for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// One statement at work.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) scope: Arc<Scope>,
+}
+
+impl Context {
+    /// The catalog as the transaction sees it, its own DDL included.
+    pub(crate) fn catalog(&self) -> Result<Arc<Catalog>> {
+        Ok(self.scope.txn.catalog()?)
+    }
+
+    /// The transaction.
+    pub(crate) fn txn(&self) -> &Arc<Transaction> {
+        &self.scope.txn
+    }
+
+    /// Plans a query; parameters are replaced by their values. The plan is not optimised yet.
+    pub(crate) fn plan_query(&self, query: &sqlparser::ast::Query) -> Result<LogicalPlan> {
+        crate::query::plan::query(self, query)
+    }
+
+    /// Runs a logical plan, streaming; the batches have the plan's schema.
+    pub(crate) fn run(&self, plan: LogicalPlan) -> Result<Results> {
+        crate::query::run::stream(self, plan)
+    }
+
+    /// Runs a logical plan to its end.
+    pub(crate) fn collect(&self, plan: LogicalPlan) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+        let results = self.run(plan)?;
+        let schema = Arc::clone(results.schema());
+        Ok((schema, results.collect()?))
+    }
+
+    /// Refuses writes in a read-only transaction (`25006`).
+    pub(crate) fn require_writable(&self, command: &str) -> Result<()> {
+        if self.scope.settings.transaction_read_only {
+            return Err(Error::new(
+                "25006",
+                format!("cannot execute {command} in a read-only transaction"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The [`Scope`] as an extension of DataFusion's configuration: functions read it from
+/// `ScalarFunctionArgs::config_options`, scans from the task context.
+#[derive(Debug, Clone)]
+pub(crate) struct ScopeExtension(pub(crate) Arc<Scope>);
+
+impl ScopeExtension {
+    /// The scope of the statement a function or scan runs in.
+    pub(crate) fn of(options: &datafusion::common::config::ConfigOptions) -> Result<&Arc<Scope>> {
+        options
+            .extensions
+            .get::<ScopeExtension>()
+            .map(|extension| &extension.0)
+            .ok_or_else(|| Error::internal("a plan ran outside a statement"))
+    }
+}
+
+impl ConfigExtension for ScopeExtension {
+    const PREFIX: &'static str = "cairn_scope";
+}
+
+impl ExtensionOptions for ScopeExtension {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+    fn cloned(&self) -> Box<dyn ExtensionOptions> {
+        Box::new(self.clone())
+    }
+    fn set(&mut self, key: &str, _value: &str) -> datafusion::error::Result<()> {
+        Err(Error::new("42704", format!("unrecognized configuration parameter \"{key}\"")).into())
+    }
+    fn entries(&self) -> Vec<ConfigEntry> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,91 @@
+//! The SQL engine of one database: what all its sessions share.
+
+use std::sync::Arc;
+
+use cairn_engine::Database;
+use datafusion::execution::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnv;
+
+use crate::query::cache::PlanCache;
+use crate::runtime::Runtime;
+use crate::{Result, Session};
+
+/// Bounds and places for queries.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SqlOptions {
+    /// Memory that all queries of this database may use together; sorts, joins and aggregates spill to
+    /// files before they reach it. Default 1 GiB.
+    pub memory_bytes_max: usize,
+    /// Directory for spilled data; created when first needed, emptied at the end. Default: the system's.
+    pub temporary_directory: Option<std::path::PathBuf>,
+    /// Partitions of a parallel query. Default: the processors.
+    pub parallelism: usize,
+    /// Times a single statement outside a transaction block is run again after a conflict. Default 10.
+    pub conflict_retries_max: u32,
+}
+
+impl Default for SqlOptions {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 1 << 30,
+            temporary_directory: None,
+            parallelism: std::thread::available_parallelism().map_or(2, usize::from),
+            conflict_retries_max: 10,
+        }
+    }
+}
+
+/// SQL on one database. Cheap to clone; sessions are made from it.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("options", &self.shared.options).finish_non_exhaustive()
+    }
+}
+
+/// What the sessions of a database share.
+pub(crate) struct Shared {
+    pub(crate) database: Database,
+    pub(crate) options: SqlOptions,
+    pub(crate) runtime: Runtime,
+    /// Functions, planners and rules; the configuration of each statement replaces this one's.
+    pub(crate) template: SessionState,
+    pub(crate) plans: PlanCache,
+}
+
+impl Shared {
+    /// Memory pool, spill files and object stores of all queries.
+    pub(crate) fn runtime_env(&self) -> &Arc<RuntimeEnv> {
+        self.template.runtime_env()
+    }
+}
+
+impl Engine {
+    /// SQL over an open database. Installs the evaluation of its CHECK and DEFAULT expressions.
+    ///
+    /// # Errors
+    /// When the memory pool or the directory for temporary files cannot be set up.
+    pub fn new(database: Database, options: SqlOptions) -> Result<Self> {
+        let runtime = Runtime::new(options.parallelism);
+        let template = crate::query::state::template(&options)?;
+        let shared =
+            Arc::new(Shared { database, options, runtime, template, plans: PlanCache::default() });
+        crate::dml::install_expressions(&shared);
+        Ok(Self { shared })
+    }
+
+    /// A new session with default settings, outside any transaction.
+    pub fn session(&self) -> Session {
+        Session::new(Arc::clone(&self.shared))
+    }
+
+    /// The database underneath.
+    pub fn database(&self) -> &Database {
+        &self.shared.database
+    }
+}

@@ -1,0 +1,238 @@
+//! A connection's state and the way of a statement: settings, the open transaction, prepared statements.
+//!
+//! ```text
+//!            BEGIN                    error
+//!   idle ───────────▶ in block ───────────────▶ failed (25P02 to all but ROLLBACK [TO], COMMIT)
+//!     ▲    COMMIT/ROLLBACK │   ◀── ROLLBACK TO ──┘  │
+//!     └────────────────────┴────────────────────────┘
+//! ```
+//! Outside a block each statement is a transaction of its own, run again when it meets a conflict.
+//!
+//! I1: a statement that fails in a block is undone to its savepoint, and the block is failed.
+//! I2: the state is locked only while one statement starts; rows stream without the lock.
+
+pub(crate) mod prepared;
+mod route;
+pub(crate) mod settings;
+mod transaction;
+
+use std::sync::Arc;
+
+use cairn_engine::Transaction;
+use cairn_types::{DataType, Value};
+use parking_lot::Mutex;
+
+use crate::context::SequenceMemory;
+use crate::engine::Shared;
+use crate::results::{Column, Results, StatementResult};
+use crate::{Error, Result};
+
+pub(crate) use transaction::Block;
+
+/// Parameter values of one execution, `$1` first.
+pub type Parameters<'a> = &'a [Value];
+
+/// One connection. Statements run one after the other; results already returned go on streaming.
+pub struct Session {
+    shared: Arc<Shared>,
+    state: Arc<Mutex<State>>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+/// What a session remembers between statements.
+pub(crate) struct State {
+    pub(crate) settings: Arc<settings::Settings>,
+    pub(crate) block: Option<Block>,
+    pub(crate) prepared: prepared::PreparedStatements,
+    pub(crate) sequences: Arc<Mutex<SequenceMemory>>,
+}
+
+/// What PREPARE found out about a statement.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    statement: Arc<prepared::Statement>,
+}
+
+impl Prepared {
+    /// Types of the parameters, `$1` first.
+    pub fn parameter_types(&self) -> &[DataType] {
+        &self.statement.parameters
+    }
+
+    /// Columns of the result; empty for a statement without rows.
+    pub fn columns(&self) -> &[Column] {
+        &self.statement.columns
+    }
+
+    /// The statement's text.
+    pub fn sql(&self) -> &str {
+        &self.statement.sql
+    }
+}
+
+impl Session {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let state = State {
+            settings: Arc::new(settings::Settings::default()),
+            block: None,
+            prepared: prepared::PreparedStatements::default(),
+            sequences: Arc::new(Mutex::new(SequenceMemory::default())),
+        };
+        Self { shared, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Runs exactly one statement with parameters (`$1`, `?1`, `?` or `:name` in order of appearance).
+    ///
+    /// # Errors
+    /// Any error of the statement; the transaction is then as before it, and an open block is failed.
+    pub fn execute(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<StatementResult> {
+        if let Some(result) = route::fast(&self.shared, &self.state, sql, parameters) {
+            return result;
+        }
+        self.shared.runtime.run(route::job(&self.shared, &self.state, sql, parameters))
+    }
+
+    /// [`Session::execute`] for an async caller.
+    ///
+    /// # Errors
+    /// As [`Session::execute`].
+    pub async fn execute_async(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<StatementResult> {
+        let job = route::job(&self.shared, &self.state, sql, parameters);
+        self.shared.runtime.run_async(job).await
+    }
+
+    /// Runs one statement and gives its rows; a statement without rows gives no columns and no rows.
+    ///
+    /// # Errors
+    /// As [`Session::execute`].
+    pub fn query(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<Results> {
+        Ok(into_rows(self.execute(sql, parameters)?))
+    }
+
+    /// [`Session::query`] for an async caller.
+    ///
+    /// # Errors
+    /// As [`Session::execute`].
+    pub async fn query_async(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<Results> {
+        Ok(into_rows(self.execute_async(sql, parameters).await?))
+    }
+
+    /// Runs the statements of a text one by one, lazily: each when the iterator is advanced. It ends after
+    /// the first error; statements before it have had their effect.
+    pub fn execute_script<'s>(&'s mut self, sql: &'s str) -> Script<'s> {
+        Script { session: self, rest: sql, offset: 0, done: false }
+    }
+
+    /// Plans a statement for repeated execution.
+    ///
+    /// # Errors
+    /// What planning it finds wrong, and `42P18` where a parameter's type cannot be told.
+    pub fn prepare(&mut self, sql: &str) -> Result<Prepared> {
+        let (shared, state, sql) = (Arc::clone(&self.shared), Arc::clone(&self.state), sql.to_owned());
+        let statement = self.shared.runtime.run(move || prepared::prepare(&shared, &state, &sql))?;
+        Ok(Prepared { statement })
+    }
+
+    /// Runs a prepared statement.
+    ///
+    /// # Errors
+    /// As [`Session::execute`], and `08P01` when the number of values is wrong.
+    pub fn execute_prepared(
+        &mut self,
+        prepared: &Prepared,
+        parameters: Parameters<'_>,
+    ) -> Result<StatementResult> {
+        self.execute(&prepared.statement.sql, parameters)
+    }
+
+    /// Runs `work` on the transaction of the open block, or reports that there is none.
+    pub fn transaction(&self) -> Option<Arc<Transaction>> {
+        self.state.lock().block.as_ref().map(|block| Arc::clone(&block.txn))
+    }
+
+    /// Opens a block over a transaction begun elsewhere, so that key-value and SQL work share it. COMMIT and
+    /// ROLLBACK in SQL end it for both.
+    ///
+    /// # Errors
+    /// `25001` when a block is open.
+    pub fn adopt_transaction(&mut self, txn: Arc<Transaction>) -> Result<()> {
+        transaction::adopt(&self.shared, &self.state, txn)
+    }
+
+    /// Leaves the open block without ending its transaction; the counterpart of
+    /// [`Session::adopt_transaction`].
+    pub fn release_transaction(&mut self) -> Option<Arc<Transaction>> {
+        self.state.lock().block.take().map(|block| block.txn)
+    }
+
+    /// The state a driver shows: `I` idle, `T` in a block, `E` in a failed block.
+    pub fn transaction_status(&self) -> char {
+        match &self.state.lock().block {
+            None => 'I',
+            Some(block) if block.failed => 'E',
+            Some(_) => 'T',
+        }
+    }
+}
+
+fn into_rows(result: StatementResult) -> Results {
+    match result {
+        StatementResult::Rows(rows) => rows,
+        StatementResult::Command { tag, rows } => {
+            Results::from_batches(Arc::new(arrow::datatypes::Schema::empty()), Vec::new()).with_tag(tag, rows)
+        }
+    }
+}
+
+/// The statements of a text, run as the iterator advances.
+#[derive(Debug)]
+pub struct Script<'s> {
+    session: &'s mut Session,
+    rest: &'s str,
+    offset: usize,
+    done: bool,
+}
+
+impl Iterator for Script<'_> {
+    type Item = Result<StatementResult>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let (statement, rest) = match crate::parse::split::first(self.rest) {
+            Some(parts) => parts,
+            None => {
+                self.done = true;
+                return None;
+            }
+        };
+        let before = statement.as_ptr() as usize - self.rest.as_ptr() as usize;
+        let start = self.offset + self.rest[..before].chars().count();
+        self.offset = start + rest_offset(statement, rest);
+        self.rest = rest;
+        let result = self.session.execute(statement, &[]).map_err(|error| shift(error, start));
+        self.done = result.is_err();
+        Some(result)
+    }
+}
+
+/// Characters between the start of a statement and the text after it.
+fn rest_offset(statement: &str, rest: &str) -> usize {
+    let bytes = rest.as_ptr() as usize - statement.as_ptr() as usize;
+    // The one byte beyond the statement, if any, is its semicolon.
+    statement.chars().count() + (bytes - statement.len())
+}
+
+/// Moves an error's position from the statement to the whole text.
+fn shift(error: Error, characters: usize) -> Error {
+    match error.position() {
+        Some(position) => error.with_position(position + characters),
+        None => error,
+    }
+}
