@@ -1,1 +1,46 @@
-//! placeholder
+//! What a value is in CairnDB: SQL types, values and their order, PostgreSQL's text forms, the row
+//! code and the order-preserving key code. Batches of rows are Arrow arrays.
+//!
+//! Modules, bottom-up; a module names only those above it:
+//!
+//! | module | what |
+//! |---|---|
+//! | [`error`] | [`TypeError`] with SQLSTATE and PostgreSQL's wording |
+//! | [`datatype`] | [`DataType`], its SQL names and its catalog code |
+//! | [`field`] | mapping between [`DataType`] and Arrow types and fields |
+//! | [`decimal`], [`interval`], [`datetime`], [`float`], [`json`] | one kind of value each: arithmetic that order and text need |
+//! | [`value`] | [`Value`], total order, conversions |
+//! | [`column`] | Arrow arrays to values and back |
+//! | [`text`] | PostgreSQL's text input and output |
+//! | [`key`] | order-preserving key code (`docs/format/key.md`) |
+//! | [`row`] | row code (`docs/format/row.md`) |
+//!
+//! The crate does no I/O and has no state. Every decoder is total: damaged bytes give an error.
+
+#![forbid(unsafe_code)]
+
+pub mod error;
+
+pub mod datatype;
+
+pub mod field;
+
+pub mod decimal;
+
+pub mod interval;
+
+pub mod value;
+
+pub mod column;
+
+pub mod text;
+
+pub use column::ColumnBuilder;
+pub use datatype::DataType;
+pub use decimal::Decimal;
+pub use error::TypeError;
+pub use interval::Interval;
+pub use value::Value;
+
+/// Result of the operations of this crate.
+pub type Result<T, E = TypeError> = std::result::Result<T, E>;
