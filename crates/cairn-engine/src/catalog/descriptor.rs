@@ -1,0 +1,233 @@
+//! What the catalog knows of each object: plain data, written to table 0 by `format.rs`.
+//!
+//! Names are stored as they are compared (already folded by SQL); expressions are SQL text, which `cairn-sql`
+//! evaluates. Ids are never given twice in the life of a database, columns' and indexes' ids never twice in
+//! the life of a table.
+
+use cairn_types::{DataType, Value};
+
+/// The id of a schema, table, view or sequence: one counter for all. User objects begin at 1000.
+pub type ObjectId = u32;
+/// The id of a column within its table, never given twice; from 1.
+pub type ColumnId = u32;
+/// The id of an index within its table, never given twice: 0 = the rows themselves, secondary from 1.
+pub type IndexId = u16;
+
+/// A schema (namespace).
+#[derive(Clone, Debug, PartialEq)]
+pub struct SchemaDescriptor {
+    /// Id.
+    pub id: ObjectId,
+    /// Name.
+    pub name: String,
+    /// COMMENT ON SCHEMA.
+    pub comment: Option<String>,
+}
+
+/// GENERATED … AS IDENTITY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// ALWAYS (true) or BY DEFAULT (false).
+    pub always: bool,
+    /// The sequence that gives the values.
+    pub sequence: ObjectId,
+}
+
+/// A column. Dropped columns stay in their place, so that older rows keep their meaning.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    /// Id, stable under renaming.
+    pub id: ColumnId,
+    /// Name; of a dropped column, empty.
+    pub name: String,
+    /// Type.
+    pub ty: DataType,
+    /// Whether NULL is allowed.
+    pub nullable: bool,
+    /// DEFAULT, as SQL text.
+    pub default: Option<String>,
+    /// The value of this column in rows that are older than it.
+    pub missing: Option<Value>,
+    /// GENERATED AS IDENTITY.
+    pub identity: Option<Identity>,
+    /// Dropped: no longer visible, written as NULL.
+    pub dropped: bool,
+    /// COMMENT ON COLUMN.
+    pub comment: Option<String>,
+}
+
+/// One column of an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexColumn {
+    /// The column.
+    pub column: ColumnId,
+    /// DESC.
+    pub descending: bool,
+    /// NULLS FIRST.
+    pub nulls_first: bool,
+}
+
+impl IndexColumn {
+    /// Ascending, NULLs last: PostgreSQL's default.
+    pub fn ascending(column: ColumnId) -> IndexColumn {
+        IndexColumn { column, descending: false, nulls_first: false }
+    }
+}
+
+/// A secondary index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexDescriptor {
+    /// Id within the table.
+    pub id: IndexId,
+    /// Name, unique among the relations of the schema.
+    pub name: String,
+    /// The access method, by its name in `cairn_index::KINDS`.
+    pub kind: String,
+    /// The key, in order.
+    pub columns: Vec<IndexColumn>,
+    /// Whether two rows may not have the same key (NULLs are never the same).
+    pub unique: bool,
+    /// Whether it belongs to a UNIQUE constraint of the same name.
+    pub constraint: bool,
+    /// COMMENT ON INDEX.
+    pub comment: Option<String>,
+}
+
+/// A CHECK constraint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// Constraint name.
+    pub name: String,
+    /// The condition, as SQL text.
+    pub sql: String,
+    /// The columns that it names.
+    pub columns: Vec<ColumnId>,
+}
+
+/// What happens to the child rows when a parent row goes or changes its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ReferentialAction {
+    /// Refused when the statement ends (the default).
+    #[default]
+    NoAction,
+    /// Refused at once.
+    Restrict,
+    /// The child rows go or change too.
+    Cascade,
+    /// The child columns become NULL.
+    SetNull,
+    /// The child columns become their default.
+    SetDefault,
+}
+
+/// A FOREIGN KEY constraint, kept by the child table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForeignKey {
+    /// Constraint name.
+    pub name: String,
+    /// The child's columns.
+    pub columns: Vec<ColumnId>,
+    /// The parent table.
+    pub parent: ObjectId,
+    /// The parent's columns, in the same order: its primary key, or those of a unique index.
+    pub parent_columns: Vec<ColumnId>,
+    /// ON DELETE.
+    pub on_delete: ReferentialAction,
+    /// ON UPDATE.
+    pub on_update: ReferentialAction,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableDescriptor {
+    /// Id.
+    pub id: ObjectId,
+    /// The name of its schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// All columns ever, in order; see [`Column::dropped`].
+    pub columns: Vec<Column>,
+    /// The primary key's columns, in key order; empty = a hidden row id.
+    pub primary_key: Vec<ColumnId>,
+    /// The name of the primary key constraint; empty when there is none.
+    pub primary_key_name: String,
+    /// Secondary indexes.
+    pub indexes: Vec<IndexDescriptor>,
+    /// CHECK constraints.
+    pub checks: Vec<Check>,
+    /// FOREIGN KEY constraints of which this table is the child.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// The id that the next column gets.
+    pub next_column: ColumnId,
+    /// The id that the next index gets.
+    pub next_index: IndexId,
+    /// COMMENT ON TABLE.
+    pub comment: Option<String>,
+}
+
+/// An output column of a view.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ViewColumn {
+    /// Name.
+    pub name: String,
+    /// Type.
+    pub ty: DataType,
+}
+
+/// What a view reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dependency {
+    /// The table or view.
+    pub object: ObjectId,
+    /// The columns of the table that are read; empty = unknown, taken as all.
+    pub columns: Vec<ColumnId>,
+}
+
+/// A view.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ViewDescriptor {
+    /// Id.
+    pub id: ObjectId,
+    /// The name of its schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// The query, as SQL text.
+    pub sql: String,
+    /// Output columns.
+    pub columns: Vec<ViewColumn>,
+    /// What it reads.
+    pub depends_on: Vec<Dependency>,
+    /// COMMENT ON VIEW.
+    pub comment: Option<String>,
+}
+
+/// A sequence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SequenceDescriptor {
+    /// Id.
+    pub id: ObjectId,
+    /// The name of its schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// Its type: SMALLINT, INTEGER or BIGINT.
+    pub ty: DataType,
+    /// START.
+    pub start: i64,
+    /// INCREMENT, not 0.
+    pub increment: i64,
+    /// MINVALUE.
+    pub min: i64,
+    /// MAXVALUE.
+    pub max: i64,
+    /// How many values are reserved in the log at once, at least 1.
+    pub cache: i64,
+    /// CYCLE.
+    pub cycle: bool,
+    /// The table and column that it goes with (OWNED BY, SERIAL, IDENTITY).
+    pub owned_by: Option<(ObjectId, ColumnId)>,
+    /// COMMENT ON SEQUENCE.
+    pub comment: Option<String>,
+}

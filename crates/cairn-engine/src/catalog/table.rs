@@ -1,0 +1,160 @@
+//! A table's descriptor with what follows from it, worked out once per schema version.
+//!
+//! *Live* columns are those not dropped; batches carry exactly these, in order. *Ordinal* is a column's place in
+//! the descriptor and in the row code, dropped ones counted.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use arrow_schema::{Schema, SchemaRef};
+use cairn_types::{DataType, KeyOrder};
+
+use super::descriptor::{Column, ColumnId, ForeignKey, IndexDescriptor, IndexId, TableDescriptor};
+use crate::error::{Error, Result};
+
+/// A table, as a catalog knows it: its [`TableDescriptor`] (by `Deref`), the Arrow schema of its batches, and the
+/// places of its columns.
+#[derive(Debug)]
+pub struct Table {
+    descriptor: TableDescriptor,
+    schema: SchemaRef,
+    /// Live place → ordinal.
+    live: Vec<usize>,
+    /// Ordinal → live place.
+    place: Vec<Option<usize>>,
+    /// The type of each column by ordinal.
+    types: Vec<DataType>,
+    /// Ordinals of the primary key.
+    key: Vec<usize>,
+}
+
+impl Deref for Table {
+    type Target = TableDescriptor;
+
+    fn deref(&self) -> &TableDescriptor {
+        &self.descriptor
+    }
+}
+
+/// The order of a primary key column.
+pub(crate) const KEY_ORDER: KeyOrder = KeyOrder { descending: false, nulls_first: false };
+
+impl Table {
+    pub(crate) fn new(descriptor: TableDescriptor) -> Table {
+        let mut live = Vec::new();
+        let mut place = Vec::new();
+        let mut fields = Vec::new();
+        for (ordinal, column) in descriptor.columns.iter().enumerate() {
+            place.push((!column.dropped).then_some(live.len()));
+            if !column.dropped {
+                live.push(ordinal);
+                fields.push(column.ty.to_field(&column.name, column.nullable));
+            }
+        }
+        let types = descriptor.columns.iter().map(|c| c.ty.clone()).collect();
+        let ordinal = |id: &ColumnId| descriptor.columns.iter().position(|c| c.id == *id);
+        let key = descriptor.primary_key.iter().filter_map(ordinal).collect();
+        Table { schema: Arc::new(Schema::new(fields)), live, place, types, key, descriptor }
+    }
+
+    /// The descriptor.
+    pub fn descriptor(&self) -> &TableDescriptor {
+        &self.descriptor
+    }
+
+    /// The Arrow schema of this table's batches: the live columns, in order.
+    pub fn arrow_schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The live columns, in order.
+    pub fn live_columns(&self) -> impl ExactSizeIterator<Item = &Column> {
+        self.live.iter().map(|&ordinal| &self.descriptor.columns[ordinal])
+    }
+
+    /// The live column at that place.
+    pub fn live_column(&self, place: usize) -> &Column {
+        &self.descriptor.columns[self.live[place]]
+    }
+
+    /// The place among the live columns of the column of that name.
+    pub fn column_place(&self, name: &str) -> Option<usize> {
+        self.live.iter().position(|&ordinal| self.descriptor.columns[ordinal].name == name)
+    }
+
+    /// The place among the live columns of the column of that id.
+    pub fn place_of(&self, id: ColumnId) -> Option<usize> {
+        self.descriptor.columns.iter().position(|c| c.id == id).and_then(|ordinal| self.place[ordinal])
+    }
+
+    /// The column of that id, dropped or not.
+    pub fn column_by_id(&self, id: ColumnId) -> Option<&Column> {
+        self.descriptor.columns.iter().find(|c| c.id == id)
+    }
+
+    /// The live column of that name.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`] (42703).
+    pub fn column(&self, name: &str) -> Result<&Column> {
+        self.live_columns()
+            .find(|c| c.name == name)
+            .ok_or_else(|| Error::undefined_column(&self.descriptor.name, name))
+    }
+
+    /// The secondary index of that id.
+    pub fn index_by_id(&self, id: IndexId) -> Option<&IndexDescriptor> {
+        self.descriptor.indexes.iter().find(|i| i.id == id)
+    }
+
+    /// The secondary index of that name.
+    pub fn index_by_name(&self, name: &str) -> Option<&IndexDescriptor> {
+        self.descriptor.indexes.iter().find(|i| i.name == name)
+    }
+
+    /// The FOREIGN KEY constraint of that name.
+    pub fn foreign_key(&self, name: &str) -> Option<&ForeignKey> {
+        self.descriptor.foreign_keys.iter().find(|k| k.name == name)
+    }
+
+    /// Whether rows are found by a hidden row id, because there is no primary key.
+    pub fn has_hidden_key(&self) -> bool {
+        self.key.is_empty()
+    }
+
+    /// The places (among the live columns) of the primary key's columns, in key order.
+    pub fn primary_key_places(&self) -> Vec<usize> {
+        self.key.iter().filter_map(|&ordinal| self.place[ordinal]).collect()
+    }
+
+    /// The columns of an index with their order; index 0 = the primary key.
+    pub fn index_key(&self, index: IndexId) -> Option<Vec<(&Column, KeyOrder)>> {
+        if index == 0 {
+            return Some(self.key.iter().map(|&o| (&self.descriptor.columns[o], KEY_ORDER)).collect());
+        }
+        let columns = &self.index_by_id(index)?.columns;
+        columns
+            .iter()
+            .map(|c| {
+                let order = KeyOrder { descending: c.descending, nulls_first: c.nulls_first };
+                Some((self.column_by_id(c.column)?, order))
+            })
+            .collect()
+    }
+
+    pub(crate) fn types(&self) -> &[DataType] {
+        &self.types
+    }
+
+    pub(crate) fn ordinal_of_place(&self, place: usize) -> usize {
+        self.live[place]
+    }
+
+    pub(crate) fn place_of_ordinal(&self, ordinal: usize) -> Option<usize> {
+        self.place[ordinal]
+    }
+
+    pub(crate) fn key_ordinals(&self) -> &[usize] {
+        &self.key
+    }
+}

@@ -1,0 +1,202 @@
+//! What a DDL statement asks for: plain data, names instead of ids.
+
+use cairn_types::{DataType, Value};
+
+use crate::catalog::{Dependency, ReferentialAction, ViewColumn};
+
+/// The options of a sequence, as CREATE SEQUENCE and GENERATED … AS IDENTITY (…) take them; `None` = the default.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SequenceOptions {
+    /// AS: SMALLINT, INTEGER or BIGINT (the default).
+    pub ty: Option<DataType>,
+    /// START WITH.
+    pub start: Option<i64>,
+    /// INCREMENT BY.
+    pub increment: Option<i64>,
+    /// MINVALUE; `Some(None)` = NO MINVALUE.
+    pub min: Option<Option<i64>>,
+    /// MAXVALUE; `Some(None)` = NO MAXVALUE.
+    pub max: Option<Option<i64>>,
+    /// CACHE.
+    pub cache: Option<i64>,
+    /// CYCLE.
+    pub cycle: Option<bool>,
+    /// RESTART (ALTER only): `Some(None)` = at START, `Some(Some(n))` = with n.
+    pub restart: Option<Option<i64>>,
+}
+
+/// How a column gets a value by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Generation {
+    /// GENERATED { ALWAYS | BY DEFAULT } AS IDENTITY.
+    Identity {
+        /// ALWAYS.
+        always: bool,
+        /// The sequence's options.
+        options: SequenceOptions,
+    },
+    /// SMALLSERIAL, SERIAL, BIGSERIAL: an owned sequence, and a default that calls `nextval` on it.
+    Serial,
+}
+
+/// A column to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnSpec {
+    /// Name.
+    pub name: String,
+    /// Type.
+    pub ty: DataType,
+    /// NULL allowed.
+    pub nullable: bool,
+    /// DEFAULT, as SQL text.
+    pub default: Option<String>,
+    /// SERIAL or IDENTITY.
+    pub generation: Option<Generation>,
+}
+
+impl ColumnSpec {
+    /// A nullable column without default.
+    pub fn new(name: impl Into<String>, ty: DataType) -> ColumnSpec {
+        ColumnSpec { name: name.into(), ty, nullable: true, default: None, generation: None }
+    }
+
+    /// The same, NOT NULL.
+    pub fn not_null(self) -> ColumnSpec {
+        ColumnSpec { nullable: false, ..self }
+    }
+}
+
+/// One column of an index to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexColumnSpec {
+    /// Column name.
+    pub column: String,
+    /// DESC.
+    pub descending: bool,
+    /// NULLS FIRST (PostgreSQL's default: as `descending`).
+    pub nulls_first: bool,
+}
+
+impl IndexColumnSpec {
+    /// Ascending, NULLs last.
+    pub fn ascending(column: impl Into<String>) -> IndexColumnSpec {
+        IndexColumnSpec { column: column.into(), descending: false, nulls_first: false }
+    }
+}
+
+/// A constraint to be made; `name: None` = PostgreSQL's default name (`t_a_key`, `t_pkey`, `t_a_fkey`, `t_check`).
+#[derive(Clone, Debug, PartialEq)]
+pub enum ConstraintSpec {
+    /// PRIMARY KEY.
+    PrimaryKey {
+        /// Name.
+        name: Option<String>,
+        /// Columns, in key order.
+        columns: Vec<String>,
+    },
+    /// UNIQUE.
+    Unique {
+        /// Name.
+        name: Option<String>,
+        /// Columns, in key order.
+        columns: Vec<String>,
+    },
+    /// CHECK.
+    Check {
+        /// Name.
+        name: Option<String>,
+        /// The condition, as SQL text.
+        sql: String,
+        /// The columns that it names.
+        columns: Vec<String>,
+    },
+    /// FOREIGN KEY.
+    ForeignKey {
+        /// Name.
+        name: Option<String>,
+        /// The child's columns.
+        columns: Vec<String>,
+        /// The parent's schema and name.
+        parent: (String, String),
+        /// The parent's columns; empty = its primary key.
+        parent_columns: Vec<String>,
+        /// ON DELETE.
+        on_delete: ReferentialAction,
+        /// ON UPDATE.
+        on_update: ReferentialAction,
+    },
+}
+
+/// A table to be made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableSpec {
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// Columns, in order.
+    pub columns: Vec<ColumnSpec>,
+    /// Constraints (NOT NULL is the columns').
+    pub constraints: Vec<ConstraintSpec>,
+}
+
+/// An index to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexSpec {
+    /// The table's schema; the index lives in it too.
+    pub schema: String,
+    /// The table's name.
+    pub table: String,
+    /// The index's name; `None` = PostgreSQL's default name (`t_a_b_idx`).
+    pub name: Option<String>,
+    /// Access method; "btree".
+    pub kind: String,
+    /// Key columns.
+    pub columns: Vec<IndexColumnSpec>,
+    /// UNIQUE.
+    pub unique: bool,
+}
+
+/// A view to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ViewSpec {
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// The query, as SQL text.
+    pub sql: String,
+    /// Output columns.
+    pub columns: Vec<ViewColumn>,
+    /// What it reads.
+    pub depends_on: Vec<Dependency>,
+    /// OR REPLACE: a view of that name gets the new query; its old columns must stay as they are.
+    pub replace: bool,
+}
+
+/// How a new column fills the rows that are there already.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Backfill {
+    /// NULL.
+    #[default]
+    Null,
+    /// One value for all (a default that does not differ from row to row): nothing is rewritten.
+    Value(Value),
+}
+
+/// What COMMENT ON names; a schema goes with each name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CommentTarget {
+    /// COMMENT ON SCHEMA.
+    Schema(String),
+    /// COMMENT ON TABLE.
+    Table(String, String),
+    /// COMMENT ON COLUMN schema.table.column.
+    Column(String, String, String),
+    /// COMMENT ON INDEX.
+    Index(String, String),
+    /// COMMENT ON VIEW.
+    View(String, String),
+    /// COMMENT ON SEQUENCE.
+    Sequence(String, String),
+}
