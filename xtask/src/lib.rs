@@ -1,0 +1,35 @@
+//! The developer commands behind `cargo xtask`. They run `cargo`, `git` and the built `cairn`, and read the tree;
+//! they link nothing of the database, so that they build in seconds.
+
+#![forbid(unsafe_code)]
+// Developer commands live outside the database: files, processes and clocks are theirs to use.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod cargo;
+pub mod demo;
+pub mod test;
+pub mod tidy;
+
+use std::path::{Path, PathBuf};
+
+/// One developer command.
+pub struct Command {
+    /// What is typed after `cargo xtask`.
+    pub name: &'static str,
+    /// One line for the usage text.
+    pub help: &'static str,
+    /// Runs it on the repository at the given root.
+    pub run: fn(&Path) -> anyhow::Result<()>,
+}
+
+/// Every developer command.
+pub const COMMANDS: &[Command] = &[
+    Command { name: "demo", help: "load the flights data, ask the questions, check the answers", run: demo::run },
+    Command { name: "test", help: "run every test of the workspace", run: test::run },
+    Command { name: "tidy", help: "check the invariants that the compiler cannot", run: tidy::run },
+];
+
+/// The repository's root directory.
+pub fn repository_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
