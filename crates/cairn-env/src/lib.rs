@@ -5,7 +5,7 @@
 //!
 //! - [`Env::os`]: the real thing, for Unix;
 //! - [`Env::memory`]: files that live in memory, with real threads and a real clock;
-//! - `sim::Simulation`: a seeded world on one thread whose file system loses, tears and garbles what was
+//! - [`sim::Simulation`]: a seeded world on one thread whose file system loses, tears and garbles what was
 //!   not synced, fails, comes short, fills up and flips bits. The same seed gives the same run.
 //!
 //! Invariants:
@@ -14,7 +14,7 @@
 //!   works on any file system that keeps POSIX.
 //!
 //! Modules, bottom-up: [`files`], [`clock`], [`random`], [`signal`], [`tasks`], then the implementations
-//! `os`, `memory` and `sim`.
+//! `os`, `memory` and [`sim`].
 #![forbid(unsafe_code)]
 
 pub mod clock;
@@ -25,6 +25,7 @@ pub mod tasks;
 
 mod memory;
 mod os;
+pub mod sim;
 
 use std::sync::Arc;
 

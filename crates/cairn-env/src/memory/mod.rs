@@ -1,6 +1,6 @@
 //! Files in memory, for databases that need not outlive the process and for tests.
 //!
-//! Syncs do nothing; there is no power cut to survive. For that see `crate::sim`.
+//! Syncs do nothing; there is no power cut to survive. For that see [`crate::sim`].
 
 mod content;
 mod files;
