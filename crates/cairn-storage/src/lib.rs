@@ -10,10 +10,14 @@
 
 #![deny(unsafe_code)]
 
+mod cache;
 mod error;
+mod fields;
 mod key;
+mod memtable;
 mod options;
 mod range;
+mod sst;
 mod tombstone;
 
 pub use error::{Error, Result};

@@ -66,11 +66,20 @@ impl Fragments {
 
     /// The newest commit, not newer than `seq_max`, that deleted a range with `key` in it.
     pub(crate) fn newest_covering(&self, key: &[u8], seq_max: CommitSeq) -> Option<CommitSeq> {
+        self.newest_covering_where(key, |seq| seq <= seq_max)
+    }
+
+    /// The newest commit that `accept` takes and that deleted a range with `key` in it.
+    pub(crate) fn newest_covering_where(
+        &self,
+        key: &[u8],
+        accept: impl Fn(CommitSeq) -> bool,
+    ) -> Option<CommitSeq> {
         let piece = self.pieces.get(self.position(key))?;
         if key < &piece.start[..] {
             return None;
         }
-        piece.seqs.iter().copied().find(|&seq| seq <= seq_max)
+        piece.seqs.iter().copied().find(|&seq| accept(seq))
     }
 }
 

@@ -1,0 +1,416 @@
+//! The arena skiplist: entries in order, inserted concurrently, read without locks. The crate's unsafe
+//! island, with [`super::arena`]; everything outside this folder uses the safe face.
+//!
+//! A node lies in the arena in one piece: trailer, lengths, tower of next pointers, key bytes, value bytes.
+//! Insertion links bottom-up with compare-and-swap. A [`Hint`] remembers where the last insertion of one
+//! writer was, so that ascending keys cost O(1). (After Pugh 1990; splice hints after RocksDB.)
+//!
+//! Invariants:
+//! - I1: a node is immutable but for its tower once it is linked, and lives as long as the list.
+//! - I2: no two entries have the same (key, trailer); the caller numbers them.
+//! - I3: a node linked at level n is linked at every level below n, at last; level 0 holds them all.
+#![allow(unsafe_code)]
+
+use std::cmp::Ordering as Order;
+use std::mem::size_of;
+use std::ptr::{NonNull, copy_nonoverlapping, null, null_mut};
+use std::slice::from_raw_parts;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+use super::arena::Arena;
+
+const HEIGHT_MAX: usize = 16;
+
+#[repr(C)]
+struct Node {
+    trailer: u64,
+    value_len: u32,
+    key_len: u32,
+    height: u64,
+    // `height` pointers follow, then the key, then the value.
+}
+
+type Link = AtomicPtr<Node>;
+
+impl Node {
+    /// # Safety
+    /// `node` must be a node of a living list, and `level` below its height.
+    unsafe fn link<'a>(node: *const Node, level: usize) -> &'a Link {
+        // SAFETY: the tower follows the header in the same allocation (layout above).
+        unsafe { &*node.add(1).cast::<Link>().add(level) }
+    }
+
+    /// # Safety
+    /// `node` must be a node of a list that outlives the slice.
+    unsafe fn key<'a>(node: *const Node) -> &'a [u8] {
+        // SAFETY: the key follows the tower; it was written before the node was linked (I1).
+        unsafe {
+            let start = node.add(1).cast::<Link>().add((*node).height as usize).cast::<u8>();
+            from_raw_parts(start, (*node).key_len as usize)
+        }
+    }
+
+    /// # Safety
+    /// As for `key`.
+    unsafe fn value<'a>(node: *const Node) -> &'a [u8] {
+        // SAFETY: the value follows the key (I1).
+        unsafe {
+            let key = Node::key(node);
+            from_raw_parts(key.as_ptr().add(key.len()), (*node).value_len as usize)
+        }
+    }
+}
+
+/// Where a writer inserted last: per level the nodes before and behind.
+pub(crate) struct Hint {
+    // The list that the nodes belong to; numbers are never used twice, so a stale hint is never followed.
+    list: u64,
+    previous: [*mut Node; HEIGHT_MAX],
+    next: [*mut Node; HEIGHT_MAX],
+}
+
+// SAFETY: the pointers are followed only by `insert` of the list they came from, which is alive then.
+unsafe impl Send for Hint {}
+// SAFETY: a shared hint gives no access to anything.
+unsafe impl Sync for Hint {}
+
+impl Default for Hint {
+    fn default() -> Hint {
+        Hint { list: 0, previous: [null_mut(); HEIGHT_MAX], next: [null_mut(); HEIGHT_MAX] }
+    }
+}
+
+/// The numbers of lists, from 1.
+static LISTS: AtomicU64 = AtomicU64::new(1);
+
+/// The list.
+pub(crate) struct Skiplist {
+    id: u64,
+    arena: Arena,
+    head: NonNull<Node>,
+    height: AtomicUsize,
+    entries: AtomicUsize,
+    bytes: AtomicUsize,
+    // State of the height generator: deterministic, so that a simulated run repeats.
+    dice: AtomicU64,
+}
+
+// SAFETY: nodes are shared through atomic links and are otherwise immutable (I1); the arena is Sync.
+unsafe impl Send for Skiplist {}
+// SAFETY: as above.
+unsafe impl Sync for Skiplist {}
+
+impl Skiplist {
+    pub(crate) fn new() -> Skiplist {
+        let arena = Arena::new();
+        let head = allocate_node(&arena, b"", 0, b"", HEIGHT_MAX);
+        Skiplist {
+            id: LISTS.fetch_add(1, Ordering::Relaxed),
+            arena,
+            head,
+            height: AtomicUsize::new(1),
+            entries: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            dice: AtomicU64::new(0),
+        }
+    }
+
+    /// Number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of keys and values.
+    pub(crate) fn data_bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes taken from the system.
+    pub(crate) fn allocated(&self) -> usize {
+        self.arena.allocated()
+    }
+
+    /// Adds an entry, which must not be there yet (I2). Any number of threads may insert at once, each with
+    /// a hint of its own. Key and value are shorter than 4 GiB (the store's limits are far lower).
+    pub(crate) fn insert(&self, key: &[u8], trailer: u64, value: &[u8], hint: &mut Hint) {
+        let height = self.random_height();
+        let node = allocate_node(&self.arena, key, trailer, value, height).as_ptr();
+        let list_height = self.height.fetch_max(height, Ordering::Relaxed).max(height);
+        if !self.brackets(hint, key, trailer) {
+            self.search(key, trailer, list_height, hint);
+        }
+        for level in 0..height {
+            loop {
+                let (previous, next) = (hint.previous[level], hint.next[level]);
+                // SAFETY: both are nodes of this list or null (next); previous reaches `level`, because it
+                // was found by walking that level or is the head; `node` has `height` links.
+                let linked = unsafe {
+                    Node::link(node, level).store(next, Ordering::Relaxed);
+                    Node::link(previous, level).compare_exchange(
+                        next,
+                        node,
+                        Ordering::Release,
+                        Ordering::Relaxed,
+                    )
+                };
+                if linked.is_ok() {
+                    break;
+                }
+                let (previous, next) = self.walk(previous, level, key, trailer);
+                (hint.previous[level], hint.next[level]) = (previous, next);
+            }
+            hint.previous[level] = node;
+        }
+        self.entries.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(key.len() + value.len(), Ordering::Relaxed);
+    }
+
+    /// Whether the hint's lowest level encloses the position; the upper levels then do too.
+    fn brackets(&self, hint: &Hint, key: &[u8], trailer: u64) -> bool {
+        if hint.list != self.id {
+            return false;
+        }
+        let (previous, next) = (hint.previous[0], hint.next[0]);
+        // SAFETY: nodes of this list (the hint belongs to it).
+        unsafe {
+            (previous == self.head.as_ptr() || is_before(previous, key, trailer))
+                && (next.is_null() || !is_before(next, key, trailer))
+                && Node::link(previous, 0).load(Ordering::Acquire) == next
+        }
+    }
+
+    fn search(&self, key: &[u8], trailer: u64, height: usize, hint: &mut Hint) {
+        let mut previous = self.head.as_ptr();
+        let mut known: *mut Node = null_mut();
+        for level in (0..HEIGHT_MAX).rev() {
+            if level >= height {
+                (hint.previous[level], hint.next[level]) = (previous, null_mut());
+                continue;
+            }
+            let next;
+            (previous, next) = self.walk_known(previous, level, key, trailer, known);
+            (hint.previous[level], hint.next[level]) = (previous, next);
+            known = next;
+        }
+        hint.list = self.id;
+    }
+
+    /// On `level`, from `from`: the last node before the position and the first not before it.
+    fn walk(&self, from: *mut Node, level: usize, key: &[u8], trailer: u64) -> (*mut Node, *mut Node) {
+        self.walk_known(from, level, key, trailer, null_mut())
+    }
+
+    /// As `walk`; `known` is a node already found to be not before the position, which saves comparing it.
+    fn walk_known(
+        &self,
+        from: *mut Node,
+        level: usize,
+        key: &[u8],
+        trailer: u64,
+        known: *mut Node,
+    ) -> (*mut Node, *mut Node) {
+        let mut previous = from;
+        loop {
+            // SAFETY: `previous` is a node of this list that reaches `level`; links lead to such nodes.
+            unsafe {
+                let next = Node::link(previous, level).load(Ordering::Acquire);
+                if next.is_null() || next == known || !is_before(next, key, trailer) {
+                    return (previous, next);
+                }
+                previous = next;
+            }
+        }
+    }
+
+    fn first_not_before(&self, key: &[u8], trailer: u64) -> *const Node {
+        let mut previous = self.head.as_ptr();
+        let mut next = null_mut();
+        for level in (0..self.height.load(Ordering::Relaxed)).rev() {
+            (previous, next) = self.walk_known(previous, level, key, trailer, next);
+        }
+        next
+    }
+
+    /// The last node before the position, or null; `None` is the position behind all.
+    fn last_before(&self, position: Option<(&[u8], u64)>) -> *const Node {
+        let mut previous = self.head.as_ptr();
+        for level in (0..self.height.load(Ordering::Relaxed)).rev() {
+            match position {
+                Some((key, trailer)) => (previous, _) = self.walk(previous, level, key, trailer),
+                // SAFETY: as in `walk_known`.
+                None => unsafe {
+                    loop {
+                        let next = Node::link(previous, level).load(Ordering::Acquire);
+                        if next.is_null() {
+                            break;
+                        }
+                        previous = next;
+                    }
+                },
+            }
+        }
+        if previous == self.head.as_ptr() { null() } else { previous }
+    }
+
+    fn random_height(&self) -> usize {
+        let mut roll = self.dice.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        roll = (roll ^ (roll >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        roll = (roll ^ (roll >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        roll ^= roll >> 31;
+        // One in four reaches the next level.
+        (1 + (roll.trailing_ones() / 2) as usize).min(HEIGHT_MAX)
+    }
+}
+
+/// # Safety
+/// `node` must be a node of a living list, not its head.
+unsafe fn is_before(node: *const Node, key: &[u8], trailer: u64) -> bool {
+    // SAFETY: promised by the caller.
+    let (own, own_trailer) = unsafe { (Node::key(node), (*node).trailer) };
+    match own.cmp(key) {
+        Order::Less => true,
+        Order::Equal => own_trailer < trailer,
+        Order::Greater => false,
+    }
+}
+
+fn allocate_node(arena: &Arena, key: &[u8], trailer: u64, value: &[u8], height: usize) -> NonNull<Node> {
+    assert!(key.len() <= u32::MAX as usize && value.len() <= u32::MAX as usize, "entry too long");
+    let tower = height * size_of::<Link>();
+    let memory = arena.allocate(size_of::<Node>() + tower + key.len() + value.len());
+    let node = memory.cast::<Node>();
+    // SAFETY: the allocation has room for header, tower, key and value in this order and is aligned to 8;
+    // nobody else knows it yet.
+    unsafe {
+        node.write(Node {
+            trailer,
+            value_len: value.len() as u32,
+            key_len: key.len() as u32,
+            height: height as u64,
+        });
+        let links = node.add(1).cast::<Link>();
+        for level in 0..height {
+            links.add(level).write(AtomicPtr::new(null_mut()));
+        }
+        let bytes = links.add(height).cast::<u8>().as_ptr();
+        copy_nonoverlapping(key.as_ptr(), bytes, key.len());
+        copy_nonoverlapping(value.as_ptr(), bytes.add(key.len()), value.len());
+    }
+    node
+}
+
+/// A position in a list that it keeps alive. Moves see entries inserted meanwhile.
+pub(crate) struct Walker {
+    list: Arc<Skiplist>,
+    node: *const Node,
+}
+
+// SAFETY: `node` points into the list, which the walker keeps alive and which is Sync.
+unsafe impl Send for Walker {}
+// SAFETY: as above; shared access only reads.
+unsafe impl Sync for Walker {}
+
+impl Walker {
+    pub(crate) fn new(list: Arc<Skiplist>) -> Walker {
+        Walker { list, node: null() }
+    }
+
+    /// To the first entry not before (`key`, `trailer`).
+    pub(crate) fn seek(&mut self, key: &[u8], trailer: u64) {
+        self.node = self.list.first_not_before(key, trailer);
+    }
+
+    /// To the first entry.
+    pub(crate) fn seek_first(&mut self) {
+        // SAFETY: the head is a node with every level.
+        self.node = unsafe { Node::link(self.list.head.as_ptr(), 0).load(Ordering::Acquire) };
+    }
+
+    /// To the last entry before the first one with `key` or a greater key; `None` is the very last.
+    pub(crate) fn seek_last_before(&mut self, key: Option<&[u8]>) {
+        // Trailer 0 sorts before every entry of the key.
+        self.node = self.list.last_before(key.map(|key| (key, 0)));
+    }
+
+    pub(crate) fn valid(&self) -> bool {
+        !self.node.is_null()
+    }
+
+    /// To the next entry; the walker must be valid.
+    pub(crate) fn next(&mut self) {
+        assert!(self.valid(), "next on a walker that stands nowhere");
+        // SAFETY: valid, so a node of the list.
+        self.node = unsafe { Node::link(self.node, 0).load(Ordering::Acquire) };
+    }
+
+    /// To the entry before; the walker must be valid.
+    pub(crate) fn prev(&mut self) {
+        let (key, trailer) = (self.key(), self.trailer());
+        self.node = self.list.last_before(Some((key, trailer)));
+    }
+
+    /// The key; the walker must be valid.
+    pub(crate) fn key(&self) -> &[u8] {
+        assert!(self.valid(), "key of a walker that stands nowhere");
+        // SAFETY: valid, and the list lives at least as long as the borrow of self.
+        unsafe { Node::key(self.node) }
+    }
+
+    /// The trailer; the walker must be valid.
+    pub(crate) fn trailer(&self) -> u64 {
+        assert!(self.valid(), "trailer of a walker that stands nowhere");
+        // SAFETY: as in `key`.
+        unsafe { (*self.node).trailer }
+    }
+
+    /// The value; the walker must be valid.
+    pub(crate) fn value(&self) -> &[u8] {
+        assert!(self.valid(), "value of a walker that stands nowhere");
+        // SAFETY: as in `key`.
+        unsafe { Node::value(self.node) }
+    }
+
+    /// The value for as long as the list lives: the caller keeps `list` beside it.
+    pub(crate) fn value_owner(&self) -> ValueOwner {
+        ValueOwner { _list: Arc::clone(&self.list), node: self.node }
+    }
+}
+
+/// A value in a list that it keeps alive.
+pub(crate) struct ValueOwner {
+    _list: Arc<Skiplist>,
+    node: *const Node,
+}
+
+// SAFETY: as for `Walker`.
+unsafe impl Send for ValueOwner {}
+// SAFETY: as for `Walker`.
+unsafe impl Sync for ValueOwner {}
+
+impl AsRef<[u8]> for ValueOwner {
+    fn as_ref(&self) -> &[u8] {
+        assert!(!self.node.is_null(), "value of a walker that stands nowhere");
+        // SAFETY: a node of the list, which self keeps alive.
+        unsafe { Node::value(self.node) }
+    }
+}
+
+/// An entry borrowed from a list.
+pub(crate) struct Found<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) trailer: u64,
+    pub(crate) value: &'a [u8],
+}
+
+impl Skiplist {
+    /// The first entry not before (`key`, `trailer`), for a lookup without a walker.
+    pub(crate) fn find(&self, key: &[u8], trailer: u64) -> Option<Found<'_>> {
+        let node = self.first_not_before(key, trailer);
+        if node.is_null() {
+            return None;
+        }
+        // SAFETY: a node of this list, borrowed no longer than self.
+        unsafe { Some(Found { key: Node::key(node), trailer: (*node).trailer, value: Node::value(node) }) }
+    }
+}

@@ -1,0 +1,114 @@
+//! The memtable against a sorted map, hinted and concurrent inserts.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use cairn_env::SeededRandom;
+
+use super::*;
+
+fn random_key(random: &mut SeededRandom, keys: u64) -> Vec<u8> {
+    let number = random.next() % keys;
+    let mut key = number.to_be_bytes()[4..].to_vec();
+    key.truncate(1 + (number % 4) as usize);
+    key
+}
+
+#[test]
+fn agrees_with_a_sorted_map() {
+    let mut random = SeededRandom::new(7);
+    let table = Memtable::new();
+    let mut model: BTreeMap<(Vec<u8>, u64), (Kind, Vec<u8>)> = BTreeMap::new();
+    let mut hint = Hint::default();
+    for seq in 1..=4000u64 {
+        let key = random_key(&mut random, 700);
+        let kind = if random.next().is_multiple_of(4) { Kind::Delete } else { Kind::Put };
+        let value = seq.to_le_bytes().to_vec();
+        table.insert(&key, seq, kind, &value, &mut hint);
+        model.insert((key, u64::MAX - seq), (kind, value));
+    }
+    let mut cursor = table.cursor();
+    cursor.seek(b"", SEQ_LAST).unwrap();
+    for ((key, inverse), (kind, value)) in &model {
+        assert_eq!(
+            (cursor.key(), cursor.seq(), cursor.kind(), cursor.value()),
+            (&key[..], u64::MAX - inverse, *kind, &value[..])
+        );
+        cursor.next().unwrap();
+    }
+    assert!(!cursor.valid());
+    cursor.seek_last_before(None).unwrap();
+    for ((key, inverse), _) in model.iter().rev() {
+        assert_eq!((cursor.key(), cursor.seq()), (&key[..], u64::MAX - inverse));
+        cursor.prev().unwrap();
+    }
+    assert!(!cursor.valid());
+    for _ in 0..2000 {
+        let (key, seq) = (random_key(&mut random, 800), random.next() % 4100);
+        let expected = model.range((key.clone(), u64::MAX - seq)..).next().filter(|e| e.0.0 == key);
+        let found = table.get(&key, seq);
+        assert_eq!(found.as_ref().map(|e| e.seq), expected.map(|e| u64::MAX - e.0.1));
+        cursor.seek_last_before(Some(&key)).unwrap();
+        let before = model.range(..(key.clone(), 0)).next_back();
+        assert_eq!(cursor.valid().then(|| cursor.key().to_vec()), before.map(|e| e.0.0.clone()));
+    }
+    assert_eq!(table.len(), 4000);
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn concurrent_inserts_lose_nothing() {
+    let table = Arc::new(Memtable::new());
+    let threads: Vec<_> = (0..4u64)
+        .map(|thread| {
+            let table = Arc::clone(&table);
+            std::thread::spawn(move || {
+                let mut hint = Hint::default();
+                for number in 0..5000u64 {
+                    // Two threads ascend side by side, two jump.
+                    let key = if thread < 2 { number } else { number.wrapping_mul(7919) % 5000 };
+                    table.insert(&key.to_be_bytes(), thread + 1, Kind::Put, b"v", &mut hint);
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let mut cursor = table.cursor();
+    cursor.seek(b"", SEQ_LAST).unwrap();
+    for key in 0..5000u64 {
+        for seq in (1..=4).rev() {
+            assert_eq!((cursor.key(), cursor.seq()), (&key.to_be_bytes()[..], seq));
+            cursor.next().unwrap();
+        }
+    }
+    assert!(!cursor.valid());
+}
+
+#[test]
+fn tombstones_are_found_loose_and_cut() {
+    let table = Memtable::new();
+    for seq in 1..=300u64 {
+        let start = (seq * 10).to_be_bytes();
+        table.delete_range(&start, &(seq * 10 + 15).to_be_bytes(), seq);
+        let at = (seq * 10 + 3).to_be_bytes();
+        assert_eq!(table.newest_covering(&at, |_| true), Some(seq));
+        assert_eq!(table.newest_covering(&at, |s| s < seq), (seq > 1).then_some(seq - 1));
+        assert_eq!(table.newest_change(&at), Some(seq));
+    }
+    table.delete_range(b"z", b"a", 301);
+    assert_eq!((table.tombstones().len(), table.seq_max()), (300, 301));
+    assert!(table.changed_since(&KeyRange::key(&2000u64.to_be_bytes()), 199));
+    assert!(!table.changed_since(&KeyRange::key(&2000u64.to_be_bytes()), 200));
+}
+
+#[test]
+fn long_values_are_shared() {
+    let table = Memtable::new();
+    let value = vec![7u8; 100_000];
+    table.insert(b"k", 1, Kind::Put, &value, &mut Hint::default());
+    let found = table.get(b"k", 9).unwrap();
+    drop(table);
+    assert_eq!(found.value, value);
+}
