@@ -1,0 +1,338 @@
+//! An open SST: point lookups, and blocks for cursors.
+//!
+//! A lookup goes top index → filter → leaf → cache or file → slot search. The top index is read at
+//! open; filters and leaves when they are first needed, and stay; data blocks are in the block cache.
+//!
+//! Guarantees: every block read from the file is verified (place, checksum, structure) before use; a
+//! lookup that finds its block in the cache allocates nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use cairn_env::{Env, File, OpenMode};
+
+use super::block::Block;
+use super::filter::Filter;
+use super::format::{
+    BlockKind, Extent, FileId, Footer, Handle, PAGE, Properties, Refused, decode_header, open_extent,
+};
+use super::index::Index;
+use super::tombstones;
+use crate::cache::BlockCache;
+use crate::error::{Error, Result};
+use crate::fields::Fields;
+use crate::key::{CommitSeq, Kind};
+use crate::tombstone::Fragments;
+
+/// Bytes that a streaming reader asks the file for at once.
+const STREAM_BYTES: usize = 512 << 10;
+
+/// A file with its identity: reads checked extents.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) path: PathBuf,
+    pub(crate) id: FileId,
+    pub(crate) len: u64,
+}
+
+impl Source {
+    /// Opens the file and checks that its length is possible.
+    pub(crate) fn open(env: &Env, path: &Path, id: FileId) -> Result<Source> {
+        let file = env.files().open(path, OpenMode::Read).map_err(|e| Error::io("open", path, e))?;
+        let len = file.len().map_err(|e| Error::io("read the length of", path, e))?;
+        if len < 4 * PAGE as u64 || !len.is_multiple_of(PAGE as u64) {
+            let what = format!("expected at least 4 whole pages of {PAGE} bytes, found {len} bytes");
+            return Err(Error::corrupt(path, 0, what));
+        }
+        Ok(Source { file, path: path.to_path_buf(), id, len })
+    }
+
+    /// Reads bytes that must be there.
+    pub(crate) fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+        // Allocates at most what the file has: `len` comes from the file.
+        if offset.saturating_add(len as u64) > self.len {
+            let what = format!("expected {len} bytes, the file ends at {}", self.len);
+            return Err(Error::corrupt(&self.path, offset, what));
+        }
+        let mut bytes = vec![0; len];
+        self.file.read_exact_at(&mut bytes, offset).map_err(|e| match e.kind() {
+            std::io::ErrorKind::UnexpectedEof => {
+                Error::corrupt(&self.path, offset, format!("expected {len} bytes, the file ends before"))
+            }
+            _ => Error::io("read", &self.path, e),
+        })?;
+        Ok(bytes)
+    }
+
+    /// Turns a refused page into an error.
+    pub(crate) fn refuse(&self, offset: u64, refused: Refused) -> Error {
+        match refused {
+            Refused::Damaged(what) => Error::corrupt(&self.path, offset, what),
+            Refused::Newer(found) => {
+                Error::NewerFormat { path: self.path.clone(), found, supported: super::format::VERSION }
+            }
+        }
+    }
+
+    /// Checks the header page.
+    pub(crate) fn check_header(&self) -> Result<()> {
+        decode_header(&self.read(0, PAGE)?, self.id).map_err(|refused| self.refuse(0, refused))
+    }
+
+    /// Reads the footer page.
+    pub(crate) fn footer(&self) -> Result<Footer> {
+        let offset = self.len - PAGE as u64;
+        Footer::decode(&self.read(offset, PAGE)?, self.id, self.len)
+            .map_err(|refused| self.refuse(offset, refused))
+    }
+
+    /// Reads the body of an extent.
+    pub(crate) fn extent(&self, handle: Handle, kind: BlockKind) -> Result<Bytes> {
+        let bytes = self.read(handle.offset(), handle.len() as usize)?;
+        let extent = self.open_extent(&bytes, handle, kind)?;
+        if extent.compressed_from.is_some() {
+            return self.unpack(&extent, handle);
+        }
+        let len = extent.body.len();
+        let mut bytes = bytes;
+        bytes.truncate(len);
+        Ok(Bytes::from(bytes))
+    }
+
+    /// Checks an extent that was read.
+    pub(crate) fn open_extent<'a>(
+        &self,
+        bytes: &'a [u8],
+        handle: Handle,
+        kind: BlockKind,
+    ) -> Result<Extent<'a>> {
+        let extent =
+            open_extent(bytes, self.id.number, handle.offset()).map_err(|what| self.damaged(handle, what))?;
+        if extent.kind != kind {
+            return Err(self.damaged(handle, format!("expected a {kind:?} block, found {:?}", extent.kind)));
+        }
+        Ok(extent)
+    }
+
+    /// The body of an extent, decompressed.
+    pub(crate) fn unpack(&self, extent: &Extent<'_>, handle: Handle) -> Result<Bytes> {
+        let Some(raw_len) = extent.compressed_from else {
+            return Ok(Bytes::copy_from_slice(extent.body));
+        };
+        let mut raw = vec![0; raw_len];
+        match lz4_flex::block::decompress_into(extent.body, &mut raw) {
+            Ok(len) if len == raw_len => Ok(Bytes::from(raw)),
+            Ok(len) => Err(self.damaged(handle, format!("expected {raw_len} bytes, LZ4 gave {len}"))),
+            Err(error) => Err(self.damaged(handle, format!("the block does not decompress: {error}"))),
+        }
+    }
+
+    /// Damage in an extent.
+    pub(crate) fn damaged(&self, handle: Handle, what: impl Into<String>) -> Error {
+        Error::corrupt(&self.path, handle.offset(), what)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    leaf: OnceLock<Arc<Index>>,
+    filter: OnceLock<Filter>,
+}
+
+/// A version found by a lookup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The commit that wrote it.
+    pub(crate) seq: CommitSeq,
+    /// Put or delete.
+    pub(crate) kind: Kind,
+    /// The value, sharing the block's memory.
+    pub(crate) value: Bytes,
+}
+
+/// An open SST.
+#[derive(Debug)]
+pub(crate) struct Table {
+    source: Source,
+    top: Index,
+    partitions: Box<[Partition]>,
+    fragments: Fragments,
+    properties: Properties,
+    content_hash: u64,
+    cache: Arc<BlockCache>,
+}
+
+impl Table {
+    /// Opens a file: reads its header, footer, properties, tombstones and top index.
+    pub(crate) fn open(env: &Env, path: &Path, id: FileId, cache: Arc<BlockCache>) -> Result<Table> {
+        let source = Source::open(env, path, id)?;
+        source.check_header()?;
+        let footer = source.footer()?;
+        let body = source.extent(footer.properties, BlockKind::Properties)?;
+        let mut fields = Fields::new(&body);
+        let properties = Properties::read(&mut fields)
+            .and_then(|properties| fields.end().map(|()| properties))
+            .map_err(|bad| source.damaged(footer.properties, bad.0))?;
+        let fragments = if footer.tombstones.pages == 0 {
+            Fragments::default()
+        } else {
+            let body = source.extent(footer.tombstones, BlockKind::Tombstones)?;
+            let decoded =
+                tombstones::decode(&body).map_err(|bad| source.damaged(footer.tombstones, bad.0))?;
+            Fragments::build(&decoded)
+        };
+        let body = source.extent(footer.top, BlockKind::Top)?;
+        let top = Index::parse(body, 2, source.len).map_err(|what| source.damaged(footer.top, what))?;
+        let partitions = (0..top.len()).map(|_| Partition::default()).collect();
+        let content_hash = footer.content_hash;
+        Ok(Table { source, top, partitions, fragments, properties, content_hash, cache })
+    }
+
+    /// The file.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Its properties.
+    pub(crate) fn properties(&self) -> &Properties {
+        &self.properties
+    }
+
+    /// The hash that names its content.
+    pub(crate) fn content_hash(&self) -> u64 {
+        self.content_hash
+    }
+
+    /// Its range tombstones.
+    pub(crate) fn fragments(&self) -> &Fragments {
+        &self.fragments
+    }
+
+    /// The top index.
+    pub(crate) fn top(&self) -> &Index {
+        &self.top
+    }
+
+    /// The leaf of a partition, read when first needed.
+    #[inline]
+    pub(crate) fn leaf(&self, partition: usize) -> Result<&Arc<Index>> {
+        let place = &self.partitions[partition].leaf;
+        match place.get() {
+            Some(leaf) => Ok(leaf),
+            None => {
+                let leaf = self.read_leaf(partition)?;
+                Ok(place.get_or_init(|| leaf))
+            }
+        }
+    }
+
+    /// Reads the leaf of a partition without keeping it.
+    #[cold]
+    pub(crate) fn read_leaf(&self, partition: usize) -> Result<Arc<Index>> {
+        let handle = self.top.handle(partition, 0);
+        let body = self.source.extent(handle, BlockKind::Leaf)?;
+        let leaf =
+            Index::parse(body, 1, self.source.len).map_err(|what| self.source.damaged(handle, what))?;
+        if leaf.len() == 0 {
+            return Err(self.source.damaged(handle, "expected at least one data block, found none"));
+        }
+        Ok(Arc::new(leaf))
+    }
+
+    #[inline]
+    fn may_contain(&self, partition: usize, hash: u64) -> Result<bool> {
+        let place = &self.partitions[partition].filter;
+        if let Some(filter) = place.get() {
+            return Ok(filter.may_contain(hash));
+        }
+        let handle = self.top.handle(partition, 1);
+        if handle.pages == 0 {
+            return Ok(true);
+        }
+        let body = self.source.extent(handle, BlockKind::Filter)?;
+        let filter = Filter::parse(&body).map_err(|what| self.source.damaged(handle, what))?;
+        Ok(place.get_or_init(|| filter).may_contain(hash))
+    }
+
+    /// The newest version of `key` that is not newer than `seq_max`. `hash` is [`super::filter::hash`]
+    /// of the key.
+    pub(crate) fn get(&self, key: &[u8], hash: u64, seq_max: CommitSeq) -> Result<Option<Found>> {
+        let mut partition = self.top.lower_bound(key);
+        if partition == self.top.len() || !self.may_contain(partition, hash)? {
+            return Ok(None);
+        }
+        let mut leaf = self.leaf(partition)?;
+        let mut at = leaf.lower_bound(key);
+        while at < leaf.len() {
+            let block = self.block(leaf.handle(at, 0))?;
+            let row = block.lower_bound(key, seq_max);
+            if row < block.len() {
+                return Ok(block.has_key(row, key).then(|| Found {
+                    seq: block.seq(row),
+                    kind: block.kind(row),
+                    value: block.value_bytes(row),
+                }));
+            }
+            // Older versions may lie in the next block, only if this one ends with the key.
+            if !leaf.is_separator(at, key) {
+                return Ok(None);
+            }
+            at += 1;
+            if at == leaf.len() && partition + 1 < self.top.len() {
+                partition += 1;
+                leaf = self.leaf(partition)?;
+                at = 0;
+            }
+        }
+        Ok(None)
+    }
+
+    /// A data block, from the cache or the file.
+    #[inline]
+    pub(crate) fn block(&self, handle: Handle) -> Result<Block> {
+        match self.cache.get(self.source.id.number, handle.page) {
+            Some(block) => Ok(block),
+            None => self.load_block(handle),
+        }
+    }
+
+    #[cold]
+    fn load_block(&self, handle: Handle) -> Result<Block> {
+        let body = self.source.extent(handle, BlockKind::Data)?;
+        let block = Block::parse(body).map_err(|what| self.source.damaged(handle, what))?;
+        self.cache.insert(self.source.id.number, handle.page, block.clone());
+        Ok(block)
+    }
+
+    /// A data block read beside the cache, through a buffer of neighbours.
+    pub(crate) fn stream_block(&self, handle: Handle, stream: &mut Stream) -> Result<Block> {
+        let bytes = stream.read(&self.source, handle)?;
+        let extent = self.source.open_extent(bytes, handle, BlockKind::Data)?;
+        let body = self.source.unpack(&extent, handle)?;
+        Block::parse(body).map_err(|what| self.source.damaged(handle, what))
+    }
+}
+
+/// A window of a file, read ahead: for compaction and verification.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    window: Vec<u8>,
+    start: u64,
+}
+
+impl Stream {
+    /// The bytes of an extent.
+    pub(crate) fn read(&mut self, source: &Source, handle: Handle) -> Result<&[u8]> {
+        let (offset, len) = (handle.offset(), handle.len());
+        let end = self.start + self.window.len() as u64;
+        if offset < self.start || offset + len > end {
+            let wanted = len.max((STREAM_BYTES as u64).min(source.len.saturating_sub(offset)));
+            self.window = source.read(offset, wanted as usize)?;
+            self.start = offset;
+        }
+        let at = (offset - self.start) as usize;
+        Ok(&self.window[at..at + len as usize])
+    }
+}

@@ -1,0 +1,329 @@
+//! Writes one SST, rows in order, in one pass.
+//!
+//! ```text
+//! header | (data blocks, filter, leaf) of partition 1 | … | tombstones | top | properties | footer
+//! ```
+//! The length of a block before compression follows the ratio seen so far, so that what is stored
+//! just fills whole pages; a block that misses by much is laid out again with fewer rows.
+//!
+//! Guarantees: [`SstWriter::finish`] returns only after the file is synced (its name is durable after
+//! a sync of the directory, the caller's duty); a writer that is dropped before that removes its file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cairn_env::{Env, File, OpenMode};
+use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::block::BlockBuilder;
+use super::filter::{self, Filter};
+use super::format::{
+    BlockKind, FileId, Footer, Handle, PAGE, Properties, TRAILER, encode_header, seal_extent,
+};
+use super::index::{IndexBuilder, separator};
+use super::tombstones;
+use crate::error::{Error, Result};
+use crate::key::{CommitSeq, Kind, RangeTombstone};
+use crate::options::Options;
+
+/// A block is cut at this length before compression, however well it compresses.
+const RAW_BLOCK_MAX: usize = 32 << 10;
+/// A leaf of the index is closed at this length.
+const LEAF_BYTES: usize = 4 * PAGE - 512;
+/// Finished extents are handed to the file in pieces of this size.
+const WRITE_BYTES: usize = 1 << 20;
+
+/// A file that was written and synced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// Its length.
+    pub(crate) file_len: u64,
+    /// The hash that names its content.
+    pub(crate) content_hash: u64,
+    /// What is in it.
+    pub(crate) properties: Properties,
+}
+
+/// Writes one file.
+pub(crate) struct SstWriter {
+    env: Env,
+    file: Arc<dyn File>,
+    path: PathBuf,
+    id: FileId,
+    compression: bool,
+    block_bytes: usize,
+    filter_bits: u32,
+    rows: BlockBuilder,
+    leaf: IndexBuilder,
+    top: IndexBuilder,
+    hashes: Vec<u64>,
+    /// The last block written, whose separator is known with the first key of the next.
+    pending: Option<(Vec<u8>, Handle)>,
+    properties: Properties,
+    sums: Xxh3,
+    ratio: f64,
+    raw: Vec<u8>,
+    packed: Vec<u8>,
+    table: CompressTable,
+    buffer: Vec<u8>,
+    written: u64,
+    finished: bool,
+}
+
+impl SstWriter {
+    /// Creates the file.
+    pub(crate) fn create(env: &Env, path: &Path, id: FileId, options: &Options) -> Result<SstWriter> {
+        let file = env.files().open(path, OpenMode::CreateNew).map_err(|e| Error::io("create", path, e))?;
+        Ok(SstWriter {
+            env: env.clone(),
+            file,
+            path: path.to_path_buf(),
+            id,
+            compression: options.compression,
+            block_bytes: options.block_bytes,
+            filter_bits: options.filter_bits_per_key,
+            rows: BlockBuilder::default(),
+            leaf: IndexBuilder::default(),
+            top: IndexBuilder::default(),
+            hashes: Vec::new(),
+            pending: None,
+            properties: Properties {
+                smallest: Bytes::new(),
+                largest: Bytes::new(),
+                largest_excluded: false,
+                min_seq: CommitSeq::MAX,
+                max_seq: 0,
+                entries: 0,
+                deletes: 0,
+                range_tombstones: 0,
+                raw_bytes: 0,
+                data_blocks: 0,
+            },
+            sums: Xxh3::new(),
+            ratio: if options.compression { 0.6 } else { 1.0 },
+            raw: Vec::new(),
+            packed: Vec::new(),
+            table: CompressTable::default(),
+            buffer: encode_header(id),
+            written: 0,
+            finished: false,
+        })
+    }
+
+    /// Adds a row behind the last one in the order of entries.
+    pub(crate) fn add(&mut self, key: &[u8], seq: CommitSeq, kind: Kind, value: &[u8]) -> Result<()> {
+        let row_bytes = key.len() + value.len() + 8;
+        if self.rows.len() > 0 && self.is_full_before(row_bytes) {
+            self.write_block()?;
+        }
+        let facts = &mut self.properties;
+        if facts.entries == 0 {
+            facts.smallest = Bytes::copy_from_slice(key);
+        }
+        facts.min_seq = facts.min_seq.min(seq);
+        facts.max_seq = facts.max_seq.max(seq);
+        facts.entries += 1;
+        facts.deletes += u64::from(kind == Kind::Delete);
+        facts.raw_bytes += (key.len() + value.len()) as u64;
+        self.rows.add(key, seq, kind, value);
+        Ok(())
+    }
+
+    /// Whether the rows collected make a good block that one more row would spoil.
+    fn is_full_before(&self, row_bytes: usize) -> bool {
+        let raw = self.rows.estimate();
+        if raw >= RAW_BLOCK_MAX {
+            return true;
+        }
+        let stored = (raw as f64 * self.ratio) as usize + TRAILER;
+        let with_row = ((raw + row_bytes) as f64 * self.ratio) as usize + TRAILER;
+        with_row > self.block_bytes && is_well_filled(stored)
+    }
+
+    /// Number of rows added.
+    pub(crate) fn entries(&self) -> u64 {
+        self.properties.entries
+    }
+
+    /// About the length of the file if it were finished now.
+    pub(crate) fn estimated_len(&self) -> u64 {
+        self.written
+            + self.buffer.len() as u64
+            + (self.rows.estimate() as f64 * self.ratio) as u64
+            + (self.hashes.len() as u64 * u64::from(self.filter_bits) / 8)
+    }
+
+    fn write_block(&mut self) -> Result<()> {
+        let mut n = self.rows.len();
+        let mut tries = 0;
+        let compressed_from = loop {
+            self.rows.encode(n, &mut self.raw);
+            let compressed_from = self.compress();
+            let stored = if compressed_from.is_some() { self.packed.len() } else { self.raw.len() };
+            let pages = (stored + TRAILER).div_ceil(PAGE);
+            let fewer = n * ((pages - 1) * PAGE).saturating_sub(TRAILER) / stored.max(1) * 97 / 100;
+            if tries == 2 || fewer == 0 || is_well_filled(stored + TRAILER) {
+                break compressed_from;
+            }
+            n = fewer;
+            tries += 1;
+        };
+        let first = self.rows.key(0);
+        if let Some((last, handle)) = self.pending.take() {
+            self.leaf.add(&separator(&last, first), &[handle]);
+            if self.leaf.estimate() >= LEAF_BYTES {
+                self.close_partition()?;
+            }
+        }
+        let mut newest = None;
+        for i in 0..n {
+            let hash = filter::hash(self.rows.key(i));
+            if newest != Some(hash) && self.filter_bits > 0 {
+                self.hashes.push(hash);
+            }
+            newest = Some(hash);
+        }
+        let mut body =
+            std::mem::take(if compressed_from.is_some() { &mut self.packed } else { &mut self.raw });
+        let handle = self.write_extent(&mut body, BlockKind::Data, compressed_from)?;
+        *(if compressed_from.is_some() { &mut self.packed } else { &mut self.raw }) = body;
+        self.pending = Some((self.rows.key(n - 1).to_vec(), handle));
+        self.properties.data_blocks += 1;
+        self.rows.remove(n);
+        Ok(())
+    }
+
+    /// Compresses `raw` to `packed`; the length before if that saves a page.
+    fn compress(&mut self) -> Option<usize> {
+        if !self.compression {
+            return None;
+        }
+        self.packed.resize(get_maximum_output_size(self.raw.len()), 0);
+        // The output is long enough for any input, so this cannot fail; if it did, raw is right too.
+        let len = compress_into_with_table(&self.raw, &mut self.packed, &mut self.table).ok()?;
+        self.packed.truncate(len);
+        let saves = (len + TRAILER).div_ceil(PAGE) < (self.raw.len() + TRAILER).div_ceil(PAGE);
+        let ratio =
+            if saves || len * 10 < self.raw.len() * 9 { len as f64 / self.raw.len() as f64 } else { 1.0 };
+        self.ratio = (0.75 * self.ratio + 0.25 * ratio).clamp(0.02, 1.0);
+        saves.then_some(self.raw.len())
+    }
+
+    fn write_extent(
+        &mut self,
+        body: &mut Vec<u8>,
+        kind: BlockKind,
+        compressed_from: Option<usize>,
+    ) -> Result<Handle> {
+        let offset = self.written + self.buffer.len() as u64;
+        let sum = seal_extent(body, kind, compressed_from, self.id.number, offset);
+        self.sums.update(&sum.to_le_bytes());
+        let page = u32::try_from(offset / PAGE as u64)
+            .map_err(|_| Error::InvalidArgument("a sorted file would be longer than 16 TiB".into()))?;
+        let handle = Handle { page, pages: (body.len() / PAGE) as u32 };
+        self.buffer.extend_from_slice(body);
+        if self.buffer.len() >= WRITE_BYTES {
+            self.write_buffer()?;
+        }
+        Ok(handle)
+    }
+
+    fn write_buffer(&mut self) -> Result<()> {
+        self.file.write_all_at(&self.buffer, self.written).map_err(|e| Error::io("write", &self.path, e))?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Writes the filter and the leaf of the partition, and enters them in the top index.
+    fn close_partition(&mut self) -> Result<()> {
+        let separator = self.leaf.last_separator().to_vec();
+        let mut filter_handle = Handle::default();
+        if self.filter_bits > 0 {
+            // Versions of one key may lie in two blocks; a hash more does no harm.
+            let mut body = Filter::encode(&self.hashes, self.filter_bits);
+            self.hashes.clear();
+            filter_handle = self.write_extent(&mut body, BlockKind::Filter, None)?;
+        }
+        let mut body = self.leaf.finish(1);
+        let leaf_handle = self.write_extent(&mut body, BlockKind::Leaf, None)?;
+        self.top.add(&separator, &[leaf_handle, filter_handle]);
+        Ok(())
+    }
+
+    /// Writes what is left, with the range tombstones of the file, and syncs. The file must not be
+    /// empty: a row or a tombstone at least.
+    pub(crate) fn finish(mut self, deleted: &[RangeTombstone]) -> Result<Written> {
+        assert!(self.properties.entries > 0 || !deleted.is_empty(), "an SST holds something");
+        while self.rows.len() > 0 {
+            self.write_block()?;
+        }
+        if let Some((last, handle)) = self.pending.take() {
+            self.properties.largest = Bytes::copy_from_slice(&last);
+            self.leaf.add(&last, &[handle]);
+            self.close_partition()?;
+        }
+        let mut footer = Footer {
+            top: Handle::default(),
+            tombstones: Handle::default(),
+            properties: Handle::default(),
+            content_hash: 0,
+            file_len: 0,
+        };
+        if !deleted.is_empty() {
+            self.note_tombstones(deleted);
+            let mut body = tombstones::encode(deleted);
+            footer.tombstones = self.write_extent(&mut body, BlockKind::Tombstones, None)?;
+        }
+        let mut body = self.top.finish(2);
+        footer.top = self.write_extent(&mut body, BlockKind::Top, None)?;
+        let mut body = Vec::new();
+        self.properties.put(&mut body);
+        footer.properties = self.write_extent(&mut body, BlockKind::Properties, None)?;
+        footer.content_hash = self.sums.digest();
+        footer.file_len = self.written + (self.buffer.len() + PAGE) as u64;
+        self.buffer.extend_from_slice(&footer.encode(self.id));
+        self.write_buffer()?;
+        self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))?;
+        self.finished = true;
+        Ok(Written {
+            file_len: footer.file_len,
+            content_hash: footer.content_hash,
+            properties: self.properties.clone(),
+        })
+    }
+
+    /// Widens the key and sequence range of the file by its tombstones.
+    fn note_tombstones(&mut self, deleted: &[RangeTombstone]) {
+        let facts = &mut self.properties;
+        for (i, tombstone) in deleted.iter().enumerate() {
+            let only = facts.entries == 0 && i == 0;
+            if only || tombstone.start < facts.smallest {
+                facts.smallest = tombstone.start.clone();
+            }
+            if only || tombstone.end > facts.largest {
+                facts.largest = tombstone.end.clone();
+                facts.largest_excluded = true;
+            }
+            facts.min_seq = facts.min_seq.min(tombstone.seq);
+            facts.max_seq = facts.max_seq.max(tombstone.seq);
+            facts.range_tombstones += 1;
+            facts.raw_bytes += (tombstone.start.len() + tombstone.end.len()) as u64;
+        }
+    }
+}
+
+impl Drop for SstWriter {
+    fn drop(&mut self) {
+        if !self.finished {
+            // The file is in no manifest; if it cannot be removed now, the next open does it.
+            let _ = self.env.files().remove_file(&self.path);
+        }
+    }
+}
+
+fn is_well_filled(bytes: usize) -> bool {
+    bytes * 100 >= bytes.div_ceil(PAGE) * PAGE * 85
+}
