@@ -59,6 +59,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Microseconds since 1970 UTC.
+    pub(crate) fn now_us(&self) -> i64 {
+        self.database.env().clock().wall_micros()
+    }
+
     /// Memory pool, spill files and object stores of all queries.
     pub(crate) fn runtime_env(&self) -> &Arc<RuntimeEnv> {
         self.template.runtime_env()

@@ -52,6 +52,7 @@ pub struct Results {
     source: Source,
     tag: Option<(String, u64)>,
     rows: u64,
+    on_error: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
 enum Source {
@@ -72,20 +73,27 @@ impl Results {
     /// Rows that are already here.
     pub(crate) fn from_batches(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
         let columns = columns_of(&schema);
-        Self { schema, columns, source: Source::Batches(batches.into_iter()), tag: None, rows: 0 }
+        Self { schema, columns, source: Source::Batches(batches.into_iter()), tag: None, rows: 0, on_error: None }
     }
 
     /// Rows that a task will send.
     pub(crate) fn channel(schema: SchemaRef) -> (Self, BatchSender) {
         let (send, receive) = tokio::sync::mpsc::channel(QUEUED_BATCHES_MAX);
         let columns = columns_of(&schema);
-        (Self { schema, columns, source: Source::Channel(receive), tag: None, rows: 0 }, send)
+        (Self { schema, columns, source: Source::Channel(receive), tag: None, rows: 0, on_error: None }, send)
     }
 
     /// Gives the tag of the statement that returned these rows, e.g. `INSERT 0 2`, and its row count.
     #[must_use]
     pub(crate) fn with_tag(mut self, tag: impl Into<String>, rows: u64) -> Self {
         self.tag = Some((tag.into(), rows));
+        self
+    }
+
+    /// Has `hook` called when the stream fails.
+    #[must_use]
+    pub(crate) fn on_error(mut self, hook: impl FnOnce() + Send + Sync + 'static) -> Self {
+        self.on_error = Some(Box::new(hook));
         self
     }
 
@@ -164,6 +172,9 @@ impl Results {
 
     fn fail(&mut self, error: crate::Error) -> crate::Error {
         self.source = Source::Batches(Vec::new().into_iter());
+        if let Some(hook) = self.on_error.take() {
+            hook();
+        }
         error
     }
 }

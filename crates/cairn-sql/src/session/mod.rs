@@ -15,6 +15,7 @@ pub(crate) mod prepared;
 mod route;
 pub(crate) mod settings;
 mod transaction;
+pub(crate) mod variables;
 
 use std::sync::Arc;
 

@@ -116,12 +116,11 @@ pub(crate) fn commit(shared: &Shared, state: &mut State, chain: bool) -> Result<
     let modes = chained(state);
     if block.failed {
         state.settings = block.settings_before;
-        let ended = block.txn.rollback();
+        block.txn.rollback();
         if chain {
             let txn = begin_engine(shared, &state.settings, &modes)?;
             open(shared, state, txn, &modes);
         }
-        ended?;
         return Ok(StatementResult::command("ROLLBACK"));
     }
     match block.txn.commit() {
@@ -145,7 +144,7 @@ pub(crate) fn rollback(shared: &Shared, state: &mut State, chain: bool) -> Resul
     };
     let modes = chained(state);
     state.settings = block.settings_before;
-    block.txn.rollback()?;
+    block.txn.rollback();
     if chain {
         let txn = begin_engine(shared, &state.settings, &modes)?;
         open(shared, state, txn, &modes);
@@ -198,7 +197,7 @@ pub(crate) fn rollback_to(state: &mut State, name: &str) -> Result<StatementResu
         .ok_or_else(|| Error::new("25P01", "ROLLBACK TO SAVEPOINT can only be used in transaction blocks"))?;
     let at = find(block, name)?;
     block.savepoints.truncate(at + 1);
-    block.txn.rollback_to(&block.savepoints[at].1)?;
+    block.txn.rollback_to(block.savepoints[at].1)?;
     block.failed = false;
     Ok(StatementResult::command("ROLLBACK"))
 }
@@ -230,7 +229,7 @@ pub(crate) fn set_transaction(
         return Err(Error::new("25001", "transaction read-write mode must be set before any query"));
     }
     if !block.used && block.savepoints.is_empty() {
-        block.txn.rollback()?;
+        block.txn.rollback();
         let modes = Modes { isolation: Some(isolation), read_only: Some(read_only) };
         block.txn = begin_engine(shared, &state.settings, &modes)?;
     }

@@ -1,0 +1,65 @@
+//! From text to statements: lexer, splitting, guard, parser, and the rewriting of what DataFusion reads
+//! differently from PostgreSQL.
+
+pub(crate) mod balance;
+pub(crate) mod check;
+pub mod guard;
+pub(crate) mod lexer;
+pub(crate) mod names;
+pub(crate) mod parameters;
+pub(crate) mod rewrite;
+pub mod split;
+pub(crate) mod types;
+
+use sqlparser::ast::Statement;
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+
+use crate::error::syntax_error;
+use crate::{Error, Result};
+
+/// Nested statements and subexpressions that the parser itself counts; the guard counts first and lower.
+const PARSER_DEPTH_MAX: usize = 4_000;
+
+/// Parses a text of exactly one statement; `None` where there is only white space. Runs on a big stack.
+///
+/// # Errors
+/// `54001`/`54000` from the guard, `42601` from the parser and for more than one statement.
+pub(crate) fn statement(sql: &str) -> Result<Option<Statement>> {
+    let Some((text, rest)) = split::first(sql) else { return Ok(None) };
+    if split::first(rest).is_some() {
+        return Err(Error::new("42601", "cannot insert multiple commands into a prepared statement"));
+    }
+    let start = text.as_ptr() as usize - sql.as_ptr() as usize;
+    let skipped = sql[..start].chars().count();
+    parse_one(text).map(Some).map_err(|error| match error.position() {
+        Some(position) => error.with_position(position + skipped),
+        None => error,
+    })
+}
+
+fn parse_one(text: &str) -> Result<Statement> {
+    guard::check(text)?;
+    let (text, parameters) = parameters::number(text)?;
+    let statement = parse_text(&text)?;
+    let _ = parameters;
+    Ok(statement)
+}
+
+/// Parses one statement that the guard has passed.
+pub(crate) fn parse_text(text: &str) -> Result<Statement> {
+    let patched = names::before_parsing(text);
+    let dialect = PostgreSqlDialect {};
+    let mut parser = Parser::new(&dialect)
+        .with_recursion_limit(PARSER_DEPTH_MAX)
+        .try_with_sql(&patched)
+        .map_err(|error| syntax_error(error, &patched))?;
+    let mut statements = parser.parse_statements().map_err(|error| syntax_error(error, &patched))?;
+    let mut statement = match statements.len() {
+        1 => statements.remove(0),
+        _ => return Err(Error::new("42601", "syntax error: one statement expected")),
+    };
+    balance::statement(&mut statement);
+    check::statement(&statement)?;
+    Ok(statement)
+}

@@ -1,0 +1,140 @@
+//! PREPARE, EXECUTE, DEALLOCATE, and the statements prepared through the API.
+//!
+//! A prepared statement keeps its text and its syntax tree; plans are kept by `query::cache`, by text, so
+//! that sessions share them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cairn_types::{DataType, Value};
+use parking_lot::Mutex;
+use sqlparser::ast::{self, Expr, Ident, ObjectName};
+
+use super::State;
+use super::transaction::{Modes, begin_engine};
+use super::variables::fold;
+use crate::context::{Context, Scope};
+use crate::engine::Shared;
+use crate::error::locate;
+use crate::results::{Column, StatementResult};
+use crate::{Error, Result, parse, query};
+
+/// A prepared statement.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    pub(crate) sql: String,
+    pub(crate) statement: ast::Statement,
+    pub(crate) parameters: Vec<DataType>,
+    pub(crate) columns: Vec<Column>,
+}
+
+/// The statements of a session, by name.
+#[derive(Debug, Default)]
+pub(crate) struct PreparedStatements {
+    by_name: HashMap<String, Arc<Statement>>,
+}
+
+impl PreparedStatements {
+    pub(crate) fn clear(&mut self) {
+        self.by_name.clear();
+    }
+}
+
+/// Prepares a statement of the API.
+pub(super) fn prepare(shared: &Arc<Shared>, state: &Arc<Mutex<State>>, sql: &str) -> Result<Arc<Statement>> {
+    let parsed = parse::statement(sql).map_err(|error| locate(error, sql))?;
+    let Some(statement) = parsed else {
+        return Err(Error::new("42601", "an empty statement cannot be prepared"));
+    };
+    let state = state.lock();
+    describe(shared, &state, sql, statement, Vec::new()).map_err(|error| locate(error, sql))
+}
+
+fn context(shared: &Arc<Shared>, state: &State, params: Vec<Value>) -> Result<Context> {
+    let now = shared.now_us();
+    let txn = match &state.block {
+        Some(block) => Arc::clone(&block.txn),
+        None => begin_engine(shared, &state.settings, &Modes::default())?,
+    };
+    Ok(Context {
+        scope: Arc::new(Scope {
+            shared: Arc::clone(shared),
+            txn,
+            settings: Arc::clone(&state.settings),
+            params,
+            transaction_start_us: now,
+            statement_start_us: now,
+            sequences: Arc::clone(&state.sequences),
+        }),
+    })
+}
+
+/// Finds out a statement's parameters and columns.
+fn describe(
+    shared: &Arc<Shared>,
+    state: &State,
+    sql: &str,
+    statement: ast::Statement,
+    declared: Vec<DataType>,
+) -> Result<Arc<Statement>> {
+    let context = context(shared, state, Vec::new())?;
+    let (parameters, columns) = query::describe::statement(&context, &statement, declared)?;
+    Ok(Arc::new(Statement { sql: sql.to_owned(), statement, parameters, columns }))
+}
+
+/// PREPARE name [(types)] AS statement.
+pub(super) fn sql_prepare(
+    shared: &Arc<Shared>,
+    state: &mut State,
+    name: &str,
+    types: &[ast::DataType],
+    statement: &ast::Statement,
+) -> Result<StatementResult> {
+    if state.prepared.by_name.contains_key(name) {
+        return Err(Error::new("42P05", format!("prepared statement \"{name}\" already exists")));
+    }
+    let declared = types.iter().map(parse::types::data_type).collect::<Result<Vec<_>>>()?;
+    let sql = statement.to_string();
+    let prepared = describe(shared, state, &sql, statement.clone(), declared)?;
+    state.prepared.by_name.insert(name.to_owned(), prepared);
+    Ok(StatementResult::command("PREPARE"))
+}
+
+/// DEALLOCATE name | ALL.
+pub(super) fn deallocate(state: &mut State, name: &Ident) -> Result<StatementResult> {
+    if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all") {
+        state.prepared.clear();
+        return Ok(StatementResult::command("DEALLOCATE ALL"));
+    }
+    let name = fold(name);
+    match state.prepared.by_name.remove(&name) {
+        Some(_) => Ok(StatementResult::command("DEALLOCATE")),
+        None => Err(missing(&name)),
+    }
+}
+
+fn missing(name: &str) -> Error {
+    Error::new("26000", format!("prepared statement \"{name}\" does not exist"))
+}
+
+/// The statement of EXECUTE and the values of its arguments.
+pub(super) fn sql_execute(
+    shared: &Arc<Shared>,
+    state: &State,
+    name: Option<&ObjectName>,
+    arguments: &[Expr],
+) -> Result<(Arc<Statement>, Vec<Value>)> {
+    let name = name.and_then(|n| n.0.last()).and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
+    let statement = state.prepared.by_name.get(&name).cloned().ok_or_else(|| missing(&name))?;
+    if arguments.len() != statement.parameters.len() {
+        return Err(Error::new("42601", format!("wrong number of parameters for prepared statement \"{name}\""))
+            .with_detail(format!(
+                "Expected {} parameters but got {}.",
+                statement.parameters.len(),
+                arguments.len()
+            )));
+    }
+    let context = context(shared, state, Vec::new())?;
+    let values = query::describe::constants(&context, arguments, &statement.parameters)?;
+    Ok((statement, values))
+}

@@ -1,0 +1,261 @@
+//! Which part of the crate runs a statement, inside which transaction.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sqlparser::ast::{SetExpr, Statement};
+
+use super::settings::Settings;
+use super::transaction::{self, Modes};
+use super::{Parameters, State, prepared, variables};
+use crate::context::{Context, Scope};
+use crate::engine::Shared;
+use crate::error::{Class, locate};
+use crate::results::StatementResult;
+use crate::{Error, Result, copy, ddl, dml, parse, query};
+
+use cairn_types::Value;
+
+/// The statement's work, to be run on a big stack.
+pub(super) fn job(
+    shared: &Arc<Shared>,
+    state: &Arc<Mutex<State>>,
+    sql: &str,
+    parameters: Parameters<'_>,
+) -> impl FnOnce() -> Result<StatementResult> + Send + 'static {
+    let (shared, state) = (Arc::clone(shared), Arc::clone(state));
+    let (sql, parameters) = (sql.to_owned(), parameters.to_vec());
+    move || run_text(&shared, &state, &sql, parameters).map_err(|error| locate(error, &sql))
+}
+
+/// Runs a statement without a change of thread where its plan is cached and simple enough.
+pub(super) fn fast(
+    shared: &Arc<Shared>,
+    state: &Arc<Mutex<State>>,
+    sql: &str,
+    parameters: Parameters<'_>,
+) -> Option<Result<StatementResult>> {
+    query::point::run(shared, state, sql, parameters)
+}
+
+fn run_text(
+    shared: &Arc<Shared>,
+    state: &Arc<Mutex<State>>,
+    sql: &str,
+    parameters: Vec<Value>,
+) -> Result<StatementResult> {
+    let parsed = parse::statement(sql);
+    let mut guard = state.lock();
+    let statement = match parsed {
+        Ok(Some(statement)) => statement,
+        Ok(None) => return Ok(StatementResult::command("")),
+        Err(error) => {
+            fail_block(&mut guard);
+            return Err(error);
+        }
+    };
+    let result = dispatch(shared, state, &mut guard, &statement, sql, parameters);
+    if result.is_err() {
+        fail_block(&mut guard);
+    }
+    result
+}
+
+fn fail_block(state: &mut State) {
+    if let Some(block) = &mut state.block {
+        block.failed = true;
+    }
+}
+
+fn dispatch(
+    shared: &Arc<Shared>,
+    shared_state: &Arc<Mutex<State>>,
+    state: &mut State,
+    statement: &Statement,
+    sql: &str,
+    parameters: Vec<Value>,
+) -> Result<StatementResult> {
+    match statement {
+        Statement::Commit { chain, .. } => return transaction::commit(shared, state, *chain),
+        Statement::Rollback { chain, savepoint: None } => return transaction::rollback(shared, state, *chain),
+        Statement::Rollback { savepoint: Some(name), .. } => {
+            return transaction::rollback_to(state, &variables::fold(name));
+        }
+        _ => {}
+    }
+    if state.block.as_ref().is_some_and(|block| block.failed) {
+        return Err(Error::new(
+            "25P02",
+            "current transaction is aborted, commands ignored until end of transaction block",
+        ));
+    }
+    match statement {
+        Statement::StartTransaction { modes, statements, .. } => {
+            if !statements.is_empty() {
+                return Err(Error::unsupported("BEGIN … END block"));
+            }
+            transaction::begin(shared, state, modes)
+        }
+        Statement::Savepoint { name } => transaction::savepoint(state, &variables::fold(name)),
+        Statement::ReleaseSavepoint { name } => transaction::release(state, &variables::fold(name)),
+        Statement::Set(set) => variables::set(shared, state, set),
+        Statement::ShowVariable { variable } => variables::show(state, variable),
+        Statement::Reset(reset) => variables::reset(state, reset),
+        Statement::Discard { .. } => variables::discard(state),
+        Statement::Prepare { name, data_types, statement } => {
+            prepared::sql_prepare(shared, state, &variables::fold(name), data_types, statement)
+        }
+        Statement::Deallocate { name, .. } => prepared::deallocate(state, name),
+        Statement::Execute { name, parameters: arguments, using, into, immediate, .. } => {
+            if !using.is_empty() || !into.is_empty() || *immediate {
+                return Err(Error::unsupported("this form of EXECUTE"));
+            }
+            let (inner, values) = prepared::sql_execute(shared, state, name.as_ref(), arguments)?;
+            in_transaction(shared, shared_state, state, &inner.statement, &inner.sql, values)
+        }
+        other => in_transaction(shared, shared_state, state, other, sql, parameters),
+    }
+}
+
+/// Runs a statement in the open block, or in a transaction of its own.
+fn in_transaction(
+    shared: &Arc<Shared>,
+    shared_state: &Arc<Mutex<State>>,
+    state: &mut State,
+    statement: &Statement,
+    sql: &str,
+    parameters: Vec<Value>,
+) -> Result<StatementResult> {
+    let writes = writes(statement);
+    let now = shared.now_us();
+    if let Some(block) = &mut state.block {
+        block.used = true;
+        let savepoint = if writes { Some(block.txn.savepoint()?) } else { None };
+        let scope = Scope {
+            shared: Arc::clone(shared),
+            txn: Arc::clone(&block.txn),
+            settings: Arc::clone(&state.settings),
+            params: parameters,
+            transaction_start_us: block.start_us,
+            statement_start_us: now,
+            sequences: Arc::clone(&state.sequences),
+        };
+        let context = Context { scope: Arc::new(scope) };
+        let result = run(&context, statement, sql);
+        return match (result, savepoint) {
+            (Ok(StatementResult::Rows(rows)), _) => {
+                let state = Arc::clone(shared_state);
+                Ok(StatementResult::Rows(rows.on_error(move || fail_block(&mut state.lock()))))
+            }
+            (Ok(done), _) => Ok(done),
+            (Err(error), Some(savepoint)) => {
+                block.txn.rollback_to(savepoint)?;
+                Err(error)
+            }
+            (Err(error), None) => Err(error),
+        };
+    }
+    let mut attempts = 0;
+    loop {
+        let txn = transaction::begin_engine(shared, &state.settings, &Modes::default())?;
+        let scope = Scope {
+            shared: Arc::clone(shared),
+            txn: Arc::clone(&txn),
+            settings: autocommit_settings(&state.settings),
+            params: parameters.clone(),
+            transaction_start_us: now,
+            statement_start_us: now,
+            sequences: Arc::clone(&state.sequences),
+        };
+        let context = Context { scope: Arc::new(scope) };
+        let result = run(&context, statement, sql).and_then(|result| {
+            if txn.has_writes() || txn.has_ddl() {
+                txn.commit()?;
+            }
+            Ok(result)
+        });
+        match result {
+            Err(error) if error.class() == Class::Conflict && attempts < shared.options.conflict_retries_max => {
+                attempts += 1;
+            }
+            other => return other,
+        }
+    }
+}
+
+fn autocommit_settings(settings: &Arc<Settings>) -> Arc<Settings> {
+    if settings.transaction_isolation == settings.default_isolation
+        && settings.transaction_read_only == settings.default_read_only
+    {
+        return Arc::clone(settings);
+    }
+    let mut own = Settings::clone(settings);
+    own.transaction_isolation = own.default_isolation;
+    own.transaction_read_only = own.default_read_only;
+    Arc::new(own)
+}
+
+/// Whether a statement may write, and so wants a savepoint.
+fn writes(statement: &Statement) -> bool {
+    !matches!(
+        statement,
+        Statement::Query(query) if !matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_))
+    ) && !matches!(statement, Statement::Explain { analyze: false, .. })
+}
+
+/// Runs a statement that needs a transaction.
+pub(crate) fn run(context: &Context, statement: &Statement, sql: &str) -> Result<StatementResult> {
+    match statement {
+        Statement::Query(body) => query::run::select(context, body, sql),
+        Statement::Insert(insert) => {
+            context.require_writable("INSERT")?;
+            dml::insert(context, insert)
+        }
+        Statement::Update(update) => {
+            context.require_writable("UPDATE")?;
+            dml::update(context, update)
+        }
+        Statement::Delete(delete) => {
+            context.require_writable("DELETE")?;
+            dml::delete(context, delete)
+        }
+        Statement::Copy { to, .. } => {
+            if !to {
+                context.require_writable("COPY FROM")?;
+            }
+            copy::execute(context, statement)
+        }
+        Statement::Explain { .. } => query::explain::execute(context, statement),
+        Statement::Analyze(_) => Ok(StatementResult::command("ANALYZE")),
+        Statement::Vacuum(_) => {
+            context.scope.shared.database.compact()?;
+            Ok(StatementResult::command("VACUUM"))
+        }
+        Statement::CreateTable(_)
+        | Statement::CreateView(_)
+        | Statement::CreateIndex(_)
+        | Statement::CreateSchema { .. }
+        | Statement::CreateSequence { .. }
+        | Statement::AlterTable(_)
+        | Statement::AlterIndex { .. }
+        | Statement::AlterView { .. }
+        | Statement::AlterSchema(_)
+        | Statement::Drop { .. }
+        | Statement::Truncate(_)
+        | Statement::Comment { .. } => {
+            context.require_writable(&first_words(sql, 2))?;
+            ddl::execute(context, statement)
+        }
+        Statement::Merge(_) => Err(Error::unsupported("MERGE").with_hint("Use INSERT ... ON CONFLICT.")),
+        _ => Err(Error::unsupported(format!("statement {}", first_words(sql, 2)))),
+    }
+}
+
+/// The first words of a statement, in capitals, to name it.
+pub(crate) fn first_words(sql: &str, count: usize) -> String {
+    parse::lexer::Lexer::new(sql)
+        .take(count)
+        .map(|token| sql[token.start..token.end].to_ascii_uppercase())
+        .collect::<Vec<_>>()
+        .join(" ")
+}

@@ -1,0 +1,320 @@
+//! Run-time parameters: SET, SHOW, RESET. Names, values and errors are PostgreSQL's.
+//!
+//! A parameter is one row in [`PARAMETERS`]; parameters that CairnDB needs have a field in [`Settings`] besides
+//! their text, kept in step by [`Settings::set`].
+
+use std::collections::BTreeMap;
+
+use cairn_engine::{Isolation, SyncMode};
+
+use crate::{Error, Result};
+
+/// The parameters of a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    values: BTreeMap<&'static str, String>,
+    /// Schemas searched for unqualified names, in order; the catalog's own come first of all.
+    pub(crate) search_path: Vec<String>,
+    /// Name of the session's time zone.
+    pub(crate) time_zone: String,
+    pub(crate) default_isolation: Isolation,
+    pub(crate) default_read_only: bool,
+    /// Of the running block.
+    pub(crate) transaction_isolation: Isolation,
+    /// Of the running block.
+    pub(crate) transaction_read_only: bool,
+    /// Milliseconds; 0 = no limit.
+    pub(crate) statement_timeout_ms: u64,
+    /// What commits wait for; `None` = as the database was opened.
+    pub(crate) synchronous_commit: Option<SyncMode>,
+}
+
+/// How a value is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Boolean,
+    /// Milliseconds, with a unit.
+    Duration,
+    Integer,
+    Isolation,
+    TimeZone,
+    Encoding,
+    SearchPath,
+    SynchronousCommit,
+    DateStyle,
+    /// Cannot be set.
+    Fixed,
+}
+
+/// Name, default, form, description.
+const PARAMETERS: &[(&str, &str, Form, &str)] = &[
+    ("application_name", "", Form::Text, "Sets the application name to be reported in statistics and logs."),
+    ("bytea_output", "hex", Form::Text, "Sets the output format for bytea."),
+    ("client_encoding", "UTF8", Form::Encoding, "Sets the client's character set encoding."),
+    ("client_min_messages", "notice", Form::Text, "Sets the message levels that are sent to the client."),
+    ("datestyle", "ISO, MDY", Form::DateStyle, "Sets the display format for date and time values."),
+    ("default_transaction_isolation", "repeatable read", Form::Isolation, "Sets the transaction isolation level of each new transaction."),
+    ("default_transaction_read_only", "off", Form::Boolean, "Sets the default read-only status of new transactions."),
+    ("extra_float_digits", "1", Form::Integer, "Sets the number of digits displayed for floating-point values."),
+    ("idle_in_transaction_session_timeout", "0", Form::Duration, "Sets the maximum allowed idle time in a transaction."),
+    ("integer_datetimes", "on", Form::Fixed, "Shows whether datetimes are integer based."),
+    ("intervalstyle", "postgres", Form::Text, "Sets the display format for interval values."),
+    ("lock_timeout", "0", Form::Duration, "Sets the maximum allowed duration of any wait for a lock."),
+    ("max_identifier_length", "65535", Form::Fixed, "Shows the maximum identifier length."),
+    ("search_path", "\"$user\", public", Form::SearchPath, "Sets the schema search order for names that are not schema-qualified."),
+    ("server_encoding", "UTF8", Form::Fixed, "Shows the server (database) character set encoding."),
+    ("server_version", crate::functions::POSTGRES_VERSION, Form::Fixed, "Shows the server version."),
+    ("server_version_num", "170000", Form::Fixed, "Shows the server version as an integer."),
+    ("standard_conforming_strings", "on", Form::Boolean, "Causes '...' strings to treat backslashes literally."),
+    ("statement_timeout", "0", Form::Duration, "Sets the maximum allowed duration of any statement."),
+    ("synchronous_commit", "default", Form::SynchronousCommit, "Sets what a commit waits for."),
+    ("timezone", "UTC", Form::TimeZone, "Sets the time zone for displaying and interpreting time stamps."),
+    ("transaction_isolation", "repeatable read", Form::Isolation, "Sets the current transaction's isolation level."),
+    ("transaction_read_only", "off", Form::Boolean, "Sets the current transaction's read-only status."),
+    ("work_mem", "65536", Form::Text, "Sets the maximum memory to be used for query workspaces."),
+];
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            values: BTreeMap::new(),
+            search_path: vec!["public".to_owned()],
+            time_zone: "UTC".to_owned(),
+            default_isolation: Isolation::Snapshot,
+            default_read_only: false,
+            transaction_isolation: Isolation::Snapshot,
+            transaction_read_only: false,
+            statement_timeout_ms: 0,
+            synchronous_commit: None,
+        }
+    }
+}
+
+fn find(name: &str) -> Result<&'static (&'static str, &'static str, Form, &'static str)> {
+    let lower = name.to_ascii_lowercase();
+    let lower = if lower == "time zone" { "timezone".to_owned() } else { lower };
+    PARAMETERS
+        .iter()
+        .find(|p| p.0 == lower)
+        .ok_or_else(|| Error::new("42704", format!("unrecognized configuration parameter \"{name}\"")))
+}
+
+fn invalid(name: &str, value: &str) -> Error {
+    Error::new("22023", format!("invalid value for parameter \"{name}\": \"{value}\""))
+}
+
+fn boolean(name: &str, value: &str) -> Result<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" | "t" | "y" => Ok(true),
+        "off" | "false" | "no" | "0" | "f" | "n" => Ok(false),
+        _ => Err(Error::new("22023", format!("parameter \"{name}\" requires a Boolean value"))),
+    }
+}
+
+fn isolation(name: &str, value: &str) -> Result<Isolation> {
+    match value.to_ascii_lowercase().as_str() {
+        "serializable" => Ok(Isolation::Serializable),
+        "repeatable read" | "read committed" | "read uncommitted" => Ok(Isolation::Snapshot),
+        _ => Err(invalid(name, value)),
+    }
+}
+
+fn isolation_name(isolation: Isolation) -> &'static str {
+    match isolation {
+        Isolation::Serializable => "serializable",
+        Isolation::Snapshot => "repeatable read",
+    }
+}
+
+/// Milliseconds of `100`, `'5s'`, `'1 min'` …
+fn duration_ms(name: &str, value: &str) -> Result<u64> {
+    let text = value.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().map_err(|_| invalid(name, value))?;
+    let factor = match text[digits..].trim() {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(invalid(name, value)),
+    };
+    number.checked_mul(factor).ok_or_else(|| invalid(name, value))
+}
+
+impl Settings {
+    /// The text of a parameter, as SHOW gives it.
+    pub(crate) fn show(&self, name: &str) -> Result<String> {
+        let (name, default, ..) = find(name)?;
+        Ok(match *name {
+            "transaction_isolation" => isolation_name(self.transaction_isolation).to_owned(),
+            "default_transaction_isolation" => isolation_name(self.default_isolation).to_owned(),
+            "transaction_read_only" => if self.transaction_read_only { "on" } else { "off" }.to_owned(),
+            name => self.values.get(name).map_or_else(|| (*default).to_owned(), Clone::clone),
+        })
+    }
+
+    /// The name under which SHOW reports a parameter.
+    pub(crate) fn display_name(name: &str) -> &'static str {
+        match find(name).map(|p| p.0) {
+            Ok("timezone") => "TimeZone",
+            Ok("datestyle") => "DateStyle",
+            Ok("intervalstyle") => "IntervalStyle",
+            Ok(name) => name,
+            Err(_) => "",
+        }
+    }
+
+    /// All parameters: name, value, description.
+    pub(crate) fn all(&self) -> Vec<(&'static str, String, &'static str)> {
+        PARAMETERS
+            .iter()
+            .map(|p| (Self::display_name(p.0), self.show(p.0).unwrap_or_default(), p.3))
+            .collect()
+    }
+
+    /// Sets a parameter; more than one value only for lists.
+    pub(crate) fn set(&mut self, name: &str, values: &[String]) -> Result<()> {
+        let (name, default, form, _) = *find(name)?;
+        let mut value = values.join(", ");
+        if value.eq_ignore_ascii_case("default") && form != Form::SynchronousCommit {
+            return self.reset(name);
+        }
+        if values.len() > 1 && !matches!(form, Form::SearchPath | Form::DateStyle) {
+            return Err(Error::new("22023", format!("SET {name} takes only one argument")));
+        }
+        match form {
+            Form::Fixed => {
+                return Err(Error::new("55P02", format!("parameter \"{name}\" cannot be changed")));
+            }
+            Form::Boolean => {
+                let on = boolean(name, &value)?;
+                match name {
+                    "default_transaction_read_only" => self.default_read_only = on,
+                    "transaction_read_only" => self.transaction_read_only = on,
+                    "standard_conforming_strings" if !on => return Err(invalid(name, &value)),
+                    _ => {}
+                }
+                value = if on { "on" } else { "off" }.to_owned();
+            }
+            Form::Duration => {
+                let ms = duration_ms(name, &value)?;
+                if name == "statement_timeout" {
+                    self.statement_timeout_ms = ms;
+                } else if ms != 0 {
+                    return Err(Error::unsupported(format!("parameter \"{name}\"")));
+                }
+                value = if ms == 0 { "0".to_owned() } else { format!("{ms}ms") };
+            }
+            Form::Integer => {
+                value.parse::<i64>().map_err(|_| invalid(name, &value))?;
+            }
+            Form::Isolation => {
+                let level = isolation(name, &value)?;
+                match name {
+                    "transaction_isolation" => self.transaction_isolation = level,
+                    _ => self.default_isolation = level,
+                }
+            }
+            Form::TimeZone => {
+                value = time_zone(&value)?;
+                self.time_zone.clone_from(&value);
+            }
+            Form::Encoding => match value.to_ascii_uppercase().replace('-', "").as_str() {
+                "UTF8" | "UNICODE" => value = "UTF8".to_owned(),
+                _ => return Err(invalid(name, &value)),
+            },
+            Form::SearchPath => {
+                self.search_path = values.iter().filter(|v| *v != "$user").cloned().collect();
+            }
+            Form::SynchronousCommit => {
+                self.synchronous_commit = match value.to_ascii_lowercase().as_str() {
+                    "on" | "local" | "remote_write" | "remote_apply" | "true" => Some(SyncMode::Sync),
+                    "off" | "false" => Some(SyncMode::Async),
+                    "none" => Some(SyncMode::None),
+                    "default" => None,
+                    _ => return Err(invalid(name, &value)),
+                };
+            }
+            Form::DateStyle => {
+                let upper = value.to_ascii_uppercase();
+                if !upper.split(',').all(|part| matches!(part.trim(), "ISO" | "MDY")) {
+                    return Err(invalid(name, &value)
+                        .with_detail("Only the style \"ISO, MDY\" is supported."));
+                }
+                value = default.to_owned();
+            }
+            Form::Text => {}
+        }
+        self.values.insert(name, value);
+        Ok(())
+    }
+
+    /// Sets a parameter back to its default.
+    pub(crate) fn reset(&mut self, name: &str) -> Result<()> {
+        let (name, _, form, _) = *find(name)?;
+        let default = Self::default();
+        match name {
+            "search_path" => self.search_path = default.search_path,
+            "timezone" => self.time_zone = default.time_zone,
+            "statement_timeout" => self.statement_timeout_ms = 0,
+            "default_transaction_isolation" => self.default_isolation = default.default_isolation,
+            "default_transaction_read_only" => self.default_read_only = false,
+            "synchronous_commit" => self.synchronous_commit = None,
+            "transaction_isolation" => self.transaction_isolation = self.default_isolation,
+            "transaction_read_only" => self.transaction_read_only = self.default_read_only,
+            _ if form == Form::Fixed => {
+                return Err(Error::new("55P02", format!("parameter \"{name}\" cannot be changed")));
+            }
+            _ => {}
+        }
+        self.values.remove(name);
+        Ok(())
+    }
+
+    /// RESET ALL.
+    pub(crate) fn reset_all(&mut self) {
+        let (isolation, read_only) = (self.transaction_isolation, self.transaction_read_only);
+        *self = Self { transaction_isolation: isolation, transaction_read_only: read_only, ..Self::default() };
+    }
+}
+
+/// The canonical name of a time zone: an IANA name, `UTC`, or an offset.
+fn time_zone(value: &str) -> Result<String> {
+    let text = value.trim();
+    if let Ok(hours) = text.parse::<f64>() {
+        if hours.abs() > 15.0 {
+            return Err(invalid("TimeZone", value));
+        }
+        let minutes = (hours * 60.0).round() as i32;
+        let sign = if minutes < 0 { '-' } else { '+' };
+        return Ok(format!("{sign}{:02}:{:02}", minutes.abs() / 60, minutes.abs() % 60));
+    }
+    if matches!(text.to_ascii_lowercase().as_str(), "utc" | "gmt" | "z" | "zulu" | "local" | "default") {
+        return Ok("UTC".to_owned());
+    }
+    crate::functions::time::find_zone(text)
+        .ok_or_else(|| invalid("TimeZone", value))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn set_show_reset() {
+        let mut settings = Settings::default();
+        settings.set("statement_timeout", &["5s".to_owned()]).unwrap();
+        assert_eq!(settings.statement_timeout_ms, 5000);
+        assert_eq!(settings.show("STATEMENT_TIMEOUT").unwrap(), "5000ms");
+        settings.set("TimeZone", &["America/New_York".to_owned()]).unwrap();
+        assert_eq!(settings.show("timezone").unwrap(), "America/New_York");
+        assert_eq!(settings.set("nosuch", &[]).unwrap_err().sqlstate(), "42704");
+        assert_eq!(settings.set("server_version", &["1".to_owned()]).unwrap_err().sqlstate(), "55P02");
+        assert_eq!(settings.set("timezone", &["Mars".to_owned()]).unwrap_err().sqlstate(), "22023");
+        settings.reset_all();
+        assert_eq!(settings.show("timezone").unwrap(), "UTC");
+    }
+}
