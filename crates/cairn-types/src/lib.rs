@@ -33,6 +33,10 @@ pub mod value;
 
 pub mod column;
 
+pub mod key;
+
+pub mod row;
+
 pub mod text;
 
 pub use column::ColumnBuilder;
