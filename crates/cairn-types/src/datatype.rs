@@ -312,7 +312,7 @@ impl DataType {
         };
         let in_range = (1..=i64::from(NUMERIC_PRECISION_MAX)).contains(&precision);
         let scaled = (-i64::from(NUMERIC_PRECISION_MAX)..=precision).contains(&scale);
-        (in_range && scaled).then(|| Self::Numeric(Some((precision as u8, scale as i8))))
+        (in_range && scaled).then_some(Self::Numeric(Some((precision as u8, scale as i8))))
     }
 
     /// Appends the catalog code: a tag byte and the parameters, little-endian.

@@ -8,7 +8,7 @@
 //! | [`error`] | [`TypeError`] with SQLSTATE and PostgreSQL's wording |
 //! | [`datatype`] | [`DataType`], its SQL names and its catalog code |
 //! | [`field`] | mapping between [`DataType`] and Arrow types and fields |
-//! | [`decimal`], [`interval`], [`datetime`], [`float`], [`json`] | one kind of value each: arithmetic that order and text need |
+//! | [`decimal`], [`interval`], [`datetime`], [`float`], [`json`] | one kind of value each: arithmetic, order, text |
 //! | [`value`] | [`Value`], total order, conversions |
 //! | [`column`] | Arrow arrays to values and back |
 //! | [`text`] | PostgreSQL's text input and output |
@@ -28,6 +28,12 @@ pub mod field;
 pub mod decimal;
 
 pub mod interval;
+
+pub mod datetime;
+
+pub mod float;
+
+pub mod json;
 
 pub mod value;
 
