@@ -11,14 +11,20 @@
 #![deny(unsafe_code)]
 
 mod cache;
+mod compaction;
 mod error;
 mod fields;
 mod key;
+mod level_cursor;
+mod manifest;
 mod memtable;
+mod merge;
 mod options;
 mod range;
 mod sst;
 mod tombstone;
+mod tree;
+mod version;
 
 pub use error::{Error, Result};
 pub use key::CommitSeq;

@@ -1,0 +1,126 @@
+//! Leveled compaction: each level is one sorted run, `level_ratio` times the size of the one above.
+//!
+//! Level 0 is merged whole into level 1 when it has enough files. A level over its size gives the file
+//! to the next one that has the least to be rewritten there for its own size. A file with nothing below
+//! it is moved, not rewritten, unless it is small (many small files must come together some time).
+
+use std::sync::Arc;
+
+use super::{Job, Strategy};
+use crate::manifest::format::{FileMeta, LEVELS};
+use crate::options::Options;
+use crate::version::{TableFile, Version};
+
+/// The default strategy.
+#[derive(Debug)]
+pub(crate) struct Leveled;
+
+/// The size that a level below 0 should not exceed.
+pub(crate) fn level_bytes_max(level: usize, options: &Options) -> u64 {
+    let power = options.level_ratio.saturating_pow(level as u32 - 1);
+    options.level1_bytes.saturating_mul(power)
+}
+
+fn level_bytes(files: &[Arc<TableFile>]) -> u64 {
+    files.iter().map(|file| file.meta().file_len).sum()
+}
+
+impl Strategy for Leveled {
+    fn name(&self) -> &'static str {
+        "leveled"
+    }
+
+    fn pick(&self, version: &Version, options: &Options) -> Option<Job> {
+        let mut best = (1.0, None);
+        let score = version.level(0).len() as f64 / options.l0_compaction_files as f64;
+        if score >= best.0 {
+            best = (score, Some(0));
+        }
+        // The last level has no bound.
+        for level in 1..LEVELS - 1 {
+            let score = level_bytes(version.level(level)) as f64 / level_bytes_max(level, options) as f64;
+            if score > best.0 {
+                best = (score, Some(level));
+            }
+        }
+        match best.1? {
+            0 => Some(level0_job(version, options)),
+            level => file_job(version, level, options),
+        }
+    }
+}
+
+/// The files of `level` that overlap any of `files`' whole range.
+pub(crate) fn overlapping(version: &Version, level: usize, files: &[Arc<TableFile>]) -> Vec<Arc<TableFile>> {
+    let Some(hull) = hull(files) else { return Vec::new() };
+    version.level(level).iter().filter(|file| file.meta().overlaps(&hull)).cloned().collect()
+}
+
+/// A description whose key range covers all of `files`.
+fn hull(files: &[Arc<TableFile>]) -> Option<FileMeta> {
+    let (first, rest) = files.split_first()?;
+    let mut hull = first.meta().clone();
+    for file in rest {
+        let (range, other) = (&mut hull.properties, &file.meta().properties);
+        if other.smallest < range.smallest {
+            range.smallest = other.smallest.clone();
+        }
+        if other.largest > range.largest {
+            range.largest = other.largest.clone();
+            range.largest_excluded = other.largest_excluded;
+        } else if other.largest == range.largest {
+            range.largest_excluded &= other.largest_excluded;
+        }
+    }
+    Some(hull)
+}
+
+/// All of level 0 into level 1; or a move of its oldest file, if it is big and alone there.
+fn level0_job(version: &Version, options: &Options) -> Job {
+    if let Some(oldest) = version.level(0).last() {
+        let alone = std::slice::from_ref(oldest);
+        let big = oldest.meta().file_len >= options.target_file_bytes / 4;
+        if big && overlapping(version, 1, alone).is_empty() {
+            return Job { inputs: vec![(0, alone.to_vec())], output_level: 1, is_move: true };
+        }
+    }
+    let newer = version.level(0).to_vec();
+    let older = overlapping(version, 1, &newer);
+    Job { inputs: vec![(0, newer), (1, older)], output_level: 1, is_move: false }
+}
+
+/// The file of `level` that is cheapest to push down.
+fn file_job(version: &Version, level: usize, options: &Options) -> Option<Job> {
+    let below = version.level(level + 1);
+    let cost = |file: &Arc<TableFile>| {
+        let meta = file.meta();
+        let from = below.partition_point(|other| other.meta().ends_before(&meta.properties.smallest));
+        let rewritten: u64 = below[from..]
+            .iter()
+            .take_while(|other| other.meta().overlaps(meta))
+            .map(|other| other.meta().file_len)
+            .sum();
+        // Deletes free space below: they make a file cheaper.
+        let gain = meta.file_len + meta.properties.deletes * 64 + meta.properties.range_tombstones * 4096;
+        (rewritten as f64 / gain as f64, meta.number)
+    };
+    let file = version
+        .level(level)
+        .iter()
+        .min_by(|a, b| cost(a).partial_cmp(&cost(b)).unwrap_or(std::cmp::Ordering::Equal))?;
+    Some(push_down(version, level, vec![Arc::clone(file)], options))
+}
+
+/// Pushes files of a level one down; a move where nothing is in the way.
+pub(crate) fn push_down(
+    version: &Version,
+    level: usize,
+    files: Vec<Arc<TableFile>>,
+    options: &Options,
+) -> Job {
+    let older = overlapping(version, level + 1, &files);
+    let small = files.iter().any(|file| file.meta().file_len < options.target_file_bytes / 16);
+    let crowded = small && version.level(level + 1).len() > 64;
+    let is_move = level > 0 && older.is_empty() && !crowded;
+    Job { inputs: vec![(level, files), (level + 1, older)], output_level: level + 1, is_move }
+}

@@ -1,0 +1,214 @@
+//! The bytes of a manifest: header, records, edits (`docs/format/manifest.md`).
+//!
+//! Guarantees: I1: decoding is total. I2: a record's checksum covers the manifest's number and the
+//! record's offset, its length and its padding: bytes of another place are refused.
+
+use crate::fields::{BadField, Fields, u32_at};
+use crate::key::CommitSeq;
+use crate::sst::format::{FileId, Properties, Refused, checksum};
+
+/// First eight bytes of a manifest.
+pub(crate) const MAGIC: [u8; 8] = *b"CAIRNMAN";
+/// The version written, and the newest one read.
+pub(crate) const VERSION: u32 = 1;
+/// Bytes of the header.
+pub(crate) const HEADER: usize = 64;
+/// Levels of the tree: 0 to 6.
+pub(crate) const LEVELS: usize = 7;
+
+const RECORD_HEADER: usize = 8;
+
+/// A file of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FileMeta {
+    /// Its number.
+    pub(crate) number: u64,
+    /// Its length.
+    pub(crate) file_len: u64,
+    /// The hash that names its content.
+    pub(crate) content_hash: u64,
+    /// Its properties.
+    pub(crate) properties: Properties,
+}
+
+impl FileMeta {
+    /// Whether the file's range of keys holds `key`.
+    pub(crate) fn holds(&self, key: &[u8]) -> bool {
+        &self.properties.smallest[..] <= key && !self.ends_before(key)
+    }
+
+    /// Whether every key of the file lies before `key`.
+    pub(crate) fn ends_before(&self, key: &[u8]) -> bool {
+        match self.properties.largest_excluded {
+            true => &self.properties.largest[..] <= key,
+            false => &self.properties.largest[..] < key,
+        }
+    }
+
+    /// Whether the key ranges of two files have a key in common.
+    pub(crate) fn overlaps(&self, other: &FileMeta) -> bool {
+        !self.ends_before(&other.properties.smallest) && !other.ends_before(&self.properties.smallest)
+    }
+}
+
+/// A change of the tree, or all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Edit {
+    /// The edit is the whole state; what was before is void.
+    pub(crate) snapshot: bool,
+    /// Every file number below is used up.
+    pub(crate) next_file: Option<u64>,
+    /// Every commit up to this one is in the tree.
+    pub(crate) last_seq: Option<CommitSeq>,
+    /// The oldest log segment that is still needed.
+    pub(crate) log_floor: Option<u64>,
+    /// The epoch of the writer.
+    pub(crate) epoch: Option<u64>,
+    /// Files removed, by level and number.
+    pub(crate) removed: Vec<(u8, u64)>,
+    /// Files added, by level.
+    pub(crate) added: Vec<(u8, FileMeta)>,
+    /// The manifest was durable up to this offset when the edit was written.
+    pub(crate) synced: u64,
+}
+
+impl Edit {
+    /// The payload of the edit's record.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut number = |tag: u8, value: Option<u64>| {
+            if let Some(value) = value {
+                out.push(tag);
+                out.extend_from_slice(&value.to_le_bytes());
+            }
+        };
+        number(7, Some(self.synced));
+        number(1, self.next_file);
+        number(2, self.last_seq);
+        number(3, self.log_floor);
+        number(4, self.epoch);
+        if self.snapshot {
+            out.push(8);
+        }
+        for (level, file) in &self.removed {
+            out.extend_from_slice(&[6, *level]);
+            out.extend_from_slice(&file.to_le_bytes());
+        }
+        for (level, file) in &self.added {
+            out.extend_from_slice(&[5, *level]);
+            for field in [file.number, file.file_len, file.content_hash] {
+                out.extend_from_slice(&field.to_le_bytes());
+            }
+            file.properties.put(&mut out);
+        }
+        out
+    }
+
+    /// Reads a payload.
+    pub(crate) fn decode(payload: &[u8]) -> Result<Edit, BadField> {
+        let mut fields = Fields::new(payload);
+        let mut edit = Edit::default();
+        let level = |fields: &mut Fields<'_>| match fields.u8("level")? {
+            level if usize::from(level) < LEVELS => Ok(level),
+            level => Err(BadField(format!("level {level} is not below {LEVELS}"))),
+        };
+        while !fields.is_at_end() {
+            match fields.u8("tag")? {
+                1 => edit.next_file = Some(fields.u64("next file")?),
+                2 => edit.last_seq = Some(fields.u64("last sequence")?),
+                3 => edit.log_floor = Some(fields.u64("log floor")?),
+                4 => edit.epoch = Some(fields.u64("epoch")?),
+                5 => {
+                    let level = level(&mut fields)?;
+                    let file = FileMeta {
+                        number: fields.u64("file number")?,
+                        file_len: fields.u64("file length")?,
+                        content_hash: fields.u64("content hash")?,
+                        properties: Properties::read(&mut fields)?,
+                    };
+                    edit.added.push((level, file));
+                }
+                6 => edit.removed.push((level(&mut fields)?, fields.u64("file number")?)),
+                7 => edit.synced = fields.u64("synced offset")?,
+                8 => edit.snapshot = true,
+                tag => return Err(BadField(format!("unknown edit tag {tag}"))),
+            }
+        }
+        Ok(edit)
+    }
+}
+
+/// The header of manifest or identity-like file.
+pub(crate) fn encode_header(magic: [u8; 8], id: FileId) -> Vec<u8> {
+    let mut header = Vec::with_capacity(HEADER);
+    header.extend_from_slice(&magic);
+    header.extend_from_slice(&VERSION.to_le_bytes());
+    header.extend_from_slice(&0u32.to_le_bytes());
+    header.extend_from_slice(&id.number.to_le_bytes());
+    header.extend_from_slice(&id.database);
+    header.resize(HEADER - 4, 0);
+    let sum = checksum(id.number, 0, &header);
+    header.extend_from_slice(&sum.to_le_bytes());
+    header
+}
+
+/// Reads a header: the file number and the database id it names.
+pub(crate) fn decode_header(bytes: &[u8], magic: [u8; 8]) -> Result<FileId, Refused> {
+    if bytes.len() < HEADER {
+        return Err(Refused::Damaged(format!("expected {HEADER} bytes of header, found {}", bytes.len())));
+    }
+    let header = &bytes[..HEADER];
+    let mut fields = Fields::new(&header[..HEADER - 4]);
+    if fields.take(8, "magic")? != magic {
+        return Err(Refused::Damaged(format!("expected the magic {}", magic.escape_ascii())));
+    }
+    let version = fields.u32("version")?;
+    fields.u32("flags")?;
+    let number = fields.u64("number")?;
+    let mut database = [0; 16];
+    database.copy_from_slice(fields.take(16, "database id")?);
+    if u32_at(header, HEADER - 4) != checksum(number, 0, &header[..HEADER - 4]) {
+        return Err(Refused::Damaged("the checksum of the header does not match".into()));
+    }
+    if version > VERSION {
+        return Err(Refused::Newer(version));
+    }
+    Ok(FileId { number, database })
+}
+
+/// A record: length, checksum, payload, zeros up to a multiple of eight bytes.
+pub(crate) fn encode_record(number: u64, offset: u64, payload: &[u8]) -> Vec<u8> {
+    let mut record = Vec::with_capacity(RECORD_HEADER + payload.len() + 8);
+    record.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    record.extend_from_slice(&[0; 4]);
+    record.extend_from_slice(payload);
+    record.resize(record.len().next_multiple_of(8), 0);
+    let sum = record_checksum(number, offset, &record);
+    record[4..8].copy_from_slice(&sum.to_le_bytes());
+    record
+}
+
+fn record_checksum(number: u64, offset: u64, record: &[u8]) -> u32 {
+    let sum = checksum(number, offset, &record[..4]);
+    crc32c::crc32c_append(sum, &record[RECORD_HEADER..])
+}
+
+/// The record at `offset` of the whole manifest `bytes`: its edit and its end.
+pub(crate) fn decode_record(number: u64, bytes: &[u8], offset: usize) -> Result<(Edit, usize), BadField> {
+    let rest = &bytes[offset..];
+    if rest.len() < RECORD_HEADER {
+        return Err(BadField(format!("a record cannot have {} bytes", rest.len())));
+    }
+    let len = u32_at(rest, 0) as usize;
+    let end = (RECORD_HEADER + len).next_multiple_of(8);
+    if len == 0 || end > rest.len() {
+        return Err(BadField(format!("a record of {len} bytes does not fit {}", rest.len())));
+    }
+    let (found, expected) = (u32_at(rest, 4), record_checksum(number, offset as u64, &rest[..end]));
+    if found != expected {
+        return Err(BadField(format!(
+            "the checksum of the record is {found:#010x}, expected {expected:#010x}"
+        )));
+    }
+    Ok((Edit::decode(&rest[RECORD_HEADER..RECORD_HEADER + len])?, offset + end))
+}

@@ -1,0 +1,234 @@
+//! Reading and appending to a manifest.
+//!
+//! ```text
+//! append: write ─▶ sync ─▶ acknowledged ─▶ note "synced up to here" (not synced itself)
+//! ```
+//! Guarantees:
+//! - I1: an edit is acknowledged after it is durable; SSTs it names were durable before.
+//! - I2: a bad record is a torn tail, dropped on open, only if nothing behind it says that the log was
+//!   durable past it; everywhere else it is damage, told with file and offset.
+//! - I3: after a failed write or sync the log takes no more edits: whether the edit is there is
+//!   unknown, and the owner goes on with a new manifest (a failed sync is never retried).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cairn_env::{Env, File, OpenMode};
+
+use super::format::{
+    Edit, FileMeta, HEADER, LEVELS, MAGIC, decode_header, decode_record, encode_header, encode_record,
+};
+use super::identity::{manifest_path, read_whole, refuse};
+use crate::error::{Error, Result};
+use crate::key::CommitSeq;
+use crate::sst::format::FileId;
+
+/// The state that a manifest amounts to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Every file number below is used up.
+    pub(crate) next_file: u64,
+    /// Every commit up to this one is in the tree.
+    pub(crate) last_seq: CommitSeq,
+    /// The oldest log segment that is still needed.
+    pub(crate) log_floor: u64,
+    /// The epoch of the writer.
+    pub(crate) epoch: u64,
+    /// Files by level.
+    pub(crate) levels: [Vec<FileMeta>; LEVELS],
+}
+
+impl State {
+    /// Applies an edit; an edit that does not fit the state is damage.
+    pub(crate) fn apply(&mut self, edit: &Edit) -> Result<(), String> {
+        if edit.snapshot {
+            *self = State::default();
+        }
+        self.next_file = edit.next_file.unwrap_or(self.next_file);
+        self.last_seq = edit.last_seq.unwrap_or(self.last_seq);
+        self.log_floor = edit.log_floor.unwrap_or(self.log_floor);
+        self.epoch = edit.epoch.unwrap_or(self.epoch);
+        for (level, number) in &edit.removed {
+            let files = &mut self.levels[usize::from(*level)];
+            match files.iter().position(|file| file.number == *number) {
+                Some(at) => drop(files.remove(at)),
+                None => return Err(format!("an edit removes file {number}, which level {level} has not")),
+            }
+        }
+        for (level, file) in &edit.added {
+            if file.number >= self.next_file {
+                return Err(format!("file {} is not below the next file number", file.number));
+            }
+            self.levels[usize::from(*level)].push(file.clone());
+        }
+        Ok(())
+    }
+
+    /// The state as one edit.
+    pub(crate) fn to_edit(&self) -> Edit {
+        let mut added = Vec::new();
+        for (level, files) in self.levels.iter().enumerate() {
+            added.extend(files.iter().map(|file| (level as u8, file.clone())));
+        }
+        Edit {
+            snapshot: true,
+            next_file: Some(self.next_file),
+            last_seq: Some(self.last_seq),
+            log_floor: Some(self.log_floor),
+            epoch: Some(self.epoch),
+            added,
+            ..Edit::default()
+        }
+    }
+}
+
+/// What reading a manifest gives.
+#[derive(Debug)]
+pub(crate) struct Replayed {
+    /// The state after the last sound edit.
+    pub(crate) state: State,
+    /// The end of the last sound record.
+    pub(crate) end: u64,
+    /// The tail behind `end` was torn off by a crash.
+    pub(crate) torn: bool,
+    /// Length of the file.
+    pub(crate) file_len: u64,
+}
+
+/// Reads a manifest.
+pub(crate) fn replay(env: &Env, dir: &Path, id: FileId) -> Result<Replayed> {
+    let path = manifest_path(dir, id.number);
+    let bytes = read_whole(env, &path)?;
+    let found = decode_header(&bytes, MAGIC).map_err(|refused| refuse(&path, 0, refused))?;
+    if found != id {
+        let what = format!("expected manifest {}, found {} or another database", id.number, found.number);
+        return Err(Error::corrupt(&path, 16, what));
+    }
+    let mut state = State::default();
+    let mut at = HEADER;
+    while at < bytes.len() {
+        match decode_record(id.number, &bytes, at) {
+            Ok((edit, end)) => {
+                if at == HEADER && !edit.snapshot {
+                    return Err(Error::corrupt(&path, at as u64, "the first edit is not a snapshot"));
+                }
+                state.apply(&edit).map_err(|what| Error::corrupt(&path, at as u64, what))?;
+                at = end;
+            }
+            // The first record was durable before CURRENT named the manifest.
+            Err(bad) if at == HEADER || was_durable_past(id.number, &bytes, at) => {
+                return Err(Error::corrupt(&path, at as u64, bad.0));
+            }
+            Err(_) => break,
+        }
+    }
+    if at == HEADER {
+        return Err(Error::corrupt(&path, at as u64, "the manifest holds no edit"));
+    }
+    Ok(Replayed { state, end: at as u64, torn: at < bytes.len(), file_len: bytes.len() as u64 })
+}
+
+/// I2: whether a sound record behind `at` says that the log was durable past `at`.
+fn was_durable_past(number: u64, bytes: &[u8], at: usize) -> bool {
+    (at + 8..bytes.len())
+        .step_by(8)
+        .any(|next| decode_record(number, bytes, next).is_ok_and(|(edit, _)| edit.synced > at as u64))
+}
+
+/// A manifest that takes edits.
+#[derive(Debug)]
+pub(crate) struct ManifestLog {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    id: FileId,
+    end: u64,
+    synced: u64,
+    failed: bool,
+}
+
+impl ManifestLog {
+    /// Creates a manifest with a whole state, synced; the name is durable after a sync of the directory.
+    pub(crate) fn create(env: &Env, dir: &Path, id: FileId, state: &State) -> Result<ManifestLog> {
+        let path = manifest_path(dir, id.number);
+        let written = (|| {
+            let file =
+                env.files().open(&path, OpenMode::CreateNew).map_err(|e| Error::io("create", &path, e))?;
+            let mut bytes = encode_header(MAGIC, id);
+            bytes.extend_from_slice(&encode_record(id.number, HEADER as u64, &state.to_edit().encode()));
+            file.write_all_at(&bytes, 0).map_err(|e| Error::io("write", &path, e))?;
+            file.sync_data().map_err(|e| Error::io("sync", &path, e))?;
+            Ok((file, bytes.len() as u64))
+        })();
+        match written {
+            Ok((file, end)) => {
+                let mut log = ManifestLog { file, path, id, end, synced: end, failed: false };
+                log.note_synced();
+                Ok(log)
+            }
+            Err(error) => {
+                let _ = env.files().remove_file(&path);
+                Err(error)
+            }
+        }
+    }
+
+    /// Goes on with a manifest that was replayed whole, without a torn tail.
+    pub(crate) fn resume(env: &Env, dir: &Path, id: FileId, end: u64) -> Result<ManifestLog> {
+        let path = manifest_path(dir, id.number);
+        let file = env.files().open(&path, OpenMode::ReadWrite).map_err(|e| Error::io("open", &path, e))?;
+        // What was read may not have been durable; it is before anything builds on it.
+        file.sync_data().map_err(|e| Error::io("sync", &path, e))?;
+        let mut log = ManifestLog { file, path, id, end, synced: end, failed: false };
+        log.note_synced();
+        Ok(log)
+    }
+
+    /// Which manifest this is.
+    pub(crate) fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// Its length.
+    pub(crate) fn len(&self) -> u64 {
+        self.end
+    }
+
+    /// Whether an edit failed, so that the log takes no more (I3).
+    pub(crate) fn is_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Appends an edit and syncs (I1).
+    pub(crate) fn append(&mut self, edit: &Edit) -> Result<()> {
+        assert!(!self.failed, "I3: a failed manifest takes no edit");
+        let edit = Edit { synced: self.synced, ..edit.clone() };
+        let record = encode_record(self.id.number, self.end, &edit.encode());
+        self.failed = true;
+        self.file.write_all_at(&record, self.end).map_err(|e| Error::io("write", &self.path, e))?;
+        self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))?;
+        self.failed = false;
+        self.end += record.len() as u64;
+        self.synced = self.end;
+        self.note_synced();
+        Ok(())
+    }
+
+    /// Writes that the log is durable up to here. Not synced: it helps if it survives, and nothing
+    /// depends on it, so a failure is not one of the edit.
+    fn note_synced(&mut self) {
+        let edit = Edit { synced: self.synced, ..Edit::default() };
+        let record = encode_record(self.id.number, self.end, &edit.encode());
+        match self.file.write_all_at(&record, self.end) {
+            Ok(()) => self.end += record.len() as u64,
+            Err(_) => self.failed = true,
+        }
+    }
+
+    /// Makes the last note durable, so that damage to the last edit is found even after a power cut.
+    pub(crate) fn close(&mut self) -> Result<()> {
+        if self.failed {
+            return Ok(());
+        }
+        self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))
+    }
+}

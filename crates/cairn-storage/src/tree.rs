@@ -1,0 +1,517 @@
+//! The on-disk part of the store: a manifest over levels of SSTs.
+//!
+//! ```text
+//! flush / compaction: write SSTs ─▶ sync each ─▶ sync directory ─▶ manifest edit (synced)
+//!                       ─▶ new version installed ─▶ old files unlinked when unused
+//! ```
+//! Invariants:
+//! - I1: files are durable, names included, before an edit names them.
+//! - I2: the state in memory changes only after the edit is durable; after any failure the old state
+//!   stays usable and the work can be tried again.
+//! - I3: file numbers are never used twice: at open the counter starts behind every number that the
+//!   manifest or the directory knows.
+//! - I4: where it is unknown whether an edit is durable, files that it names stay until a new manifest
+//!   is current.
+//!
+//! Lock order: `compaction` (held over a whole job, with its I/O: one compaction at a time), `flushing`
+//! (held over a flush, so that edits of flushes are in order), `manifest` (held over the sync of an
+//! edit), `version` (a pointer).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cairn_env::Env;
+use parking_lot::{Mutex, RwLock};
+
+use crate::cache::{BlockCache, CacheStats};
+use crate::compaction::rewrite::{Below, Outputs, Retention, Target, rewrite};
+use crate::error::{Error, Result};
+use crate::key::{CommitSeq, Cursor, RangeTombstone};
+use crate::manifest::format::{Edit, FileMeta, LEVELS};
+use crate::manifest::identity::{
+    CURRENT, FileName, IDENTITY, manifest_path, parse_name, read_current, read_identity, sst_path, sync_dir,
+    write_current, write_identity,
+};
+use crate::manifest::log::{ManifestLog, State, replay};
+use crate::options::Options;
+use crate::sst::format::FileId;
+use crate::tombstone::Fragments;
+use crate::version::{TableCache, TableFile, Version};
+
+/// A manifest longer than this, and longer than four times the state it amounts to, is begun anew.
+const MANIFEST_BYTES: u64 = 1 << 20;
+/// Files kept open at most.
+const OPEN_FILES_MAX: usize = 500;
+
+/// What the rest of the store needs to know at open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TreeState {
+    /// The next file number to be given out.
+    pub(crate) next_file: u64,
+    /// Every commit up to this one is in the tree.
+    pub(crate) last_seq: CommitSeq,
+    /// The oldest log segment that is still needed; none is where it is equal to an unused number.
+    pub(crate) log_floor: u64,
+    /// The epoch of the writer.
+    pub(crate) epoch: u64,
+    /// Names the database.
+    pub(crate) database_id: [u8; 16],
+}
+
+/// How hard writers should be held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pressure {
+    /// Not at all.
+    None,
+    /// A little each.
+    Slow,
+    /// Until compaction has caught up.
+    Stop,
+}
+
+/// The manifest and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct ManifestState {
+    log: ManifestLog,
+    state: State,
+    /// Length of the manifest when it was begun.
+    begun_len: u64,
+    /// I4: files of edits whose fate is unknown.
+    uncertain: Vec<PathBuf>,
+}
+
+/// The on-disk part of a store.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    pub(crate) env: Env,
+    pub(crate) dir: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) database: [u8; 16],
+    pub(crate) blocks: Arc<BlockCache>,
+    tables: Arc<TableCache>,
+    next_file: AtomicU64,
+    version: RwLock<Arc<Version>>,
+    manifest: Mutex<ManifestState>,
+    flushing: Mutex<()>,
+    pub(crate) compaction: Mutex<()>,
+    pub(crate) compactions: AtomicU64,
+    pub(crate) compacted_bytes: AtomicU64,
+    flushes: AtomicU64,
+    flushed_bytes: AtomicU64,
+}
+
+impl Tree {
+    /// Whether the directory holds a database; an empty or missing one, or one whose creation was cut
+    /// short, does not.
+    ///
+    /// # Errors
+    /// `NotADatabase` where it holds other things, `Corrupt` where it holds parts of a database only.
+    pub(crate) fn exists(env: &Env, dir: &Path) -> Result<bool> {
+        let not_ours = |reason: &str| Error::NotADatabase { path: dir.into(), reason: reason.into() };
+        match env.files().metadata(dir) {
+            Ok(metadata) if !metadata.is_dir => return Err(not_ours("it is a file, not a directory")),
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(Error::io("look at", dir, e)),
+        }
+        let names = env.files().list(dir).map_err(|e| Error::io("list", dir, e))?;
+        if names.iter().any(|name| name == CURRENT) {
+            return Ok(true);
+        }
+        for name in &names {
+            match parse_name(name) {
+                Some(FileName::Sst(_) | FileName::Wal(_)) => {
+                    let what = format!("expected the file, found none, though there is {name}");
+                    return Err(Error::corrupt(&dir.join(CURRENT), 0, what));
+                }
+                Some(_) => {}
+                None => return Err(not_ours(&format!("there are other files in it, such as {name}"))),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Creates a database in an existing directory for which [`Tree::exists`] said no.
+    pub(crate) fn create(
+        env: &Env,
+        dir: &Path,
+        options: &Options,
+        blocks: Arc<BlockCache>,
+    ) -> Result<(Tree, TreeState)> {
+        // What a creation left that was cut short is in the way.
+        let names = env.files().list(dir).map_err(|e| Error::io("list", dir, e))?;
+        let mut next_file = 1;
+        for name in names {
+            let path = dir.join(&name);
+            match parse_name(&name) {
+                Some(FileName::Manifest(number)) => {
+                    next_file = next_file.max(number.saturating_add(1));
+                    env.files().remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
+                }
+                Some(FileName::Temporary) => {
+                    env.files().remove_file(&path).map_err(|e| Error::io("remove", &path, e))?;
+                }
+                _ => {}
+            }
+        }
+        let mut database = [0; 16];
+        env.random().fill(&mut database);
+        let id = FileId { number: next_file, database };
+        let state =
+            State { next_file: next_file + 1, log_floor: next_file + 1, epoch: 1, ..State::default() };
+        write_identity(env, dir, database)?;
+        ManifestLog::create(env, dir, id, &state)?;
+        sync_dir(env, dir)?;
+        write_current(env, dir, id)?;
+        if let Some(parent) = dir.parent() {
+            // The name of the directory itself; where it cannot be synced (a root, a foreign owner),
+            // the database is no less sound.
+            let _ = env.files().sync_dir(parent);
+        }
+        Tree::open(env, dir, options, blocks)
+    }
+
+    /// Opens the tree of a database: reads the manifest, checks that its files are there, removes what
+    /// belongs to nothing.
+    ///
+    /// # Errors
+    /// `Corrupt`, `NewerFormat`, `Io`.
+    pub(crate) fn open(
+        env: &Env,
+        dir: &Path,
+        options: &Options,
+        blocks: Arc<BlockCache>,
+    ) -> Result<(Tree, TreeState)> {
+        let identity = dir.join(IDENTITY);
+        if !env.files().exists(&identity).map_err(|e| Error::io("look at", &identity, e))? {
+            return Err(Error::corrupt(&identity, 0, "expected the file, found none"));
+        }
+        let database = read_identity(env, dir, &mut Vec::new())?;
+        let id = read_current(env, dir, database)?;
+        let replayed = replay(env, dir, id)?;
+        let mut state = replayed.state;
+        let names = env.files().list(dir).map_err(|e| Error::io("list", dir, e))?;
+        for name in &names {
+            if let Some(FileName::Sst(n) | FileName::Wal(n) | FileName::Manifest(n)) = parse_name(name) {
+                state.next_file = state.next_file.max(n.saturating_add(1));
+            }
+        }
+        let tables = Arc::new(TableCache::new(env.clone(), Arc::clone(&blocks), OPEN_FILES_MAX));
+        let levels = open_levels(env, dir, &state, database, &tables)?;
+        let version = Version::new(levels);
+        version.check_order().map_err(|what| Error::corrupt(&manifest_path(dir, id.number), 0, what))?;
+        let log = if replayed.torn || replayed.file_len > MANIFEST_BYTES {
+            let new = FileId { number: state.next_file, database };
+            state.next_file += 1;
+            begin_manifest(env, dir, new, &state)?
+        } else {
+            ManifestLog::resume(env, dir, id, replayed.end)?
+        };
+        remove_orphans(env, dir, &names, &state, log.id().number);
+        let told = TreeState {
+            next_file: state.next_file,
+            last_seq: state.last_seq,
+            log_floor: state.log_floor,
+            epoch: state.epoch,
+            database_id: database,
+        };
+        let tree = Tree {
+            env: env.clone(),
+            dir: dir.to_path_buf(),
+            options: options.clone(),
+            database,
+            blocks,
+            tables,
+            next_file: AtomicU64::new(state.next_file),
+            version: RwLock::new(Arc::new(version)),
+            manifest: Mutex::new(ManifestState { begun_len: log.len(), log, state, uncertain: Vec::new() }),
+            flushing: Mutex::new(()),
+            compaction: Mutex::new(()),
+            compactions: AtomicU64::new(0),
+            compacted_bytes: AtomicU64::new(0),
+            flushes: AtomicU64::new(0),
+            flushed_bytes: AtomicU64::new(0),
+        };
+        Ok((tree, told))
+    }
+
+    /// A number for a new file of any kind, never given out before (I3).
+    pub(crate) fn new_file_number(&self) -> u64 {
+        self.next_file.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A number and the path of a new SST.
+    pub(crate) fn new_sst(&self) -> (u64, PathBuf) {
+        let number = self.new_file_number();
+        (number, sst_path(&self.dir, number))
+    }
+
+    /// The files at this moment.
+    #[inline]
+    pub(crate) fn version(&self) -> Arc<Version> {
+        Arc::clone(&self.version.read())
+    }
+
+    /// The files at this moment, with the last commit that is in them.
+    pub(crate) fn version_and_state(&self) -> (Arc<Version>, State) {
+        let manifest = self.manifest.lock();
+        (self.version(), manifest.state.clone())
+    }
+
+    /// Writes a memtable to level 0 and records how far the log is now in the tree.
+    ///
+    /// `entries` is read from its start. Of one key, every commit in it is newer than those in the tree.
+    /// `log_floor` is the oldest log segment still needed afterwards, `last_seq` the newest commit in the
+    /// memtable, `snapshots` every live snapshot and the newest visible sequence ([`Retention`]).
+    ///
+    /// # Errors
+    /// After any error nothing has changed; the flush can be tried again.
+    pub(crate) fn flush(
+        &self,
+        entries: &mut dyn Cursor,
+        tombstones: &[RangeTombstone],
+        log_floor: u64,
+        last_seq: CommitSeq,
+        snapshots: &[CommitSeq],
+    ) -> Result<()> {
+        let _one_at_a_time = self.flushing.lock();
+        self.mend_manifest()?;
+        let new_file = || self.new_sst();
+        let target = Target {
+            env: &self.env,
+            options: &self.options,
+            database: self.database,
+            new_file: &new_file,
+            file_bytes: u64::MAX,
+            grandparents: &[],
+        };
+        let fragments = Fragments::build(tombstones);
+        let retention = Retention::new(snapshots);
+        let outputs = rewrite(&target, entries, &fragments, &retention, &Below::unknown())?;
+        let bytes: u64 = outputs.files().iter().map(|(meta, _)| meta.file_len).sum();
+        let edit = Edit { last_seq: Some(last_seq), log_floor: Some(log_floor), ..Edit::default() };
+        self.install(edit, 0, outputs)?;
+        self.flushes.fetch_add(1, Ordering::Relaxed);
+        self.flushed_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Records a new epoch.
+    pub(crate) fn set_epoch(&self, epoch: u64) -> Result<()> {
+        let mut manifest = self.manifest.lock();
+        self.mend(&mut manifest)?;
+        self.commit_edit(&mut manifest, Edit { epoch: Some(epoch), ..Edit::default() })
+    }
+
+    /// Makes written files part of the tree, at `level`, together with what else the edit says (I1, I2).
+    pub(crate) fn install(&self, mut edit: Edit, level: usize, outputs: Outputs) -> Result<()> {
+        if !outputs.files().is_empty() {
+            sync_dir(&self.env, &self.dir)?;
+        }
+        edit.added.extend(outputs.files().iter().map(|(meta, _)| (level as u8, meta.clone())));
+        let mut manifest = self.manifest.lock();
+        self.mend(&mut manifest)?;
+        // From here on an error does not say whether the edit is durable: the files stay (I4).
+        let files = outputs.keep();
+        let result = self.commit_edit(&mut manifest, edit);
+        if result.is_err() {
+            manifest.uncertain.extend(files.into_iter().map(|(_, path)| path));
+        }
+        result
+    }
+
+    /// Appends an edit, then changes state and version.
+    fn commit_edit(&self, manifest: &mut ManifestState, mut edit: Edit) -> Result<()> {
+        edit.next_file = Some(self.next_file.load(Ordering::Relaxed));
+        let mut state = manifest.state.clone();
+        state.apply(&edit).map_err(|what| {
+            Error::corrupt(&manifest_path(&self.dir, manifest.log.id().number), manifest.log.len(), what)
+        })?;
+        manifest.log.append(&edit)?;
+        manifest.state = state;
+        self.install_version(&edit);
+        let long = manifest.log.len() > MANIFEST_BYTES.max(4 * manifest.begun_len);
+        if long {
+            // The edit is done; a new manifest is housekeeping, tried again with the next edit.
+            let _ = self.renew_manifest(manifest);
+        }
+        Ok(())
+    }
+
+    fn install_version(&self, edit: &Edit) {
+        if edit.added.is_empty() && edit.removed.is_empty() {
+            return;
+        }
+        let old = self.version();
+        let mut levels: [Vec<Arc<TableFile>>; LEVELS] = old.levels().clone();
+        let mut gone = Vec::new();
+        for (level, number) in &edit.removed {
+            let files = &mut levels[usize::from(*level)];
+            if let Some(at) = files.iter().position(|file| file.meta().number == *number) {
+                gone.push(files.remove(at));
+            }
+        }
+        for (level, meta) in &edit.added {
+            // A file that only changes its level stays the same object: it is not to be unlinked.
+            let moved = gone.iter().position(|file| file.meta().number == meta.number);
+            let file = match moved {
+                Some(at) => gone.remove(at),
+                None => self.table_file(meta.clone()),
+            };
+            levels[usize::from(*level)].push(file);
+        }
+        *self.version.write() = Arc::new(Version::new(levels));
+        for file in gone {
+            file.mark_obsolete();
+        }
+    }
+
+    fn table_file(&self, meta: FileMeta) -> Arc<TableFile> {
+        let id = FileId { number: meta.number, database: self.database };
+        TableFile::new(meta, sst_path(&self.dir, id.number), id, Arc::clone(&self.tables))
+    }
+
+    /// Begins a new manifest if the current one failed.
+    fn mend_manifest(&self) -> Result<()> {
+        self.mend(&mut self.manifest.lock())
+    }
+
+    pub(crate) fn mend(&self, manifest: &mut ManifestState) -> Result<()> {
+        if manifest.log.is_failed() { self.renew_manifest(manifest) } else { Ok(()) }
+    }
+
+    fn renew_manifest(&self, manifest: &mut ManifestState) -> Result<()> {
+        let id = FileId { number: self.new_file_number(), database: self.database };
+        let mut state = manifest.state.clone();
+        state.next_file = self.next_file.load(Ordering::Relaxed);
+        let old = manifest_path(&self.dir, manifest.log.id().number);
+        // After an error CURRENT may name either manifest; both are the same state, and both stay.
+        let log = begin_manifest(&self.env, &self.dir, id, &state)?;
+        manifest.begun_len = log.len();
+        manifest.log = log;
+        manifest.state = state;
+        let _ = self.env.files().remove_file(&old);
+        for path in manifest.uncertain.drain(..) {
+            let _ = self.env.files().remove_file(&path);
+        }
+        Ok(())
+    }
+
+    /// How hard writers should be held back.
+    pub(crate) fn pressure(&self) -> Pressure {
+        let files = self.version.read().level(0).len();
+        match files {
+            n if n >= self.options.l0_stop_files => Pressure::Stop,
+            n if n >= self.options.l0_slow_files => Pressure::Slow,
+            _ => Pressure::None,
+        }
+    }
+
+    /// Makes everything that was written durable; the tree is not used afterwards.
+    pub(crate) fn close(&self) -> Result<()> {
+        self.manifest.lock().log.close()
+    }
+
+    /// Counters since the tree was opened, and what it holds.
+    pub(crate) fn stats(&self) -> TreeStats {
+        let version = self.version();
+        let levels = version.levels().iter().map(|files| LevelStats {
+            files: files.len() as u64,
+            bytes: files.iter().map(|file| file.meta().file_len).sum(),
+            entries: files.iter().map(|file| file.meta().properties.entries).sum(),
+        });
+        TreeStats {
+            levels: levels.collect(),
+            cache: self.blocks.stats(),
+            flushes: self.flushes.load(Ordering::Relaxed),
+            flushed_bytes: self.flushed_bytes.load(Ordering::Relaxed),
+            compactions: self.compactions.load(Ordering::Relaxed),
+            compacted_bytes: self.compacted_bytes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Size of one level.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LevelStats {
+    /// Files.
+    pub files: u64,
+    /// Their bytes on disk.
+    pub bytes: u64,
+    /// Entries in them: all versions, puts and deletes.
+    pub entries: u64,
+}
+
+/// What the tree holds, and counters since it was opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TreeStats {
+    /// By level, 0 first.
+    pub levels: Vec<LevelStats>,
+    /// The block cache.
+    pub cache: CacheStats,
+    /// Memtables flushed.
+    pub flushes: u64,
+    /// Bytes written by flushes.
+    pub flushed_bytes: u64,
+    /// Compaction jobs done.
+    pub compactions: u64,
+    /// Bytes written by compactions.
+    pub compacted_bytes: u64,
+}
+
+/// Writes a manifest with a whole state and makes it current.
+pub(crate) fn begin_manifest(env: &Env, dir: &Path, id: FileId, state: &State) -> Result<ManifestLog> {
+    let log = ManifestLog::create(env, dir, id, state)?;
+    sync_dir(env, dir)?;
+    write_current(env, dir, id)?;
+    Ok(log)
+}
+
+/// The files of a state, each checked to be there with its length.
+fn open_levels(
+    env: &Env,
+    dir: &Path,
+    state: &State,
+    database: [u8; 16],
+    tables: &Arc<TableCache>,
+) -> Result<[Vec<Arc<TableFile>>; LEVELS]> {
+    let mut levels: [Vec<Arc<TableFile>>; LEVELS] = Default::default();
+    for (level, files) in state.levels.iter().enumerate() {
+        for meta in files {
+            let path = sst_path(dir, meta.number);
+            match env.files().metadata(&path) {
+                Ok(found) if found.len == meta.file_len => {}
+                Ok(found) => {
+                    let what = format!("expected {} bytes, found {}", meta.file_len, found.len);
+                    return Err(Error::corrupt(&path, found.len.min(meta.file_len), what));
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(Error::corrupt(&path, 0, "expected the file, found none"));
+                }
+                Err(e) => return Err(Error::io("look at", &path, e)),
+            }
+            let id = FileId { number: meta.number, database };
+            levels[level].push(TableFile::new(meta.clone(), path, id, Arc::clone(tables)));
+        }
+    }
+    Ok(levels)
+}
+
+/// Removes SSTs and manifests that belong to nothing, and what replacements left. Best effort: what
+/// stays is tried again at the next open.
+fn remove_orphans(env: &Env, dir: &Path, names: &[String], state: &State, manifest: u64) {
+    let live: std::collections::HashSet<u64> =
+        state.levels.iter().flatten().map(|file| file.number).collect();
+    for name in names {
+        let orphan = match parse_name(name) {
+            Some(FileName::Sst(number)) => !live.contains(&number),
+            Some(FileName::Manifest(number)) => number != manifest,
+            Some(FileName::Temporary) => true,
+            _ => false,
+        };
+        if orphan {
+            let _ = env.files().remove_file(&dir.join(name));
+        }
+    }
+}
