@@ -365,13 +365,13 @@ impl Value {
                 let key = dictionary.normalized_keys()[row];
                 Self::from_array(dictionary.values().as_ref(), key, ty)
             }
-            _ => from_numbers(array, row).unwrap_or_else(|| from_nested(array, row, ty)),
+            _ => from_numbers(array, row, ty).unwrap_or_else(|| from_nested(array, row, ty)),
         }
     }
 }
 
 /// Numbers, dates and times of any Arrow width and unit.
-fn from_numbers(array: &dyn Array, row: usize) -> Option<Value> {
+fn from_numbers(array: &dyn Array, row: usize, ty: &DataType) -> Option<Value> {
     macro_rules! at {
         ($arrow:ty) => {
             array.as_primitive::<$arrow>().value(row)
@@ -393,10 +393,9 @@ fn from_numbers(array: &dyn Array, row: usize) -> Option<Value> {
         ArrowType::Float64 => Value::Double(at!(at::Float64Type)),
         ArrowType::Decimal32(_, s) => Value::Numeric(Decimal::new(i128::from(at!(at::Decimal32Type)), *s)),
         ArrowType::Decimal64(_, s) => Value::Numeric(Decimal::new(i128::from(at!(at::Decimal64Type)), *s)),
-        ArrowType::Decimal128(p, s) => {
+        ArrowType::Decimal128(_, s) => {
             let decimal = Decimal::new(at!(at::Decimal128Type), *s);
-            let free = (*p, *s) == DataType::numeric_parameters(None);
-            Value::Numeric(if free { decimal.normalised() } else { decimal })
+            Value::Numeric(if *ty == DataType::Numeric(None) { decimal.normalised() } else { decimal })
         }
         ArrowType::Decimal256(_, s) => {
             let wide = at!(at::Decimal256Type);

@@ -1,7 +1,7 @@
 //! SQL types: their names as PostgreSQL writes and reads them, and their permanent catalog code.
 //!
 //! The catalog code is one byte and, for types with parameters, the parameters after it. The numbers
-//! stand in `docs/format/registry.md` and never change.
+//! stand in `docs/format/key.md` and never change.
 
 use crate::error::TypeError;
 

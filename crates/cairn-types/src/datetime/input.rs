@@ -65,7 +65,7 @@ impl Zone {
 
     /// The instant at which the clock of the zone shows `local`. A time shown twice is the later one (standard time),
     /// a time skipped is read with the offset before the jump, as in PostgreSQL.
-    fn to_utc(self, local_micros: i64) -> Option<i64> {
+    pub fn to_utc(self, local_micros: i64) -> Option<i64> {
         let offset = match self {
             Self::Fixed(seconds) => seconds,
             Self::Place(zone) => {
@@ -85,7 +85,7 @@ impl Zone {
 /// Reads `+05`, `-08:00`, `+0530`, `+05:30:15`.
 fn parse_offset(text: &str) -> Option<i32> {
     let negative = text.starts_with('-');
-    let digits = &text[1..];
+    let digits = text.get(1..).filter(|digits| digits.is_ascii())?;
     let mut parts = [0i32; 3];
     if digits.contains(':') {
         let mut fields = digits.split(':');
@@ -398,8 +398,8 @@ impl<'a> Reader<'a> {
             (6, Some(_), Some(_)) if self.clock.is_none() => {
                 self.set_clock(number / 10_000, number / 100 % 100, number % 100, 0)?;
             }
-            (..=2, _, None) if self.month.is_some() => self.day = Some(number as u32),
-            (3.., None, _) if self.month.is_some() => self.year = Some((number, lower.len())),
+            (..=2, _, None) => self.day = Some(number as u32),
+            (..=5, None, _) => self.year = Some((number, lower.len())),
             _ => return Err(self.invalid()),
         }
         Ok(())
@@ -421,10 +421,11 @@ impl<'a> Reader<'a> {
         let end = lower.find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.')).unwrap_or(lower.len());
         let (clock, rest) = lower.split_at(end);
         let mut fields = clock.split(':');
-        let hour = fields.next().and_then(two_digits).ok_or_else(|| self.invalid())?;
-        let minute = match fields.next() {
-            Some(field) => two_digits(field).ok_or_else(|| self.invalid())?,
-            None => return self.compact_clock(clock, rest, word),
+        let (hour, minute) = match (fields.next(), fields.next()) {
+            (Some(hour), Some(minute)) => {
+                two_digits(hour).zip(two_digits(minute)).ok_or_else(|| self.invalid())?
+            }
+            _ => return self.compact_clock(clock, rest, word),
         };
         let (mut second, mut micros) = (0, 0);
         if let Some(field) = fields.next() {
