@@ -90,15 +90,15 @@ fn best(mut work: impl FnMut()) -> f64 {
 fn flights() -> (Vec<DataType>, RecordBatch) {
     let mut types = vec![DataType::Integer; 19];
     let mut columns: Vec<ArrayRef> = Vec::new();
-    for column in 0..19 {
+    for (column, ty) in types.iter_mut().enumerate() {
         let at = |i: usize| (i * 2_654_435_761 + column * 97) % 2400;
         let known = |i: usize| at(i) > 40 || column < 3;
         columns.push(if TEXTS.contains(&column) {
-            types[column] = DataType::Text;
+            *ty = DataType::Text;
             let texts = (0..ROWS).map(|i| known(i).then(|| format!("N{:03}", at(i) % 900)));
             Arc::new(texts.collect::<StringArray>())
         } else if column == 18 {
-            types[column] = DataType::Timestamp;
+            *ty = DataType::Timestamp;
             Arc::new(
                 (0..ROWS)
                     .map(|i| Some(1_357_000_000_000_000 + at(i) as i64))

@@ -1,5 +1,7 @@
 //! Random values of every type, from a seed that `CAIRN_SEED` overrides and that every test prints.
 
+#![allow(clippy::unwrap_used)]
+
 use cairn_types::{DataType, Decimal, Interval, Value};
 
 /// SplitMix64.
