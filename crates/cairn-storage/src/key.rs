@@ -10,8 +10,6 @@
 //! - I2: an entry is hidden by a range tombstone that covers its key and has a greater sequence. At an
 //!   equal sequence the entry survives: a commit's entries are those its own range deletes left.
 
-use std::cmp::Ordering;
-
 use bytes::Bytes;
 
 use crate::error::Result;
@@ -66,11 +64,6 @@ pub(crate) fn trailer_seq(trailer: u64) -> CommitSeq {
 /// The kind in a trailer; `None` where the byte is none.
 pub(crate) fn trailer_kind(trailer: u64) -> Option<Kind> {
     Kind::from_u8((!trailer & 0xff) as u8)
-}
-
-/// The order of internal keys.
-pub(crate) fn compare(a: (&[u8], u64), b: (&[u8], u64)) -> Ordering {
-    a.0.cmp(b.0).then(a.1.cmp(&b.1))
 }
 
 /// All keys from `start` up to, without, `end` were deleted by commit `seq` (see I2).
@@ -139,8 +132,7 @@ mod tests {
         let old = (b"a".as_slice(), trailer(1, Kind::Put));
         let new = (b"a".as_slice(), trailer(2, Kind::Delete));
         let longer = (b"a\0".as_slice(), trailer(9, Kind::Put));
-        assert_eq!(compare(new, old), Ordering::Less);
-        assert_eq!(compare(old, longer), Ordering::Less);
+        assert!(new < old && old < longer);
         assert!(seek_trailer(2) <= new.1 && seek_trailer(1) > new.1 && seek_trailer(1) <= old.1);
         assert_eq!((trailer_seq(new.1), trailer_kind(new.1)), (2, Some(Kind::Delete)));
         assert_eq!(trailer_seq(seek_trailer(SEQ_LAST)), SEQ_LAST);

@@ -10,9 +10,15 @@
 
 #![deny(unsafe_code)]
 
+mod background;
+mod batch;
 mod cache;
+mod checkpoint;
+mod commit;
 mod compaction;
+mod core;
 mod error;
+mod estimate;
 mod fields;
 mod key;
 mod level_cursor;
@@ -21,12 +27,36 @@ mod memtable;
 mod merge;
 mod options;
 mod range;
+mod reads;
+mod recovery;
+mod snapshot;
 mod sst;
+mod stats;
+mod store;
 mod tombstone;
 mod tree;
+#[cfg(test)]
+mod tree_tests;
+mod txn;
+mod verify;
 mod version;
+mod visible;
+mod wal;
+mod write_set;
 
+pub use batch::WriteBatch;
+pub use cache::CacheStats;
+pub use cache::CacheStats;
 pub use error::{Error, Result};
 pub use key::CommitSeq;
 pub use options::{Direction, Isolation, KEY_BYTES_MAX, Options, SyncMode, TxnOptions, VALUE_BYTES_MAX};
 pub use range::KeyRange;
+pub use tree::{LevelStats, TreeStats};
+pub use verify::{Damage, VerifyReport};
+pub use snapshot::Snapshot;
+pub use stats::Stats;
+pub use store::Store;
+pub use tree::{LevelStats, TreeStats};
+pub use txn::{ReadView, Savepoint, Txn};
+pub use verify::{Damage, VerifyReport};
+pub use visible::{OwnedScan, Scan};

@@ -181,6 +181,18 @@ pub(crate) struct MemCursor {
     walker: Walker,
 }
 
+impl MemCursor {
+    /// To the first entry.
+    pub(crate) fn rewind(&mut self) {
+        self.walker.seek_first();
+    }
+
+    /// As `next`, which cannot fail here.
+    pub(crate) fn advance(&mut self) {
+        self.walker.next();
+    }
+}
+
 impl Cursor for MemCursor {
     fn seek(&mut self, key: &[u8], seq: CommitSeq) -> Result<()> {
         self.walker.seek(key, seek_trailer(seq));

@@ -1,0 +1,306 @@
+//! Work beside the foreground: flushing memtables, compacting, syncing; and how writers wait for it.
+//!
+//! Guarantees: a step is one bounded job. A failure is kept for the writers that would wait for the job
+//! (they try it themselves and get the error) and tried again later; a store whose disk was full goes on
+//! by itself once there is space.
+//!
+//! Invariants:
+//! - I1: a memtable leaves the sources in the same change that brings the version with its SST.
+//! - I2: the log is synced up to a memtable's last commit before its SST is published, so the log is
+//!   always complete.
+//! - I3: a log segment is removed only when the manifest's floor is durable behind it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use cairn_env::{Step, Task};
+
+use crate::core::{Core, Sources};
+use crate::error::{Error, Result};
+use crate::memtable::Memtable;
+use crate::tree::Pressure;
+use crate::wal;
+
+/// Wait before background work that failed is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// How long a writer is held up at a time when level 0 is getting long.
+const SLOW: Duration = Duration::from_millis(1);
+
+/// The running workers. Dropping it stops and joins them.
+pub(crate) struct Background {
+    flush: Task,
+    compaction: Task,
+    sync: Task,
+}
+
+impl Background {
+    /// Starts the workers.
+    pub(crate) fn start(core: &Arc<Core>) -> Result<Background> {
+        let spawn = |name: &str, step: Box<dyn FnMut() -> Step + Send>| {
+            core.env.tasks().spawn(name, step).map_err(|e| Error::io("start a worker for", &core.dir, e))
+        };
+        let flush = {
+            let core = Arc::clone(core);
+            spawn("cairn-flush", Box::new(move || core.flush_step()))?
+        };
+        let compaction = {
+            let core = Arc::clone(core);
+            spawn("cairn-compact", Box::new(move || core.compaction_step()))?
+        };
+        let sync = {
+            let core = Arc::clone(core);
+            let mut armed = false;
+            spawn("cairn-sync", Box::new(move || core.sync_step(&mut armed)))?
+        };
+        Ok(Background { flush, compaction, sync })
+    }
+}
+
+impl Core {
+    fn with_background(&self, act: impl FnOnce(&Background)) {
+        let background = self.background.lock().clone();
+        if let Some(background) = background {
+            act(&background);
+        }
+    }
+
+    pub(crate) fn wake_flush(&self) {
+        self.with_background(|background| background.flush.wake());
+    }
+
+    pub(crate) fn wake_compaction(&self) {
+        self.with_background(|background| background.compaction.wake());
+    }
+
+    pub(crate) fn wake_sync(&self) {
+        self.with_background(|background| background.sync.wake());
+    }
+
+    fn flush_step(&self) -> Step {
+        self.background_result(self.flush_oldest())
+    }
+
+    fn compaction_step(&self) -> Step {
+        self.background_result(self.compact_once())
+    }
+
+    fn background_result(&self, result: Result<bool>) -> Step {
+        if self.closed.load(Ordering::Acquire) {
+            return Step::Idle;
+        }
+        let step = match result {
+            Ok(true) => {
+                *self.background_error.lock() = None;
+                Step::Again
+            }
+            Ok(false) => return Step::Idle,
+            Err(error) => {
+                self.note_error(&error);
+                *self.background_error.lock() = Some(error);
+                Step::IdleFor(RETRY)
+            }
+        };
+        self.room.notify_all();
+        step
+    }
+
+    /// Waits one interval after the first unsynced commit, then syncs.
+    fn sync_step(&self, armed: &mut bool) -> Step {
+        if !self.sync_due.load(Ordering::Acquire) || self.closed.load(Ordering::Acquire) {
+            return Step::Idle;
+        }
+        if !*armed {
+            *armed = true;
+            return Step::IdleFor(self.options.async_interval);
+        }
+        *armed = false;
+        self.sync_due.store(false, Ordering::Release);
+        match self.sync_log() {
+            Ok(()) => Step::Idle,
+            Err(Error::DiskFull { .. }) => {
+                self.sync_due.store(true, Ordering::Release);
+                Step::IdleFor(RETRY)
+            }
+            // Poisoned by now, or closed.
+            Err(_) => Step::Idle,
+        }
+    }
+
+    /// Makes every commit so far durable, without keeping writers out while the disk works.
+    pub(crate) fn sync_log(&self) -> Result<()> {
+        let job = {
+            let mut writer = self.write.lock();
+            self.check_writable()?;
+            if let Err(error) = writer.log.write() {
+                if let Err(broken) = writer.log.undo() {
+                    self.poison(&broken);
+                }
+                return Err(error);
+            }
+            writer.log.sync_job()
+        };
+        let Some(job) = job else { return Ok(()) };
+        {
+            let _syncing = self.sync_lock.lock();
+            self.check_writable()?;
+            if let Err(error) = job.run() {
+                self.poison(&error);
+                return Err(error);
+            }
+        }
+        self.write.lock().log.note_synced(&job);
+        Ok(())
+    }
+
+    /// Puts a full active memtable among the immutable ones. The caller holds the write lock.
+    pub(crate) fn rotate_full_memtable(&self, sources: &Sources) {
+        if sources.active.memory_bytes() >= self.options.memtable_bytes && !sources.active.is_empty() {
+            self.rotate_memtable();
+        }
+    }
+
+    /// Puts the active memtable among the immutable ones. The caller holds the write lock.
+    pub(crate) fn rotate_memtable(&self) {
+        self.change_sources(|sources| {
+            let full = std::mem::replace(&mut sources.active, Arc::new(Memtable::new()));
+            sources.immutable.insert(0, full);
+        });
+        self.wake_flush();
+    }
+
+    /// Writes the oldest immutable memtable to SSTs; false where there is none.
+    pub(crate) fn flush_oldest(&self) -> Result<bool> {
+        let _flushing = self.flush_lock.lock();
+        let sources = self.sources();
+        let Some(table) = sources.immutable.last() else { return Ok(false) };
+        self.sync_log()?;
+        let floor = self.log_floor_without(table)?;
+        let readable = self.snapshots.readable(&self.visible);
+        let oldest = readable.first().copied().unwrap_or(0);
+        self.tree.flush(table, floor, table.seq_max(), oldest)?;
+        self.change_sources(|sources| {
+            sources.immutable.retain(|other| !Arc::ptr_eq(other, table));
+            sources.version = self.tree.version();
+        });
+        self.remove_segments_below(floor);
+        self.wake_compaction();
+        Ok(true)
+    }
+
+    /// The first segment that memtables other than `flushed` need.
+    fn log_floor_without(&self, flushed: &Arc<Memtable>) -> Result<u64> {
+        let mut writer = self.write.lock();
+        let sources = self.sources();
+        let needed = sources
+            .memtables()
+            .filter(|table| !Arc::ptr_eq(table, flushed))
+            .map(|table| table.first_segment())
+            .filter(|&segment| segment > 0)
+            .min();
+        match needed {
+            Some(segment) => Ok(segment),
+            None => match writer.log.ensure_segment(|| self.tree.new_file_number()) {
+                Ok(segment) => Ok(segment),
+                Err(error) => {
+                    self.note_error(&error);
+                    Err(error)
+                }
+            },
+        }
+    }
+
+    /// Best effort: a segment left behind goes at the next open.
+    pub(crate) fn remove_segments_below(&self, floor: u64) {
+        let Ok(segments) = wal::list_segments(&self.env, &self.dir) else { return };
+        for segment in segments.into_iter().filter(|&segment| segment < floor) {
+            let path = self.dir.join(wal::format::file_name(segment));
+            let _ = self.env.files().remove_file(&path);
+        }
+    }
+
+    /// One compaction; false where there is nothing to do.
+    pub(crate) fn compact_once(&self) -> Result<bool> {
+        self.check_writable()?;
+        let worked = self.tree.compact_step(&self.snapshots.readable(&self.visible))?;
+        if worked {
+            self.install_version();
+        }
+        Ok(worked)
+    }
+
+    /// Shows readers the tree's newest version.
+    pub(crate) fn install_version(&self) {
+        self.change_sources(|sources| sources.version = self.tree.version());
+    }
+
+    /// Flushes everything committed so far.
+    pub(crate) fn flush_all(&self) -> Result<()> {
+        {
+            let _writer = self.write.lock();
+            self.check_writable()?;
+            if !self.sources().active.is_empty() {
+                self.rotate_memtable();
+            }
+        }
+        loop {
+            match self.flush_oldest() {
+                Ok(true) => self.room.notify_all(),
+                Ok(false) => return Ok(()),
+                Err(error) => {
+                    self.note_error(&error);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn needs_room(&self) -> Option<Pressure> {
+        let sources = self.sources();
+        let full = sources.active.memory_bytes() >= self.options.memtable_bytes
+            && sources.immutable.len() >= self.options.immutable_memtables_max;
+        match self.tree.pressure() {
+            _ if full => Some(Pressure::Stop),
+            Pressure::None => None,
+            other => Some(other),
+        }
+    }
+
+    /// Holds a writer up while too much waits to be flushed or compacted. Call it without locks.
+    pub(crate) fn wait_for_room(&self) -> Result<()> {
+        self.env.tasks().yield_point();
+        match self.needs_room() {
+            None => return Ok(()),
+            Some(Pressure::Stop) => {}
+            Some(_) => {
+                if self.options.background {
+                    self.wake_compaction();
+                    self.env.clock().sleep(SLOW);
+                } else {
+                    self.compact_once()?;
+                }
+                return Ok(());
+            }
+        }
+        while self.needs_room() == Some(Pressure::Stop) {
+            self.check_writable()?;
+            let failed = self.background_error.lock().is_some();
+            if !self.options.background || failed {
+                let (flushed, compacted) = (self.flush_oldest()?, self.compact_once()?);
+                if !flushed && !compacted {
+                    return Ok(());
+                }
+                continue;
+            }
+            self.wake_flush();
+            self.wake_compaction();
+            self.room.wait_until(|| {
+                self.needs_room() != Some(Pressure::Stop)
+                    || self.background_error.lock().is_some()
+                    || self.check_writable().is_err()
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,202 @@
+//! Opening a store: find it or create it, lock it, read manifest and log, finish what a crash left.
+//!
+//! Order: lock → manifest → log from its floor → torn tail cut and sealed → (after a crash) recovered
+//! memtables flushed → leftovers removed → workers started.
+//!
+//! Invariants:
+//! - I1: nothing in the directory is changed before the lock is held, and nothing at all in a directory
+//!   that is not (the beginning of) a database.
+//! - I2: after an unclean end what the log gave is flushed to SSTs before new commits: what a failed fsync
+//!   left only in the page cache is not built upon.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use cairn_env::{Env, FileLock};
+
+use crate::commit::{Writer, apply_effect};
+use crate::core::{Core, Parts, Sources};
+use crate::error::{Error, Result};
+use crate::manifest::identity::{CURRENT, FileName, parse_name};
+use crate::memtable::{Hint, Memtable};
+use crate::options::Options;
+use crate::tree::{Tree, TreeState};
+use crate::verify::{VerifyReport, verify_closed};
+use crate::wal::{self, Identity, Log, LogWriter};
+
+/// File name of the lock.
+pub(crate) const LOCK: &str = "LOCK";
+
+/// Old segments that a clean open tolerates before it flushes what they hold.
+const SEGMENTS_MAX: usize = 4;
+
+/// Opens or creates the store and starts its workers.
+pub(crate) fn open(env: &Env, dir: &Path, options: Options) -> Result<Arc<Core>> {
+    options.validate()?;
+    if look(env, dir)? == Found::Nothing {
+        if !options.create_if_missing {
+            return Err(Error::NotFound { path: dir.to_path_buf() });
+        }
+        create_dir(env, dir)?;
+    }
+    let file_lock = lock(env, dir)?;
+    // Another process may have created it between the look and the lock.
+    let (tree, state) = match look(env, dir)? {
+        Found::Database => Tree::open(env, dir, &options)?,
+        Found::Nothing => Tree::create(env, dir, &options)?,
+    };
+    let recovered = read_back(env, dir, &options, &state)?;
+    let core = assemble(env, dir, options, tree, &state, recovered, file_lock)?;
+    Ok(Arc::new(core))
+}
+
+/// Verifies a database that nobody has open.
+pub(crate) fn verify(env: &Env, dir: &Path) -> Result<VerifyReport> {
+    match look(env, dir) {
+        Ok(Found::Nothing) => return Err(Error::NotFound { path: dir.to_path_buf() }),
+        Ok(Found::Database) => {}
+        // A part is missing: verification tells which.
+        Err(Error::Corrupt { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    let _lock = lock(env, dir)?;
+    verify_closed(env, dir)
+}
+
+/// What a path holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Database,
+    /// Nothing, or a creation that was cut short.
+    Nothing,
+}
+
+/// Tells a database from an empty place; everything else is refused (I1).
+fn look(env: &Env, dir: &Path) -> Result<Found> {
+    let refuse = |reason: String| Err(Error::NotADatabase { path: dir.to_path_buf(), reason });
+    match env.files().metadata(dir) {
+        Ok(metadata) if !metadata.is_dir => {
+            return refuse("it is a file, a database is a directory".to_string());
+        }
+        Ok(_) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(e) => return Err(Error::io("look at", dir, e)),
+    }
+    let names = env.files().list(dir).map_err(|e| Error::io("list", dir, e))?;
+    if names.iter().any(|name| name == CURRENT) {
+        return Ok(Found::Database);
+    }
+    for name in &names {
+        match parse_name(name) {
+            Some(FileName::Sst(_) | FileName::Wal(_)) => {
+                let what = format!("the file expected, it is missing, though there is {name}");
+                return Err(Error::corrupt(&dir.join(CURRENT), 0, what));
+            }
+            Some(_) => {}
+            None => return refuse(format!("there are other files in it, such as {name}")),
+        }
+    }
+    Ok(Found::Nothing)
+}
+
+fn create_dir(env: &Env, dir: &Path) -> Result<()> {
+    let files = env.files();
+    // The parents that gain a name, to be synced: those up to the first that is there.
+    let mut gained = Vec::new();
+    let mut at = dir;
+    while let Some(parent) = at.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        if files.exists(at).map_err(|e| Error::io("look at", at, e))? {
+            break;
+        }
+        gained.push(parent);
+        at = parent;
+    }
+    files.create_dir_all(dir).map_err(|e| Error::io("create", dir, e))?;
+    for parent in gained {
+        files.sync_dir(parent).map_err(|e| Error::io("sync", parent, e))?;
+    }
+    Ok(())
+}
+
+fn lock(env: &Env, dir: &Path) -> Result<Box<dyn FileLock>> {
+    let path = dir.join(LOCK);
+    match env.files().lock_exclusive(&path) {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => Err(Error::Locked { path: dir.to_path_buf() }),
+        Err(error) => Err(Error::io("lock", &path, error)),
+    }
+}
+
+/// The log, read into memtables.
+struct Recovered {
+    identity: Identity,
+    log: Log,
+    /// Newest first; the first takes new commits.
+    memtables: Vec<Arc<Memtable>>,
+    /// Whether the log ended with a seal.
+    was_clean: bool,
+}
+
+fn read_back(env: &Env, dir: &Path, options: &Options, state: &TreeState) -> Result<Recovered> {
+    let identity = Identity { database_id: state.database_id, epoch: state.epoch };
+    let mut memtables = vec![Arc::new(Memtable::new())];
+    let mut hint = Hint::default();
+    let log = wal::read_log(env, dir, &identity, state.log_floor, state.last_seq, &mut |segment, record| {
+        if record.header.seq <= state.last_seq {
+            return Ok(());
+        }
+        if memtables[0].memory_bytes() >= options.memtable_bytes {
+            memtables.insert(0, Arc::new(Memtable::new()));
+        }
+        let table = &memtables[0];
+        table.note_segment(segment);
+        for effect in record.effects() {
+            // The reader adds the place.
+            let effect = effect.map_err(|what| Error::corrupt(dir, 0, what))?;
+            apply_effect(table, &mut hint, record.header.seq, effect);
+        }
+        Ok(())
+    })?;
+    if let Some(tail) = log.open_tail.filter(|_| !log.last_is_empty) {
+        wal::repair_tail(env, dir, &identity, &tail)?;
+    }
+    let was_clean = log.open_tail.is_none() || log.last_is_empty;
+    Ok(Recovered { identity, log, memtables, was_clean })
+}
+
+fn assemble(
+    env: &Env,
+    dir: &Path,
+    options: Options,
+    tree: Tree,
+    state: &TreeState,
+    recovered: Recovered,
+    file_lock: Box<dyn FileLock>,
+) -> Result<Core> {
+    let Recovered { identity, log, mut memtables, was_clean } = recovered;
+    // A segment that nothing was ever committed to is begun again, under its number.
+    let last_empty = log.segments.last().copied().filter(|_| log.last_is_empty);
+    let reserved = log.unborn.or(last_empty);
+    let writer = LogWriter::new(env, dir, identity, &options, reserved, log.last_seq);
+    let has_data = memtables.iter().any(|table| !table.is_empty());
+    let flush = has_data && (!was_clean || memtables.len() > 1 || log.segments.len() > SEGMENTS_MAX);
+    let active = if flush { Arc::new(Memtable::new()) } else { memtables.remove(0) };
+    let sources = Sources { active, immutable: memtables, version: tree.version() };
+    let core = Core::new(Parts {
+        env: env.clone(),
+        dir: dir.to_path_buf(),
+        options,
+        tree,
+        sources,
+        writer: Writer::new(writer, log.last_seq, log.last_time),
+        last_seq: log.last_seq,
+        last_txn_id: log.last_txn_id,
+        file_lock,
+    });
+    if flush {
+        while core.flush_oldest()? {}
+    } else {
+        core.remove_segments_below(state.log_floor);
+    }
+    Ok(core)
+}

@@ -1,0 +1,261 @@
+//! The store: the crate's front door.
+//!
+//! Guarantees: see [`Store`]. Everything here hands on to the parts: reads to `core` and `visible`, writes
+//! to `commit`, files to `tree`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use cairn_env::Env;
+
+use crate::background::Background;
+use crate::batch::WriteBatch;
+use crate::commit::Request;
+use crate::core::Core;
+use crate::error::{Error, Result};
+use crate::key::CommitSeq;
+use crate::options::{Options, SyncMode, TxnOptions};
+use crate::range::KeyRange;
+use crate::reads::Checks;
+use crate::recovery;
+use crate::snapshot::Snapshot;
+use crate::stats::Stats;
+use crate::txn::Txn;
+use crate::verify::{VerifyReport, verify_log};
+use crate::wal::Identity;
+
+/// An open store. Clones are the same store; `Send` and `Sync`.
+///
+/// The last clone dropped, or [`Store::close`], stops the background work, syncs and closes the log.
+/// Transactions and snapshots may outlive it: they read on, but cannot commit.
+///
+/// ```
+/// use cairn_storage::{Options, Store};
+/// let store = Store::open(&cairn_env::Env::memory(), "/db".as_ref(), Options::default())?;
+/// let mut txn = store.begin(Default::default());
+/// txn.put(b"key", b"value")?;
+/// txn.commit()?;
+/// assert_eq!(store.get(b"key")?.as_deref(), Some(&b"value"[..]));
+/// store.close()?;
+/// # Ok::<(), cairn_storage::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Store {
+    handle: Arc<Handle>,
+}
+
+/// Closes the store when the last clone goes.
+struct Handle {
+    core: Arc<Core>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // Nobody is left to be told; `close` is for those who want to know.
+        let _ = self.core.close();
+    }
+}
+
+impl Store {
+    /// Opens the database in the directory `dir`, or creates one. One holder at a time, also within a
+    /// process. Recovery reads the log since the last flush: at most a few memtables' worth.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotADatabase`], [`Error::NewerFormat`], [`Error::Locked`],
+    /// [`Error::Corrupt`], [`Error::Io`], [`Error::DiskFull`], [`Error::InvalidArgument`] (options).
+    pub fn open(env: &Env, dir: &Path, options: Options) -> Result<Store> {
+        let core = recovery::open(env, dir, options)?;
+        // From here on a failure closes the store again.
+        let store = Store { handle: Arc::new(Handle { core: Arc::clone(&core) }) };
+        if core.options().background {
+            let background = Arc::new(Background::start(&core)?);
+            *core.background.lock() = Some(background);
+        }
+        Ok(store)
+    }
+
+    /// Begins a transaction at the newest commit.
+    pub fn begin(&self, options: TxnOptions) -> Txn {
+        Txn::begin(&self.handle.core, options)
+    }
+
+    /// The store as of the newest commit.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(&self.handle.core)
+    }
+
+    /// The newest value of `key`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Corrupt`] from reading an SST.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.snapshot().get(key)
+    }
+
+    /// Commits a batch without any check for conflicts: it wins over everything before it. An empty batch
+    /// costs nothing and returns the newest sequence.
+    ///
+    /// # Errors
+    /// As [`Txn::commit`], without [`Error::Conflict`]; [`Error::TransactionTooLarge`].
+    pub fn write(&self, batch: WriteBatch, sync: Option<SyncMode>) -> Result<CommitSeq> {
+        let core = &self.handle.core;
+        let (len, max) = (batch.bytes(), core.options().transaction_bytes_max);
+        if len > max {
+            return Err(Error::TransactionTooLarge { len, max });
+        }
+        core.commit(Request {
+            record: batch.encode(),
+            snapshot: None,
+            checks: Checks::default(),
+            sync: sync.unwrap_or(core.options().sync),
+            client_token: 0,
+            schema_version: 0,
+            txn_id: core.next_txn_id(),
+        })
+    }
+
+    /// Writes everything committed so far to SSTs, durably.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::DiskFull`], [`Error::Poisoned`], [`Error::Closed`].
+    pub fn flush(&self) -> Result<()> {
+        self.handle.core.flush_all()
+    }
+
+    /// Makes everything committed so far durable, whatever its sync mode.
+    ///
+    /// # Errors
+    /// As [`Store::flush`].
+    pub fn sync(&self) -> Result<()> {
+        self.handle.core.sync_log()
+    }
+
+    /// Flushes, then compacts the files of a range to the bottom: versions that no snapshot needs and
+    /// deleted keys are gone from it.
+    ///
+    /// # Errors
+    /// As [`Store::flush`], and [`Error::Corrupt`].
+    pub fn compact(&self, range: KeyRange) -> Result<()> {
+        let core = &self.handle.core;
+        core.flush_all()?;
+        let result = core.tree.compact_range(&range, &core.snapshots.readable(&core.visible));
+        core.install_version();
+        result.inspect_err(|error| core.note_error(error))
+    }
+
+    /// Makes a consistent copy of the database in `dir` (missing or empty, on the same file system: SSTs
+    /// are linked, not copied). Returns the commit it holds. Commits go on meanwhile.
+    ///
+    /// # Errors
+    /// As [`Store::flush`]; [`Error::InvalidArgument`] where `dir` is not empty.
+    pub fn checkpoint(&self, dir: &Path) -> Result<CommitSeq> {
+        let core = &self.handle.core;
+        core.flush_all()?;
+        core.tree.checkpoint(dir)
+    }
+
+    /// Reads and checks every file of the open database. Damage is collected, not repaired.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where a file cannot be read; damage is in the report.
+    pub fn verify(&self) -> Result<VerifyReport> {
+        let core = &self.handle.core;
+        let mut report = core.tree.verify()?;
+        // No segment is removed while the log is read; commits go on behind what is read.
+        let _flushing = core.flush_lock.lock();
+        let (_, state) = core.tree.version_and_state();
+        let identity = Identity { database_id: core.tree.database, epoch: state.epoch };
+        verify_log(&core.env, &core.dir, &identity, state.log_floor, state.last_seq, &mut report)?;
+        Ok(report)
+    }
+
+    /// Reads and checks every file of a database that nobody has open. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotADatabase`], [`Error::NewerFormat`], [`Error::Locked`],
+    /// [`Error::Io`]; damage is in the report.
+    pub fn verify_dir(env: &Env, dir: &Path) -> Result<VerifyReport> {
+        recovery::verify(env, dir)
+    }
+
+    /// Counters and sizes.
+    pub fn stats(&self) -> Stats {
+        self.handle.core.stats()
+    }
+
+    /// The directory of the database.
+    pub fn dir(&self) -> &Path {
+        &self.handle.core.dir
+    }
+
+    /// The sequence of the newest visible commit.
+    pub fn last_committed(&self) -> CommitSeq {
+        self.handle.core.visible.load(Ordering::Acquire)
+    }
+
+    /// At most `parts - 1` keys that cut `range` into parts of similar size, from the files' indexes.
+    pub fn split_points(&self, range: &KeyRange, parts: usize) -> Vec<Bytes> {
+        self.handle.core.tree.split_points(range, parts)
+    }
+
+    /// Bytes on disk of a range, roughly; what is only in memory counts too where all of it is asked for.
+    pub fn approximate_bytes(&self, range: &KeyRange) -> u64 {
+        self.handle.core.tree.approximate_bytes(range)
+    }
+
+    /// Stops the background work, makes everything committed durable, closes the log. Other clones,
+    /// transactions and snapshots can only read from then on. Closing twice is fine.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::DiskFull`], [`Error::Poisoned`]: commits that were not synced may be lost.
+    pub fn close(self) -> Result<()> {
+        self.handle.core.close()
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("dir", &self.handle.core.dir).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    pub(crate) fn close(&self) -> Result<()> {
+        let writable = self.check_writable();
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.room.notify_all();
+        // Dropped outside the lock: joining waits for steps that may look at it.
+        let background = self.background.lock().take();
+        drop(background);
+        let result = match writable {
+            Ok(()) => self.close_log(),
+            Err(error) => Err(error),
+        };
+        *self.file_lock.lock() = None;
+        result
+    }
+
+    fn close_log(&self) -> Result<()> {
+        let _flushing = self.flush_lock.lock();
+        let mut writer = self.write.lock();
+        if let Err(error) = writer.log.write() {
+            // Best effort: the tail is torn for the next open, which tolerates it.
+            let _ = writer.log.undo();
+            return Err(error);
+        }
+        let _syncing = self.sync_lock.lock();
+        if let Some(job) = writer.log.sync_job() {
+            job.run()?;
+            writer.log.note_synced(&job);
+        }
+        match writer.log.seal_segment() {
+            // All commits are durable; the seal only helps to tell damage from a torn tail.
+            Ok(()) | Err(Error::DiskFull { .. }) => self.tree.close(),
+            other => other,
+        }
+    }
+}

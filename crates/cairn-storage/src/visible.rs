@@ -1,0 +1,320 @@
+//! Scans: the merge of all sources, reduced to what a reader may see.
+//!
+//! Of each key's versions the newest that the reader accepts counts; it is hidden by being a delete, or by
+//! an accepted range tombstone that is newer. Own writes of a transaction take part as one more source,
+//! with sequences above every commit.
+//!
+//! Invariants:
+//! - I1: sources may hold an entry twice (memtable and the SST just flushed from it): equal versions are
+//!   one.
+//! - I2: forward, the merge stands on the entry returned; in reverse, before all versions of its key.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::{Error, Result};
+use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone, SEQ_LAST};
+use crate::merge::MergeCursor;
+use crate::options::Direction;
+use crate::range::{KeyRange, successor};
+use crate::reads::ReadSet;
+use crate::snapshot::Hold;
+use crate::tombstone::Fragments;
+use crate::write_set::OwnView;
+
+/// Which versions a reader accepts.
+#[derive(Clone)]
+pub(crate) struct Visibility {
+    pub(crate) snapshot: CommitSeq,
+    pub(crate) own: Option<OwnView>,
+}
+
+impl Visibility {
+    pub(crate) fn accepts(&self, seq: CommitSeq) -> bool {
+        seq <= self.snapshot || self.own.as_ref().is_some_and(|own| own.accepts(seq))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The merge has to seek the start (or end) of the range.
+    Start,
+    /// The merge stands before what is to be looked at next.
+    Ready,
+    /// Forward: the merge stands on the entry that was returned.
+    On,
+    /// Nothing is left, or an error came.
+    Done,
+}
+
+/// How far a scan of a serializable transaction got.
+struct ReadMark {
+    reads: Arc<ReadSet>,
+    number: usize,
+    /// Whether `seek` was used.
+    moved: bool,
+}
+
+/// Goes through the visible entries of a range, one way.
+///
+/// A lending iterator: what `next` returns lives until the next call. [`Scan::owned`] makes an
+/// `Iterator`. It may outlive its transaction and move to another thread. Cost: opening one looks at
+/// every overlapping file; a step is a merge step.
+///
+/// ```
+/// use cairn_storage::{Direction, KeyRange, Options, Store};
+/// let store = Store::open(&cairn_env::Env::memory(), "/db".as_ref(), Options::default())?;
+/// let mut txn = store.begin(Default::default());
+/// txn.put(b"a", b"1")?;
+/// txn.put(b"b", b"2")?;
+/// txn.commit()?;
+/// let mut scan = store.snapshot().scan(KeyRange::all(), Direction::Reverse);
+/// assert_eq!(scan.next()?, Some((&b"b"[..], &b"2"[..])));
+/// # Ok::<(), cairn_storage::Error>(())
+/// ```
+pub struct Scan {
+    merge: MergeCursor,
+    range: KeyRange,
+    direction: Direction,
+    visibility: Visibility,
+    covers: Fragments,
+    state: State,
+    key: Vec<u8>,
+    value: Bytes,
+    /// Why a source could not be opened; told by the next move.
+    failed: Option<Error>,
+    mark: Option<ReadMark>,
+    // Keeps the snapshot registered.
+    _hold: Arc<Hold>,
+}
+
+impl Scan {
+    pub(crate) fn open(
+        hold: &Arc<Hold>,
+        range: KeyRange,
+        direction: Direction,
+        visibility: Visibility,
+        reads: Option<Arc<ReadSet>>,
+    ) -> Scan {
+        let mark = reads.map(|reads| {
+            let number = reads.add_range(range.clone());
+            ReadMark { reads, number, moved: false }
+        });
+        let sources = hold.core().sources();
+        let mut cursors = Vec::new();
+        let mut tombstones: Vec<RangeTombstone> = Vec::new();
+        let empty = range.is_empty();
+        let mut failed = None;
+        if !empty {
+            if let Some(own) = visibility.own.as_ref().filter(|own| !own.is_empty()) {
+                cursors.push(own.cursor());
+                tombstones.extend(own.tombstones());
+            }
+            failed = sources.collect(&range, &mut cursors, &mut tombstones).err();
+            tombstones.retain(|t| visibility.accepts(t.seq) && range.overlaps(&t.start, Some(&t.end)));
+        }
+        Scan {
+            merge: MergeCursor::new(cursors),
+            range,
+            direction,
+            visibility,
+            covers: Fragments::build(&tombstones),
+            state: if empty { State::Done } else { State::Start },
+            key: Vec::new(),
+            value: Bytes::new(),
+            failed,
+            mark,
+            _hold: Arc::clone(hold),
+        }
+    }
+
+    /// The next entry, or `None` at the end.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] and [`crate::Error::Corrupt`] from reading an SST; the scan is at its end then.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        if !self.advance()? {
+            return Ok(None);
+        }
+        Ok(Some(match self.direction {
+            Direction::Forward => (self.merge.key(), self.merge.value()),
+            Direction::Reverse => (&self.key, &self.value),
+        }))
+    }
+
+    /// As [`Scan::next`], with shared bytes; the value is not copied where it lies in a cached block.
+    ///
+    /// # Errors
+    /// As [`Scan::next`].
+    pub fn next_bytes(&mut self) -> Result<Option<(Bytes, Bytes)>> {
+        if !self.advance()? {
+            return Ok(None);
+        }
+        Ok(Some(match self.direction {
+            Direction::Forward => (Bytes::copy_from_slice(self.merge.key()), self.merge.value_bytes()),
+            Direction::Reverse => (Bytes::copy_from_slice(&self.key), self.value.clone()),
+        }))
+    }
+
+    /// Moves so that the next entry returned is the first at or behind `key` in the direction of the scan
+    /// (in reverse: the last at or before it), inside the range.
+    ///
+    /// # Errors
+    /// As [`Scan::next`].
+    pub fn seek(&mut self, key: &[u8]) -> Result<()> {
+        if self.range.is_empty() {
+            return Ok(());
+        }
+        if let Some(mark) = &mut self.mark {
+            // Not worth following: the whole range counts as read.
+            mark.moved = true;
+        }
+        self.state = State::Done;
+        match self.direction {
+            Direction::Forward => {
+                let start = self.range.start_key();
+                self.merge.seek(if key < &start[..] { &start } else { key }, SEQ_LAST)?;
+            }
+            Direction::Reverse => {
+                let behind = successor(key);
+                let end = self.range.end_key().filter(|end| *end < behind).unwrap_or(behind);
+                self.merge.seek_last_before(Some(&end))?;
+            }
+        }
+        self.state = State::Ready;
+        Ok(())
+    }
+
+    /// An iterator over owned entries.
+    pub fn owned(self) -> OwnedScan {
+        OwnedScan { scan: self }
+    }
+
+    fn advance(&mut self) -> Result<bool> {
+        let state = std::mem::replace(&mut self.state, State::Done);
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        match (state, self.direction) {
+            (State::Done, _) => return Ok(false),
+            (State::Start, Direction::Forward) => self.merge.seek(&self.range.start_key(), SEQ_LAST)?,
+            (State::Start, Direction::Reverse) => {
+                self.merge.seek_last_before(self.range.end_key().as_deref())?;
+            }
+            (State::On, _) => self.skip_versions()?,
+            (State::Ready, _) => {}
+        }
+        let found = match self.direction {
+            Direction::Forward => self.find_forward()?,
+            Direction::Reverse => self.find_reverse()?,
+        };
+        match (found, self.direction) {
+            (true, Direction::Forward) => self.state = State::On,
+            (true, Direction::Reverse) => self.state = State::Ready,
+            (false, _) => self.finish(),
+        }
+        Ok(found)
+    }
+
+    /// Moves behind the remaining versions of the current key.
+    fn skip_versions(&mut self) -> Result<()> {
+        self.merge.next()?;
+        while self.merge.valid() && self.merge.key() == &self.key[..] {
+            self.merge.next()?;
+        }
+        Ok(())
+    }
+
+    fn is_hidden(&self, key: &[u8], seq: CommitSeq) -> bool {
+        !self.covers.is_empty() && self.covers.newest_covering(key, SEQ_LAST).is_some_and(|cover| cover > seq)
+    }
+
+    fn find_forward(&mut self) -> Result<bool> {
+        while self.merge.valid() && !self.range.is_past_end(self.merge.key()) {
+            if !self.visibility.accepts(self.merge.seq()) {
+                self.merge.next()?;
+                continue;
+            }
+            self.key.clear();
+            self.key.extend_from_slice(self.merge.key());
+            if self.merge.kind() == Kind::Put && !self.is_hidden(&self.key, self.merge.seq()) {
+                return Ok(true);
+            }
+            self.skip_versions()?;
+        }
+        Ok(false)
+    }
+
+    fn find_reverse(&mut self) -> Result<bool> {
+        while self.merge.valid() && !self.range.is_before_start(self.merge.key()) {
+            self.key.clear();
+            self.key.extend_from_slice(self.merge.key());
+            // Oldest version first: the last one accepted is the newest.
+            let mut found = None;
+            while self.merge.valid() && self.merge.key() == &self.key[..] {
+                let seq = self.merge.seq();
+                if self.visibility.accepts(seq) {
+                    found = match self.merge.kind() {
+                        Kind::Put => Some((seq, self.merge.value_bytes())),
+                        Kind::Delete => None,
+                    };
+                }
+                self.merge.prev()?;
+            }
+            if let Some((seq, value)) = found
+                && !self.is_hidden(&self.key, seq)
+            {
+                self.value = value;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// At the end the whole range was read: the mark stays as it is.
+    fn finish(&mut self) {
+        self.mark = None;
+        self.value = Bytes::new();
+    }
+}
+
+impl Drop for Scan {
+    fn drop(&mut self) {
+        let Some(mark) = &self.mark else { return };
+        match self.state {
+            State::Start => mark.reads.forget(mark.number),
+            State::On | State::Ready if !mark.moved => {
+                mark.reads.narrow(mark.number, self.direction, &self.key);
+            }
+            // Sought, or stopped by an error.
+            _ => {}
+        }
+    }
+}
+
+impl std::fmt::Debug for Scan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Scan { range, direction, state, .. } = self;
+        f.debug_struct("Scan")
+            .field("range", range)
+            .field("direction", direction)
+            .field("state", state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The entries of a [`Scan`] as an `Iterator`; made by [`Scan::owned`]. It ends after an error.
+#[derive(Debug)]
+pub struct OwnedScan {
+    scan: Scan,
+}
+
+impl Iterator for OwnedScan {
+    type Item = Result<(Bytes, Bytes)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.scan.next_bytes().transpose()
+    }
+}

@@ -1,0 +1,290 @@
+//! Reading the log back: every commit in order, and the judgement of where it ends.
+//!
+//! A bad record at P ends the log (a torn tail: it was never acknowledged as durable) only in the last
+//! segment, and only if no whole record behind it says that more than P had been synced when it was
+//! written. Everything else is damage, and reported with file and offset.
+//!
+//! Invariants:
+//! - I1: commits are handed out in sequence without gap, across segments too.
+//! - I2: reading changes nothing; `repair_tail` does, after all of the log was read.
+
+use std::path::{Path, PathBuf};
+
+use cairn_env::{Env, File, OpenMode};
+
+use crate::error::{Error, Result};
+
+use super::format::{
+    HEADER_BYTES, Identity, RECORD_BYTES, Record, RecordBuffer, RecordHeader, RecordKind, SegmentHeader,
+    VERSION, may_follow, parse_file_name,
+};
+
+/// How far a segment reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// A seal closes it.
+    Sealed,
+    /// It ends at `offset` without a seal.
+    Open { offset: u64 },
+    /// It was being created: there is no whole header and no record. The file counts as absent.
+    Unborn,
+}
+
+/// The log as found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Log {
+    /// The segments that count, ascending.
+    pub(crate) segments: Vec<u64>,
+    /// The sequence of the last commit, in the log or (if later) as given.
+    pub(crate) last_seq: u64,
+    /// The greatest hybrid time found.
+    pub(crate) last_time: u64,
+    /// The greatest transaction id found.
+    pub(crate) last_txn_id: u64,
+    /// The last segment, if it is not sealed.
+    pub(crate) open_tail: Option<Tail>,
+    /// Whether the last segment holds no commit at all.
+    pub(crate) last_is_empty: bool,
+    /// A segment behind the last whose creation was cut short.
+    pub(crate) unborn: Option<u64>,
+}
+
+/// The open end of the last segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tail {
+    pub(crate) segment: u64,
+    pub(crate) offset: u64,
+    pub(crate) last_seq: u64,
+}
+
+/// What is done with each commit: segment and record.
+pub(crate) type Apply<'a> = dyn FnMut(u64, &Record<'_>) -> Result<()> + 'a;
+
+/// The numbers of the segments in a directory, ascending.
+pub(crate) fn list_segments(env: &Env, dir: &Path) -> Result<Vec<u64>> {
+    let names = env.files().list(dir).map_err(|e| Error::io("list", dir, e))?;
+    let mut segments: Vec<u64> = names.iter().filter_map(|name| parse_file_name(name)).collect();
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// Reads the log from segment `floor` on, which must be there unless `floor` is 0. `flushed_seq` is the last commit that the SSTs hold: the first
+/// commit of the log must not be later than the one after it.
+pub(crate) fn read_log(
+    env: &Env,
+    dir: &Path,
+    identity: &Identity,
+    floor: u64,
+    flushed_seq: u64,
+    apply: &mut Apply<'_>,
+) -> Result<Log> {
+    let mut segments = list_segments(env, dir)?;
+    segments.retain(|&segment| segment >= floor);
+    let mut log = Log {
+        segments: Vec::new(),
+        last_seq: flushed_seq,
+        last_time: 0,
+        last_txn_id: 0,
+        open_tail: None,
+        last_is_empty: false,
+        unborn: None,
+    };
+    if floor > 0 && segments.first() != Some(&floor) {
+        let path = dir.join(super::format::file_name(floor));
+        return Err(Error::corrupt(&path, 0, "a log segment expected, the file is missing"));
+    }
+    let mut expected: Option<u64> = None;
+    for (at, &segment) in segments.iter().enumerate() {
+        let is_last = at + 1 == segments.len();
+        let reader = SegmentReader::open(env, dir, identity, segment)?;
+        let end = reader.read(is_last, flushed_seq, &mut expected, &mut log, apply)?;
+        if end == End::Unborn {
+            log.unborn = Some(segment);
+            break;
+        }
+        log.segments.push(segment);
+        log.last_is_empty = expected == Some(reader.first_seq());
+        if let End::Open { offset } = end {
+            let last_seq = expected.map_or(0, |seq| seq - 1);
+            log.open_tail = Some(Tail { segment, offset, last_seq });
+        }
+    }
+    if let Some(next) = expected {
+        log.last_seq = log.last_seq.max(next - 1);
+    }
+    Ok(log)
+}
+
+/// One segment in memory.
+struct SegmentReader<'a> {
+    path: PathBuf,
+    identity: &'a Identity,
+    segment: u64,
+    bytes: Vec<u8>,
+    header: Result<SegmentHeader, String>,
+}
+
+impl<'a> SegmentReader<'a> {
+    fn open(env: &Env, dir: &Path, identity: &'a Identity, segment: u64) -> Result<SegmentReader<'a>> {
+        let path = dir.join(super::format::file_name(segment));
+        let file = env.files().open(&path, OpenMode::Read).map_err(|e| Error::io("open", &path, e))?;
+        let bytes = read_whole(&*file, &path)?;
+        let header = match SegmentHeader::decode(&bytes) {
+            Ok((_, found)) if found > VERSION => {
+                return Err(Error::NewerFormat { path, found, supported: VERSION });
+            }
+            Ok((header, VERSION)) => Ok(header),
+            Ok((_, found)) => Err(format!("format version {VERSION} expected, found {found}")),
+            Err(reason) => Err(reason),
+        };
+        Ok(SegmentReader { path, identity, segment, bytes, header })
+    }
+
+    fn first_seq(&self) -> u64 {
+        self.header.as_ref().map_or(0, |header| header.first_seq)
+    }
+
+    /// The header, or `None` for a segment whose creation was cut short.
+    fn checked_header(&self, is_last: bool) -> Result<Option<SegmentHeader>> {
+        let header = match &self.header {
+            Ok(header) => header,
+            // The header is synced before the first record is written.
+            Err(_) if is_last && self.synced_record_behind(0).is_none() => return Ok(None),
+            Err(reason) => return Err(Error::corrupt(&self.path, 0, reason.clone())),
+        };
+        let (own, found) = (self.identity, header.identity);
+        if header.segment != self.segment {
+            let what = format!("segment number {} expected, found {}", self.segment, header.segment);
+            return Err(Error::corrupt(&self.path, 16, what));
+        }
+        if found.database_id != own.database_id {
+            let what = format!("database id {:02x?} expected, found {:02x?}", own.database_id, found.database_id);
+            return Err(Error::corrupt(&self.path, 24, what));
+        }
+        if found.epoch > own.epoch {
+            let what = format!("an epoch up to {} expected, found {}", own.epoch, found.epoch);
+            return Err(Error::corrupt(&self.path, 40, what));
+        }
+        Ok(Some(*header))
+    }
+
+    fn read(
+        &self,
+        is_last: bool,
+        flushed_seq: u64,
+        expected: &mut Option<u64>,
+        log: &mut Log,
+        apply: &mut Apply<'_>,
+    ) -> Result<End> {
+        let Some(header) = self.checked_header(is_last)? else { return Ok(End::Unborn) };
+        match *expected {
+            Some(seq) if seq != header.first_seq => {
+                let what = format!("first commit {seq} expected, found {}", header.first_seq);
+                return Err(Error::corrupt(&self.path, 48, what));
+            }
+            None if header.first_seq > flushed_seq + 1 => {
+                let what =
+                    format!("a first commit up to {} expected, found {}", flushed_seq + 1, header.first_seq);
+                return Err(Error::corrupt(&self.path, 48, what));
+            }
+            _ => *expected = Some(header.first_seq),
+        }
+        let mut next_seq = header.first_seq;
+        let mut offset = HEADER_BYTES as u64;
+        loop {
+            let record = match Record::decode(&self.bytes, offset, self.identity, self.segment) {
+                Ok(record) => record,
+                Err(reason) => {
+                    self.judge_bad_record(offset, &reason, is_last)?;
+                    return Ok(End::Open { offset });
+                }
+            };
+            self.check_sequence(&record.header, offset, next_seq)?;
+            if record.header.kind == RecordKind::Seal {
+                return Ok(End::Sealed);
+            }
+            apply(self.segment, &record).map_err(|error| match error {
+                // `apply` knows what is wrong with the effects, not where they stand.
+                Error::Corrupt { what, .. } => Error::corrupt(&self.path, offset, what),
+                other => other,
+            })?;
+            log.last_time = log.last_time.max(record.header.time);
+            log.last_txn_id = log.last_txn_id.max(record.header.txn_id);
+            next_seq += 1;
+            *expected = Some(next_seq);
+            offset = record.next;
+        }
+    }
+
+    fn check_sequence(&self, header: &RecordHeader, offset: u64, next_seq: u64) -> Result<()> {
+        let seq = match header.kind {
+            RecordKind::Commit => next_seq,
+            RecordKind::Seal => next_seq - 1,
+        };
+        if header.seq != seq {
+            let what = format!("commit sequence {seq} expected, found {}", header.seq);
+            return Err(Error::corrupt(&self.path, offset, what));
+        }
+        Ok(())
+    }
+
+    fn judge_bad_record(&self, offset: u64, reason: &str, is_last: bool) -> Result<()> {
+        if !is_last {
+            return Err(Error::corrupt(&self.path, offset, reason));
+        }
+        match self.synced_record_behind(offset) {
+            Some(at) => {
+                Err(Error::corrupt(&self.path, offset, format!("{reason}; a synced record follows at {at}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A whole record behind `damage` that was written when `damage` had been synced.
+    fn synced_record_behind(&self, damage: u64) -> Option<u64> {
+        let first = (damage as usize + 1).next_multiple_of(super::format::ALIGN).max(HEADER_BYTES);
+        (first..self.bytes.len().saturating_sub(RECORD_BYTES - 1)).step_by(super::format::ALIGN).find_map(
+            |at| {
+                let offset = at as u64;
+                let whole = may_follow(&self.bytes[at..], offset, damage)
+                    && Record::decode(&self.bytes, offset, self.identity, self.segment).is_ok();
+                whole.then_some(offset)
+            },
+        )
+    }
+}
+
+fn read_whole(file: &dyn File, path: &Path) -> Result<Vec<u8>> {
+    let len = file.len().map_err(|e| Error::io("measure", path, e))?;
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut bytes, 0).map_err(|e| Error::io("read", path, e))?;
+    Ok(bytes)
+}
+
+/// Makes the end of the log final: what is behind it is cut off and the rest synced, then a seal is added
+/// and synced. In this order, because the seal claims that all before it is durable.
+pub(crate) fn repair_tail(env: &Env, dir: &Path, identity: &Identity, tail: &Tail) -> Result<()> {
+    let path = dir.join(super::format::file_name(tail.segment));
+    let file = env.files().open(&path, OpenMode::ReadWrite).map_err(|e| Error::io("open", &path, e))?;
+    file.set_len(tail.offset).map_err(|e| Error::io("truncate", &path, e))?;
+    file.sync_all().map_err(|e| Error::io("sync", &path, e))?;
+    let seal = seal(identity, tail.segment, tail.offset, tail.last_seq);
+    file.write_all_at(&seal, tail.offset).map_err(|e| Error::io("write", &path, e))?;
+    file.sync_all().map_err(|e| Error::io("sync", &path, e))
+}
+
+/// The bytes of a seal; all before `offset` must be durable.
+pub(crate) fn seal(identity: &Identity, segment: u64, offset: u64, last_seq: u64) -> Vec<u8> {
+    let header = RecordHeader {
+        kind: RecordKind::Seal,
+        effects: 0,
+        epoch: identity.epoch,
+        seq: last_seq,
+        time: 0,
+        txn_id: 0,
+        client_token: 0,
+        schema_version: 0,
+        synced_offset: offset,
+    };
+    RecordBuffer::with_capacity(0).finish(&header, identity, segment, offset).to_vec()
+}

@@ -1,0 +1,177 @@
+//! The log written, cut, damaged and read back.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use cairn_env::{Env, OpenMode};
+
+use super::format::file_name;
+use super::*;
+use crate::error::{Error, Result};
+use crate::options::Options;
+
+const IDENTITY: Identity = Identity { database_id: [9; 16], epoch: 1 };
+
+fn dir() -> &'static Path {
+    Path::new("/log")
+}
+
+fn new_env() -> Env {
+    let env = Env::memory();
+    env.files().create_dir_all(dir()).unwrap();
+    env
+}
+
+fn options() -> Options {
+    Options { wal_segment_bytes: 4096, wal_allocate_bytes: 2048, ..Options::default() }
+}
+
+fn header(seq: u64) -> RecordHeader {
+    RecordHeader {
+        kind: RecordKind::Commit,
+        effects: 1,
+        epoch: 0,
+        seq,
+        time: seq * 10,
+        txn_id: seq,
+        client_token: 0,
+        schema_version: 0,
+        synced_offset: 0,
+    }
+}
+
+/// Commits `seqs`, each with one put of `len` bytes, syncing every one.
+fn write(log: &mut LogWriter, seqs: std::ops::RangeInclusive<u64>, len: usize) {
+    for seq in seqs {
+        let mut record = RecordBuffer::with_capacity(0);
+        record.push(Effect::Put { key: &seq.to_be_bytes(), value: &vec![seq as u8; len] });
+        log.prepare(record.padded_len(), || seq + 100).unwrap();
+        log.stage(&mut record, header(seq)).unwrap();
+        log.write().unwrap();
+        let job = log.sync_job().unwrap();
+        job.run().unwrap();
+        log.note_synced(&job);
+        log.accept_last_seq(seq);
+    }
+}
+
+fn read(env: &Env) -> Result<(Vec<u64>, Log)> {
+    let mut seqs = Vec::new();
+    let log = read_log(env, dir(), &IDENTITY, 0, 0, &mut |_, record| {
+        let effects: Vec<_> = record.effects().map(|effect| effect.unwrap()).collect();
+        assert!(matches!(effects[0], Effect::Put { key, .. } if key == record.header.seq.to_be_bytes()));
+        seqs.push(record.header.seq);
+        Ok(())
+    })?;
+    Ok((seqs, log))
+}
+
+fn path_of(env: &Env, nth: usize) -> std::path::PathBuf {
+    dir().join(file_name(list_segments(env, dir()).unwrap()[nth]))
+}
+
+fn flip(env: &Env, path: &Path, offset: u64) {
+    let file = env.files().open(path, OpenMode::ReadWrite).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
+}
+
+#[test]
+fn segments_follow_each_other() {
+    let env = new_env();
+    let mut log = LogWriter::new(&env, dir(), IDENTITY, &options(), None, 0);
+    write(&mut log, 1..=40, 300);
+    let (seqs, found) = read(&env).unwrap();
+    assert_eq!(seqs, (1..=40).collect::<Vec<_>>());
+    assert!(found.segments.len() >= 4 && found.open_tail.is_some());
+    assert_eq!((found.last_seq, found.last_time, found.last_txn_id), (40, 400, 40));
+    log.seal_segment().unwrap();
+    let (seqs, found) = read(&env).unwrap();
+    assert_eq!((seqs.len(), found.open_tail), (40, None));
+    // A longer record than a segment makes a longer segment.
+    write(&mut log, 41..=41, 10_000);
+    write(&mut log, 42..=42, 100_000);
+    write(&mut log, 43..=43, 1);
+    assert_eq!(read(&env).unwrap().0.len(), 43);
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_damage_is_told() {
+    let env = new_env();
+    let mut log = LogWriter::new(&env, dir(), IDENTITY, &options(), None, 0);
+    write(&mut log, 1..=3, 100);
+    let path = path_of(&env, 0);
+    let record = 72 + 9 + 8 + 100u64;
+    let record = record.next_multiple_of(8);
+    // The last record: nothing says it was synced.
+    flip(&env, &path, 64 + 2 * record + 80);
+    let (seqs, found) = read(&env).unwrap();
+    assert_eq!(seqs, [1, 2]);
+    let tail = found.open_tail.unwrap();
+    assert_eq!(tail.offset, 64 + 2 * record);
+    // The one before: the last record says it was.
+    flip(&env, &path, 64 + 2 * record + 80);
+    flip(&env, &path, 64 + record + 80);
+    let error = read(&env).unwrap_err();
+    assert!(matches!(error, Error::Corrupt { offset, .. } if offset == 64 + record), "{error}");
+    flip(&env, &path, 64 + record + 80);
+    repair_tail(&env, dir(), &IDENTITY, &tail).unwrap();
+    let (seqs, found) = read(&env).unwrap();
+    assert_eq!((seqs, found.open_tail), (vec![1, 2], None));
+    // Behind a seal even the last record is known to be durable.
+    flip(&env, &path, 64 + record + 80);
+    assert!(matches!(read(&env), Err(Error::Corrupt { .. })));
+}
+
+#[test]
+fn damage_in_an_earlier_segment_is_told() {
+    let env = new_env();
+    let mut log = LogWriter::new(&env, dir(), IDENTITY, &options(), None, 0);
+    write(&mut log, 1..=25, 300);
+    let (first, second) = (path_of(&env, 0), path_of(&env, 1));
+    let len = env.files().metadata(&first).unwrap().len;
+    for offset in [0, 8, 16, 24, 40, 48, 60, 64, 100, len - 72, len - 1] {
+        flip(&env, &first, offset);
+        assert!(matches!(read(&env), Err(Error::Corrupt { .. })), "offset {offset}");
+        flip(&env, &first, offset);
+    }
+    // A missing segment is a gap.
+    env.files().remove_file(&second).unwrap();
+    assert!(matches!(read(&env), Err(Error::Corrupt { .. })));
+}
+
+#[test]
+fn a_segment_without_header_is_unborn() {
+    let env = new_env();
+    let mut log = LogWriter::new(&env, dir(), IDENTITY, &options(), None, 0);
+    write(&mut log, 1..=2, 10);
+    log.seal_segment().unwrap();
+    let file = env.files().open(&dir().join(file_name(900)), OpenMode::Create).unwrap();
+    file.write_all_at(&[0; 100], 0).unwrap();
+    let (seqs, found) = read(&env).unwrap();
+    assert_eq!((seqs, found.unborn), (vec![1, 2], Some(900)));
+    let mut log = LogWriter::new(&env, dir(), IDENTITY, &options(), found.unborn, 2);
+    write(&mut log, 3..=3, 10);
+    assert_eq!(read(&env).unwrap().1.segments, [101, 900]);
+}
+
+#[test]
+fn pending_records_keep_their_places() {
+    let env = new_env();
+    let mut log = LogWriter::new(&env, dir(), IDENTITY, &options(), None, 0);
+    let mut record = RecordBuffer::with_capacity(0);
+    record.push(Effect::Put { key: &1u64.to_be_bytes(), value: b"pending" });
+    log.prepare(record.padded_len(), || 1).unwrap();
+    log.stage(&mut record, header(1)).unwrap();
+    log.keep_pending();
+    log.accept_last_seq(1);
+    // A record is staged and taken back again.
+    let mut undone = RecordBuffer::with_capacity(0);
+    undone.push(Effect::Put { key: &2u64.to_be_bytes(), value: b"undone" });
+    log.stage(&mut undone, header(2)).unwrap();
+    log.undo().unwrap();
+    assert_eq!(read(&env).unwrap().0, Vec::<u64>::new());
+    write(&mut log, 2..=3, 50);
+    assert_eq!(read(&env).unwrap().0, [1, 2, 3]);
+}

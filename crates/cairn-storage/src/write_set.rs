@@ -1,0 +1,230 @@
+//! A transaction's own writes: a private memtable with operation numbers in the place of sequences, so
+//! that reads see them through the same merge as committed data, and a view of an earlier moment costs no
+//! copy.
+//!
+//! Operation n has the sequence `OWN_BASE + n`, above every commit: own writes hide committed ones.
+//!
+//! Invariants:
+//! - I1: an operation number is used once; rolled back operations stay in the table and are skipped.
+//! - I2: `undone` is ascending and its ranges do not touch.
+
+use std::sync::Arc;
+
+use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone, SEQ_MAX};
+use crate::memtable::{Entry, Hint, Memtable};
+use crate::wal::format::EFFECT_BYTES;
+use crate::wal::{Effect, RecordBuffer};
+
+/// Sequence of operation 0.
+const OWN_BASE: CommitSeq = SEQ_MAX + 1;
+
+/// Charged for an entry beside its key and value.
+const ENTRY_BYTES: usize = 32;
+
+/// The writes, owned by the transaction.
+pub(crate) struct WriteSet {
+    table: Arc<Memtable>,
+    hint: Hint,
+    next_op: u64,
+    undone: Arc<[(u64, u64)]>,
+    bytes: usize,
+}
+
+/// The writes as they were at a moment; constant while the transaction writes on.
+#[derive(Clone)]
+pub(crate) struct OwnView {
+    table: Arc<Memtable>,
+    bound: u64,
+    undone: Arc<[(u64, u64)]>,
+}
+
+impl WriteSet {
+    pub(crate) fn new() -> WriteSet {
+        WriteSet {
+            table: Arc::new(Memtable::new()),
+            hint: Hint::default(),
+            next_op: 0,
+            undone: Arc::new([]),
+            bytes: 0,
+        }
+    }
+
+    fn op(&mut self) -> CommitSeq {
+        self.next_op += 1;
+        OWN_BASE + self.next_op - 1
+    }
+
+    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) {
+        let op = self.op();
+        self.bytes += key.len() + value.len() + ENTRY_BYTES;
+        self.table.insert(key, op, Kind::Put, value, &mut self.hint);
+    }
+
+    pub(crate) fn delete(&mut self, key: &[u8]) {
+        let op = self.op();
+        self.bytes += key.len() + ENTRY_BYTES;
+        self.table.insert(key, op, Kind::Delete, b"", &mut self.hint);
+    }
+
+    pub(crate) fn delete_range(&mut self, start: &[u8], end: &[u8]) {
+        let op = self.op();
+        self.bytes += start.len() + end.len() + ENTRY_BYTES;
+        self.table.delete_range(start, end, op);
+    }
+
+    /// Bytes held, rolled back writes included.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The number of the next operation: a savepoint.
+    pub(crate) fn position(&self) -> u64 {
+        self.next_op
+    }
+
+    /// Undoes the operations from `position` on.
+    pub(crate) fn rollback_to(&mut self, position: u64) {
+        if position >= self.next_op {
+            return;
+        }
+        let mut start = position;
+        let mut undone: Vec<(u64, u64)> = Vec::with_capacity(self.undone.len() + 1);
+        for &(from, to) in self.undone.iter() {
+            if from < position {
+                undone.push((from, to.min(position)));
+            }
+        }
+        if let Some(last) = undone.pop_if(|last| last.1 == position) {
+            start = last.0;
+        }
+        undone.push((start, self.next_op));
+        self.undone = undone.into();
+    }
+
+    /// Whether no live operation is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        let undone: u64 = self.undone.iter().map(|(from, to)| to - from).sum();
+        undone == self.next_op
+    }
+
+    pub(crate) fn view(&self) -> OwnView {
+        OwnView { table: Arc::clone(&self.table), bound: self.next_op, undone: Arc::clone(&self.undone) }
+    }
+
+    /// The resolved effects: range deletes first, then for each key its last live write unless a later
+    /// range delete took it.
+    pub(crate) fn encode(&self) -> RecordBuffer {
+        let view = self.view();
+        let effect_bytes = self.table.data_bytes() + (self.table.len() + 1) * EFFECT_BYTES;
+        let mut record = RecordBuffer::with_capacity(effect_bytes);
+        for tombstone in view.tombstones() {
+            record.push(Effect::DeleteRange { start: &tombstone.start, end: &tombstone.end });
+        }
+        let mut cursor = self.table.cursor();
+        let mut previous: Option<Vec<u8>> = None;
+        cursor.rewind();
+        while cursor.valid() {
+            let (key, op) = (cursor.key(), cursor.seq());
+            let is_done = previous.as_deref().is_some_and(|previous| previous == key);
+            if !is_done && view.accepts(op) {
+                let covered = self.table.newest_covering(key, |seq| view.accepts(seq));
+                if covered.is_none_or(|tombstone| tombstone < op) {
+                    record.push(match cursor.kind() {
+                        Kind::Put => Effect::Put { key, value: cursor.value() },
+                        Kind::Delete => Effect::Delete { key },
+                    });
+                }
+                let previous = previous.get_or_insert_default();
+                previous.clear();
+                previous.extend_from_slice(key);
+            }
+            cursor.advance();
+        }
+        record
+    }
+}
+
+impl OwnView {
+    /// Whether the view contains the operation with this sequence.
+    pub(crate) fn accepts(&self, seq: CommitSeq) -> bool {
+        let Some(op) = seq.checked_sub(OWN_BASE) else { return false };
+        op < self.bound && !self.undone.iter().any(|&(from, to)| (from..to).contains(&op))
+    }
+
+    /// Whether nothing was written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bound == 0
+    }
+
+    /// The last live write of `key` itself; range deletes are told by `covering`.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Entry> {
+        let mut seq = OWN_BASE + self.bound.checked_sub(1)?;
+        loop {
+            let entry = self.table.get(key, seq)?;
+            if self.accepts(entry.seq) {
+                return Some(entry);
+            }
+            seq = entry.seq - 1;
+        }
+    }
+
+    /// The last live range delete over `key`.
+    pub(crate) fn covering(&self, key: &[u8]) -> Option<CommitSeq> {
+        self.table.newest_covering(key, |seq| self.accepts(seq))
+    }
+
+    /// The live range deletes, oldest first.
+    pub(crate) fn tombstones(&self) -> Vec<RangeTombstone> {
+        let mut all = self.table.tombstones();
+        all.retain(|tombstone| self.accepts(tombstone.seq));
+        all.sort_by_key(|tombstone| tombstone.seq);
+        all
+    }
+
+    /// A cursor over all operations; the caller skips those that the view does not accept.
+    pub(crate) fn cursor(&self) -> Box<dyn Cursor> {
+        Box::new(self.table.cursor())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn effects(set: &WriteSet) -> Vec<String> {
+        let record = set.encode();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        record
+            .iter()
+            .map(|effect| match effect.unwrap() {
+                Effect::Put { key, value } => format!("put {} {}", text(key), text(value)),
+                Effect::Delete { key } => format!("delete {}", text(key)),
+                Effect::DeleteRange { start, end } => format!("range {} {}", text(start), text(end)),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_last_live_write_of_a_key_counts() {
+        let mut set = WriteSet::new();
+        set.put(b"a", b"1");
+        set.put(b"b", b"2");
+        let early = set.view();
+        let savepoint = set.position();
+        set.delete_range(b"a", b"c");
+        set.put(b"b", b"3");
+        assert_eq!(effects(&set), ["range a c", "put b 3"]);
+        assert_eq!(early.get(b"b").unwrap().value, "2");
+        assert_eq!(early.covering(b"b"), None);
+        set.rollback_to(savepoint);
+        assert_eq!(effects(&set), ["put a 1", "put b 2"]);
+        set.delete(b"b");
+        assert_eq!(effects(&set), ["put a 1", "delete b"]);
+        set.rollback_to(0);
+        assert!(set.is_empty() && effects(&set).is_empty());
+        set.put(b"x", b"9");
+        assert_eq!(effects(&set), ["put x 9"]);
+        assert_eq!(set.undone.len(), 1);
+    }
+}
