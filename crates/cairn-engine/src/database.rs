@@ -1,46 +1,245 @@
-//! One open database directory.
+//! One open database: the store with its catalog, sequences and estimates.
+//!
+//! The directory belongs to one process at a time; within it a [`Database`] is cloned freely. Lock order among the
+//! parts: sequences' and catalogs' locks are leaves; nothing else is taken while they are held but the store.
+
+use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
 use arrow_array::{ArrayRef, RecordBatch};
 use cairn_env::Env;
-use cairn_storage::{CommitSeq, Options, Stats, VerifyReport};
+use cairn_storage::{CommitSeq, KeyRange, Options, Stats, Store, VerifyReport};
+
+use crate::catalog::store::Catalogs;
 use crate::catalog::{Catalog, ObjectId, Table};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::estimate::Estimates;
+use crate::sequence::Sequences;
 use crate::transaction::{Transaction, TxnOptions};
-use crate::view::ReadView;
-/// `Clone + Send + Sync`.
-#[derive(Clone)]
-pub struct Database { }
-/// A row that a CHECK refused.
-pub struct CheckFailure { pub row: usize, pub constraint: String }
-/// How `cairn-sql` evaluates expressions for the engine: set once by `Database::set_expressions`.
+use crate::view::{ReadView, Source};
+
+/// A row that a CHECK constraint refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckFailure {
+    /// The row's place in the batch.
+    pub row: usize,
+    /// The constraint's place in `table.checks`.
+    pub check: usize,
+}
+
+/// How expressions, which are SQL text here, are evaluated: `cairn-sql` gives this to the database once.
+///
+/// Calls may be made while a transaction's lock is held: an implementation must not write through the transaction
+/// (`nextval` and `catalog` are allowed).
 pub trait Expressions: Send + Sync {
-    /// The first row (of the live columns) that a CHECK (given by places in `table.checks`) refuses: false, not NULL.
+    /// The first row of the batch (live columns of `table`) for which one of its CHECKs, given by their places in
+    /// `table.checks`, is false (NULL passes).
+    ///
+    /// # Errors
+    /// Whatever evaluating fails with.
     fn check(&self, table: &Table, checks: &[usize], rows: &RecordBatch) -> Result<Option<CheckFailure>>;
-    /// The default of a column for `rows` rows (ON DELETE SET DEFAULT).
+
+    /// The default of the live column at `place`, for `rows` rows (ON DELETE SET DEFAULT); NULLs where it has none.
+    ///
+    /// # Errors
+    /// Whatever evaluating fails with.
     fn default(&self, table: &Table, place: usize, rows: usize) -> Result<ArrayRef>;
 }
-#[allow(missing_docs)]
+
+/// An open database. Clones are handles to the same one; the last to go closes it.
+///
+/// ```
+/// let db = cairn_engine::Database::in_memory()?;
+/// let txn = db.begin(Default::default())?;
+/// txn.put(b"key", b"value")?;
+/// txn.commit()?;
+/// assert_eq!(db.view()?.get(b"key")?.as_deref(), Some(&b"value"[..]));
+/// # Ok::<(), cairn_engine::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) catalogs: Catalogs,
+    pub(crate) sequences: Sequences,
+    pub(crate) estimates: Estimates,
+    expressions: OnceLock<Arc<dyn Expressions>>,
+    env: Env,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    pub(crate) fn expressions(&self) -> Option<&Arc<dyn Expressions>> {
+        self.expressions.get()
+    }
+
+    /// Writes down what is kept in memory only and is better kept: exact positions of sequences, row estimates.
+    fn settle(&self) -> Result<()> {
+        let catalog = self.catalogs.latest();
+        let known = |id, generation| catalog.sequence_by_id(id).is_some_and(|s| s.generation == generation);
+        self.sequences.settle(&self.store, known)?;
+        self.estimates.keep(&self.store, |id| catalog.table_by_id(id).is_some())
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // A store that is closed or poisoned refuses; then the logged positions, which lie ahead, hold.
+        let _ = self.settle();
+    }
+}
+
 impl Database {
-    pub fn open(env: &Env, dir: &Path, options: Options) -> Result<Database> { todo!() }
-    pub fn in_memory() -> Result<Database> { todo!() }
-    pub fn begin(&self, options: TxnOptions) -> Result<Transaction> { todo!() }
-    /// The latest commit, to read from (no transaction).
-    pub fn view(&self) -> Result<ReadView> { todo!() }
-    pub fn catalog(&self) -> Result<Arc<Catalog>> { todo!() }
-    /// False when they were set already.
-    pub fn set_expressions(&self, expressions: Arc<dyn Expressions>) -> bool { todo!() }
-    pub fn env(&self) -> &Env { todo!() }
-    /// An estimate, for the planner.
-    pub fn approximate_rows(&self, table: &Table) -> u64 { todo!() }
-    pub fn flush(&self) -> Result<()> { todo!() }
-    pub fn sync(&self) -> Result<()> { todo!() }
-    pub fn compact(&self) -> Result<()> { todo!() }
-    pub fn checkpoint(&self, dir: &Path) -> Result<CommitSeq> { todo!() }
-    /// Checks all files, then that indexes and rows agree.
-    pub fn verify(&self) -> Result<VerifyReport> { todo!() }
-    pub fn verify_dir(env: &Env, dir: &Path) -> Result<VerifyReport> { todo!() }
-    pub fn stats(&self) -> Stats { todo!() }
-    pub fn last_committed(&self) -> CommitSeq { todo!() }
-    pub fn close(&self) -> Result<()> { todo!() }
+    /// Opens the database in `dir`, and makes one where there is none (unless the options forbid).
+    ///
+    /// # Errors
+    /// [`Error::Storage`]: in use, no database, a newer format, damage, an input/output error.
+    pub fn open(env: &Env, dir: &Path, options: Options) -> Result<Database> {
+        let store = Store::open(env, dir, options)?;
+        let catalogs = Catalogs::open(&store)?;
+        let inner = Inner {
+            store,
+            catalogs,
+            sequences: Sequences::default(),
+            estimates: Estimates::default(),
+            expressions: OnceLock::new(),
+            env: env.clone(),
+        };
+        Ok(Database { inner: Arc::new(inner) })
+    }
+
+    /// A database in memory, gone with its last handle.
+    ///
+    /// # Errors
+    /// As [`Database::open`]; not in practice.
+    pub fn in_memory() -> Result<Database> {
+        Database::open(&Env::memory(), Path::new("/memory"), Options::default())
+    }
+
+    /// Begins a transaction on the latest commit.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn begin(&self, options: TxnOptions) -> Result<Transaction> {
+        let storage = cairn_storage::TxnOptions {
+            isolation: options.isolation,
+            sync: options.sync,
+            client_token: options.client_token,
+        };
+        let txn = self.inner.store.begin(storage);
+        let catalog = self.inner.catalogs.of_txn(&txn)?;
+        Ok(Transaction::new(self.inner.clone(), txn, catalog, options))
+    }
+
+    /// The latest commit, to read from without a transaction.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn view(&self) -> Result<ReadView> {
+        let snapshot = self.inner.store.snapshot();
+        let catalog = self.inner.catalogs.of_snapshot(&snapshot)?;
+        Ok(ReadView::new(Source::Snapshot(snapshot), catalog, self.inner.store.clone(), None))
+    }
+
+    /// The definitions of the latest commit.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.inner.catalogs.latest()
+    }
+
+    /// Gives the database the means to evaluate expressions; only the first call counts, and says so with `true`.
+    pub fn set_expressions(&self, expressions: Arc<dyn Expressions>) -> bool {
+        self.inner.expressions.set(expressions).is_ok()
+    }
+
+    /// The environment that it was opened in.
+    pub fn env(&self) -> &Env {
+        &self.inner.env
+    }
+
+    /// About how many rows a table has: counted up to some thousands, sampled above, kept current by commits.
+    pub fn approximate_rows(&self, table: ObjectId) -> u64 {
+        self.inner.estimates.rows(&self.inner.store, table)
+    }
+
+    /// Writes what is in memory to sorted files.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn flush(&self) -> Result<()> {
+        Ok(self.inner.store.flush()?)
+    }
+
+    /// Waits until every acknowledged commit is on stable storage.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn sync(&self) -> Result<()> {
+        Ok(self.inner.store.sync()?)
+    }
+
+    /// Merges all sorted files, and gives back the space of what was deleted.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn compact(&self) -> Result<()> {
+        Ok(self.inner.store.compact(KeyRange::all())?)
+    }
+
+    /// Makes a copy of the database as of now in the new directory `dir`.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn checkpoint(&self, dir: &Path) -> Result<CommitSeq> {
+        self.inner.settle()?;
+        Ok(self.inner.store.checkpoint(dir)?)
+    }
+
+    /// Checks every file, then (see [`crate::verify`]) that all indexes agree with the rows.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::Corrupt`] at the first index that disagrees.
+    pub fn verify(&self) -> Result<VerifyReport> {
+        let report = self.inner.store.verify()?;
+        crate::verify::indexes(&self.view()?)?;
+        Ok(report)
+    }
+
+    /// Checks every file of a database that nobody has open, and lists all damage.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn verify_dir(env: &Env, dir: &Path) -> Result<VerifyReport> {
+        Ok(Store::verify_dir(env, dir)?)
+    }
+
+    /// Figures of the store.
+    pub fn stats(&self) -> Stats {
+        self.inner.store.stats()
+    }
+
+    /// The latest commit.
+    pub fn last_committed(&self) -> CommitSeq {
+        self.inner.store.last_committed()
+    }
+
+    /// Syncs and closes the store. Other handles, transactions and views get errors from then on.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn close(&self) -> Result<()> {
+        match self.inner.settle() {
+            Ok(()) | Err(Error::Storage(cairn_storage::Error::Closed)) => {}
+            Err(e) => return Err(e),
+        }
+        Ok(self.inner.store.clone().close()?)
+    }
 }

@@ -32,8 +32,6 @@ pub enum Violation {
     NotNull,
     /// FOREIGN KEY: 23503.
     ForeignKey,
-    /// FOREIGN KEY with RESTRICT, broken on the parent's side: 23001.
-    Restrict,
     /// CHECK: 23514.
     Check,
 }
@@ -195,7 +193,6 @@ impl Error {
                 Violation::Unique => "23505",
                 Violation::NotNull => "23502",
                 Violation::ForeignKey => "23503",
-                Violation::Restrict => "23001",
                 Violation::Check => "23514",
             },
             Error::Undefined { kind, .. } => match kind {

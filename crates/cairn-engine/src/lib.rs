@@ -1,21 +1,28 @@
-//! The database: catalog, tables, constraints, transactions over keys, rows and definitions.
+//! The database: definitions, tables, constraints, and transactions over keys, rows and definitions at once.
 //!
-//! Knows `cairn-storage` (ordered bytes), `cairn-index` (access methods), `cairn-types` (values); has never heard of
-//! SQL parsing, DataFusion, sockets or async. Expressions are SQL text here, evaluated through [`Expressions`].
+//! Knows `cairn-storage` (ordered bytes), `cairn-index` (access methods) and `cairn-types` (values); has never heard
+//! of SQL parsing, DataFusion, sockets or async. Expressions are SQL text here, evaluated through [`Expressions`].
+//!
+//! A row travels down once: [`table::insert`] checks the batch, encodes row keys, rows and index entries, and puts
+//! them into the write set of the [`Transaction`]; commit is the store's. It comes back through [`table::scan`].
 
 #![forbid(unsafe_code)]
 
-mod error;
 pub mod catalog;
-mod view;
-mod transaction;
-pub mod table;
-pub mod ddl;
 mod database;
+pub mod ddl;
+mod error;
+mod estimate;
+mod key_space;
+mod sequence;
+pub mod table;
+mod transaction;
+pub mod verify;
+mod view;
 
 pub use cairn_storage::{CommitSeq, Direction, Isolation, KeyRange, Options, Stats, SyncMode, VerifyReport};
 pub use catalog::{Catalog, Table};
 pub use database::{CheckFailure, Database, Expressions};
 pub use error::{Error, ErrorObject, ObjectKind, Result, Violation};
-pub use transaction::{Savepoint, Transaction, TxnOptions};
+pub use transaction::{KEY_BYTES_MAX, Savepoint, Transaction, TxnOptions};
 pub use view::{KvScan, ReadView};

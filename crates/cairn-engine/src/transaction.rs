@@ -1,41 +1,409 @@
-//! A transaction over everything: keys, rows, definitions.
+//! A transaction over everything at once: keys, rows, definitions.
+//!
+//! All methods take `&self`; a mutex makes the calls of several threads follow one another. Lock order: `state`,
+//! `definitions`, `reads`; none is held while expressions of `cairn-sql` run, save where a foreign key action must
+//! check child rows, and none of what those may call (`catalog`, `nextval`) takes `state`.
+//!
+//! I1: the catalog in `definitions` is that of the snapshot plus this transaction's own DDL; `rollback_to` takes both
+//! back together.
+//! I2: a transaction with DDL writes the schema version key, so that of two such transactions one commits.
+//! I3: whoever writes rows of a table has guarded its descriptor key (see `Writer::guard_table`).
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
+
 use bytes::Bytes;
-use cairn_storage::{CommitSeq, Direction, Isolation, KeyRange, SyncMode};
+use cairn_storage::{
+    CommitSeq, Direction, Isolation, KeyRange, Savepoint as StorageSavepoint, SyncMode, Txn,
+};
+use parking_lot::{Mutex, MutexGuard};
+
 use crate::catalog::{Catalog, ObjectId};
-use crate::error::Result;
-use crate::view::{KvScan, ReadView};
+use crate::database::Inner;
+use crate::error::{Error, Result};
+use crate::key_space::{self, STORE_TABLE};
+use crate::sequence::Position;
+use crate::view::{KvScan, ReadLog, ReadView, Source};
+
+/// The longest key of the key-value space, in bytes.
+pub const KEY_BYTES_MAX: usize = 64 * 1024;
 
 /// How a transaction begins.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct TxnOptions { pub isolation: Isolation, pub sync: Option<SyncMode>, pub read_only: bool, pub client_token: u64 }
-/// `Send + Sync`; all methods take `&self`; dropping rolls back.
-pub struct Transaction { }
-/// A place to go back to.
+pub struct TxnOptions {
+    /// Isolation level; default [`Isolation::Snapshot`].
+    pub isolation: Isolation,
+    /// What the commit waits for; `None` = as the database was opened with.
+    pub sync: Option<SyncMode>,
+    /// Refuse writes with 25006.
+    pub read_only: bool,
+    /// A number of the client's own, written to the log with the commit.
+    pub client_token: u64,
+}
+
+/// A place to go back to within a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Savepoint(u64);
-#[allow(missing_docs)]
+
+struct SavepointState {
+    id: u64,
+    storage: StorageSavepoint,
+    definitions: Definitions,
+    row_changes: HashMap<ObjectId, i64>,
+}
+
+/// What a transaction knows of definitions (I1).
+#[derive(Clone)]
+pub(crate) struct Definitions {
+    pub(crate) catalog: Arc<Catalog>,
+    /// Whether the catalog is not the snapshot's.
+    pub(crate) changed: bool,
+    /// Positions of sequences that this transaction created or restarted: written when it commits.
+    pub(crate) sequences: HashMap<ObjectId, Position>,
+}
+
+pub(crate) struct State {
+    pub(crate) txn: Txn,
+    savepoints: Vec<SavepointState>,
+    next_savepoint: u64,
+    guarded: HashSet<ObjectId>,
+    /// Rows inserted less rows deleted, by table: for the estimates.
+    pub(crate) row_changes: HashMap<ObjectId, i64>,
+}
+
+/// A transaction. `Send + Sync`; dropping it rolls it back.
+///
+/// ```
+/// use cairn_engine::{Database, Isolation, TxnOptions};
+/// let db = Database::in_memory()?;
+/// let txn = db.begin(TxnOptions { isolation: Isolation::Serializable, ..Default::default() })?;
+/// txn.put(b"key", b"value")?;
+/// txn.commit()?;
+/// # Ok::<(), cairn_engine::Error>(())
+/// ```
+pub struct Transaction {
+    pub(crate) database: Arc<Inner>,
+    state: Mutex<Option<State>>,
+    pub(crate) definitions: Mutex<Definitions>,
+    /// The catalog that the snapshot has.
+    base: Arc<Catalog>,
+    reads: Option<ReadLog>,
+    options: TxnOptions,
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
 impl Transaction {
-    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> { todo!() }
-    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> { todo!() }
-    pub fn delete(&self, key: &[u8]) -> Result<()> { todo!() }
-    pub fn delete_range(&self, range: &KeyRange) -> Result<()> { todo!() }
-    pub fn scan(&self, range: KeyRange, direction: Direction) -> Result<KvScan> { todo!() }
-    pub fn catalog(&self) -> Result<Arc<Catalog>> { todo!() }
-    pub fn view(&self) -> Result<ReadView> { todo!() }
-    pub fn savepoint(&self) -> Result<Savepoint> { todo!() }
-    /// The savepoint itself stays usable; later ones are gone.
-    pub fn rollback_to(&self, savepoint: Savepoint) -> Result<()> { todo!() }
-    pub fn commit(&self) -> Result<CommitSeq> { todo!() }
-    pub fn rollback(&self) { todo!() }
-    pub fn is_active(&self) -> bool { todo!() }
-    pub fn has_writes(&self) -> bool { todo!() }
-    pub fn has_ddl(&self) -> bool { todo!() }
-    pub fn isolation(&self) -> Isolation { todo!() }
-    pub fn set_sync(&self, sync: SyncMode) -> Result<()> { todo!() }
-    /// Never goes back, does not wait for commit, does not roll back. `n` values at once: first value; then + increment.
-    pub fn nextval(&self, sequence: ObjectId) -> Result<i64> { todo!() }
-    /// `n` values (bulk inserts).
-    pub fn nextval_many(&self, sequence: ObjectId, n: usize) -> Result<Vec<i64>> { todo!() }
-    pub fn setval(&self, sequence: ObjectId, value: i64, is_called: bool) -> Result<()> { todo!() }
+    pub(crate) fn new(
+        database: Arc<Inner>,
+        txn: Txn,
+        catalog: Arc<Catalog>,
+        options: TxnOptions,
+    ) -> Transaction {
+        let state = State {
+            txn,
+            savepoints: Vec::new(),
+            next_savepoint: 0,
+            guarded: HashSet::new(),
+            row_changes: HashMap::new(),
+        };
+        let definitions = Definitions { catalog: catalog.clone(), changed: false, sequences: HashMap::new() };
+        let serializable = options.isolation == Isolation::Serializable;
+        Transaction {
+            database,
+            state: Mutex::new(Some(state)),
+            definitions: Mutex::new(definitions),
+            base: catalog,
+            reads: serializable.then(ReadLog::default),
+            options,
+        }
+    }
+
+    /// The value of a key of the key-value space.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`], [`Error::Storage`].
+    pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        let key = key_space::key(STORE_TABLE, 0, key);
+        Ok(self.lock()?.txn.get(&key)?)
+    }
+
+    /// Writes a key of the key-value space: at most 64 KiB, its value at most 1 GiB.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`], [`Error::ReadOnly`], [`Error::Storage`] (too large).
+    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.check_writable("put")?;
+        check_key(key)?;
+        let key = key_space::key(STORE_TABLE, 0, key);
+        Ok(self.lock()?.txn.put(&key, value)?)
+    }
+
+    /// Deletes a key of the key-value space; nothing happens where there is none.
+    ///
+    /// # Errors
+    /// As [`Transaction::put`].
+    pub fn delete(&self, key: &[u8]) -> Result<()> {
+        self.check_writable("delete")?;
+        check_key(key)?;
+        let key = key_space::key(STORE_TABLE, 0, key);
+        Ok(self.lock()?.txn.delete(&key)?)
+    }
+
+    /// Deletes all keys of a range of the key-value space; costs the same however many there are.
+    ///
+    /// # Errors
+    /// As [`Transaction::put`].
+    pub fn delete_range(&self, range: &KeyRange) -> Result<()> {
+        self.check_writable("delete")?;
+        let range = key_space::absolute(STORE_TABLE, 0, range);
+        let mut state = self.lock()?;
+        match range.end_key() {
+            Some(end) if !range.is_empty() => Ok(state.txn.delete_range(&range.start_key(), &end)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// The entries of a range of the key-value space, own writes included; later writes do not show in it.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`].
+    pub fn scan(&self, range: KeyRange, direction: Direction) -> Result<KvScan> {
+        let range = key_space::absolute(STORE_TABLE, 0, &range);
+        let scan = self.view()?.scan_raw(range, direction);
+        Ok(KvScan::new(scan))
+    }
+
+    /// The definitions as this transaction sees them, its own DDL included.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.definitions.lock().catalog.clone()
+    }
+
+    /// A constant view of what this transaction sees now, its own writes included.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`].
+    pub fn view(&self) -> Result<ReadView> {
+        let state = self.lock()?;
+        let source = Source::Txn(state.txn.read_view(), state.txn.snapshot_seq());
+        Ok(ReadView::new(source, self.catalog(), self.database.store.clone(), self.reads.clone()))
+    }
+
+    /// Marks a place to go back to. Costs nothing; releasing is not needed.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`].
+    pub fn savepoint(&self) -> Result<Savepoint> {
+        let mut state = self.lock()?;
+        let id = state.next_savepoint;
+        state.next_savepoint += 1;
+        let storage = state.txn.savepoint();
+        let definitions = self.definitions.lock().clone();
+        let row_changes = state.row_changes.clone();
+        state.savepoints.push(SavepointState { id, storage, definitions, row_changes });
+        Ok(Savepoint(id))
+    }
+
+    /// Takes back all writes and DDL since the savepoint, which stays usable; later ones are gone.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`], [`Error::NoSuchSavepoint`], [`Error::Storage`].
+    pub fn rollback_to(&self, savepoint: Savepoint) -> Result<()> {
+        let mut state = self.lock()?;
+        let at = state.savepoints.iter().position(|s| s.id == savepoint.0).ok_or(Error::NoSuchSavepoint)?;
+        state.savepoints.truncate(at + 1);
+        let kept = &state.savepoints[at];
+        let (storage, row_changes) = (kept.storage, kept.row_changes.clone());
+        *self.definitions.lock() = kept.definitions.clone();
+        state.row_changes = row_changes;
+        Ok(state.txn.rollback_to(storage)?)
+    }
+
+    /// Forgets a savepoint and later ones; their writes stay. Only saves memory.
+    pub fn release(&self, savepoint: Savepoint) {
+        if let Some(state) = self.state.lock().as_mut() {
+            state.savepoints.retain(|s| s.id < savepoint.0);
+        }
+    }
+
+    /// Makes all writes and DDL of this transaction visible and durable at once, or none of them. The transaction
+    /// has ended afterwards, whatever the answer.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where another transaction committed first, [`Error::TransactionEnded`],
+    /// [`Error::Storage`] (disk full, an input/output error, a poisoned store).
+    pub fn commit(&self) -> Result<CommitSeq> {
+        let mut state = self.state.lock().take().ok_or(Error::TransactionEnded)?;
+        let definitions = self.definitions.lock().clone();
+        if let Some(reads) = &self.reads
+            && !state.txn.is_empty()
+        {
+            for range in reads.lock().drain(..) {
+                state.txn.guard_range(&range);
+            }
+        }
+        for (sequence, position) in &definitions.sequences {
+            if let Some(sequence) = definitions.catalog.sequence_by_id(*sequence) {
+                let key = key_space::sequence_key(sequence.id, sequence.generation);
+                state.txn.put(&key, &position.encode())?;
+            }
+        }
+        if !definitions.changed {
+            let sequence = state.txn.commit()?;
+            self.database.estimates.change(&state.row_changes);
+            return Ok(sequence);
+        }
+        let version = self.base.version() + 1;
+        state.txn.put(&key_space::schema_version_key(), &version.to_le_bytes())?;
+        state.txn.set_schema_version(version);
+        let mut catalog = (*definitions.catalog).clone();
+        catalog.set_version(version);
+        let txn = state.txn;
+        let sequence = self.database.catalogs.publish(Arc::new(catalog), || Ok(txn.commit()?))?;
+        self.database.estimates.change(&state.row_changes);
+        self.database.sequences.definitions_changed();
+        Ok(sequence)
+    }
+
+    /// Ends the transaction without a trace. Nothing happens where it has ended already.
+    pub fn rollback(&self) {
+        if let Some(state) = self.state.lock().take() {
+            state.txn.rollback();
+        }
+    }
+
+    /// Whether neither commit nor rollback was called yet.
+    pub fn is_active(&self) -> bool {
+        self.state.lock().is_some()
+    }
+
+    /// Whether there is anything to commit.
+    pub fn has_writes(&self) -> bool {
+        self.state.lock().as_ref().is_some_and(|state| !state.txn.is_empty())
+    }
+
+    /// Whether this transaction has changed definitions.
+    pub fn has_ddl(&self) -> bool {
+        self.definitions.lock().changed
+    }
+
+    /// How it was begun.
+    pub fn options(&self) -> &TxnOptions {
+        &self.options
+    }
+
+    /// What the commit is to wait for.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`].
+    pub fn set_sync(&self, sync: SyncMode) -> Result<()> {
+        self.lock()?.txn.set_sync(sync);
+        Ok(())
+    }
+
+    pub(crate) fn check_writable(&self, what: &str) -> Result<()> {
+        if self.options.read_only { Err(Error::ReadOnly { what: what.to_owned() }) } else { Ok(()) }
+    }
+
+    fn lock(&self) -> Result<parking_lot::MappedMutexGuard<'_, State>> {
+        MutexGuard::try_map(self.state.lock(), Option::as_mut).map_err(|_| Error::TransactionEnded)
+    }
+
+    /// Runs `work` on the write set; what it wrote is taken back when it fails. `what` names the statement where
+    /// the transaction is read-only.
+    pub(crate) fn write<T>(&self, what: &str, work: impl FnOnce(&mut Writer<'_>) -> Result<T>) -> Result<T> {
+        self.check_writable(what)?;
+        let mut state = self.lock()?;
+        let before = state.txn.savepoint();
+        let definitions = self.definitions.lock().clone();
+        let row_changes = (!state.row_changes.is_empty()).then(|| state.row_changes.clone());
+        let mut writer = Writer {
+            database: &self.database,
+            catalog: definitions.catalog.clone(),
+            transaction: self,
+            state: &mut state,
+        };
+        let answer = work(&mut writer);
+        if answer.is_err() {
+            state.row_changes = row_changes.unwrap_or_default();
+            *self.definitions.lock() = definitions;
+            state.txn.rollback_to(before)?;
+        }
+        answer
+    }
+}
+
+fn check_key(key: &[u8]) -> Result<()> {
+    if key.len() > KEY_BYTES_MAX {
+        let (len, max) = (key.len(), KEY_BYTES_MAX);
+        return Err(Error::Storage(cairn_storage::Error::KeyTooLarge { len, max }));
+    }
+    Ok(())
+}
+
+/// A transaction whose lock is held, for the work of one call.
+pub(crate) struct Writer<'a> {
+    pub(crate) database: &'a Inner,
+    /// The catalog as the transaction sees it; DDL replaces it through [`Writer::change_catalog`].
+    pub(crate) catalog: Arc<Catalog>,
+    transaction: &'a Transaction,
+    state: &'a mut State,
+}
+
+impl Writer<'_> {
+    pub(crate) fn txn(&mut self) -> &mut Txn {
+        &mut self.state.txn
+    }
+
+    pub(crate) fn txn_ref(&self) -> &Txn {
+        &self.state.txn
+    }
+
+    pub(crate) fn is_serializable(&self) -> bool {
+        self.transaction.options.isolation == Isolation::Serializable
+    }
+
+    /// A view of what is written so far; its reads are not logged (the caller guards what it depends on).
+    pub(crate) fn view(&self) -> ReadView {
+        let source = Source::Txn(self.state.txn.read_view(), self.state.txn.snapshot_seq());
+        ReadView::new(
+            source,
+            self.catalog.clone(),
+            self.database.store.clone(),
+            self.transaction.reads.clone(),
+        )
+    }
+
+    /// DDL on this table by another transaction makes the commit fail (I3).
+    pub(crate) fn guard_table(&mut self, table: ObjectId) {
+        if self.state.guarded.insert(table) {
+            let key = key_space::object_key(key_space::section::TABLES, table);
+            self.state.txn.guard_key(&key);
+        }
+    }
+
+    pub(crate) fn count_rows(&mut self, table: ObjectId, change: i64) {
+        *self.state.row_changes.entry(table).or_default() += change;
+    }
+
+    /// Replaces the catalog; `change` works on a copy of its own.
+    pub(crate) fn change_catalog<T>(&mut self, change: impl FnOnce(&mut Catalog) -> T) -> T {
+        let mut definitions = self.transaction.definitions.lock();
+        let catalog = Arc::make_mut(&mut self.catalog);
+        let answer = change(catalog);
+        catalog.set_version(self.database.catalogs.private_version());
+        definitions.catalog = self.catalog.clone();
+        definitions.changed = true;
+        answer
+    }
+
+    /// Sets where a sequence stands, when this transaction commits.
+    pub(crate) fn set_sequence_position(&mut self, sequence: ObjectId, position: Position) {
+        self.transaction.definitions.lock().sequences.insert(sequence, position);
+    }
 }

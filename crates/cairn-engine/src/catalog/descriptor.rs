@@ -226,6 +226,8 @@ pub struct SequenceDescriptor {
     pub cache: i64,
     /// CYCLE.
     pub cycle: bool,
+    /// Grows with each RESTART; its position is kept under (id, generation), so that a restart is transactional.
+    pub generation: u32,
     /// The table and column that it goes with (OWNED BY, SERIAL, IDENTITY).
     pub owned_by: Option<(ObjectId, ColumnId)>,
     /// COMMENT ON SEQUENCE.

@@ -13,8 +13,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use descriptor::{
-    Check, Column, ColumnId, Dependency, ForeignKey, Identity, IndexColumn, IndexDescriptor, IndexId, ObjectId,
-    ReferentialAction, SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewColumn, ViewDescriptor,
+    Check, Column, ColumnId, Dependency, ForeignKey, Identity, IndexColumn, IndexDescriptor, IndexId,
+    ObjectId, ReferentialAction, SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewColumn,
+    ViewDescriptor,
 };
 pub use table::Table;
 
@@ -52,7 +53,7 @@ pub(crate) enum RelationId {
 ///
 /// ```
 /// let db = cairn_engine::Database::in_memory()?;
-/// assert!(db.catalog()?.schema("public").is_some());
+/// assert!(db.catalog().schema("public").is_some());
 /// # Ok::<(), cairn_engine::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]

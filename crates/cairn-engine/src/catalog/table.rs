@@ -4,13 +4,14 @@
 //! the descriptor and in the row code, dropped ones counted.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_schema::{Schema, SchemaRef};
-use cairn_types::{DataType, KeyOrder};
+use cairn_types::key::KeyOrder;
 
 use super::descriptor::{Column, ColumnId, ForeignKey, IndexDescriptor, IndexId, TableDescriptor};
 use crate::error::{Error, Result};
+use crate::table::codec::Codec;
 
 /// A table, as a catalog knows it: its [`TableDescriptor`] (by `Deref`), the Arrow schema of its batches, and the
 /// places of its columns.
@@ -22,10 +23,9 @@ pub struct Table {
     live: Vec<usize>,
     /// Ordinal → live place.
     place: Vec<Option<usize>>,
-    /// The type of each column by ordinal.
-    types: Vec<DataType>,
     /// Ordinals of the primary key.
     key: Vec<usize>,
+    codec: OnceLock<Codec>,
 }
 
 impl Deref for Table {
@@ -51,10 +51,9 @@ impl Table {
                 fields.push(column.ty.to_field(&column.name, column.nullable));
             }
         }
-        let types = descriptor.columns.iter().map(|c| c.ty.clone()).collect();
         let ordinal = |id: &ColumnId| descriptor.columns.iter().position(|c| c.id == *id);
         let key = descriptor.primary_key.iter().filter_map(ordinal).collect();
-        Table { schema: Arc::new(Schema::new(fields)), live, place, types, key, descriptor }
+        Table { schema: Arc::new(Schema::new(fields)), live, place, key, codec: OnceLock::new(), descriptor }
     }
 
     /// The descriptor.
@@ -142,8 +141,13 @@ impl Table {
             .collect()
     }
 
-    pub(crate) fn types(&self) -> &[DataType] {
-        &self.types
+    /// How rows, keys and index entries of this table are encoded; worked out at the first call.
+    pub(crate) fn codec(&self) -> Result<&Codec> {
+        if let Some(codec) = self.codec.get() {
+            return Ok(codec);
+        }
+        let codec = Codec::new(self)?;
+        Ok(self.codec.get_or_init(|| codec))
     }
 
     pub(crate) fn ordinal_of_place(&self, place: usize) -> usize {
@@ -152,9 +156,5 @@ impl Table {
 
     pub(crate) fn place_of_ordinal(&self, ordinal: usize) -> Option<usize> {
         self.place[ordinal]
-    }
-
-    pub(crate) fn key_ordinals(&self) -> &[usize] {
-        &self.key
     }
 }

@@ -1,46 +1,73 @@
-//! DDL: methods of [`Transaction`] that change the catalog (and the data that must change with it).
+//! DDL: methods of [`Transaction`] that change definitions, and the data that must change with them.
+//!
+//! All of it is transactional: seen at once by its own transaction, by others from its commit on, taken back by
+//! rollback and savepoints. IF [NOT] EXISTS is the caller's, who looks into [`Transaction::catalog`] first.
+//!
+//! I1: DDL that goes by the rows of a table (an index built, a constraint checked) guards all its rows, so that no
+//! other transaction's rows come in between; DML guards the descriptor, so that none goes by an old definition.
+//! I2: two transactions with DDL conflict: both write the schema version.
+
+mod column;
+mod comment;
+mod constraint;
+mod index;
+mod name;
+mod removal;
+mod schema;
+mod sequence;
 mod spec;
-pub use spec::{Backfill, ColumnSpec, CommentTarget, ConstraintSpec, Generation, IndexColumnSpec, IndexSpec, SequenceOptions, TableSpec, ViewSpec};
+mod table;
+mod view;
 
-use std::sync::Arc;
-use cairn_types::DataType;
-use crate::catalog::{ObjectId, Table, ViewDescriptor, SequenceDescriptor, IndexId};
-use crate::error::Result;
-use crate::transaction::Transaction;
+pub(crate) use sequence::restart_sequence;
+pub use spec::{
+    Backfill, ColumnSpec, CommentTarget, ConstraintSpec, Generation, IndexColumnSpec, IndexSpec,
+    SequenceOptions, TableSpec, ViewSpec,
+};
 
-/// IF [NOT] EXISTS is the caller's: look in `catalog()` first.
-#[allow(missing_docs)]
-impl Transaction {
-    pub fn create_schema(&self, name: &str) -> Result<ObjectId> { todo!() }
-    pub fn drop_schema(&self, name: &str, cascade: bool) -> Result<()> { todo!() }
-    pub fn create_table(&self, spec: TableSpec) -> Result<Arc<Table>> { todo!() }
-    /// All at once, so that tables that refer to each other go together.
-    pub fn drop_tables(&self, tables: &[(&str, &str)], cascade: bool) -> Result<()> { todo!() }
-    pub fn rename_table(&self, schema: &str, table: &str, new_name: &str) -> Result<()> { todo!() }
-    pub fn set_table_schema(&self, schema: &str, table: &str, new_schema: &str) -> Result<()> { todo!() }
-    pub fn add_column(&self, schema: &str, table: &str, column: ColumnSpec, backfill: Backfill) -> Result<()> { todo!() }
-    pub fn drop_column(&self, schema: &str, table: &str, column: &str, cascade: bool) -> Result<()> { todo!() }
-    pub fn rename_column(&self, schema: &str, table: &str, column: &str, new_name: &str) -> Result<()> { todo!() }
-    pub fn set_default(&self, schema: &str, table: &str, column: &str, sql: Option<String>) -> Result<()> { todo!() }
-    /// SET NOT NULL checks the rows; DROP NOT NULL.
-    pub fn set_not_null(&self, schema: &str, table: &str, column: &str, not_null: bool) -> Result<()> { todo!() }
-    /// SET DATA TYPE: empties the table and returns it with the new type; the caller, who took a `view()` and the old
-    /// `Table` before, scans the old rows through them, casts, and inserts them again with `table::insert`.
-    pub fn rewrite_column_type(&self, schema: &str, table: &str, column: &str, ty: DataType) -> Result<Arc<Table>> { todo!() }
-    pub fn add_constraint(&self, schema: &str, table: &str, constraint: ConstraintSpec) -> Result<()> { todo!() }
-    pub fn drop_constraint(&self, schema: &str, table: &str, name: &str, cascade: bool) -> Result<()> { todo!() }
-    pub fn rename_constraint(&self, schema: &str, table: &str, name: &str, new_name: &str) -> Result<()> { todo!() }
-    pub fn create_index(&self, spec: IndexSpec) -> Result<IndexId> { todo!() }
-    pub fn drop_index(&self, schema: &str, index: &str) -> Result<()> { todo!() }
-    pub fn rename_index(&self, schema: &str, index: &str, new_name: &str) -> Result<()> { todo!() }
-    pub fn create_view(&self, spec: ViewSpec) -> Result<Arc<ViewDescriptor>> { todo!() }
-    pub fn drop_views(&self, views: &[(&str, &str)], cascade: bool) -> Result<()> { todo!() }
-    pub fn rename_view(&self, schema: &str, view: &str, new_name: &str) -> Result<()> { todo!() }
-    pub fn create_sequence(&self, schema: &str, name: &str, options: SequenceOptions) -> Result<Arc<SequenceDescriptor>> { todo!() }
-    pub fn alter_sequence(&self, schema: &str, name: &str, options: SequenceOptions) -> Result<()> { todo!() }
-    /// OWNED BY schema.table.column; `None` = OWNED BY NONE.
-    pub fn set_sequence_owner(&self, schema: &str, name: &str, owner: Option<(&str, &str, &str)>) -> Result<()> { todo!() }
-    pub fn rename_sequence(&self, schema: &str, name: &str, new_name: &str) -> Result<()> { todo!() }
-    pub fn drop_sequences(&self, sequences: &[(&str, &str)], cascade: bool) -> Result<()> { todo!() }
-    pub fn comment(&self, target: &CommentTarget, text: Option<String>) -> Result<()> { todo!() }
+use cairn_storage::KeyRange;
+
+use crate::catalog::{ColumnId, ObjectId, Table};
+use crate::error::{Error, Result};
+use crate::key_space::{self, FIRST_USER_ID};
+use crate::transaction::Writer;
+
+impl Writer<'_> {
+    /// An id for a new object; never given again, even where this transaction does not commit.
+    fn new_id(&self) -> Result<ObjectId> {
+        let id = self.database.sequences.count(&self.database.store, 0, u64::from(FIRST_USER_ID), 1)?;
+        let full = || Error::definition("54000", "too many objects were ever made in this database");
+        ObjectId::try_from(id).map_err(|_| full())
+    }
+
+    /// I1: a row that another transaction writes meanwhile makes the commit fail.
+    fn guard_rows(&mut self, table: ObjectId) {
+        self.txn().guard_range(&key_space::absolute(table, 0, &KeyRange::all()));
+    }
+}
+
+/// Refuses what would break the text of views that read `object` (its column, where one is given).
+fn not_read_by_views(
+    writer: &Writer<'_>,
+    object: ObjectId,
+    column: Option<ColumnId>,
+    verb: &str,
+    what: &str,
+) -> Result<()> {
+    let reads = |view: &&std::sync::Arc<crate::catalog::ViewDescriptor>| {
+        view.depends_on.iter().any(|d| {
+            d.object == object && column.is_none_or(|c| d.columns.is_empty() || d.columns.contains(&c))
+        })
+    };
+    match writer.catalog.views().find(reads) {
+        Some(view) => Err(Error::Unsupported {
+            message: format!("cannot {verb} {what} because view \"{}\" uses it", view.name),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The table, to be changed.
+fn find(writer: &Writer<'_>, schema: &str, table: &str) -> Result<std::sync::Arc<Table>> {
+    writer.catalog.table(schema, table)
 }

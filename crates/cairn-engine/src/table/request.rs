@@ -1,10 +1,7 @@
 //! What is asked of a table, and what it answers: plain data.
 
-use std::ops::Bound;
-
 use bytes::Bytes;
 use cairn_storage::{Direction, KeyRange};
-use cairn_types::Value;
 
 use crate::catalog::IndexId;
 
@@ -73,40 +70,6 @@ pub enum Access {
         /// Ranges of entry keys.
         ranges: Vec<KeyRange>,
     },
-}
-
-/// What a leading key column must be.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Match {
-    /// `column = value`; no row matches when the value is NULL.
-    Equal(Value),
-    /// `column IS NULL`.
-    IsNull,
-}
-
-/// The rows wanted, in terms of a key's columns: some leading ones fixed, the next one in a range. From it
-/// [`super::primary_access`] and [`super::index_access`] make an [`Access`]. Values must be of the columns' types.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Bounds {
-    /// What the leading columns must be, in key order.
-    pub equal: Vec<Match>,
-    /// The least value of the next column, in the value's order (not the key's, where that is DESC).
-    pub lower: Bound<Value>,
-    /// The greatest value of the next column.
-    pub upper: Bound<Value>,
-}
-
-impl Default for Bounds {
-    fn default() -> Bounds {
-        Bounds { equal: Vec::new(), lower: Bound::Unbounded, upper: Bound::Unbounded }
-    }
-}
-
-impl Bounds {
-    /// Leading columns equal to these values.
-    pub fn equal(values: impl IntoIterator<Item = Value>) -> Bounds {
-        Bounds { equal: values.into_iter().map(Match::Equal).collect(), ..Bounds::default() }
-    }
 }
 
 /// A scan of a table.

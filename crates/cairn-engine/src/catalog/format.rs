@@ -1,0 +1,422 @@
+//! The bytes of descriptors; specified in `docs/format/catalog.md`. Little-endian; first byte = version 1.
+//!
+//! I1: decoding is total: whatever the bytes, the answer is a descriptor or [`Error::Corrupt`].
+//! I2: every byte is used: left-over bytes are damage.
+
+use cairn_types::row::{RowEncoder, decode_row};
+use cairn_types::{DataType, Value};
+
+use super::descriptor::{
+    Check, Column, Dependency, ForeignKey, Identity, IndexColumn, IndexDescriptor, ReferentialAction,
+    SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewColumn, ViewDescriptor,
+};
+use crate::error::{Error, Result};
+
+/// The version that this program writes.
+const VERSION: u8 = 1;
+/// More elements than this in one list are damage, not data.
+const LIST_MAX: u32 = 1 << 20;
+
+/// A thing that the catalog keeps.
+pub(crate) trait Descriptor: Sized {
+    /// What to call it in an error.
+    const WHAT: &'static str;
+    fn write(&self, out: &mut Encoder) -> Result<()>;
+    fn read(from: &mut Decoder<'_>) -> Result<Self>;
+
+    fn encode(&self) -> Result<Vec<u8>> {
+        let mut out = Encoder { bytes: vec![VERSION] };
+        self.write(&mut out)?;
+        Ok(out.bytes)
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self> {
+        let mut from = Decoder { bytes, what: Self::WHAT };
+        let version = from.u8()?;
+        if version != VERSION {
+            return Err(from.damage(&format!("version {version}, this program reads {VERSION}")));
+        }
+        let descriptor = Self::read(&mut from)?;
+        if from.bytes.is_empty() { Ok(descriptor) } else { Err(from.damage("bytes left over")) }
+    }
+}
+
+pub(crate) struct Encoder {
+    bytes: Vec<u8>,
+}
+
+impl Encoder {
+    fn u8(&mut self, value: u8) {
+        self.bytes.push(value);
+    }
+
+    fn bool(&mut self, value: bool) {
+        self.u8(u8::from(value));
+    }
+
+    fn u16(&mut self, value: u16) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn u32(&mut self, value: u32) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn i64(&mut self, value: i64) {
+        self.bytes.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn blob(&mut self, value: &[u8]) {
+        self.u32(value.len() as u32);
+        self.bytes.extend_from_slice(value);
+    }
+
+    fn text(&mut self, value: &str) {
+        self.blob(value.as_bytes());
+    }
+
+    fn option<T>(&mut self, value: &Option<T>, write: impl FnOnce(&mut Encoder, &T)) {
+        self.bool(value.is_some());
+        if let Some(value) = value {
+            write(self, value);
+        }
+    }
+
+    fn text_option(&mut self, value: &Option<String>) {
+        self.option(value, |out, text| out.text(text));
+    }
+
+    fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Encoder, &T)) {
+        self.u32(items.len() as u32);
+        for item in items {
+            write(self, item);
+        }
+    }
+
+    fn ty(&mut self, ty: &DataType) {
+        let mut bytes = Vec::new();
+        ty.encode(&mut bytes);
+        self.blob(&bytes);
+    }
+}
+
+pub(crate) struct Decoder<'a> {
+    bytes: &'a [u8],
+    what: &'static str,
+}
+
+impl<'a> Decoder<'a> {
+    fn damage(&self, found: &str) -> Error {
+        Error::corrupt(format!("catalog entry of a {}", self.what), found)
+    }
+
+    fn take(&mut self, n: usize) -> Result<&'a [u8]> {
+        let (head, rest) = self.bytes.split_at_checked(n).ok_or_else(|| self.damage("cut short"))?;
+        self.bytes = rest;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let (head, rest) = self.bytes.split_first_chunk::<N>().ok_or_else(|| self.damage("cut short"))?;
+        self.bytes = rest;
+        Ok(*head)
+    }
+
+    fn u8(&mut self) -> Result<u8> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn bool(&mut self) -> Result<bool> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(self.damage(&format!("{other} for a truth value"))),
+        }
+    }
+
+    fn u16(&mut self) -> Result<u16> {
+        Ok(u16::from_le_bytes(self.array()?))
+    }
+
+    fn u32(&mut self) -> Result<u32> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    fn i64(&mut self) -> Result<i64> {
+        Ok(i64::from_le_bytes(self.array()?))
+    }
+
+    fn blob(&mut self) -> Result<&'a [u8]> {
+        let length = self.u32()? as usize;
+        self.take(length)
+    }
+
+    fn text(&mut self) -> Result<String> {
+        let bytes = self.blob()?;
+        let text = std::str::from_utf8(bytes).map_err(|_| self.damage("a text that is no UTF-8"))?;
+        Ok(text.to_owned())
+    }
+
+    fn option<T>(&mut self, read: impl FnOnce(&mut Decoder<'a>) -> Result<T>) -> Result<Option<T>> {
+        if self.bool()? { read(self).map(Some) } else { Ok(None) }
+    }
+
+    fn list<T>(&mut self, mut read: impl FnMut(&mut Decoder<'a>) -> Result<T>) -> Result<Vec<T>> {
+        let length = self.u32()?;
+        if length > LIST_MAX {
+            return Err(self.damage(&format!("a list of {length}")));
+        }
+        let mut items = Vec::with_capacity(length.min(1024) as usize);
+        for _ in 0..length {
+            items.push(read(self)?);
+        }
+        Ok(items)
+    }
+
+    fn ty(&mut self) -> Result<DataType> {
+        let mut bytes = self.blob()?;
+        let ty = DataType::decode(&mut bytes).map_err(|e| self.damage(&e.to_string()))?;
+        if bytes.is_empty() { Ok(ty) } else { Err(self.damage("bytes left over after a type")) }
+    }
+
+    fn value(&mut self, ty: &DataType) -> Result<Value> {
+        let row = self.blob()?;
+        let values = decode_row(row, std::slice::from_ref(ty)).map_err(|e| self.damage(&e.to_string()))?;
+        values.into_iter().next().ok_or_else(|| self.damage("a value without its column"))
+    }
+}
+
+impl Descriptor for SchemaDescriptor {
+    const WHAT: &'static str = "schema";
+
+    fn write(&self, out: &mut Encoder) -> Result<()> {
+        out.u32(self.id);
+        out.text(&self.name);
+        out.text_option(&self.comment);
+        Ok(())
+    }
+
+    fn read(from: &mut Decoder<'_>) -> Result<Self> {
+        Ok(SchemaDescriptor { id: from.u32()?, name: from.text()?, comment: from.option(Decoder::text)? })
+    }
+}
+
+fn write_column(out: &mut Encoder, column: &Column) -> Result<()> {
+    out.u32(column.id);
+    out.text(&column.name);
+    out.ty(&column.ty);
+    out.bool(column.nullable);
+    out.text_option(&column.default);
+    out.bool(column.missing.is_some());
+    if let Some(missing) = &column.missing {
+        let mut row = Vec::new();
+        let encoder = RowEncoder::new(std::slice::from_ref(&column.ty))?;
+        encoder.encode_values(std::slice::from_ref(missing), &mut row)?;
+        out.blob(&row);
+    }
+    out.option(&column.identity, |out, identity| {
+        out.bool(identity.always);
+        out.u32(identity.sequence);
+    });
+    out.bool(column.dropped);
+    out.text_option(&column.comment);
+    Ok(())
+}
+
+fn read_column(from: &mut Decoder<'_>) -> Result<Column> {
+    let id = from.u32()?;
+    let name = from.text()?;
+    let ty = from.ty()?;
+    let nullable = from.bool()?;
+    let default = from.option(Decoder::text)?;
+    let missing = from.option(|from| from.value(&ty))?;
+    let identity = from.option(|from| Ok(Identity { always: from.bool()?, sequence: from.u32()? }))?;
+    let dropped = from.bool()?;
+    let comment = from.option(Decoder::text)?;
+    Ok(Column { id, name, ty, nullable, default, missing, identity, dropped, comment })
+}
+
+fn write_index(out: &mut Encoder, index: &IndexDescriptor) {
+    out.u16(index.id);
+    out.text(&index.name);
+    out.text(&index.kind);
+    out.list(&index.columns, |out, c| {
+        out.u32(c.column);
+        out.bool(c.descending);
+        out.bool(c.nulls_first);
+    });
+    out.bool(index.unique);
+    out.bool(index.constraint);
+    out.text_option(&index.comment);
+}
+
+fn read_index(from: &mut Decoder<'_>) -> Result<IndexDescriptor> {
+    Ok(IndexDescriptor {
+        id: from.u16()?,
+        name: from.text()?,
+        kind: from.text()?,
+        columns: from.list(|from| {
+            Ok(IndexColumn { column: from.u32()?, descending: from.bool()?, nulls_first: from.bool()? })
+        })?,
+        unique: from.bool()?,
+        constraint: from.bool()?,
+        comment: from.option(Decoder::text)?,
+    })
+}
+
+fn action_code(action: ReferentialAction) -> u8 {
+    match action {
+        ReferentialAction::NoAction => 0,
+        ReferentialAction::Restrict => 1,
+        ReferentialAction::Cascade => 2,
+        ReferentialAction::SetNull => 3,
+        ReferentialAction::SetDefault => 4,
+    }
+}
+
+fn read_action(from: &mut Decoder<'_>) -> Result<ReferentialAction> {
+    Ok(match from.u8()? {
+        0 => ReferentialAction::NoAction,
+        1 => ReferentialAction::Restrict,
+        2 => ReferentialAction::Cascade,
+        3 => ReferentialAction::SetNull,
+        4 => ReferentialAction::SetDefault,
+        other => return Err(from.damage(&format!("{other} for a referential action"))),
+    })
+}
+
+impl Descriptor for TableDescriptor {
+    const WHAT: &'static str = "table";
+
+    fn write(&self, out: &mut Encoder) -> Result<()> {
+        out.u32(self.id);
+        out.text(&self.schema);
+        out.text(&self.name);
+        out.u32(self.columns.len() as u32);
+        for column in &self.columns {
+            write_column(out, column)?;
+        }
+        out.list(&self.primary_key, |out, id| out.u32(*id));
+        out.text(&self.primary_key_name);
+        out.list(&self.indexes, write_index);
+        out.list(&self.checks, |out, check| {
+            out.text(&check.name);
+            out.text(&check.sql);
+            out.list(&check.columns, |out, id| out.u32(*id));
+        });
+        out.list(&self.foreign_keys, |out, key| {
+            out.text(&key.name);
+            out.list(&key.columns, |out, id| out.u32(*id));
+            out.u32(key.parent);
+            out.list(&key.parent_columns, |out, id| out.u32(*id));
+            out.u8(action_code(key.on_delete));
+            out.u8(action_code(key.on_update));
+        });
+        out.u32(self.next_column);
+        out.u16(self.next_index);
+        out.text_option(&self.comment);
+        Ok(())
+    }
+
+    fn read(from: &mut Decoder<'_>) -> Result<Self> {
+        Ok(TableDescriptor {
+            id: from.u32()?,
+            schema: from.text()?,
+            name: from.text()?,
+            columns: from.list(read_column)?,
+            primary_key: from.list(Decoder::u32)?,
+            primary_key_name: from.text()?,
+            indexes: from.list(read_index)?,
+            checks: from.list(|from| {
+                Ok(Check { name: from.text()?, sql: from.text()?, columns: from.list(Decoder::u32)? })
+            })?,
+            foreign_keys: from.list(|from| {
+                Ok(ForeignKey {
+                    name: from.text()?,
+                    columns: from.list(Decoder::u32)?,
+                    parent: from.u32()?,
+                    parent_columns: from.list(Decoder::u32)?,
+                    on_delete: read_action(from)?,
+                    on_update: read_action(from)?,
+                })
+            })?,
+            next_column: from.u32()?,
+            next_index: from.u16()?,
+            comment: from.option(Decoder::text)?,
+        })
+    }
+}
+
+impl Descriptor for ViewDescriptor {
+    const WHAT: &'static str = "view";
+
+    fn write(&self, out: &mut Encoder) -> Result<()> {
+        out.u32(self.id);
+        out.text(&self.schema);
+        out.text(&self.name);
+        out.text(&self.sql);
+        out.list(&self.columns, |out, column| {
+            out.text(&column.name);
+            out.ty(&column.ty);
+        });
+        out.list(&self.depends_on, |out, dependency| {
+            out.u32(dependency.object);
+            out.list(&dependency.columns, |out, id| out.u32(*id));
+        });
+        out.text_option(&self.comment);
+        Ok(())
+    }
+
+    fn read(from: &mut Decoder<'_>) -> Result<Self> {
+        Ok(ViewDescriptor {
+            id: from.u32()?,
+            schema: from.text()?,
+            name: from.text()?,
+            sql: from.text()?,
+            columns: from.list(|from| Ok(ViewColumn { name: from.text()?, ty: from.ty()? }))?,
+            depends_on: from
+                .list(|from| Ok(Dependency { object: from.u32()?, columns: from.list(Decoder::u32)? }))?,
+            comment: from.option(Decoder::text)?,
+        })
+    }
+}
+
+impl Descriptor for SequenceDescriptor {
+    const WHAT: &'static str = "sequence";
+
+    fn write(&self, out: &mut Encoder) -> Result<()> {
+        out.u32(self.id);
+        out.text(&self.schema);
+        out.text(&self.name);
+        out.ty(&self.ty);
+        for number in [self.start, self.increment, self.min, self.max, self.cache] {
+            out.i64(number);
+        }
+        out.bool(self.cycle);
+        out.u32(self.generation);
+        out.option(&self.owned_by, |out, (table, column)| {
+            out.u32(*table);
+            out.u32(*column);
+        });
+        out.text_option(&self.comment);
+        Ok(())
+    }
+
+    fn read(from: &mut Decoder<'_>) -> Result<Self> {
+        Ok(SequenceDescriptor {
+            id: from.u32()?,
+            schema: from.text()?,
+            name: from.text()?,
+            ty: from.ty()?,
+            start: from.i64()?,
+            increment: from.i64()?,
+            min: from.i64()?,
+            max: from.i64()?,
+            cache: from.i64()?,
+            cycle: from.bool()?,
+            generation: from.u32()?,
+            owned_by: from.option(|from| Ok((from.u32()?, from.u32()?)))?,
+            comment: from.option(Decoder::text)?,
+        })
+    }
+}

@@ -1,0 +1,222 @@
+//! The catalog in table 0: reading a whole picture, writing single descriptors, and the picture of the latest commit.
+//!
+//! I1: [`Catalogs::at`] gives the catalog of exactly the snapshot asked for. It may use the cached one only when no
+//! DDL commit is between "visible in the store" and "published here" (`publishing` = 0, read after the snapshot was
+//! taken) and the cached one is not newer than the snapshot.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cairn_storage::{CommitSeq, Direction, KeyRange, Store, Txn, WriteBatch};
+use parking_lot::Mutex;
+
+use super::format::Descriptor;
+use super::{Catalog, PUBLIC, SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewDescriptor};
+use crate::error::{Error, Result};
+use crate::key_space::{self, CATALOG, PUBLIC_ID, section};
+use crate::transaction::Writer;
+
+/// The version of the keyspace's layout.
+const KEYSPACE_VERSION: u32 = 1;
+
+/// Reads one key at some snapshot.
+type Get<'a> = &'a dyn Fn(&[u8]) -> Result<Option<bytes::Bytes>>;
+/// Reads all values of a range at some snapshot.
+type Scan<'a> = &'a dyn Fn(KeyRange, &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
+
+/// The catalogs of an open database.
+#[derive(Debug)]
+pub(crate) struct Catalogs {
+    latest: Mutex<(CommitSeq, Arc<Catalog>)>,
+    /// DDL commits under way (I1).
+    publishing: AtomicU64,
+    /// For versions of catalogs that are not committed.
+    private: AtomicU64,
+}
+
+impl Catalogs {
+    /// Reads the catalog of an opened store, and writes the first one into an empty store.
+    pub(crate) fn open(store: &Store) -> Result<Catalogs> {
+        let snapshot = store.snapshot();
+        if snapshot.get(&key_space::schema_version_key())?.is_none() {
+            let public = SchemaDescriptor { id: PUBLIC_ID, name: PUBLIC.to_owned(), comment: None };
+            let mut batch = WriteBatch::new();
+            batch
+                .put(&key_space::key(CATALOG, section::META, b"keyspace"), &KEYSPACE_VERSION.to_le_bytes())?;
+            batch.put(&key_space::object_key(section::SCHEMAS, PUBLIC_ID), &public.encode()?)?;
+            batch.put(&key_space::schema_version_key(), &1u64.to_le_bytes())?;
+            store.write(batch, None)?;
+        }
+        let snapshot = store.snapshot();
+        let get: Get<'_> = &|key| Ok(snapshot.get(key)?);
+        check_keyspace(get)?;
+        let catalog = load(get, &|range, each| drain(snapshot.scan(range, Direction::Forward), each))?;
+        Ok(Catalogs {
+            latest: Mutex::new((snapshot.seq(), Arc::new(catalog))),
+            publishing: AtomicU64::new(0),
+            private: AtomicU64::new(1 << 63),
+        })
+    }
+
+    /// The catalog of the latest commit.
+    pub(crate) fn latest(&self) -> Arc<Catalog> {
+        self.latest.lock().1.clone()
+    }
+
+    /// The catalog at the snapshot `sequence`, through which `get` and `scan` read (I1).
+    fn at(&self, sequence: CommitSeq, get: Get<'_>, scan: Scan<'_>) -> Result<Arc<Catalog>> {
+        let settled = self.publishing.load(Ordering::SeqCst) == 0;
+        let (since, latest) = self.latest.lock().clone();
+        if settled && since <= sequence {
+            return Ok(latest);
+        }
+        if version(get)? == latest.version() {
+            return Ok(latest);
+        }
+        Ok(Arc::new(load(get, scan)?))
+    }
+
+    pub(crate) fn of_txn(&self, txn: &Txn) -> Result<Arc<Catalog>> {
+        self.at(txn.snapshot_seq(), &|key| Ok(txn.get(key)?), &|range, each| {
+            drain(txn.scan(range, Direction::Forward), each)
+        })
+    }
+
+    pub(crate) fn of_snapshot(&self, snapshot: &cairn_storage::Snapshot) -> Result<Arc<Catalog>> {
+        self.at(snapshot.seq(), &|key| Ok(snapshot.get(key)?), &|range, each| {
+            drain(snapshot.scan(range, Direction::Forward), each)
+        })
+    }
+
+    /// Commits a transaction with DDL through `commit`, and publishes its catalog.
+    pub(crate) fn publish(
+        &self,
+        catalog: Arc<Catalog>,
+        commit: impl FnOnce() -> Result<CommitSeq>,
+    ) -> Result<CommitSeq> {
+        struct Publishing<'a>(&'a AtomicU64);
+        impl Drop for Publishing<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        self.publishing.fetch_add(1, Ordering::SeqCst);
+        let _publishing = Publishing(&self.publishing);
+        let sequence = commit()?;
+        let mut latest = self.latest.lock();
+        if latest.1.version() < catalog.version() {
+            *latest = (sequence, catalog);
+        }
+        Ok(sequence)
+    }
+
+    /// A version that no other catalog has, for one that is not committed yet.
+    pub(crate) fn private_version(&self) -> u64 {
+        self.private.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+fn drain(mut scan: cairn_storage::Scan, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    while let Some((_, value)) = scan.next()? {
+        each(value)?;
+    }
+    Ok(())
+}
+
+fn check_keyspace(get: Get<'_>) -> Result<()> {
+    let bytes = get(&key_space::key(CATALOG, section::META, b"keyspace"))?;
+    let found = bytes.and_then(|b| <[u8; 4]>::try_from(&b[..]).ok()).map(u32::from_le_bytes);
+    match found {
+        Some(KEYSPACE_VERSION) => Ok(()),
+        Some(version) => Err(Error::Unsupported {
+            message: format!("keyspace version {version}; this program reads version {KEYSPACE_VERSION}"),
+        }),
+        None => Err(Error::corrupt("catalog", "no keyspace version")),
+    }
+}
+
+fn version(get: Get<'_>) -> Result<u64> {
+    let bytes = get(&key_space::schema_version_key())?;
+    let bytes = bytes.and_then(|b| <[u8; 8]>::try_from(&b[..]).ok());
+    bytes.map(u64::from_le_bytes).ok_or_else(|| Error::corrupt("catalog", "no schema version"))
+}
+
+fn load(get: Get<'_>, scan: Scan<'_>) -> Result<Catalog> {
+    let mut catalog = Catalog::default();
+    catalog.set_version(version(get)?);
+    let range = |section| key_space::absolute(CATALOG, section, &KeyRange::all());
+    scan(range(section::SCHEMAS), &mut |bytes| {
+        catalog.put_schema(SchemaDescriptor::decode(bytes)?);
+        Ok(())
+    })?;
+    scan(range(section::TABLES), &mut |bytes| {
+        catalog.put_table(TableDescriptor::decode(bytes)?);
+        Ok(())
+    })?;
+    scan(range(section::VIEWS), &mut |bytes| {
+        catalog.put_view(ViewDescriptor::decode(bytes)?);
+        Ok(())
+    })?;
+    scan(range(section::SEQUENCES), &mut |bytes| {
+        catalog.put_sequence(SequenceDescriptor::decode(bytes)?);
+        Ok(())
+    })?;
+    Ok(catalog)
+}
+
+/// Writing descriptors: into the store and into the transaction's own picture together.
+impl Writer<'_> {
+    pub(crate) fn put_schema(&mut self, schema: SchemaDescriptor) -> Result<()> {
+        let bytes = schema.encode()?;
+        self.txn().put(&key_space::object_key(section::SCHEMAS, schema.id), &bytes)?;
+        self.change_catalog(|catalog| catalog.put_schema(schema));
+        Ok(())
+    }
+
+    pub(crate) fn put_table(&mut self, table: TableDescriptor) -> Result<Arc<super::Table>> {
+        let bytes = table.encode()?;
+        self.txn().put(&key_space::object_key(section::TABLES, table.id), &bytes)?;
+        Ok(self.change_catalog(|catalog| catalog.put_table(table)))
+    }
+
+    pub(crate) fn put_view(&mut self, view: ViewDescriptor) -> Result<()> {
+        let bytes = view.encode()?;
+        self.txn().put(&key_space::object_key(section::VIEWS, view.id), &bytes)?;
+        self.change_catalog(|catalog| catalog.put_view(view));
+        Ok(())
+    }
+
+    pub(crate) fn put_sequence(&mut self, sequence: SequenceDescriptor) -> Result<()> {
+        let bytes = sequence.encode()?;
+        self.txn().put(&key_space::object_key(section::SEQUENCES, sequence.id), &bytes)?;
+        self.change_catalog(|catalog| catalog.put_sequence(sequence));
+        Ok(())
+    }
+
+    pub(crate) fn remove_schema(&mut self, schema: &SchemaDescriptor) -> Result<()> {
+        self.txn().delete(&key_space::object_key(section::SCHEMAS, schema.id))?;
+        self.change_catalog(|catalog| catalog.remove_schema(&schema.name));
+        Ok(())
+    }
+
+    /// Takes the descriptor away; the rows are the caller's.
+    pub(crate) fn remove_table(&mut self, id: super::ObjectId) -> Result<()> {
+        self.txn().delete(&key_space::object_key(section::TABLES, id))?;
+        self.change_catalog(|catalog| catalog.remove_table(id));
+        Ok(())
+    }
+
+    pub(crate) fn remove_view(&mut self, id: super::ObjectId) -> Result<()> {
+        self.txn().delete(&key_space::object_key(section::VIEWS, id))?;
+        self.change_catalog(|catalog| catalog.remove_view(id));
+        Ok(())
+    }
+
+    /// Takes the descriptor away. Its position stays behind: `nextval` may have written it since this transaction's
+    /// snapshot, which would make the commit a conflict; the id is never used again.
+    pub(crate) fn remove_sequence(&mut self, id: super::ObjectId) -> Result<()> {
+        self.txn().delete(&key_space::object_key(section::SEQUENCES, id))?;
+        self.change_catalog(|catalog| catalog.remove_sequence(id));
+        Ok(())
+    }
+}

@@ -1,0 +1,425 @@
+//! ADD, DROP and RENAME CONSTRAINT.
+
+use std::sync::Arc;
+
+use cairn_types::DataType;
+
+use super::column::{is_empty, set_not_null};
+use super::name;
+use super::spec::ConstraintSpec;
+use super::table::{column_ids, table_by_id};
+use super::{find, index};
+use crate::catalog::{
+    Check, ColumnId, ForeignKey, IndexColumn, IndexDescriptor, ObjectId, ReferentialAction, Table,
+    TableDescriptor,
+};
+use crate::error::{Error, ObjectKind, Result, Violation};
+use crate::table::{self, ScanRequest, check, parent};
+use crate::transaction::{Transaction, Writer};
+
+impl Transaction {
+    /// ADD CONSTRAINT; the rows that are there are checked.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::Duplicate`], [`Error::InvalidDefinition`], [`Error::Constraint`].
+    pub fn add_constraint(&self, schema: &str, table: &str, constraint: ConstraintSpec) -> Result<()> {
+        self.write("ALTER TABLE", |writer| {
+            let table = find(writer, schema, table)?;
+            add(writer, table.id, constraint)
+        })
+    }
+
+    /// DROP CONSTRAINT; foreign keys that refer to a dropped key go with `cascade`.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`] (42704), [`Error::DependentObjects`].
+    pub fn drop_constraint(&self, schema: &str, table: &str, name: &str, cascade: bool) -> Result<()> {
+        self.write("ALTER TABLE", |writer| drop(writer, schema, table, name, cascade))
+    }
+
+    /// RENAME CONSTRAINT.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`] (42704), [`Error::Duplicate`].
+    pub fn rename_constraint(&self, schema: &str, table: &str, name: &str, new_name: &str) -> Result<()> {
+        self.write("ALTER TABLE", |writer| {
+            let old = find(writer, schema, table)?;
+            if !name::has_constraint(&old, name) {
+                return Err(Error::undefined_constraint(table, name));
+            }
+            if name::has_constraint(&old, new_name) {
+                return Err(Error::duplicate_in(ObjectKind::Constraint, new_name, table));
+            }
+            let mut new = old.descriptor().clone();
+            if !new.primary_key.is_empty() && new.primary_key_name == name {
+                name::free(&writer.catalog, schema, new_name)?;
+                new.primary_key_name = new_name.to_owned();
+            }
+            for index in new.indexes.iter_mut().filter(|i| i.constraint && i.name == name) {
+                name::free(&writer.catalog, schema, new_name)?;
+                index.name = new_name.to_owned();
+            }
+            new.checks.iter_mut().filter(|c| c.name == name).for_each(|c| c.name = new_name.to_owned());
+            new.foreign_keys.iter_mut().filter(|k| k.name == name).for_each(|k| k.name = new_name.to_owned());
+            writer.put_table(new)?;
+            Ok(())
+        })
+    }
+}
+
+/// Adds a constraint to the table of that id.
+pub(super) fn add(writer: &mut Writer<'_>, id: ObjectId, constraint: ConstraintSpec) -> Result<()> {
+    let table = table_by_id(writer, id)?;
+    match constraint {
+        ConstraintSpec::PrimaryKey { name, columns } => add_primary_key(writer, &table, name, &columns),
+        ConstraintSpec::Unique { name, columns } => add_unique(writer, &table, name, &columns),
+        ConstraintSpec::Check { name, sql, columns } => add_check(writer, &table, name, sql, &columns),
+        ConstraintSpec::ForeignKey { name, columns, parent, parent_columns, on_delete, on_update } => {
+            let actions = (on_delete, on_update);
+            add_foreign_key(writer, &table, name, &columns, &parent, &parent_columns, actions)
+        }
+    }
+}
+
+/// Columns of that type can be in an index of that kind.
+pub(super) fn indexable(ty: &DataType, kind: &str) -> Result<()> {
+    let method = cairn_index::kind(kind);
+    let method = method
+        .ok_or_else(|| Error::definition("42704", format!("access method \"{kind}\" does not exist")))?;
+    if method.accepts(ty) {
+        return Ok(());
+    }
+    Err(Error::InvalidDefinition {
+        sqlstate: "42704",
+        message: format!(
+            "data type {} has no default operator class for access method \"{kind}\"",
+            ty.sql_name()
+        ),
+        detail: None,
+        hint: Some(
+            "You must specify an operator class for the index or define a default operator class for the data type."
+                .to_owned(),
+        ),
+    })
+}
+
+/// The key's columns, once each, of types that can be indexed.
+fn key_columns(table: &Table, names: &[String], what: &str) -> Result<Vec<ColumnId>> {
+    let mut ids: Vec<ColumnId> = Vec::new();
+    for name in names {
+        let column = table.column(name).map_err(|_| {
+            let message = format!("column \"{name}\" named in key does not exist");
+            Error::Undefined { kind: ObjectKind::Column, message }
+        })?;
+        indexable(&column.ty, "btree")?;
+        if ids.contains(&column.id) {
+            let message = format!("column \"{name}\" appears twice in {what} constraint");
+            return Err(Error::Duplicate { kind: ObjectKind::Column, message });
+        }
+        ids.push(column.id);
+    }
+    Ok(ids)
+}
+
+/// The name given, if it is free, or one that is.
+fn constraint_name(
+    writer: &Writer<'_>,
+    table: &Table,
+    given: Option<String>,
+    columns: &[String],
+    label: &str,
+    is_relation: bool,
+) -> Result<String> {
+    let used = |name: &str| {
+        name::has_constraint(table, name) || (is_relation && writer.catalog.name_taken(&table.schema, name))
+    };
+    match given {
+        Some(name) if name::has_constraint(table, &name) => {
+            Err(Error::duplicate_in(ObjectKind::Constraint, &name, &table.name))
+        }
+        Some(name) if is_relation && writer.catalog.name_taken(&table.schema, &name) => {
+            Err(Error::duplicate(ObjectKind::Relation, &name))
+        }
+        Some(name) => Ok(name),
+        None => Ok(name::choose(&table.name, &columns.join("_"), label, used)),
+    }
+}
+
+fn add_primary_key(
+    writer: &mut Writer<'_>,
+    table: &Arc<Table>,
+    name: Option<String>,
+    columns: &[String],
+) -> Result<()> {
+    if !table.primary_key.is_empty() {
+        let message = format!("multiple primary keys for table \"{}\" are not allowed", table.name);
+        return Err(Error::definition("42P16", message));
+    }
+    let ids = key_columns(table, columns, "primary key")?;
+    let name = constraint_name(writer, table, name, &[], "pkey", true)?;
+    let table = set_not_null(writer, table, &ids, true)?;
+    let new =
+        TableDescriptor { primary_key: ids, primary_key_name: name.clone(), ..table.descriptor().clone() };
+    rekey(writer, &table, new, &name)
+}
+
+/// Gives the rows of a table new row keys: those of the primary key that `new` has, or hidden ones.
+fn rekey(writer: &mut Writer<'_>, old: &Arc<Table>, new: TableDescriptor, key_name: &str) -> Result<()> {
+    writer.guard_rows(old.id);
+    if is_empty(writer, old)? {
+        writer.put_table(new)?;
+        return Ok(());
+    }
+    let before = writer.view();
+    table::empty(writer, old)?;
+    let new = writer.put_table(new)?;
+    let columns: Vec<usize> = (0..old.live_columns().len()).collect();
+    let mut rows = 0;
+    for batch in table::scan(&before, old, ScanRequest::full(columns))? {
+        let batch = batch?;
+        rows += batch.num_rows();
+        table::insert_raw(writer, &new, &batch).map_err(|e| not_unique(e, key_name))?;
+    }
+    writer.count_rows(new.id, rows as i64);
+    Ok(())
+}
+
+/// A duplicate found while a key was being made, in the words for that.
+pub(super) fn not_unique(e: Error, name: &str) -> Error {
+    match e {
+        Error::Constraint { violation: Violation::Unique, detail, mut object, .. } => {
+            object.constraint = Some(name.to_owned());
+            Error::Constraint {
+                violation: Violation::Unique,
+                message: format!("could not create unique index \"{name}\""),
+                detail: detail.map(|d| d.replace(" already exists.", " is duplicated.")),
+                object,
+            }
+        }
+        other => other,
+    }
+}
+
+fn add_unique(
+    writer: &mut Writer<'_>,
+    table: &Arc<Table>,
+    name: Option<String>,
+    columns: &[String],
+) -> Result<()> {
+    let ids = key_columns(table, columns, "unique")?;
+    let name = constraint_name(writer, table, name, columns, "key", true)?;
+    let index = IndexDescriptor {
+        id: table.next_index,
+        name,
+        kind: "btree".to_owned(),
+        columns: ids.into_iter().map(IndexColumn::ascending).collect(),
+        unique: true,
+        constraint: true,
+        comment: None,
+    };
+    index::build(writer, table, index).map(|_| ())
+}
+
+fn add_check(
+    writer: &mut Writer<'_>,
+    table: &Arc<Table>,
+    name: Option<String>,
+    sql: String,
+    columns: &[String],
+) -> Result<()> {
+    let ids = column_ids(table, columns)?;
+    let one = if columns.len() == 1 { columns } else { &[] };
+    let name = constraint_name(writer, table, name, one, "check", false)?;
+    let mut descriptor = table.descriptor().clone();
+    descriptor.checks.push(Check { name: name.clone(), sql, columns: ids });
+    let added = descriptor.checks.len() - 1;
+    let new = writer.put_table(descriptor)?;
+    writer.guard_rows(table.id);
+    let all: Vec<usize> = (0..new.live_columns().len()).collect();
+    for batch in table::scan(&writer.view(), &new, ScanRequest::full(all))? {
+        check::check_constraints(writer.database, &new, &[added], &batch?).map_err(|e| match e {
+            Error::Constraint { violation: Violation::Check, object, .. } => Error::Constraint {
+                violation: Violation::Check,
+                message: format!(
+                    "check constraint \"{name}\" of relation \"{}\" is violated by some row",
+                    new.name
+                ),
+                detail: None,
+                object,
+            },
+            other => other,
+        })?;
+    }
+    Ok(())
+}
+
+fn add_foreign_key(
+    writer: &mut Writer<'_>,
+    table: &Arc<Table>,
+    name: Option<String>,
+    columns: &[String],
+    (parent_schema, parent_name): &(String, String),
+    parent_columns: &[String],
+    (on_delete, on_update): (ReferentialAction, ReferentialAction),
+) -> Result<()> {
+    let ids = column_ids(table, columns).map_err(|_| {
+        let missing = columns.iter().find(|name| table.column(name).is_err());
+        let missing = missing.map_or("", String::as_str);
+        let message = format!("column \"{missing}\" referenced in foreign key constraint does not exist");
+        Error::Undefined { kind: ObjectKind::Column, message }
+    })?;
+    let parent = find(writer, parent_schema, parent_name)?;
+    let parent_ids = if parent_columns.is_empty() {
+        parent.primary_key.clone()
+    } else {
+        column_ids(&parent, parent_columns)?
+    };
+    if parent_ids.is_empty() {
+        let message = format!("there is no primary key for referenced table \"{parent_name}\"");
+        return Err(Error::definition("42704", message));
+    }
+    if parent_ids.len() != ids.len() {
+        let message = "number of referencing and referenced columns for foreign key disagree";
+        return Err(Error::definition("42830", message));
+    }
+    if parent::unique_key_on(&parent, &parent_ids).is_none() {
+        let message = format!(
+            "there is no unique constraint matching given keys for referenced table \"{parent_name}\""
+        );
+        return Err(Error::definition("42830", message));
+    }
+    let name = constraint_name(writer, table, name, columns, "fkey", false)?;
+    for (child, other) in ids.iter().zip(&parent_ids) {
+        let (Some(child), Some(other)) = (table.column_by_id(*child), parent.column_by_id(*other)) else {
+            continue;
+        };
+        if !comparable(&child.ty, &other.ty) {
+            return Err(Error::InvalidDefinition {
+                sqlstate: "42804",
+                message: format!("foreign key constraint \"{name}\" cannot be implemented"),
+                detail: Some(format!(
+                    "Key columns \"{}\" and \"{}\" are of incompatible types: {} and {}.",
+                    child.name,
+                    other.name,
+                    child.ty.sql_name(),
+                    other.ty.sql_name()
+                )),
+                hint: None,
+            });
+        }
+    }
+    let key = ForeignKey {
+        name,
+        columns: ids,
+        parent: parent.id,
+        parent_columns: parent_ids,
+        on_delete,
+        on_update,
+    };
+    let mut descriptor = table.descriptor().clone();
+    descriptor.foreign_keys.push(key.clone());
+    let new = writer.put_table(descriptor)?;
+    if parent.id != table.id {
+        // Written again, so that a transaction that deletes parents and does not know of the key conflicts.
+        writer.put_table(parent.descriptor().clone())?;
+    }
+    check_rows(writer, &new, &key)
+}
+
+/// All rows of a table against a new foreign key.
+fn check_rows(writer: &mut Writer<'_>, table: &Arc<Table>, key: &ForeignKey) -> Result<()> {
+    if is_empty(writer, table)? {
+        return Ok(());
+    }
+    writer.guard_rows(table.id);
+    let places = check::places(table, &key.columns);
+    let all: Vec<usize> = (0..table.live_columns().len()).collect();
+    for batch in table::scan(&writer.view(), table, ScanRequest::full(all))? {
+        parent::check_key(writer, table, key, &places, &batch?)?;
+    }
+    Ok(())
+}
+
+/// Whether values of the two types can be the same key.
+fn comparable(a: &DataType, b: &DataType) -> bool {
+    let exact = |ty: &DataType| {
+        matches!(ty, DataType::SmallInt | DataType::Integer | DataType::BigInt | DataType::Numeric(_))
+    };
+    let text = |ty: &DataType| matches!(ty, DataType::Text | DataType::Varchar(_) | DataType::Char(_));
+    a == b || (exact(a) && exact(b)) || (text(a) && text(b))
+}
+
+/// Drops the constraint of that name.
+pub(super) fn drop(
+    writer: &mut Writer<'_>,
+    schema: &str,
+    table: &str,
+    name: &str,
+    cascade: bool,
+) -> Result<()> {
+    let old = find(writer, schema, table)?;
+    if !name::has_constraint(&old, name) {
+        return Err(Error::undefined_constraint(table, name));
+    }
+    if !old.primary_key.is_empty() && old.primary_key_name == name {
+        drop_referring(writer, &old, &old.primary_key, name, cascade)?;
+        let old = table_by_id(writer, old.id)?;
+        let new = TableDescriptor {
+            primary_key: Vec::new(),
+            primary_key_name: String::new(),
+            ..old.descriptor().clone()
+        };
+        return rekey(writer, &old, new, name);
+    }
+    if let Some(index) = old.indexes.iter().find(|i| i.constraint && i.name == name) {
+        let columns: Vec<ColumnId> = index.columns.iter().map(|c| c.column).collect();
+        drop_referring(writer, &old, &columns, name, cascade)?;
+        return index::remove(writer, old.id, index.id);
+    }
+    let mut new = old.descriptor().clone();
+    new.checks.retain(|c| c.name != name);
+    new.foreign_keys.retain(|k| k.name != name);
+    writer.put_table(new)?;
+    Ok(())
+}
+
+/// Foreign keys that refer to that key, and to no other key on the same columns, go, or are in the way.
+pub(super) fn drop_referring(
+    writer: &mut Writer<'_>,
+    table: &Table,
+    columns: &[ColumnId],
+    name: &str,
+    cascade: bool,
+) -> Result<()> {
+    let refers = |key: &ForeignKey| {
+        key.parent_columns.len() == columns.len() && key.parent_columns.iter().all(|c| columns.contains(c))
+    };
+    let referring: Vec<(Arc<Table>, String)> = writer
+        .catalog
+        .children(table.id)
+        .filter(|(_, key)| refers(key))
+        .map(|(child, key)| (child.clone(), key.name.clone()))
+        .collect();
+    if referring.is_empty() {
+        return Ok(());
+    }
+    if !cascade {
+        let line = |(child, key): &(Arc<Table>, String)| {
+            format!("constraint {key} on table {} depends on index {name}", child.name)
+        };
+        return Err(Error::DependentObjects {
+            message: format!(
+                "cannot drop constraint {name} on table {} because other objects depend on it",
+                table.name
+            ),
+            detail: referring.iter().map(line).collect::<Vec<_>>().join("\n"),
+        });
+    }
+    for (child, key) in referring {
+        let child = table_by_id(writer, child.id)?;
+        let mut descriptor = child.descriptor().clone();
+        descriptor.foreign_keys.retain(|k| k.name != key);
+        writer.put_table(descriptor)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! CREATE, DROP and RENAME INDEX.
+
+use std::sync::Arc;
+
+use cairn_storage::{Direction, KeyRange};
+
+use super::name;
+use super::spec::IndexSpec;
+use super::table::table_by_id;
+use super::{constraint, find};
+use crate::catalog::{IndexColumn, IndexDescriptor, IndexId, ObjectId, Table};
+use crate::error::{Error, Result, Violation};
+use crate::key_space;
+use crate::table::check::object;
+use crate::table::codec::{IndexCodec, Keys};
+use crate::table::unique::first_taken;
+use crate::transaction::{Transaction, Writer};
+
+/// Rows whose entries are sorted and written together while an index is built.
+const BUILD_ROWS: usize = 1 << 16;
+
+impl Transaction {
+    /// CREATE [UNIQUE] INDEX, built on the rows that are there.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::Duplicate`], [`Error::InvalidDefinition`] (42704), [`Error::Constraint`] (23505)
+    /// where two rows have the same key.
+    pub fn create_index(&self, spec: &IndexSpec) -> Result<IndexId> {
+        self.write("CREATE INDEX", |writer| {
+            let table = find(writer, &spec.schema, &spec.table)?;
+            let mut columns = Vec::new();
+            for column in &spec.columns {
+                let found = table.column(&column.column).map_err(|_| Error::Undefined {
+                    kind: crate::error::ObjectKind::Column,
+                    message: format!("column \"{}\" does not exist", column.column),
+                })?;
+                constraint::indexable(&found.ty, &spec.kind)?;
+                columns.push(IndexColumn {
+                    column: found.id,
+                    descending: column.descending,
+                    nulls_first: column.nulls_first,
+                });
+            }
+            let name = match &spec.name {
+                Some(name) => {
+                    name::free(&writer.catalog, &spec.schema, name)?;
+                    name.clone()
+                }
+                None => {
+                    let names: Vec<&str> = spec.columns.iter().map(|c| c.column.as_str()).collect();
+                    let taken = |name: &str| writer.catalog.name_taken(&spec.schema, name);
+                    name::choose(&spec.table, &names.join("_"), "idx", taken)
+                }
+            };
+            let index = IndexDescriptor {
+                id: table.next_index,
+                name,
+                kind: spec.kind.clone(),
+                columns,
+                unique: spec.unique,
+                constraint: false,
+                comment: None,
+            };
+            build(writer, &table, index)
+        })
+    }
+
+    /// DROP INDEX. The index of a constraint goes with its constraint only.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::WrongObjectType`], [`Error::DependentObjects`].
+    pub fn drop_index(&self, schema: &str, index: &str, cascade: bool) -> Result<()> {
+        self.write("DROP INDEX", |writer| {
+            let (table, id) = writer.catalog.index(schema, index)?;
+            let descriptor = table.index_by_id(id).cloned();
+            match descriptor.filter(|i| !i.constraint) {
+                None => Err(Error::InvalidDefinition {
+                    sqlstate: "2BP01",
+                    message: format!(
+                        "cannot drop index {index} because constraint {index} on table {} requires it",
+                        table.name
+                    ),
+                    detail: None,
+                    hint: Some(format!("You can drop constraint {index} on table {} instead.", table.name)),
+                }),
+                Some(descriptor) => {
+                    if descriptor.unique {
+                        let columns: Vec<_> = descriptor.columns.iter().map(|c| c.column).collect();
+                        constraint::drop_referring(writer, &table, &columns, index, cascade)?;
+                    }
+                    remove(writer, table.id, id)
+                }
+            }
+        })
+    }
+
+    /// ALTER INDEX … RENAME TO; a constraint of the same name follows.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::Duplicate`].
+    pub fn rename_index(&self, schema: &str, index: &str, new_name: &str) -> Result<()> {
+        self.write("ALTER INDEX", |writer| {
+            let (table, id) = writer.catalog.index(schema, index)?;
+            name::free(&writer.catalog, schema, new_name)?;
+            let mut descriptor = table.descriptor().clone();
+            if id == 0 {
+                descriptor.primary_key_name = new_name.to_owned();
+            }
+            for index in descriptor.indexes.iter_mut().filter(|i| i.id == id) {
+                index.name = new_name.to_owned();
+            }
+            writer.put_table(descriptor)?;
+            Ok(())
+        })
+    }
+}
+
+/// Adds an index to a table, and its entries for all rows.
+pub(super) fn build(writer: &mut Writer<'_>, table: &Arc<Table>, index: IndexDescriptor) -> Result<IndexId> {
+    let id = index.id;
+    let mut descriptor = table.descriptor().clone();
+    let next = descriptor.next_index.checked_add(1);
+    descriptor.next_index =
+        next.ok_or_else(|| Error::definition("54000", "too many indexes were ever made on this table"))?;
+    descriptor.indexes.push(index);
+    let table = writer.put_table(descriptor)?;
+    writer.guard_rows(table.id);
+    let codec = table.codec()?;
+    let mut index = IndexCodec::new(&table, table.index_by_id(id).ok_or_else(|| missing(id))?)?;
+    let places = index.places.clone();
+    // The columns come in the order of the index, not at their places in the table.
+    index.places = (0..places.len()).collect();
+    let mut decoder = codec.decoder(&table, &places)?;
+    let mut scan =
+        writer.view().scan_raw(key_space::absolute(table.id, 0, &KeyRange::all()), Direction::Forward);
+    let mut keys = Keys::default();
+    loop {
+        let entry = scan.next()?;
+        let ended = entry.is_none();
+        if let Some((key, row)) = entry {
+            decoder.push(row)?;
+            keys.push(key);
+            if keys.len() < BUILD_ROWS {
+                continue;
+            }
+        }
+        let columns = decoder.finish()?;
+        let entries = index.entries(&columns, &keys)?;
+        let order = entries.keys.order();
+        if index.shape.unique
+            && let Some(row) = first_taken(writer, &entries.keys, &order, |row| entries.exclusive[row])?
+        {
+            return Err(duplicated(&table, id, &columns, row, &places));
+        }
+        for row in order {
+            let row = row as usize;
+            writer.txn().put(entries.keys.get(row), entries.values.get(row))?;
+        }
+        if ended {
+            return Ok(id);
+        }
+        keys = Keys::default();
+    }
+}
+
+fn duplicated(
+    table: &Table,
+    index: IndexId,
+    columns: &[arrow_array::ArrayRef],
+    row: usize,
+    places: &[usize],
+) -> Error {
+    let name = table.index_by_id(index).map_or("", |i| i.name.as_str());
+    let names: Vec<&str> = places.iter().map(|p| table.live_column(*p).name.as_str()).collect();
+    let cells = columns.iter().zip(places).map(|(column, place)| {
+        let ty = &table.live_column(*place).ty;
+        cairn_types::Value::from_array(column.as_ref(), row, ty).to_text(ty)
+    });
+    let cells: Vec<String> = cells.collect();
+    Error::Constraint {
+        violation: Violation::Unique,
+        message: format!("could not create unique index \"{name}\""),
+        detail: Some(format!("Key ({})=({}) is duplicated.", names.join(", "), cells.join(", "))),
+        object: object(table, None, Some(name)),
+    }
+}
+
+fn missing(id: IndexId) -> Error {
+    Error::corrupt("catalog", format!("index {id} is missing"))
+}
+
+/// Takes an index and its entries away.
+pub(super) fn remove(writer: &mut Writer<'_>, table: ObjectId, index: IndexId) -> Result<()> {
+    let table = table_by_id(writer, table)?;
+    let mut descriptor = table.descriptor().clone();
+    descriptor.indexes.retain(|i| i.id != index);
+    let (start, end) = key_space::index_span(table.id, index);
+    writer.txn().delete_range(&start, &end)?;
+    writer.put_table(descriptor)?;
+    Ok(())
+}

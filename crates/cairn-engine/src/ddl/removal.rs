@@ -1,0 +1,161 @@
+//! DROP: what goes, what depends on it, and whether that may go too.
+//!
+//! I1: after a removal the catalog names nothing that is gone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::catalog::{ObjectId, SchemaDescriptor, SequenceDescriptor, Table, ViewDescriptor};
+use crate::error::{Error, Result};
+use crate::key_space;
+use crate::transaction::Writer;
+
+/// A set of objects to be dropped together.
+#[derive(Default)]
+pub(super) struct Removal {
+    /// What was asked for, for the message: the first object.
+    subject: Option<String>,
+    schemas: Vec<Arc<SchemaDescriptor>>,
+    tables: BTreeSet<ObjectId>,
+    views: BTreeSet<ObjectId>,
+    sequences: BTreeSet<ObjectId>,
+    /// Columns whose defaults go: (table, column).
+    defaults: BTreeSet<(ObjectId, u32)>,
+    /// Constraints of tables that stay: (table, name).
+    foreign_keys: BTreeSet<(ObjectId, String)>,
+    /// What goes only with CASCADE, one line each.
+    dependents: Vec<String>,
+}
+
+impl Removal {
+    pub(super) fn table(&mut self, table: &Table) {
+        self.subject.get_or_insert_with(|| format!("table {}", table.name));
+        self.tables.insert(table.id);
+    }
+
+    pub(super) fn view(&mut self, view: &ViewDescriptor) {
+        self.subject.get_or_insert_with(|| format!("view {}", view.name));
+        self.views.insert(view.id);
+    }
+
+    pub(super) fn sequence(&mut self, sequence: &SequenceDescriptor) {
+        self.subject.get_or_insert_with(|| format!("sequence {}", sequence.name));
+        self.sequences.insert(sequence.id);
+    }
+
+    /// A schema with all that is in it.
+    pub(super) fn schema(&mut self, writer: &Writer<'_>, schema: &Arc<SchemaDescriptor>) {
+        let name = schema.name.as_str();
+        self.subject.get_or_insert_with(|| format!("schema {name}"));
+        for table in writer.catalog.tables().filter(|t| t.schema == name) {
+            self.tables.insert(table.id);
+            self.dependents.push(format!("table {name}.{} depends on schema {name}", table.name));
+        }
+        for view in writer.catalog.views().filter(|v| v.schema == name) {
+            self.views.insert(view.id);
+            self.dependents.push(format!("view {name}.{} depends on schema {name}", view.name));
+        }
+        for sequence in writer.catalog.sequences().filter(|s| s.schema == name) {
+            self.sequences.insert(sequence.id);
+            if sequence.owned_by.is_none() {
+                let sequence = &sequence.name;
+                self.dependents.push(format!("sequence {name}.{sequence} depends on schema {name}"));
+            }
+        }
+        self.schemas.push(schema.clone());
+    }
+
+    /// Views that read the object, and those that read them.
+    pub(super) fn views_on(&mut self, writer: &Writer<'_>, object: ObjectId, subject: &str) {
+        for view in writer.catalog.dependent_views(object) {
+            if self.views.insert(view.id) {
+                self.dependents.push(format!("view {} depends on {subject}", view.name));
+                self.views_on(writer, view.id, &format!("view {}", view.name));
+            }
+        }
+    }
+
+    /// Drops everything, or says what depends on it.
+    pub(super) fn run(mut self, writer: &mut Writer<'_>, cascade: bool) -> Result<()> {
+        self.close(writer);
+        if !cascade && !self.dependents.is_empty() {
+            let subject = self.subject.unwrap_or_default();
+            return Err(Error::DependentObjects {
+                message: format!("cannot drop {subject} because other objects depend on it"),
+                detail: self.dependents.join("\n"),
+            });
+        }
+        for view in &self.views {
+            writer.remove_view(*view)?;
+        }
+        self.strip(writer)?;
+        for id in &self.tables {
+            let (start, end) = key_space::table_span(*id);
+            writer.txn().delete_range(&start, &end)?;
+            writer.remove_table(*id)?;
+        }
+        for sequence in &self.sequences {
+            writer.remove_sequence(*sequence)?;
+        }
+        for schema in &self.schemas {
+            writer.remove_schema(schema)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what depends on what is to go.
+    fn close(&mut self, writer: &Writer<'_>) {
+        let catalog = writer.catalog.clone();
+        for id in self.tables.clone() {
+            let Some(table) = catalog.table_by_id(id) else { continue };
+            self.views_on(writer, id, &format!("table {}", table.name));
+            for (child, key) in catalog.children(id) {
+                if !self.tables.contains(&child.id) {
+                    self.foreign_keys.insert((child.id, key.name.clone()));
+                    self.dependents.push(format!(
+                        "constraint {} on table {} depends on table {}",
+                        key.name, child.name, table.name
+                    ));
+                }
+            }
+            self.sequences.extend(catalog.owned_sequences(id).map(|s| s.id));
+        }
+        for id in self.views.clone() {
+            if let Some(view) = catalog.view_by_id(id) {
+                self.views_on(writer, id, &format!("view {}", view.name));
+            }
+        }
+        for id in self.sequences.clone() {
+            let Some(sequence) = catalog.sequence_by_id(id) else { continue };
+            let default = super::name::nextval_default(&sequence.schema, &sequence.name);
+            for table in catalog.tables().filter(|t| !self.tables.contains(&t.id)) {
+                for column in table.live_columns().filter(|c| c.default.as_deref() == Some(&default)) {
+                    self.defaults.insert((table.id, column.id));
+                    self.dependents.push(format!(
+                        "default value for column {} of table {} depends on sequence {}",
+                        column.name, table.name, sequence.name
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Takes constraints and defaults off tables that stay.
+    fn strip(&self, writer: &mut Writer<'_>) -> Result<()> {
+        let keys = self.foreign_keys.iter().map(|(table, _)| *table);
+        let stripped: BTreeSet<ObjectId> =
+            keys.chain(self.defaults.iter().map(|(table, _)| *table)).collect();
+        for id in stripped {
+            let Some(table) = writer.catalog.table_by_id(id) else { continue };
+            let mut table = table.descriptor().clone();
+            table.foreign_keys.retain(|k| !self.foreign_keys.contains(&(id, k.name.clone())));
+            for column in &mut table.columns {
+                if self.defaults.contains(&(id, column.id)) {
+                    column.default = None;
+                }
+            }
+            writer.put_table(table)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! Views: SQL text with what it gives and what it reads.
+
+use std::sync::Arc;
+
+use super::name;
+use super::removal::Removal;
+use super::spec::ViewSpec;
+use crate::catalog::{Relation, ViewDescriptor};
+use crate::error::{Error, Result};
+use crate::transaction::Transaction;
+
+impl Transaction {
+    /// CREATE [OR REPLACE] VIEW.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`], [`Error::WrongObjectType`] and [`Error::InvalidDefinition`] (42P16) for a replacement that
+    /// does not keep the old columns, [`Error::Undefined`] (schema).
+    pub fn create_view(&self, spec: &ViewSpec) -> Result<Arc<ViewDescriptor>> {
+        self.write("CREATE VIEW", |writer| {
+            name::usable_schema(&writer.catalog, &spec.schema)?;
+            let old = match writer.catalog.relation(&spec.schema, &spec.name) {
+                Some(Relation::View(old)) if spec.replace => Some(old),
+                Some(_) if spec.replace => {
+                    return Err(Error::WrongObjectType { name: spec.name.clone(), expected: "view" });
+                }
+                _ => {
+                    name::free(&writer.catalog, &spec.schema, &spec.name)?;
+                    None
+                }
+            };
+            if let Some(old) = &old {
+                keeps_columns(old, spec)?;
+            }
+            let id = match &old {
+                Some(old) => old.id,
+                None => writer.new_id()?,
+            };
+            writer.put_view(ViewDescriptor {
+                id,
+                schema: spec.schema.clone(),
+                name: spec.name.clone(),
+                sql: spec.sql.clone(),
+                columns: spec.columns.clone(),
+                depends_on: spec.depends_on.clone(),
+                comment: old.and_then(|old| old.comment.clone()),
+            })?;
+            writer.catalog.view(&spec.schema, &spec.name)
+        })
+    }
+
+    /// DROP VIEW. Views that read them go with `cascade`.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::WrongObjectType`], [`Error::DependentObjects`].
+    pub fn drop_views(&self, views: &[(&str, &str)], cascade: bool) -> Result<()> {
+        self.write("DROP VIEW", |writer| {
+            let mut removal = Removal::default();
+            for (schema, name) in views {
+                removal.view(&*writer.catalog.view(schema, name)?);
+            }
+            removal.run(writer, cascade)
+        })
+    }
+
+    /// ALTER VIEW … RENAME TO.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::Duplicate`], [`Error::Unsupported`] where another view reads it.
+    pub fn rename_view(&self, schema: &str, view: &str, new_name: &str) -> Result<()> {
+        self.write("ALTER VIEW", |writer| {
+            let old = writer.catalog.view(schema, view)?;
+            name::free(&writer.catalog, schema, new_name)?;
+            super::not_read_by_views(writer, old.id, None, "rename", &format!("view \"{view}\""))?;
+            writer.put_view(ViewDescriptor { name: new_name.to_owned(), ..(*old).clone() })
+        })
+    }
+}
+
+/// A replacement gives the old columns first, with their names and types.
+fn keeps_columns(old: &ViewDescriptor, new: &ViewSpec) -> Result<()> {
+    let refuse = |message: String| Err(Error::definition("42P16", message));
+    if new.columns.len() < old.columns.len() {
+        return refuse("cannot drop columns from view".to_owned());
+    }
+    for (old, new) in old.columns.iter().zip(&new.columns) {
+        if old.name != new.name {
+            return refuse(format!("cannot change name of view column \"{}\" to \"{}\"", old.name, new.name));
+        }
+        if old.ty != new.ty {
+            return refuse(format!(
+                "cannot change data type of view column \"{}\" from {} to {}",
+                old.name,
+                old.ty.sql_name(),
+                new.ty.sql_name()
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! FOREIGN KEY from the child's side: the parent row must be there, and stay there until this transaction commits.
+//!
+//! I1: the parent's key is guarded, so that a transaction that deletes or moves the parent row and this one cannot
+//! both commit, at any isolation level.
+
+use std::collections::HashSet;
+
+use arrow_array::{Array, RecordBatch};
+use cairn_types::key::{self, KeyOrder};
+use cairn_types::{DataType, Value};
+
+use super::check::{key_text, object, places};
+use crate::catalog::{ColumnId, ForeignKey, IndexId, Table};
+use crate::error::{Error, Result, Violation};
+use crate::key_space;
+use crate::transaction::Writer;
+
+/// How a parent's unique key is encoded from values in the order of the foreign key's columns.
+pub(super) struct ParentKey {
+    prefix: [u8; key_space::PREFIX_BYTES],
+    /// For each key column: its place in the foreign key, its type and order.
+    columns: Vec<(usize, DataType, KeyOrder)>,
+}
+
+/// The unique key of `parent` on exactly those columns, in any order: 0 = the primary key.
+pub(crate) fn unique_key_on(parent: &Table, columns: &[ColumnId]) -> Option<IndexId> {
+    let same = |key: &mut dyn Iterator<Item = ColumnId>| {
+        let key: Vec<ColumnId> = key.collect();
+        key.len() == columns.len() && columns.iter().all(|c| key.contains(c))
+    };
+    if same(&mut parent.primary_key.iter().copied()) {
+        return Some(0);
+    }
+    let mut unique = parent.indexes.iter().filter(|i| i.unique);
+    unique.find(|i| same(&mut i.columns.iter().map(|c| c.column))).map(|i| i.id)
+}
+
+impl ParentKey {
+    pub(super) fn new(parent: &Table, foreign_key: &ForeignKey) -> Result<ParentKey> {
+        let missing = || Error::corrupt("catalog", "foreign key without the parent's unique key");
+        let index = unique_key_on(parent, &foreign_key.parent_columns).ok_or_else(missing)?;
+        let mut columns = Vec::new();
+        for (column, order) in parent.index_key(index).ok_or_else(missing)? {
+            let at = foreign_key.parent_columns.iter().position(|c| *c == column.id).ok_or_else(missing)?;
+            columns.push((at, column.ty.clone(), order));
+        }
+        Ok(ParentKey { prefix: key_space::prefix(parent.id, index), columns })
+    }
+
+    /// The whole key of the parent's entry for these values, none of them NULL; `None` where a value does not fit
+    /// the parent's type, so that no parent can have it.
+    pub(super) fn encode(&self, values: &[Value], out: &mut Vec<u8>) -> bool {
+        out.clear();
+        out.extend_from_slice(&self.prefix);
+        self.columns.iter().all(|(at, ty, order)| {
+            let value = values[*at].clone().fit(ty);
+            value.is_ok_and(|value| key::encode_value(&value, ty, *order, out).is_ok())
+        })
+    }
+
+    /// As [`ParentKey::encode`], straight from the child's columns where their types are the parent's.
+    fn encode_cells(
+        &self,
+        batch: &RecordBatch,
+        places: &[usize],
+        types: &[&DataType],
+        row: usize,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let same = self.columns.iter().all(|(at, ty, _)| ty == types[*at]);
+        if !same {
+            let cells = places.iter().zip(types);
+            let values: Vec<Value> =
+                cells.map(|(p, ty)| Value::from_array(batch.column(*p).as_ref(), row, ty)).collect();
+            return self.encode(&values, out);
+        }
+        out.clear();
+        out.extend_from_slice(&self.prefix);
+        self.columns.iter().all(|(at, ty, order)| {
+            key::encode_cell(batch.column(places[*at]).as_ref(), row, ty, *order, out).is_ok()
+        })
+    }
+}
+
+/// Checks that each new row's parents are there. `changed` limits the check to foreign keys with a column in it.
+pub(super) fn check(
+    writer: &mut Writer<'_>,
+    table: &Table,
+    batch: &RecordBatch,
+    changed: Option<&[usize]>,
+) -> Result<()> {
+    for foreign_key in &table.foreign_keys {
+        let places = places(table, &foreign_key.columns);
+        let concerned = changed.is_none_or(|changed| places.iter().any(|p| changed.contains(p)));
+        if concerned {
+            check_key(writer, table, foreign_key, &places, batch)?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks one foreign key for all rows of the batch (all live columns).
+pub(crate) fn check_key(
+    writer: &mut Writer<'_>,
+    table: &Table,
+    foreign_key: &ForeignKey,
+    places: &[usize],
+    batch: &RecordBatch,
+) -> Result<()> {
+    let parent = writer.catalog.table_by_id(foreign_key.parent).cloned();
+    let parent = parent.ok_or_else(|| Error::corrupt("catalog", "foreign key to a missing table"))?;
+    let parent_key = ParentKey::new(&parent, foreign_key)?;
+    let types: Vec<&DataType> = places.iter().map(|p| &table.live_column(*p).ty).collect();
+    let mut known: HashSet<Vec<u8>> = HashSet::new();
+    let mut key = Vec::new();
+    for row in 0..batch.num_rows() {
+        // MATCH SIMPLE: a row with a NULL in the key refers to nothing.
+        if places.iter().any(|p| batch.column(*p).is_null(row)) {
+            continue;
+        }
+        let encoded = parent_key.encode_cells(batch, places, &types, row, &mut key);
+        if encoded && known.contains(&key) {
+            continue;
+        }
+        if !encoded || writer.txn_ref().get(&key)?.is_none() {
+            return Err(Error::Constraint {
+                violation: Violation::ForeignKey,
+                message: format!(
+                    "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
+                    table.name, foreign_key.name
+                ),
+                detail: Some(format!(
+                    "Key {} is not present in table \"{}\".",
+                    key_text(table, batch.columns(), row, places),
+                    parent.name
+                )),
+                object: object(table, None, Some(&foreign_key.name)),
+            });
+        }
+        writer.txn().guard_key(&key);
+        known.insert(key.clone());
+    }
+    if !known.is_empty() {
+        writer.guard_table(parent.id);
+    }
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! Scans: rows straight from the store's blocks into Arrow columns.
+//!
+//! Through the rows (full, primary key) one pass decodes the columns wanted. Through an index the entries give the row
+//! keys, and rows are read one by one; where the entries hold all columns wanted (`is_covered`) no row is read.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow_array::builder::BinaryBuilder;
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
+use cairn_index::AccessMethod;
+use cairn_storage::{Direction, KeyRange, Scan};
+use cairn_types::key::{self, KeyOrder};
+use cairn_types::row::RowDecoder;
+use cairn_types::{ColumnBuilder, DataType};
+
+use super::access::is_covered;
+use super::codec::IndexCodec;
+use super::read::projected_schema;
+use super::request::{Access, ROW_KEY, ScanRequest};
+use crate::catalog::Table;
+use crate::error::{Error, Result};
+use crate::key_space::{self, PREFIX_BYTES};
+use crate::view::ReadView;
+
+/// Rows that the first batch holds at most, so that a reader that wants few gets them soon.
+const FIRST_BATCH_ROWS: usize = 1024;
+
+/// Where the columns of a row come from.
+enum Reader {
+    /// The scan's values are rows.
+    Rows(RowDecoder),
+    /// The scan's entries lead to rows.
+    Lookup { decoder: RowDecoder, index: Route, key: Vec<u8> },
+    /// The scan's entries hold all that is wanted.
+    Covered { columns: Covered, index: Route },
+}
+
+/// What is needed to take an entry apart.
+struct Route {
+    method: &'static dyn AccessMethod,
+    shape: cairn_index::IndexShape,
+}
+
+impl Route {
+    fn new(index: &IndexCodec) -> Route {
+        Route { method: index.method, shape: index.shape.clone() }
+    }
+}
+
+/// A running scan: an iterator of `Result<RecordBatch>`, `Send`. It reads from a constant view, so what is written
+/// meanwhile does not show.
+pub struct TableScan {
+    view: ReadView,
+    schema: SchemaRef,
+    table: u32,
+    index: u16,
+    direction: Direction,
+    ranges: VecDeque<KeyRange>,
+    scan: Option<Scan>,
+    reader: Reader,
+    row_keys: Option<BinaryBuilder>,
+    batch_rows: usize,
+    next_batch_rows: usize,
+    left: usize,
+}
+
+impl fmt::Debug for TableScan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableScan").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+/// Opens a scan. Rows come in the order of the access (or against it); columns as projected, then the row key where
+/// asked for.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for a column or index that the table has not.
+pub fn scan(view: &ReadView, table: &Table, request: ScanRequest) -> Result<TableScan> {
+    let codec = table.codec()?;
+    let (index, ranges) = request.access.parts();
+    let decoder = codec.decoder(table, &request.projection)?;
+    let reader = match &request.access {
+        Access::Full | Access::Primary(_) => Reader::Rows(decoder),
+        Access::Index { index, .. } => {
+            let route = Route::new(codec.index(*index)?);
+            if is_covered(table, *index, &request.projection)? {
+                let columns = Covered::new(table, codec.index(*index)?, &request.projection)?;
+                Reader::Covered { columns, index: route }
+            } else {
+                Reader::Lookup { decoder, index: route, key: codec.prefix.to_vec() }
+            }
+        }
+    };
+    let mut schema = projected_schema(table, &request.projection);
+    if request.with_row_key {
+        let mut fields: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone()).collect();
+        fields.push(Field::new(ROW_KEY, ArrowType::Binary, false));
+        schema = Arc::new(Schema::new(fields));
+    }
+    let mut ranges: VecDeque<KeyRange> = ranges.into();
+    if request.direction == Direction::Reverse {
+        ranges.make_contiguous().reverse();
+    }
+    let batch_rows = request.batch_rows.max(1);
+    Ok(TableScan {
+        view: view.clone(),
+        schema,
+        table: table.id,
+        index,
+        direction: request.direction,
+        ranges,
+        scan: None,
+        reader,
+        row_keys: request.with_row_key.then(BinaryBuilder::new),
+        batch_rows,
+        next_batch_rows: batch_rows.min(FIRST_BATCH_ROWS),
+        left: request.limit.unwrap_or(usize::MAX),
+    })
+}
+
+impl TableScan {
+    /// The schema of the batches.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn fill(&mut self) -> Result<Option<RecordBatch>> {
+        let wanted = self.next_batch_rows.min(self.left);
+        let mut rows = 0;
+        while rows < wanted {
+            if self.scan.is_none() {
+                let Some(range) = self.ranges.pop_front() else { break };
+                let range = key_space::absolute(self.table, self.index, &range);
+                self.scan = Some(self.view.scan_raw(range, self.direction));
+            }
+            let ended = self.read(&mut rows, wanted)?;
+            if ended {
+                self.scan = None;
+            }
+        }
+        if rows == 0 {
+            return Ok(None);
+        }
+        self.left -= rows;
+        self.next_batch_rows = self.batch_rows;
+        let mut columns = match &mut self.reader {
+            Reader::Rows(decoder) | Reader::Lookup { decoder, .. } => decoder.finish()?,
+            Reader::Covered { columns, .. } => columns.finish()?,
+        };
+        if let Some(row_keys) = &mut self.row_keys {
+            columns.push(Arc::new(row_keys.finish()));
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(Some(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?))
+    }
+
+    /// Reads up to `wanted` rows from the current range; whether that has ended.
+    fn read(&mut self, rows: &mut usize, wanted: usize) -> Result<bool> {
+        let Some(scan) = &mut self.scan else { return Ok(true) };
+        while *rows < wanted {
+            let Some((entry, value)) = scan.next()? else { return Ok(true) };
+            let row_key = match &mut self.reader {
+                Reader::Rows(decoder) => {
+                    decoder.push(value)?;
+                    &entry[PREFIX_BYTES..]
+                }
+                Reader::Lookup { decoder, index, key } => {
+                    let (_, row_key) =
+                        index.method.split_entry(&index.shape, &entry[PREFIX_BYTES..], value)?;
+                    key.truncate(PREFIX_BYTES);
+                    key.extend_from_slice(row_key);
+                    let row = self.view.get_raw(key)?.ok_or_else(|| dangling(self.table, self.index))?;
+                    decoder.push(&row)?;
+                    row_key
+                }
+                Reader::Covered { columns, index } => {
+                    let (cells, row_key) =
+                        index.method.split_entry(&index.shape, &entry[PREFIX_BYTES..], value)?;
+                    columns.push(cells, row_key)?;
+                    row_key
+                }
+            };
+            if let Some(row_keys) = &mut self.row_keys {
+                row_keys.append_value(row_key);
+            }
+            *rows += 1;
+        }
+        Ok(false)
+    }
+}
+
+impl Iterator for TableScan {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.fill();
+        if batch.is_err() {
+            self.left = 0;
+        }
+        batch.transpose()
+    }
+}
+
+fn dangling(table: u32, index: u16) -> Error {
+    Error::corrupt(format!("index {index} of table {table}"), "an entry without its row")
+}
+
+/// Columns decoded from index entries and row keys.
+struct Covered {
+    /// The index's columns: type, order, and the output they fill.
+    entry: Vec<(DataType, KeyOrder, Option<usize>)>,
+    /// The primary key's columns, down to the last one wanted.
+    key: Vec<(DataType, Option<usize>)>,
+    outputs: Vec<ColumnBuilder>,
+    /// For each projected column its output.
+    projection: Vec<usize>,
+}
+
+impl Covered {
+    fn new(table: &Table, index: &IndexCodec, projection: &[usize]) -> Result<Covered> {
+        let mut wanted: Vec<usize> = projection.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let output = |place: &usize| wanted.iter().position(|w| w == place);
+        let entry = index.places.iter().zip(&index.shape.columns);
+        let entry = entry.map(|(p, column)| (column.ty.clone(), column.order, output(p))).collect();
+        let from_key = |place: &usize| output(place).filter(|_| !index.places.contains(place));
+        let codec = table.codec()?;
+        let mut key: Vec<_> = codec.key.iter().map(|(p, ty)| (ty.clone(), from_key(p))).collect();
+        while key.last().is_some_and(|(_, output)| output.is_none()) {
+            key.pop();
+        }
+        let outputs = wanted.iter().map(|p| ColumnBuilder::new(&table.live_column(*p).ty)).collect();
+        let projection = projection.iter().filter_map(output).collect();
+        Ok(Covered { entry, key, outputs, projection })
+    }
+
+    fn push(&mut self, mut cells: &[u8], mut row_key: &[u8]) -> Result<()> {
+        for (ty, order, output) in &self.entry {
+            let value = key::decode_value(&mut cells, ty, *order)?;
+            if let Some(output) = output {
+                self.outputs[*output].push(&value)?;
+            }
+        }
+        for (ty, output) in &self.key {
+            let value = key::decode_value(&mut row_key, ty, KeyOrder::ASCENDING)?;
+            if let Some(output) = output {
+                self.outputs[*output].push(&value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Vec<ArrayRef>> {
+        let outputs = self.outputs.iter_mut().map(ColumnBuilder::finish).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.projection.iter().map(|i| outputs[*i].clone()).collect())
+    }
+}
