@@ -1,1 +1,73 @@
-//! placeholder
+//! CairnDB: keys, rows and SQL in one crash-safe embedded database.
+//!
+//! ```
+//! use cairndb::{Database, IsolationLevel};
+//! # fn main() -> Result<(), cairndb::Error> {
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let path = directory.path().join("trips.db");
+//! let db = Database::open(path)?;
+//! db.put(b"user:1", b"Ann")?;
+//!
+//! let tx = db.begin_transaction(IsolationLevel::Serializable)?;
+//! tx.put(b"key", b"value")?;
+//! tx.commit()?; // or tx.rollback()?
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With SQL, which is on by default, tables and keys share transactions: see [`Database`] and the guide,
+//! `docs/guide/embedded.md`.
+//!
+//! - [`Database`] is `Clone + Send + Sync`; clones share one open directory, which is closed with the last.
+//! - Commits are durable when they return, unless [`OpenOptions::sync`] says otherwise.
+//! - Every call blocks; those named `…_async` and [`Rows`](https://docs.rs/cairndb) as a `Stream` do not.
+//! - `default-features = false` leaves keys, transactions and snapshots, without SQL and its dependencies.
+//!
+//! Modules, bottom-up: `error`, `options`, `kernel` (the layer below), `range`, `snapshot`, `transaction`,
+//! `database`, `sql`.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod error;
+mod options;
+
+mod kernel;
+
+mod range;
+mod snapshot;
+mod transaction;
+
+mod database;
+
+#[cfg(feature = "sql")]
+mod sql;
+
+pub use bytes::Bytes;
+pub use cairn_storage::{CommitSeq, Damage, KeyRange, Stats, SyncMode, VerifyReport};
+pub use database::Database;
+pub use error::{Error, ErrorClass, Result};
+pub use options::{IsolationLevel, OpenOptions};
+pub use range::{IntoKeyRange, KeyValues};
+pub use snapshot::Snapshot;
+pub use transaction::{Savepoint, Transaction};
+
+#[cfg(feature = "sql")]
+pub use sql::*;
+
+/// Columnar memory: the types of [`Rows::batches`](https://docs.rs/cairndb), so that a caller needs no
+/// dependency of the same version.
+#[cfg(feature = "sql")]
+pub mod arrow {
+    pub use arrow_array::*;
+    pub use arrow_schema as schema;
+}
+
+/// Definitions of tables, columns, indexes, views and sequences, as [`Database::catalog`] gives them.
+#[cfg(feature = "sql")]
+pub use cairn_engine::catalog;
+
+/// The chapters of the guide, so that their examples are compiled and run as tests.
+#[cfg(all(doctest, feature = "sql"))]
+#[doc = include_str!("../../../docs/guide/embedded.md")]
+mod guide {}

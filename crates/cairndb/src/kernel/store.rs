@@ -1,0 +1,191 @@
+//! The key-value space straight on the ordered store, for builds without SQL.
+//!
+//! I1: keys are `STORE_PREFIX | user key`, exactly as the engine writes them (`docs/format/keyspace.md`), so
+//! that both builds open each other's databases.
+
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use cairn_env::Env;
+use cairn_storage::{
+    CommitSeq, Direction, Error, KeyRange, Stats, Store, SyncMode, TxnOptions, VerifyReport,
+};
+
+use super::Begin;
+use crate::Result;
+
+/// `partition 0 | table 1 | index 0`.
+const STORE_PREFIX: [u8; 8] = [0, 0, 0, 0, 0, 1, 0, 0];
+
+/// Greatest length of a user's key.
+const USER_KEY_BYTES_MAX: usize = 64 * 1024;
+
+fn full(key: &[u8]) -> Result<Vec<u8>> {
+    if key.len() > USER_KEY_BYTES_MAX {
+        return Err(Error::KeyTooLarge { len: key.len(), max: USER_KEY_BYTES_MAX }.into());
+    }
+    Ok([&STORE_PREFIX, key].concat())
+}
+
+fn full_range(range: &KeyRange) -> KeyRange {
+    let whole = KeyRange::prefix(&STORE_PREFIX);
+    let prefixed = |bound: &Bound<Bytes>, outer: Bound<Bytes>| match bound {
+        Bound::Unbounded => outer,
+        Bound::Included(key) => Bound::Included(Bytes::from([&STORE_PREFIX, &key[..]].concat())),
+        Bound::Excluded(key) => Bound::Excluded(Bytes::from([&STORE_PREFIX, &key[..]].concat())),
+    };
+    KeyRange::new(prefixed(&range.start, whole.start), prefixed(&range.end, whole.end))
+}
+
+#[derive(Clone)]
+pub(crate) struct Database(Store);
+
+impl Database {
+    pub(crate) fn open(env: &Env, path: &Path, options: cairn_storage::Options) -> Result<Database> {
+        Ok(Database(Store::open(env, path, options)?))
+    }
+
+    pub(crate) fn begin(&self, begin: Begin) -> Result<Transaction> {
+        let options = TxnOptions { isolation: begin.isolation, sync: begin.sync, ..TxnOptions::default() };
+        Ok(Transaction(Mutex::new(Some(self.0.begin(options)))))
+    }
+
+    pub(crate) fn view(&self) -> Result<View> {
+        Ok(View(self.0.snapshot()))
+    }
+
+    pub(crate) fn flush(&self) -> Result<()> {
+        Ok(self.0.flush()?)
+    }
+
+    pub(crate) fn sync(&self) -> Result<()> {
+        Ok(self.0.sync()?)
+    }
+
+    pub(crate) fn compact(&self) -> Result<()> {
+        Ok(self.0.compact(KeyRange::all())?)
+    }
+
+    pub(crate) fn checkpoint(&self, directory: &Path) -> Result<CommitSeq> {
+        Ok(self.0.checkpoint(directory)?)
+    }
+
+    pub(crate) fn verify(&self) -> Result<VerifyReport> {
+        Ok(self.0.verify()?)
+    }
+
+    pub(crate) fn verify_dir(env: &Env, path: &Path) -> Result<VerifyReport> {
+        Ok(Store::verify_dir(env, path)?)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.0.stats()
+    }
+
+    pub(crate) fn close(&self) -> Result<()> {
+        Ok(self.0.clone().close()?)
+    }
+}
+
+/// `None` once it has ended.
+pub(crate) struct Transaction(Mutex<Option<cairn_storage::Txn>>);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Savepoint(cairn_storage::Savepoint);
+
+impl Transaction {
+    fn lock(&self) -> MutexGuard<'_, Option<cairn_storage::Txn>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut cairn_storage::Txn) -> cairn_storage::Result<T>) -> Result<T> {
+        match self.lock().as_mut() {
+            Some(txn) => Ok(work(txn)?),
+            None => Err(ended()),
+        }
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        let key = full(key)?;
+        self.with(|txn| txn.get(&key))
+    }
+
+    pub(crate) fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        let key = full(key)?;
+        self.with(|txn| txn.put(&key, value))
+    }
+
+    pub(crate) fn delete(&self, key: &[u8]) -> Result<()> {
+        let key = full(key)?;
+        self.with(|txn| txn.delete(&key))
+    }
+
+    pub(crate) fn delete_range(&self, range: &KeyRange) -> Result<()> {
+        let range = full_range(range);
+        let Some(end) = range.end_key() else { return Ok(()) };
+        self.with(|txn| txn.delete_range(&range.start_key(), &end))
+    }
+
+    pub(crate) fn scan(&self, range: KeyRange, direction: Direction) -> Result<Scan> {
+        self.with(|txn| Ok(Scan(txn.scan(full_range(&range), direction))))
+    }
+
+    pub(crate) fn savepoint(&self) -> Result<Savepoint> {
+        self.with(|txn| Ok(Savepoint(txn.savepoint())))
+    }
+
+    pub(crate) fn rollback_to(&self, savepoint: &Savepoint) -> Result<()> {
+        self.with(|txn| txn.rollback_to(savepoint.0))
+    }
+
+    pub(crate) fn set_sync(&self, sync: SyncMode) -> Result<()> {
+        self.with(|txn| {
+            txn.set_sync(sync);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn commit(&self) -> Result<CommitSeq> {
+        match self.lock().take() {
+            Some(txn) => Ok(txn.commit()?),
+            None => Err(ended()),
+        }
+    }
+
+    pub(crate) fn rollback(&self) {
+        drop(self.lock().take());
+    }
+}
+
+fn ended() -> crate::Error {
+    crate::Error::new(crate::ErrorClass::User, "25P01", "the transaction has ended")
+}
+
+#[derive(Clone)]
+pub(crate) struct View(cairn_storage::Snapshot);
+
+impl View {
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        Ok(self.0.get(&full(key)?)?)
+    }
+
+    pub(crate) fn scan(&self, range: KeyRange, direction: Direction) -> Result<Scan> {
+        Ok(Scan(self.0.scan(full_range(&range), direction)))
+    }
+}
+
+pub(crate) struct Scan(cairn_storage::Scan);
+
+impl Scan {
+    pub(crate) fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
+        let next = self.0.next()?;
+        Ok(next.map(|(key, value)| (&key[STORE_PREFIX.len()..], value)))
+    }
+
+    pub(crate) fn next_owned(&mut self) -> Result<Option<(Bytes, Bytes)>> {
+        let next = self.next_entry()?;
+        Ok(next.map(|(key, value)| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))))
+    }
+}

@@ -1,0 +1,114 @@
+//! How a database is opened and how a transaction runs.
+
+use std::path::PathBuf;
+
+use cairn_storage::{Options, SyncMode};
+
+/// What concurrent transactions may see of each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IsolationLevel {
+    /// All reads come from one snapshot; of two transactions that write the same key or row, the second to
+    /// commit fails with a conflict. PostgreSQL's REPEATABLE READ.
+    #[default]
+    Snapshot,
+    /// As `Snapshot`, and the commit fails with a conflict if anything the transaction read was changed by
+    /// another one meanwhile: the outcome is that of running the transactions one after the other.
+    Serializable,
+}
+
+impl From<IsolationLevel> for cairn_storage::Isolation {
+    fn from(level: IsolationLevel) -> Self {
+        match level {
+            IsolationLevel::Snapshot => cairn_storage::Isolation::Snapshot,
+            IsolationLevel::Serializable => cairn_storage::Isolation::Serializable,
+        }
+    }
+}
+
+/// How a database is opened; for [`Database::open_with`].
+///
+/// ```
+/// use cairndb::{Database, OpenOptions, SyncMode};
+/// let directory = tempfile::tempdir().unwrap();
+/// let options = OpenOptions::new().sync(SyncMode::Async).cache_bytes(64 << 20);
+/// let db = Database::open_with(directory.path().join("trips.db"), options)?;
+/// db.put(b"key", b"value")?;
+/// # Ok::<(), cairndb::Error>(())
+/// ```
+///
+/// [`Database::open_with`]: crate::Database::open_with
+#[derive(Clone, Debug)]
+pub struct OpenOptions {
+    pub(crate) storage: Options,
+    #[cfg_attr(not(feature = "sql"), allow(dead_code))]
+    pub(crate) query_memory_bytes: Option<usize>,
+    #[cfg_attr(not(feature = "sql"), allow(dead_code))]
+    pub(crate) temporary_directory: Option<PathBuf>,
+}
+
+impl Default for OpenOptions {
+    fn default() -> OpenOptions {
+        OpenOptions::new()
+    }
+}
+
+impl OpenOptions {
+    /// The defaults: created if missing, every commit durable.
+    pub fn new() -> OpenOptions {
+        OpenOptions { storage: Options::default(), query_memory_bytes: None, temporary_directory: None }
+    }
+
+    /// Whether to create the database where there is none; default true.
+    #[must_use]
+    pub fn create_if_missing(mut self, create: bool) -> OpenOptions {
+        self.storage.create_if_missing = create;
+        self
+    }
+
+    /// What a commit waits for before it is acknowledged; default [`SyncMode::Sync`], which loses nothing
+    /// on a power cut.
+    #[must_use]
+    pub fn sync(mut self, mode: SyncMode) -> OpenOptions {
+        self.storage.sync = mode;
+        self
+    }
+
+    /// Memory for blocks read from files; default the smaller of 256 MiB and an eighth of the memory.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: usize) -> OpenOptions {
+        self.storage.cache_bytes = Some(bytes);
+        self
+    }
+
+    /// Memory for writes before they are put into a sorted file; up to three times as much may be in use.
+    /// Default 64 MiB, at least 4 KiB.
+    #[must_use]
+    pub fn memtable_bytes(mut self, bytes: usize) -> OpenOptions {
+        self.storage.memtable_bytes = bytes;
+        self
+    }
+
+    /// Greatest size of the writes of one transaction; default 2 GiB.
+    #[must_use]
+    pub fn transaction_bytes_max(mut self, bytes: usize) -> OpenOptions {
+        self.storage.transaction_bytes_max = bytes;
+        self
+    }
+
+    /// Memory that all queries may use together; sorts, joins and aggregates go to temporary files before
+    /// they need more. Default 1 GiB. Without effect in a build without SQL.
+    #[must_use]
+    pub fn query_memory_bytes(mut self, bytes: usize) -> OpenOptions {
+        self.query_memory_bytes = Some(bytes);
+        self
+    }
+
+    /// Where queries put temporary files; default the system's directory for them. Without effect in a
+    /// build without SQL.
+    #[must_use]
+    pub fn temporary_directory(mut self, directory: impl Into<PathBuf>) -> OpenOptions {
+        self.temporary_directory = Some(directory.into());
+        self
+    }
+}

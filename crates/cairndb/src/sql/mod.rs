@@ -1,0 +1,37 @@
+//! The SQL face: queries, statements, rows, sessions; blocking and async.
+
+mod asynchronous;
+mod column;
+mod convert;
+mod database;
+mod indexes;
+mod params;
+mod row;
+mod rows;
+mod session;
+mod statement;
+mod transaction;
+
+pub use cairn_sql::{Split, split_statements};
+pub use cairn_types::text::format_cell;
+pub use cairn_types::{DataType, Decimal, Interval, Value};
+pub use column::Column;
+pub use convert::{Cell, FromSql, ToSql};
+pub use indexes::{IndexInfo, IndexOptions};
+pub use params::Params;
+pub use row::{ColumnIndex, Row};
+pub use rows::{Batches, Rows};
+pub use session::{Outcome, Session, SessionStatus};
+pub use statement::Statement;
+
+/// The engine's options out of those of the database.
+pub(crate) fn options(options: &crate::OpenOptions) -> cairn_sql::SqlOptions {
+    let mut sql = cairn_sql::SqlOptions::default();
+    if let Some(bytes) = options.query_memory_bytes {
+        sql.memory_bytes_max = bytes;
+    }
+    if let Some(directory) = &options.temporary_directory {
+        sql.temporary_directory = Some(directory.clone());
+    }
+    sql
+}

@@ -1,0 +1,172 @@
+//! A connection: what the shell, and anything that runs other people's SQL, uses.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use cairn_engine::Catalog;
+use cairn_sql::StatementResult;
+
+use crate::{Database, Params, Result, Rows};
+
+/// What a statement gave.
+///
+/// ```
+/// use cairndb::{Database, Outcome};
+/// let mut session = Database::in_memory()?.session();
+/// match session.run("CREATE TABLE t (a INTEGER)")? {
+///     Outcome::Command { tag, .. } => assert_eq!(tag, "CREATE TABLE"),
+///     Outcome::Rows(_) => unreachable!(),
+/// }
+/// # Ok::<(), cairndb::Error>(())
+/// ```
+#[derive(Debug)]
+pub enum Outcome {
+    /// Rows to read.
+    Rows(Rows),
+    /// A statement without rows.
+    Command {
+        /// PostgreSQL's command tag, such as `INSERT 0 3`.
+        tag: String,
+        /// Rows inserted, updated, deleted or copied; 0 for other statements.
+        rows: u64,
+    },
+}
+
+impl Outcome {
+    pub(crate) fn new(result: StatementResult) -> Outcome {
+        match result {
+            StatementResult::Rows(results) => Outcome::Rows(Rows::new(results)),
+            StatementResult::Command { tag, rows } => Outcome::Command { tag, rows },
+        }
+    }
+
+    /// Rows affected; a result is read to its end for that.
+    pub(crate) fn affected(result: StatementResult) -> Result<u64> {
+        match result {
+            StatementResult::Command { rows, .. } => Ok(rows),
+            StatementResult::Rows(mut results) => {
+                while results.next_batch()?.is_some() {}
+                Ok(results.rows_affected())
+            }
+        }
+    }
+
+    /// [`Outcome::affected`] for async callers.
+    pub(crate) async fn affected_async(result: StatementResult) -> Result<u64> {
+        match result {
+            StatementResult::Command { rows, .. } => Ok(rows),
+            StatementResult::Rows(mut results) => {
+                while results.next_batch_async().await?.is_some() {}
+                Ok(results.rows_affected())
+            }
+        }
+    }
+
+    /// The rows; none, and no columns, for a statement without.
+    pub(crate) fn rows(result: StatementResult) -> Rows {
+        match result {
+            StatementResult::Rows(results) => Rows::new(results),
+            StatementResult::Command { tag, rows } => Rows::none(tag, rows),
+        }
+    }
+}
+
+/// Whether a session is in a transaction block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionStatus {
+    /// Outside: each statement is a transaction of its own.
+    Idle,
+    /// Between BEGIN and COMMIT or ROLLBACK.
+    InTransaction,
+    /// As before, after an error: only ROLLBACK, ROLLBACK TO and COMMIT (which rolls back) are accepted.
+    Failed,
+}
+
+/// A connection with its settings, prepared statements and transaction block: `BEGIN`, `SET`, `PREPARE` and
+/// `currval` work here as in PostgreSQL. Dropping it rolls an open block back.
+///
+/// ```
+/// use cairndb::{Database, SessionStatus};
+/// let mut session = Database::in_memory()?.session();
+/// session.run("BEGIN")?;
+/// session.run("CREATE TABLE t (a INTEGER)")?;
+/// assert_eq!(session.status(), SessionStatus::InTransaction);
+/// session.run("ROLLBACK")?;
+/// assert!(session.run("SELECT * FROM t").is_err());
+/// # Ok::<(), cairndb::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    db: Database,
+    inner: cairn_sql::Session,
+}
+
+impl Database {
+    /// A new session.
+    pub fn session(&self) -> Session {
+        Session { db: self.clone(), inner: self.shared.engine.session() }
+    }
+}
+
+impl Session {
+    /// Runs one statement.
+    ///
+    /// # Errors
+    /// Whatever the statement meets; a block that is open is failed then.
+    pub fn run(&mut self, sql: &str) -> Result<Outcome> {
+        Ok(Outcome::new(self.inner.execute(sql, &[])?))
+    }
+
+    /// Runs one statement with parameters.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_with(&mut self, sql: &str, params: impl Params) -> Result<Outcome> {
+        let values = super::database::values(sql, &params)?;
+        Ok(Outcome::new(self.inner.execute(sql, &values)?))
+    }
+
+    /// [`Session::run`] for async callers.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn run_async(&mut self, sql: &str) -> Result<Outcome> {
+        Ok(Outcome::new(self.inner.execute_async(sql, &[]).await?))
+    }
+
+    /// Runs `COPY … FROM STDIN` on what `reader` yields. All of it is loaded or nothing.
+    ///
+    /// # Errors
+    /// Whatever the statement meets, with the number of a line that cannot be read.
+    pub fn copy_in(&mut self, sql: &str, reader: impl Read + Send + 'static) -> Result<u64> {
+        Outcome::affected(self.inner.copy_in(sql, Box::new(reader))?)
+    }
+
+    /// Runs `COPY … TO STDOUT` and writes the data to `writer`.
+    ///
+    /// # Errors
+    /// Whatever the statement meets.
+    pub fn copy_out(&mut self, sql: &str, writer: &mut (dyn Write + Send)) -> Result<u64> {
+        Outcome::affected(self.inner.copy_out(sql, writer)?)
+    }
+
+    /// Whether a transaction block is open.
+    pub fn status(&self) -> SessionStatus {
+        match self.inner.transaction_status() {
+            'I' => SessionStatus::Idle,
+            'E' => SessionStatus::Failed,
+            _ => SessionStatus::InTransaction,
+        }
+    }
+
+    /// All definitions as this session sees them, those of its open block included.
+    ///
+    /// # Errors
+    /// When a definition cannot be read.
+    pub fn catalog(&self) -> Result<Arc<Catalog>> {
+        match self.inner.transaction() {
+            Some(transaction) => Ok(transaction.catalog()?),
+            None => self.db.catalog(),
+        }
+    }
+}
