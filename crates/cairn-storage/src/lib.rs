@@ -46,7 +46,6 @@ mod write_set;
 
 pub use batch::WriteBatch;
 pub use cache::CacheStats;
-pub use cache::CacheStats;
 pub use error::{Error, Result};
 pub use key::CommitSeq;
 pub use options::{Direction, Isolation, KEY_BYTES_MAX, Options, SyncMode, TxnOptions, VALUE_BYTES_MAX};
@@ -56,7 +55,5 @@ pub use verify::{Damage, VerifyReport};
 pub use snapshot::Snapshot;
 pub use stats::Stats;
 pub use store::Store;
-pub use tree::{LevelStats, TreeStats};
 pub use txn::{ReadView, Savepoint, Txn};
-pub use verify::{Damage, VerifyReport};
 pub use visible::{OwnedScan, Scan};
