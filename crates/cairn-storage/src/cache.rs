@@ -9,8 +9,10 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cairn_env::{Env, OpenMode};
 use parking_lot::Mutex;
 
 use crate::sst::block::Block;
@@ -179,6 +181,27 @@ impl BlockCache {
         }
         stats
     }
+}
+
+/// The default capacity: an eighth of the memory (of the machine, or of the control group if that is
+/// less), at most 256 MiB; 64 MiB where the memory is not known.
+pub(crate) fn default_capacity(env: &Env) -> usize {
+    const MAX: u64 = 256 << 20;
+    let machine = read_number(env, "/proc/meminfo", "MemTotal:").map(|kib| kib * 1024);
+    let group = read_number(env, "/sys/fs/cgroup/memory.max", "");
+    match machine.into_iter().chain(group).min() {
+        Some(memory) => (memory / 8).min(MAX) as usize,
+        None => 64 << 20,
+    }
+}
+
+/// The number behind `label` in a small text file of the system.
+fn read_number(env: &Env, path: &str, label: &str) -> Option<u64> {
+    let file = env.files().open(Path::new(path), OpenMode::Read).ok()?;
+    let mut text = [0; 256];
+    let len = file.read_at(&mut text, 0).ok()?;
+    let text = std::str::from_utf8(&text[..len]).ok()?;
+    text[text.find(label)? + label.len()..].split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]

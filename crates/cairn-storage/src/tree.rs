@@ -24,16 +24,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cairn_env::Env;
 use parking_lot::{Mutex, RwLock};
 
-use crate::cache::{BlockCache, CacheStats};
+use crate::cache::{BlockCache, CacheStats, default_capacity};
 use crate::compaction::rewrite::{Below, Outputs, Retention, Target, rewrite};
 use crate::error::{Error, Result};
-use crate::key::{CommitSeq, Cursor, RangeTombstone};
+use crate::key::CommitSeq;
 use crate::manifest::format::{Edit, FileMeta, LEVELS};
 use crate::manifest::identity::{
-    CURRENT, FileName, IDENTITY, manifest_path, parse_name, read_current, read_identity, sst_path, sync_dir,
+    FileName, IDENTITY, manifest_path, parse_name, read_current, read_identity, sst_path, sync_dir,
     write_current, write_identity,
 };
 use crate::manifest::log::{ManifestLog, State, replay};
+use crate::memtable::Memtable;
 use crate::options::Options;
 use crate::sst::format::FileId;
 use crate::tombstone::Fragments;
@@ -51,7 +52,8 @@ pub(crate) struct TreeState {
     pub(crate) next_file: u64,
     /// Every commit up to this one is in the tree.
     pub(crate) last_seq: CommitSeq,
-    /// The oldest log segment that is still needed; none is where it is equal to an unused number.
+    /// The oldest log segment that is still needed; 0 where none was written yet (a new database, a
+    /// checkpoint).
     pub(crate) log_floor: u64,
     /// The epoch of the writer.
     pub(crate) epoch: u64,
@@ -102,43 +104,12 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Whether the directory holds a database; an empty or missing one, or one whose creation was cut
-    /// short, does not.
+    /// Creates a database in an existing directory that holds none, or one whose creation was cut short.
+    /// The caller holds the lock.
     ///
     /// # Errors
-    /// `NotADatabase` where it holds other things, `Corrupt` where it holds parts of a database only.
-    pub(crate) fn exists(env: &Env, dir: &Path) -> Result<bool> {
-        let not_ours = |reason: &str| Error::NotADatabase { path: dir.into(), reason: reason.into() };
-        match env.files().metadata(dir) {
-            Ok(metadata) if !metadata.is_dir => return Err(not_ours("it is a file, not a directory")),
-            Ok(_) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(e) => return Err(Error::io("look at", dir, e)),
-        }
-        let names = env.files().list(dir).map_err(|e| Error::io("list", dir, e))?;
-        if names.iter().any(|name| name == CURRENT) {
-            return Ok(true);
-        }
-        for name in &names {
-            match parse_name(name) {
-                Some(FileName::Sst(_) | FileName::Wal(_)) => {
-                    let what = format!("expected the file, found none, though there is {name}");
-                    return Err(Error::corrupt(&dir.join(CURRENT), 0, what));
-                }
-                Some(_) => {}
-                None => return Err(not_ours(&format!("there are other files in it, such as {name}"))),
-            }
-        }
-        Ok(false)
-    }
-
-    /// Creates a database in an existing directory for which [`Tree::exists`] said no.
-    pub(crate) fn create(
-        env: &Env,
-        dir: &Path,
-        options: &Options,
-        blocks: Arc<BlockCache>,
-    ) -> Result<(Tree, TreeState)> {
+    /// `Io`, `DiskFull`: what was begun is begun anew by the next creation.
+    pub(crate) fn create(env: &Env, dir: &Path, options: &Options) -> Result<(Tree, TreeState)> {
         // What a creation left that was cut short is in the way.
         let names = env.files().list(dir).map_err(|e| Error::io("list", dir, e))?;
         let mut next_file = 1;
@@ -158,8 +129,7 @@ impl Tree {
         let mut database = [0; 16];
         env.random().fill(&mut database);
         let id = FileId { number: next_file, database };
-        let state =
-            State { next_file: next_file + 1, log_floor: next_file + 1, epoch: 1, ..State::default() };
+        let state = State { next_file: next_file + 1, epoch: 1, ..State::default() };
         write_identity(env, dir, database)?;
         ManifestLog::create(env, dir, id, &state)?;
         sync_dir(env, dir)?;
@@ -169,7 +139,7 @@ impl Tree {
             // the database is no less sound.
             let _ = env.files().sync_dir(parent);
         }
-        Tree::open(env, dir, options, blocks)
+        Tree::open(env, dir, options)
     }
 
     /// Opens the tree of a database: reads the manifest, checks that its files are there, removes what
@@ -177,12 +147,8 @@ impl Tree {
     ///
     /// # Errors
     /// `Corrupt`, `NewerFormat`, `Io`.
-    pub(crate) fn open(
-        env: &Env,
-        dir: &Path,
-        options: &Options,
-        blocks: Arc<BlockCache>,
-    ) -> Result<(Tree, TreeState)> {
+    pub(crate) fn open(env: &Env, dir: &Path, options: &Options) -> Result<(Tree, TreeState)> {
+        let blocks = Arc::new(BlockCache::new(options.cache_bytes.unwrap_or_else(|| default_capacity(env))));
         let identity = dir.join(IDENTITY);
         if !env.files().exists(&identity).map_err(|e| Error::io("look at", &identity, e))? {
             return Err(Error::corrupt(&identity, 0, "expected the file, found none"));
@@ -259,21 +225,29 @@ impl Tree {
         (self.version(), manifest.state.clone())
     }
 
+    /// Runs `look` while the manifest cannot change; gives the version of that moment and what `look` gave.
+    pub(crate) fn with_manifest_held<T>(
+        &self,
+        look: impl FnOnce() -> Result<T>,
+    ) -> Result<(Arc<Version>, T)> {
+        let _held = self.manifest.lock();
+        Ok((self.version(), look()?))
+    }
+
     /// Writes a memtable to level 0 and records how far the log is now in the tree.
     ///
-    /// `entries` is read from its start. Of one key, every commit in it is newer than those in the tree.
-    /// `log_floor` is the oldest log segment still needed afterwards, `last_seq` the newest commit in the
-    /// memtable, `snapshots` every live snapshot and the newest visible sequence ([`Retention`]).
+    /// Every commit in it is newer than those in the tree. `log_floor` is the oldest log segment still
+    /// needed afterwards, `last_seq` the newest commit in the memtable, `oldest_snapshot` not newer than
+    /// any live snapshot nor the newest visible sequence.
     ///
     /// # Errors
     /// After any error nothing has changed; the flush can be tried again.
     pub(crate) fn flush(
         &self,
-        entries: &mut dyn Cursor,
-        tombstones: &[RangeTombstone],
+        table: &Memtable,
         log_floor: u64,
         last_seq: CommitSeq,
-        snapshots: &[CommitSeq],
+        oldest_snapshot: CommitSeq,
     ) -> Result<()> {
         let _one_at_a_time = self.flushing.lock();
         self.mend_manifest()?;
@@ -286,9 +260,9 @@ impl Tree {
             file_bytes: u64::MAX,
             grandparents: &[],
         };
-        let fragments = Fragments::build(tombstones);
-        let retention = Retention::new(snapshots);
-        let outputs = rewrite(&target, entries, &fragments, &retention, &Below::unknown())?;
+        let fragments = Fragments::build(&table.tombstones());
+        let retention = Retention::new(&[oldest_snapshot]);
+        let outputs = rewrite(&target, &mut table.cursor(), &fragments, &retention, &Below::unknown())?;
         let bytes: u64 = outputs.files().iter().map(|(meta, _)| meta.file_len).sum();
         let edit = Edit { last_seq: Some(last_seq), log_floor: Some(log_floor), ..Edit::default() };
         self.install(edit, 0, outputs)?;
@@ -299,9 +273,14 @@ impl Tree {
 
     /// Records a new epoch.
     pub(crate) fn set_epoch(&self, epoch: u64) -> Result<()> {
+        self.edit_files(Edit { epoch: Some(epoch), ..Edit::default() })
+    }
+
+    /// Applies an edit that adds no new file.
+    pub(crate) fn edit_files(&self, edit: Edit) -> Result<()> {
         let mut manifest = self.manifest.lock();
         self.mend(&mut manifest)?;
-        self.commit_edit(&mut manifest, Edit { epoch: Some(epoch), ..Edit::default() })
+        self.commit_edit(&mut manifest, edit)
     }
 
     /// Makes written files part of the tree, at `level`, together with what else the edit says (I1, I2).

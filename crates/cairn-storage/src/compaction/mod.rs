@@ -5,6 +5,7 @@
 
 pub(crate) mod leveled;
 pub(crate) mod rewrite;
+mod run;
 
 use std::sync::Arc;
 

@@ -305,6 +305,8 @@ pub(crate) struct Properties {
     pub(crate) max_seq: CommitSeq,
     /// Rows: all versions, puts and deletes.
     pub(crate) entries: u64,
+    /// Different user keys among them.
+    pub(crate) keys: u64,
     /// Deletes among them.
     pub(crate) deletes: u64,
     /// Range tombstones.
@@ -325,6 +327,7 @@ impl Properties {
             self.min_seq,
             self.max_seq,
             self.entries,
+            self.keys,
             self.deletes,
             self.range_tombstones,
             self.raw_bytes,
@@ -348,6 +351,7 @@ impl Properties {
             min_seq: fields.u64("min seq")?,
             max_seq: fields.u64("max seq")?,
             entries: fields.u64("entries")?,
+            keys: fields.u64("keys")?,
             deletes: fields.u64("deletes")?,
             range_tombstones: fields.u64("range tombstones")?,
             raw_bytes: fields.u64("raw bytes")?,

@@ -27,6 +27,7 @@ struct Walk<'a> {
     last: Option<(Vec<u8>, CommitSeq)>,
     first_key: Option<Vec<u8>>,
     entries: u64,
+    keys: u64,
     deletes: u64,
     data_blocks: u64,
     raw_bytes: u64,
@@ -74,6 +75,7 @@ pub(crate) fn verify_sst(env: &Env, path: &Path, id: FileId) -> Checked {
         last: None,
         first_key: None,
         entries: 0,
+        keys: 0,
         deletes: 0,
         data_blocks: 0,
         raw_bytes: 0,
@@ -170,6 +172,7 @@ impl Walk<'_> {
             min_seq: self.min_seq,
             max_seq: self.max_seq,
             entries: self.entries,
+            keys: self.keys,
             deletes: self.deletes,
             range_tombstones: tombstone_count,
             raw_bytes: self.raw_bytes + tombstone_bytes,
@@ -237,6 +240,7 @@ impl Walk<'_> {
                 self.note(handle, format!("a search does not find row {row}"));
             }
             self.entries += 1;
+            self.keys += u64::from(self.last.as_ref().is_none_or(|(last, _)| *last != key));
             self.deletes += u64::from(block.kind(row) == Kind::Delete);
             self.raw_bytes += (key.len() + block.value(row).len()) as u64;
             self.min_seq = self.min_seq.min(seq);

@@ -96,6 +96,7 @@ impl SstWriter {
                 min_seq: CommitSeq::MAX,
                 max_seq: 0,
                 entries: 0,
+                keys: 0,
                 deletes: 0,
                 range_tombstones: 0,
                 raw_bytes: 0,
@@ -115,6 +116,11 @@ impl SstWriter {
     /// Adds a row behind the last one in the order of entries.
     pub(crate) fn add(&mut self, key: &[u8], seq: CommitSeq, kind: Kind, value: &[u8]) -> Result<()> {
         let row_bytes = key.len() + value.len() + 8;
+        let last = match self.rows.len() {
+            0 => self.pending.as_ref().map(|(last, _)| &last[..]),
+            n => Some(self.rows.key(n - 1)),
+        };
+        self.properties.keys += u64::from(last != Some(key));
         if self.rows.len() > 0 && self.is_full_before(row_bytes) {
             self.write_block()?;
         }

@@ -1,0 +1,183 @@
+//! Verification: every byte of every file of a database, while it is open or not.
+//!
+//! Guarantees: all damage is collected, not the first only; nothing is changed. Covered are the
+//! identity (both copies), `CURRENT`, the manifest, every page of every SST (checksums, order, index,
+//! filters, properties, content hash) and the log. A torn tail of manifest or log is no damage: what
+//! is in it was never acknowledged.
+
+use std::path::{Path, PathBuf};
+
+use cairn_env::Env;
+
+use crate::error::{Error, Result};
+use crate::manifest::format::{FileMeta, LEVELS};
+use crate::manifest::identity::{CURRENT, IDENTITY, manifest_path, read_current, read_identity, sst_path};
+use crate::manifest::log::{State, replay};
+use crate::sst::format::FileId;
+use crate::sst::verify::verify_sst;
+use crate::tree::Tree;
+use crate::wal;
+
+/// One damaged place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The file.
+    pub file: PathBuf,
+    /// Where in the file.
+    pub offset: u64,
+    /// What was expected, and what was found.
+    pub what: String,
+}
+
+/// What a verification read and found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    /// Files read.
+    pub files: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Every damage found; empty is sound.
+    pub damage: Vec<Damage>,
+}
+
+impl VerifyReport {
+    /// Whether no damage was found.
+    pub fn is_sound(&self) -> bool {
+        self.damage.is_empty()
+    }
+
+    /// Notes damage; an error of another kind ends the verification.
+    pub(crate) fn note(&mut self, error: Error) -> Result<()> {
+        match error {
+            Error::Corrupt { file, offset, what } => self.damage.push(Damage { file, offset, what }),
+            Error::Io { ref path, ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                let what = "expected the file, found none".to_string();
+                self.damage.push(Damage { file: path.clone(), offset: 0, what });
+            }
+            other => return Err(other),
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, bytes: u64) {
+        self.files += 1;
+        self.bytes += bytes;
+    }
+}
+
+impl Tree {
+    /// Verifies identity, `CURRENT`, manifest and SSTs of the open tree.
+    ///
+    /// # Errors
+    /// `Io` where a file cannot be read; damage is in the report.
+    pub(crate) fn verify(&self) -> Result<VerifyReport> {
+        let mut report = VerifyReport::default();
+        // The manifest must not be replaced while it is read; SSTs are held by the version.
+        let (version, state) = self.with_manifest_held(|| verify_head(&self.env, &self.dir, &mut report))?;
+        drop(state);
+        for (_, file) in version.files() {
+            verify_file(&self.env, file.path(), file.meta(), self.database, &mut report)?;
+        }
+        Ok(report)
+    }
+}
+
+/// Verifies identity, `CURRENT` and manifest; `None` where what follows cannot be known.
+fn verify_head(env: &Env, dir: &Path, report: &mut VerifyReport) -> Result<Option<([u8; 16], State)>> {
+    let len = |path: &Path| env.files().metadata(path).map_or(0, |metadata| metadata.len);
+    let mut copies = Vec::new();
+    report.count(len(&dir.join(IDENTITY)));
+    let database = read_identity(env, dir, &mut copies);
+    for error in copies {
+        report.note(error)?;
+    }
+    let database = match database {
+        Ok(database) => database,
+        Err(error) => return report.note(error).map(|()| None),
+    };
+    report.count(len(&dir.join(CURRENT)));
+    let id = match read_current(env, dir, database) {
+        Ok(id) => id,
+        Err(error) => return report.note(error).map(|()| None),
+    };
+    match replay(env, dir, id) {
+        Ok(replayed) => {
+            report.count(replayed.file_len);
+            Ok(Some((database, replayed.state)))
+        }
+        Err(error) => {
+            report.count(len(&manifest_path(dir, id.number)));
+            report.note(error).map(|()| None)
+        }
+    }
+}
+
+/// Verifies one SST against what the manifest says of it.
+fn verify_file(
+    env: &Env,
+    path: &Path,
+    meta: &FileMeta,
+    database: [u8; 16],
+    report: &mut VerifyReport,
+) -> Result<()> {
+    let checked = verify_sst(env, path, FileId { number: meta.number, database });
+    report.count(checked.bytes);
+    let clean = checked.damage.is_empty();
+    for error in checked.damage {
+        report.note(error)?;
+    }
+    let expected = Some((meta.properties.clone(), meta.content_hash));
+    if clean && (checked.facts != expected || checked.bytes != meta.file_len) {
+        let what = "the file is not the one that the manifest names".to_string();
+        report.damage.push(Damage { file: path.to_path_buf(), offset: 0, what });
+    }
+    Ok(())
+}
+
+/// Verifies the log, from the segment `floor` on.
+pub(crate) fn verify_log(
+    env: &Env,
+    dir: &Path,
+    identity: &wal::Identity,
+    floor: u64,
+    last_seq: u64,
+    report: &mut VerifyReport,
+) -> Result<()> {
+    for segment in wal::list_segments(env, dir)?.into_iter().filter(|&segment| segment >= floor) {
+        let path = dir.join(wal::format::file_name(segment));
+        report.count(env.files().metadata(&path).map_or(0, |metadata| metadata.len));
+    }
+    match wal::read_log(env, dir, identity, floor, last_seq, &mut |_, _| Ok(())) {
+        Ok(_) => Ok(()),
+        Err(error) => report.note(error),
+    }
+}
+
+/// Verifies a database that nobody has open. The caller holds its lock.
+///
+/// # Errors
+/// `NotFound`, `NotADatabase`, `NewerFormat`, `Io`; damage is in the report.
+pub(crate) fn verify_closed(env: &Env, dir: &Path) -> Result<VerifyReport> {
+    let mut report = VerifyReport::default();
+    let Some((database, state)) = verify_head(env, dir, &mut report)? else { return Ok(report) };
+    check_levels(dir, &state, &mut report);
+    for meta in state.levels.iter().flatten() {
+        verify_file(env, &sst_path(dir, meta.number), meta, database, &mut report)?;
+    }
+    let identity = wal::Identity { database_id: database, epoch: state.epoch };
+    verify_log(env, dir, &identity, state.log_floor, state.last_seq, &mut report)?;
+    Ok(report)
+}
+
+/// Files of a level below 0 must not overlap.
+fn check_levels(dir: &Path, state: &State, report: &mut VerifyReport) {
+    for level in 1..LEVELS {
+        let mut files: Vec<&FileMeta> = state.levels[level].iter().collect();
+        files.sort_by(|a, b| a.properties.smallest.cmp(&b.properties.smallest));
+        for pair in files.windows(2).filter(|pair| pair[0].overlaps(pair[1])) {
+            let what = format!("the file overlaps file {} of level {level}", pair[0].number);
+            report.damage.push(Damage { file: sst_path(dir, pair[1].number), offset: 0, what });
+        }
+    }
+}
