@@ -36,6 +36,8 @@ mod store;
 mod tombstone;
 mod tree;
 #[cfg(test)]
+mod tree_fault_tests;
+#[cfg(test)]
 mod tree_tests;
 mod txn;
 mod verify;

@@ -22,10 +22,10 @@ pub(crate) const DIR: &str = "/db";
 
 /// A seeded generator behind the trait.
 #[derive(Debug)]
-struct Dice(Mutex<SeededRandom>);
+pub(crate) struct Dice(pub(crate) Mutex<SeededRandom>);
 
 impl Dice {
-    fn new(seed: u64) -> Dice {
+    pub(crate) fn new(seed: u64) -> Dice {
         Dice(Mutex::new(SeededRandom::new(seed)))
     }
 }
@@ -38,8 +38,8 @@ impl Random for Dice {
 
 /// Every commit so far: the state after each.
 #[derive(Debug, Default, Clone)]
-struct Model {
-    states: Vec<BTreeMap<Vec<u8>, Vec<u8>>>,
+pub(crate) struct Model {
+    pub(crate) states: Vec<BTreeMap<Vec<u8>, Vec<u8>>>,
 }
 
 impl Model {
@@ -51,7 +51,7 @@ impl Model {
     }
 }
 
-fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
         cache_bytes: Some(1 << 20),
         l0_compaction_files: 3,
@@ -62,16 +62,16 @@ fn options() -> Options {
     }
 }
 
-fn pick(random: &dyn Random, below: u64) -> u64 {
+pub(crate) fn pick(random: &dyn Random, below: u64) -> u64 {
     random.next_u64() % below
 }
 
-fn random_key(random: &dyn Random) -> Vec<u8> {
+pub(crate) fn random_key(random: &dyn Random) -> Vec<u8> {
     format!("t{}:key{:03}", pick(random, 3), pick(random, 120)).into_bytes()
 }
 
 /// Commits some transactions to a new memtable.
-fn fill(random: &dyn Random, model: &mut Model) -> Memtable {
+pub(crate) fn fill(random: &dyn Random, model: &mut Model) -> Memtable {
     let table = Memtable::new();
     let mut hint = Default::default();
     for _ in 0..1 + pick(random, 40) {
@@ -133,7 +133,7 @@ fn scan(version: &Version, seq: CommitSeq, back: bool) -> BTreeMap<Vec<u8>, Vec<
     newest.into_iter().filter_map(|(key, (_, value))| Some((key, value?))).collect()
 }
 
-fn check(version: &Version, model: &Model, seq: CommitSeq, random: &dyn Random) {
+pub(crate) fn check(version: &Version, model: &Model, seq: CommitSeq, random: &dyn Random) {
     version.check_order().unwrap();
     let expected = model.at(seq);
     assert_eq!(scan(version, seq, false), expected, "scan at {seq}");
@@ -148,7 +148,7 @@ fn check(version: &Version, model: &Model, seq: CommitSeq, random: &dyn Random) 
     }
 }
 
-fn open(env: &Env) -> Result<(Tree, CommitSeq), Error> {
+pub(crate) fn open(env: &Env) -> Result<(Tree, CommitSeq), Error> {
     let dir = Path::new(DIR);
     let exists = env.files().exists(&dir.join("CURRENT")).map_err(|e| Error::io("look at", dir, e))?;
     let (tree, state) = if exists {
@@ -160,7 +160,7 @@ fn open(env: &Env) -> Result<(Tree, CommitSeq), Error> {
     Ok((tree, state.last_seq))
 }
 
-fn seeds(default: u64) -> std::ops::Range<u64> {
+pub(crate) fn seeds(default: u64) -> std::ops::Range<u64> {
     match std::env::var("CAIRN_SEED").ok().and_then(|seed| seed.parse().ok()) {
         Some(seed) => seed..seed + 1,
         None => 0..default,
