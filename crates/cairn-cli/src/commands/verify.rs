@@ -17,7 +17,7 @@ pub(crate) fn run(place: &Place) -> Outcome {
     let report = report?;
     let mut out = Output::stdout();
     if report.damage.is_empty() {
-        writeln!(out, "no damage found")?;
+        writeln!(out, "no damage found in {} files, {} bytes", report.files, report.bytes)?;
         out.flush()?;
         return Ok(());
     }

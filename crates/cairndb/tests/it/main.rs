@@ -1,0 +1,9 @@
+//! The public API from outside, as an application uses it.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod care;
+mod keys;
+mod transactions;
+
+#[cfg(feature = "sql")]
+mod sql;
