@@ -1,0 +1,10 @@
+//! Integration tests of the engine, over its public API.
+
+#![allow(clippy::unwrap_used)]
+
+mod concurrency;
+mod crash;
+mod kv;
+mod model;
+mod script;
+mod support;
