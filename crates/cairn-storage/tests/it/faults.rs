@@ -1,0 +1,412 @@
+//! File operations that fail (the n-th, for n = 1, 2, 3 …, once and for good), and damage to closed databases.
+//!
+//! - A failing operation gives a clean error or is coped with; what was acknowledged is there after reopening,
+//!   what was refused is whole or absent, and absent if a later commit succeeded.
+//! - A damaged file gives right answers or errors that name the file, never a panic or a wrong answer.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use cairn_env::sim::{Fault, Repeat, SimOptions, Simulation};
+use cairn_env::{Env, SeededRandom};
+use cairn_storage::{Error, KeyRange, Options, Result, Store, SyncMode, TxnOptions};
+
+use crate::model::{
+    State, Values, Write, batch_of, check_all, check_some, everything, for_seeds, random_key, random_write, small_options,
+};
+
+const DIR: &str = "/db";
+const FAULTS: [Fault; 6] =
+    [Fault::Enospc, Fault::Eio, Fault::Emfile, Fault::ShortWrite, Fault::ShortRead, Fault::FsyncFails];
+
+#[test]
+fn every_failing_operation_is_survived() {
+    for_seeds("faults", 16, |seed| {
+        for fault in FAULTS {
+            for repeat in [Repeat::Once, Repeat::Sticky] {
+                let mut n = 1;
+                while Sweep::new(seed).run(n, fault, repeat) {
+                    // Every early operation, then ever fewer of the later ones.
+                    n += 1 + n / 16 + (seed + n) % 2 * (n / 32);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn writes_resume_when_a_full_disk_has_room_again() {
+    for_seeds("full disk", 40, |seed| {
+        let mut sweep = Sweep::new(seed);
+        sweep.store = Some(sweep.open().unwrap());
+        for _ in 0..3 {
+            let used = sweep.used();
+            sweep.simulation.set_capacity(used + sweep.random.below(40_000));
+            let mut refused = 0;
+            for _ in 0..400 {
+                if sweep.write(SyncMode::Sync).is_err() {
+                    refused += 1;
+                }
+                if refused > 3 {
+                    break;
+                }
+            }
+            let store = sweep.store.clone().unwrap();
+            check_all(&store.snapshot(), &sweep.state).unwrap();
+            sweep.simulation.set_capacity(u64::MAX);
+            for _ in 0..20 {
+                sweep.write(SyncMode::Sync).unwrap_or_else(|e| panic!("there is room again, yet: {e}"));
+            }
+            store.flush().unwrap_or_else(|e| panic!("there is room again, yet: {e}"));
+            check_all(&store.snapshot(), &sweep.state).unwrap();
+        }
+        sweep.reopen_and_check(seed % 2 == 0, "disk full");
+    });
+}
+
+/// One run of a workload under one fault.
+struct Sweep {
+    simulation: Simulation,
+    env: Env,
+    random: SeededRandom,
+    values: Values,
+    options: Options,
+    store: Option<Store>,
+    /// What is acknowledged.
+    state: State,
+    /// Writes refused since the last success.
+    refused: Vec<Vec<Write>>,
+}
+
+impl Sweep {
+    fn new(seed: u64) -> Sweep {
+        let mut random = SeededRandom::new(seed);
+        let options = small_options(&mut random);
+        let quiet = SimOptions { short_one_in: 0, yield_one_in: seed % 3, ..SimOptions::new(seed) };
+        let simulation = Simulation::new(quiet);
+        let env = simulation.env();
+        let values = Values::new(6);
+        Sweep { simulation, env, random, values, options, store: None, state: State::new(), refused: Vec::new() }
+    }
+
+    fn open(&self) -> Result<Store> {
+        Store::open(&self.env, Path::new(DIR), self.options.clone())
+    }
+
+    fn used(&self) -> u64 {
+        const HUGE: u64 = u64::MAX / 2;
+        self.simulation.set_capacity(HUGE);
+        HUGE - self.simulation.free_bytes()
+    }
+
+    /// Runs the workload of the seed with the n-th operation failing. False: it was never reached.
+    fn run(mut self, n: u64, fault: Fault, repeat: Repeat) -> bool {
+        self.simulation.fail_nth(n, fault, repeat);
+        let legal = matches!(fault, Fault::ShortRead | Fault::ShortWrite);
+        let steps = self.random.between(10, 40);
+        let mut failures = 0;
+        for _ in 0..steps {
+            if let Err(error) = self.step() {
+                let context = format!("{fault:?} {repeat:?} at {n}: {error}");
+                assert!(!legal, "a short read or write is no error: {context}");
+                assert!(self.simulation.fault_hits() > 0, "an error without cause: {context}");
+                let clean =
+                    matches!(error, Error::Io { .. } | Error::DiskFull { .. } | Error::Poisoned { .. });
+                assert!(clean, "not a clean error: {context}");
+                failures += 1;
+                if failures > 3 {
+                    break;
+                }
+            }
+        }
+        let hit = self.simulation.fault_hits() > 0;
+        self.simulation.clear_faults();
+        if fault == Fault::Enospc
+            && let Some(store) = &self.store
+        {
+            check_all(&store.snapshot(), &self.state).unwrap();
+            self.write(SyncMode::Sync).unwrap_or_else(|e| panic!("no resuming after {repeat:?} at {n}: {e}"));
+        }
+        self.reopen_and_check(n % 2 == 0, &format!("{fault:?} {repeat:?} at {n}"));
+        hit
+    }
+
+    fn step(&mut self) -> Result<()> {
+        self.env.tasks().yield_point();
+        let Some(store) = self.store.clone() else {
+            let store = self.open()?;
+            let found = everything(&store.snapshot())?;
+            self.settle(found, "reopening");
+            self.store = Some(store);
+            return Ok(());
+        };
+        match self.random.below(20) {
+            0..=7 => self.write(SyncMode::Sync),
+            8..=9 => self.transaction(&store),
+            10..=12 => check_some(&store.snapshot(), &self.state, &mut self.random).map(drop),
+            13..=14 => store.flush(),
+            15 => store.compact(KeyRange::all()),
+            16 => store.sync(),
+            17 => store.checkpoint(Path::new(&format!("/cp{}", self.random.next()))).map(drop),
+            18 => check_all(&store.snapshot(), &self.state),
+            _ => {
+                self.store = None;
+                store.close()
+            }
+        }
+    }
+
+    fn write(&mut self, mode: SyncMode) -> Result<()> {
+        let store = self.store.clone().unwrap();
+        let writes: Vec<Write> = (0..self.random.between(1, 4))
+            .map(|_| random_write(&mut self.random, &mut self.values))
+            .collect();
+        let result = store.write(batch_of(&writes), Some(mode)).map(drop);
+        self.note(writes, result)
+    }
+
+    fn transaction(&mut self, store: &Store) -> Result<()> {
+        let mut txn = store.begin(TxnOptions::default());
+        let write = Write::Put(random_key(&mut self.random), self.values.next(&mut self.random));
+        if let Write::Put(key, value) = &write {
+            txn.get(key)?;
+            txn.put(key, value)?;
+        }
+        let result = txn.commit().map(drop);
+        self.note(vec![write], result)
+    }
+
+    fn note(&mut self, writes: Vec<Write>, result: Result<()>) -> Result<()> {
+        match result {
+            Ok(()) => {
+                for write in &writes {
+                    write.apply(&mut self.state);
+                }
+                self.refused.clear();
+                Ok(())
+            }
+            Err(error) => {
+                self.refused.push(writes);
+                Err(error)
+            }
+        }
+    }
+
+    /// A reopened store shows what was acknowledged, and each refused commit whole or not at all.
+    fn settle(&mut self, found: State, context: &str) {
+        assert!(self.refused.len() < 8, "too many refusals to try all combinations");
+        let fits = (0..1u32 << self.refused.len()).any(|kept| {
+            let mut state = self.state.clone();
+            for (at, writes) in self.refused.iter().enumerate() {
+                if kept & (1 << at) != 0 {
+                    writes.iter().for_each(|write| write.apply(&mut state));
+                }
+            }
+            state == found
+        });
+        let lost = crate::model::difference(&self.state, &found);
+        assert!(fits, "{context}: acknowledged data is not there, or refused data in part: {lost:?}");
+        self.state = found;
+        self.refused.clear();
+    }
+
+    /// Reopens after a power cut or a kill; everything must be as acknowledged, and work.
+    fn reopen_and_check(mut self, cut: bool, context: &str) {
+        if cut {
+            self.simulation.crash();
+        }
+        self.env = self.simulation.restart();
+        self.store = None;
+        let store = self.open().unwrap_or_else(|e| panic!("open after {context}: {e}"));
+        let found = everything(&store.snapshot()).unwrap();
+        self.settle(found, context);
+        self.store = Some(store);
+        self.write(SyncMode::Sync).unwrap();
+        let store = self.store.clone().unwrap();
+        store.flush().unwrap();
+        check_all(&store.snapshot(), &self.state).unwrap();
+        let report = store.verify().unwrap();
+        assert!(report.is_sound(), "verify finds {report:?}");
+    }
+}
+
+/// Damaged places per seed.
+const DAMAGES: u64 = 60;
+
+#[test]
+fn damage_is_found_or_harmless() {
+    for_seeds("damage", 100, |seed| {
+        let mut random = SeededRandom::new(seed);
+        let image = Image::build(seed, &mut random);
+        for _ in 0..DAMAGES {
+            image.damage_once(&mut random);
+        }
+    });
+}
+
+/// A closed database as bytes, and what it holds.
+struct Image {
+    files: Vec<(String, Vec<u8>)>,
+    state: State,
+    options: Options,
+}
+
+impl Image {
+    fn build(seed: u64, random: &mut SeededRandom) -> Image {
+        let mut sweep = Sweep::new(seed);
+        sweep.store = Some(sweep.open().unwrap());
+        for _ in 0..random.between(20, 120) {
+            sweep.write(SyncMode::Sync).unwrap();
+            if random.one_in(12) {
+                sweep.store.clone().unwrap().flush().unwrap();
+            }
+            if random.one_in(40) {
+                sweep.store.clone().unwrap().compact(KeyRange::all()).unwrap();
+            }
+        }
+        sweep.store.take().unwrap().close().unwrap();
+        let names = sweep.simulation.list(Path::new(DIR)).unwrap();
+        let read = |name: String| {
+            let bytes = sweep.simulation.read_file(&Path::new(DIR).join(&name)).unwrap();
+            (name, bytes)
+        };
+        Image { files: names.into_iter().map(read).collect(), state: sweep.state, options: sweep.options }
+    }
+
+    /// Damages one place of a copy and reads everything.
+    fn damage_once(&self, random: &mut SeededRandom) {
+        let mut files = self.files.clone();
+        let Some((what, name)) = damage(&mut files, random) else { return };
+        let simulation = Simulation::new(SimOptions::new(1));
+        let env = simulation.env();
+        env.files().create_dir_all(Path::new(DIR)).unwrap();
+        for (name, bytes) in &files {
+            simulation.write_file(&Path::new(DIR).join(name), bytes).unwrap();
+        }
+        let context = format!("{what} in {name}");
+        let verified = Store::verify_dir(&env, Path::new(DIR));
+        let found_by_verify = verified.map_or(true, |report| !report.is_sound());
+        let mut options = self.options.clone();
+        options.create_if_missing = false;
+        match Store::open(&env, Path::new(DIR), options) {
+            Err(error) => {
+                assert_names_a_place(&error, &context);
+                assert!(found_by_verify, "{context}: open fails ({error}), verify finds nothing");
+            }
+            Ok(store) => {
+                let wrong = self.read_everything(&store, &context);
+                assert!(!wrong || found_by_verify, "{context}: reads fail, verify finds nothing");
+                // It may find it too; what counts is that it neither panics nor hangs.
+                let _ = store.close();
+            }
+        }
+    }
+
+    /// Right answers or errors; whether there was an error.
+    fn read_everything(&self, store: &Store, context: &str) -> bool {
+        let snapshot = store.snapshot();
+        let mut failed = false;
+        for number in 0..crate::model::KEYS {
+            let key = crate::model::key(number);
+            match snapshot.get(&key) {
+                Ok(found) => assert!(found.as_ref() == self.state.get(&key), "{context}: wrong value of {key:?}"),
+                Err(error) => {
+                    assert_names_a_place(&error, context);
+                    failed = true;
+                }
+            }
+        }
+        for direction in [cairn_storage::Direction::Forward, cairn_storage::Direction::Reverse] {
+            let mut scan = snapshot.scan(KeyRange::all(), direction);
+            let mut wanted: Vec<_> = self.state.iter().collect();
+            if direction == cairn_storage::Direction::Reverse {
+                wanted.reverse();
+            }
+            let mut wanted = wanted.into_iter();
+            loop {
+                match scan.next() {
+                    Ok(Some((key, value))) => {
+                        let right = wanted.next().is_some_and(|(k, v)| k == key && v == value);
+                        assert!(right, "{context}: wrong entry in the {direction:?} scan at {key:?}");
+                    }
+                    Ok(None) => {
+                        assert!(wanted.next().is_none(), "{context}: the {direction:?} scan ends early");
+                        break;
+                    }
+                    Err(error) => {
+                        assert_names_a_place(&error, context);
+                        failed = true;
+                        break;
+                    }
+                }
+            }
+        }
+        failed
+    }
+}
+
+fn assert_names_a_place(error: &Error, context: &str) {
+    let good = match error {
+        Error::Corrupt { .. } | Error::NotADatabase { .. } | Error::NewerFormat { .. } => true,
+        Error::Io { path, source, .. } => {
+            source.kind() == std::io::ErrorKind::NotFound && path.starts_with(DIR)
+        }
+        Error::NotFound { .. } => true,
+        _ => false,
+    };
+    assert!(good, "{context}: the error names no place: {error:?}");
+}
+
+/// Changes the bytes of one file; what and where.
+fn damage(files: &mut Vec<(String, Vec<u8>)>, random: &mut SeededRandom) -> Option<(String, String)> {
+    let at = random.below(files.len() as u64) as usize;
+    let other = random.below(files.len() as u64) as usize;
+    let name = files[at].0.clone();
+    let before = files[at].1.clone();
+    let len = before.len() as u64;
+    if len == 0 {
+        return None;
+    }
+    let unit = [1, 8, 512, 4096][random.below(4) as usize];
+    let offset = random.below(len) / unit * unit;
+    let end = (offset + unit).min(len);
+    let (from, to) = (offset as usize, end as usize);
+    let what = match random.below(9) {
+        0..=2 => {
+            let place = random.below(len) as usize;
+            let bit = random.below(8);
+            files[at].1[place] ^= 1 << bit;
+            format!("bit {bit} of byte {place} flipped")
+        }
+        3 => {
+            files[at].1[from..to].fill(0);
+            format!("bytes {from}..{to} zeroed")
+        }
+        4 => {
+            random.fill(&mut files[at].1[from..to]);
+            format!("bytes {from}..{to} garbled")
+        }
+        5 => {
+            files[at].1.truncate(from);
+            format!("cut to {from} bytes")
+        }
+        6 => {
+            let second = random.below(len) / unit * unit;
+            let bytes = before[second as usize..(second + unit).min(len) as usize].to_vec();
+            let n = bytes.len().min(to - from);
+            files[at].1[from..from + n].copy_from_slice(&bytes[..n]);
+            format!("bytes {from}..{} taken from {second}", from + n)
+        }
+        7 => {
+            let source = files[other].1.clone();
+            let n = source.len().saturating_sub(from).min(to - from);
+            files[at].1[from..from + n].copy_from_slice(&source[from.min(source.len())..][..n]);
+            format!("bytes {from}..{} taken from the same place of {}", from + n, files[other].0)
+        }
+        _ => {
+            files.remove(at);
+            return Some(("the file removed".to_owned(), name));
+        }
+    };
+    (files[at].1 != before).then_some((what, name))
+}
