@@ -5,7 +5,7 @@ use std::io;
 /// A way in which a file operation goes wrong. It hits only operations that can go wrong so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// Disk full: writes, extensions, new names.
+    /// Disk full: writes, longer files, new names. Cutting a file works.
     Enospc,
     /// The device reports an error: any operation. A failed write has written an unknown part; a failed sync
     /// is as in [`Fault::FsyncFails`].
@@ -16,8 +16,9 @@ pub enum Fault {
     ShortWrite,
     /// A read gives only part of the bytes, which is legal.
     ShortRead,
-    /// A sync fails; what was unsynced reached the disk or not, by seed; the pages are marked clean, so that
-    /// a later sync succeeds without writing them.
+    /// A sync fails; what was unsynced of a file reached the disk or not, by seed, and its pages are marked
+    /// clean, so that a later sync succeeds without writing them. Unsynced names go on waiting: they are in
+    /// the file system's journal, not in pages of the cache.
     FsyncFails,
     /// A sync says yes and does nothing: for showing that a test has teeth.
     SyncLies,
@@ -53,7 +54,10 @@ pub(super) enum Op {
     Read,
     Write,
     Len,
-    SetLen,
+    /// A longer file, or space reserved.
+    Grow,
+    /// A shorter file, or one of the same length.
+    Cut,
     Sync,
 }
 
@@ -63,7 +67,7 @@ impl Op {
     pub(super) fn changes(self) -> bool {
         match self {
             Op::Create | Op::CreateDir | Op::Rename | Op::Remove | Op::Link | Op::SyncDir => true,
-            Op::Lock | Op::Write | Op::SetLen | Op::Sync => true,
+            Op::Lock | Op::Write | Op::Grow | Op::Cut | Op::Sync => true,
             Op::Open | Op::List | Op::Metadata | Op::FreeBytes | Op::Read | Op::Len => false,
         }
     }
@@ -73,7 +77,7 @@ impl Fault {
     pub(super) fn hits(self, op: Op) -> bool {
         match self {
             Fault::Enospc => {
-                matches!(op, Op::Create | Op::CreateDir | Op::Rename | Op::Link | Op::Write | Op::SetLen)
+                matches!(op, Op::Create | Op::CreateDir | Op::Rename | Op::Link | Op::Write | Op::Grow)
             }
             Fault::Eio => true,
             Fault::Emfile => matches!(op, Op::Open | Op::Create | Op::SyncDir | Op::List | Op::Lock),

@@ -187,12 +187,9 @@ impl FileSystem for SimFileSystem {
         let number = world.find(path)?;
         world.dir(number)?;
         settle(&mut world, verdict, |world, how| {
-            let World { inodes, random, .. } = world;
-            if let Some(Inode::Dir(dir)) = inodes.get_mut(&number) {
-                match how {
-                    Sync::Whole => dir.sync(),
-                    Sync::Failed => dir.fail_sync(random),
-                }
+            // Names are in the file system's journal: a failed sync leaves them waiting for the next.
+            if let (Sync::Whole, Some(Inode::Dir(dir))) = (how, world.inodes.get_mut(&number)) {
+                dir.sync();
             }
         })
     }
@@ -304,7 +301,9 @@ impl SimFile {
     }
 
     fn resize(&self, len: u64, only_grow: bool) -> io::Result<()> {
-        let (mut world, verdict) = self.enter(Op::SetLen, len, u64::from(only_grow))?;
+        let grows = self.world.lock().file(self.number).is_ok_and(|file| file.current.len() < len);
+        let op = if grows { Op::Grow } else { Op::Cut };
+        let (mut world, verdict) = self.enter(op, len, u64::from(only_grow))?;
         if !self.writes {
             return Err(ErrorKind::PermissionDenied.into());
         }

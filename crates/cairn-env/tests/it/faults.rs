@@ -104,6 +104,11 @@ fn a_full_disk_takes_what_fits_and_recovers() {
     assert_eq!(file.write_at(&[1; 600], 1000).unwrap_err().kind(), ErrorKind::StorageFull);
     assert_eq!(file.write_at(&[2; 600], 0).unwrap(), 600, "overwriting needs no space");
     assert_eq!(file.allocate(1001).unwrap_err().kind(), ErrorKind::StorageFull);
+    simulation.fail_nth(1, Fault::Enospc, Repeat::Sticky);
+    assert_eq!(file.set_len(1001).unwrap_err().kind(), ErrorKind::StorageFull);
+    file.set_len(999).unwrap();
+    simulation.clear_faults();
+    file.set_len(1000).unwrap();
     env.files().remove_file(Path::new("/f")).unwrap();
     assert_eq!(simulation.free_bytes(), 0, "an open file keeps its space");
     drop(file);
