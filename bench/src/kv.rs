@@ -8,6 +8,8 @@ mod fjall;
 mod redb;
 mod sqlite;
 
+pub use sqlite::connect as sqlite_connect;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -84,7 +86,13 @@ pub fn run(plan: &Plan) -> Result<Table> {
         if rows > 0 {
             for peer in &peers {
                 let began = Instant::now();
-                crate::in_child("kv", peer, &format!("prepare_{rows}"), &plan.directory.join(peer).join(size), plan.quick)?;
+                crate::in_child(
+                    "kv",
+                    peer,
+                    &format!("prepare_{rows}"),
+                    &plan.directory.join(peer).join(size),
+                    plan.quick,
+                )?;
                 eprintln!("{peer}: {rows} rows prepared in {:.1} s", began.elapsed().as_secs_f64());
             }
         }
@@ -93,7 +101,8 @@ pub fn run(plan: &Plan) -> Result<Table> {
             for run in 0..plan.runs() {
                 for (peer, figures) in peers.iter().zip(&mut figures) {
                     let fresh = plan.directory.join(peer).join(format!("{case}-{run}"));
-                    let directory = if rows > 0 { plan.directory.join(peer).join(size) } else { fresh.clone() };
+                    let directory =
+                        if rows > 0 { plan.directory.join(peer).join(size) } else { fresh.clone() };
                     let run = crate::in_child("kv", peer, case, &directory, plan.quick)?;
                     figures.push(*run.get("rate").context("no rate")?);
                     if rows == 0 {

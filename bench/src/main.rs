@@ -114,7 +114,9 @@ fn read_plan(arguments: &[String]) -> Result<Plan> {
             "--only" => plan.only = Some(next()?.clone()),
             "--peers" => plan.peers = list(next()?),
             "--cases" => plan.cases = list(next()?),
-            "--dir" => plan.directory = PathBuf::from(next()?).join(format!("cairn-bench-{}", std::process::id())),
+            "--dir" => {
+                plan.directory = PathBuf::from(next()?).join(format!("cairn-bench-{}", std::process::id()))
+            }
             other => bail!("unknown option {other}"),
         }
     }
@@ -124,7 +126,13 @@ fn read_plan(arguments: &[String]) -> Result<Plan> {
 }
 
 /// Runs one measurement in a process of its own.
-pub fn in_child(half: &str, peer: &str, case: &str, directory: &std::path::Path, quick: bool) -> Result<kv::Figures> {
+pub fn in_child(
+    half: &str,
+    peer: &str,
+    case: &str,
+    directory: &std::path::Path,
+    quick: bool,
+) -> Result<kv::Figures> {
     let mut command = std::process::Command::new(std::env::current_exe()?);
     command.args(["--child", half, peer, case]).arg(directory);
     if quick {

@@ -55,7 +55,13 @@ impl Table {
     /// A table of `peers`, of which the first that begin with `cairn` are ours.
     pub fn new(title: &'static str, peers: &[&str], own_max: usize) -> Self {
         let own = peers.iter().take(own_max).filter(|peer| peer.starts_with("cairn")).count();
-        Self { title, peers: peers.iter().map(|peer| (*peer).to_owned()).collect(), own, rows: Vec::new(), notes: Vec::new() }
+        Self {
+            title,
+            peers: peers.iter().map(|peer| (*peer).to_owned()).collect(),
+            own,
+            rows: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// Adds a row of rates (more is better) with the goal of the key-value half.
@@ -89,11 +95,18 @@ impl Table {
     /// How many times slower ours (column `own`) is than the best of the others.
     fn ratio(&self, row: &Row, own: usize) -> Option<f64> {
         let ours = row.medians.get(own).copied().flatten()?;
-        let others = row.medians.iter().enumerate().skip(self.own).filter(|(i, _)| {
-            row.against.is_empty() || row.against.contains(&self.peers[*i])
-        });
+        let others = row
+            .medians
+            .iter()
+            .enumerate()
+            .skip(self.own)
+            .filter(|(i, _)| row.against.is_empty() || row.against.contains(&self.peers[*i]));
         let others = others.filter_map(|(_, figure)| *figure);
-        if row.rate { others.reduce(f64::max).map(|best| best / ours) } else { others.reduce(f64::min).map(|best| ours / best) }
+        if row.rate {
+            others.reduce(f64::max).map(|best| best / ours)
+        } else {
+            others.reduce(f64::min).map(|best| ours / best)
+        }
     }
 
     /// Prints the last row to the terminal.
@@ -131,9 +144,12 @@ impl Table {
             }
             for own in 0..self.own {
                 let ratio = self.ratio(row, own);
-                let text = ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}{}", missed(row, ratio)));
+                let text =
+                    ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}{}", missed(row, ratio)));
                 let _ = write!(out, " {text} |");
-                if own == 0 && let Some(ratio) = ratio.filter(|ratio| row.goal.is_some_and(|goal| *ratio > goal)) {
+                if own == 0
+                    && let Some(ratio) = ratio.filter(|ratio| row.goal.is_some_and(|goal| *ratio > goal))
+                {
                     let goal = row.goal.unwrap_or_default();
                     misses.push(format!("{} ({ratio:.2}, goal {goal:.1})", row.description));
                 }
@@ -179,7 +195,10 @@ pub fn write(sections: &Sections, _plan: &Plan) -> Result<()> {
          is the median of three runs, which take turns. `× best` is how many times slower than the best of the others; ✗ misses the \
          goal. Figures of different days or machines cannot be compared.\n",
     );
-    let parts = [("kv", "Key-value work", &sections.kv, KV_SETTINGS), ("sql", "SQL work", &sections.sql, SQL_SETTINGS)];
+    let parts = [
+        ("kv", "Key-value work", &sections.kv, KV_SETTINGS),
+        ("sql", "SQL work", &sections.sql, SQL_SETTINGS),
+    ];
     for (mark, title, table, settings) in parts {
         let (begin, end) = (format!("<!-- {mark} -->"), format!("<!-- end of {mark} -->"));
         let part = match table {
@@ -215,7 +234,10 @@ fn machine() -> String {
         output.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default()
     };
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).map_or("unknown", |rest| rest.trim_start_matches([' ', '\t', ':']));
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("unknown", |rest| rest.trim_start_matches([' ', '\t', ':']));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kib: u64 = memory.split_ascii_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);

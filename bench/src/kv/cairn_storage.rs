@@ -45,7 +45,8 @@ impl Engine for CairnStorage {
         let snapshot = self.0.snapshot();
         let mut read = 0;
         for start in starts {
-            let range = KeyRange::new(std::ops::Bound::Included(start.to_vec().into()), std::ops::Bound::Unbounded);
+            let range =
+                KeyRange::new(std::ops::Bound::Included(start.to_vec().into()), std::ops::Bound::Unbounded);
             let mut scan = snapshot.scan(range, Direction::Forward);
             for _ in 0..limit {
                 let Some((_, value)) = scan.next()? else { break };

@@ -28,7 +28,9 @@ impl Sqlite {
     pub fn open(directory: &Path) -> Result<Self> {
         let path = directory.join("kv.sqlite");
         let connection = connect(&path)?;
-        connection.execute_batch("CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID")?;
+        connection.execute_batch(
+            "CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID",
+        )?;
         Ok(Self { path, connection: Mutex::new(connection) })
     }
 

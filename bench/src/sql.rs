@@ -1,0 +1,198 @@
+//! SQL work: prepared statements, loading the flights, the questions of `examples/flights`.
+
+mod cairn;
+mod sqlite;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::Plan;
+use crate::kv::Figures;
+use crate::page::Table;
+
+const PEERS: [&str; 3] = ["cairndb", "sqlite", "duckdb"];
+/// The tables in the order of their loading.
+pub const TABLES: [&str; 5] = ["airlines", "airports", "planes", "weather", "flights"];
+/// Indexes of the example's load.sql.
+pub const INDEXES: &str = "CREATE INDEX flights_tailnum_idx ON flights (tailnum);
+CREATE INDEX weather_origin_time_idx ON weather (origin, year, month, day, hour);";
+/// Rows of the table of the prepared statements.
+pub const ROWS: i64 = 100_000;
+
+/// The example's folder.
+pub fn flights() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/flights")
+}
+
+/// What one engine's half of a case needs.
+#[derive(Debug)]
+pub struct Work<'a> {
+    /// Where its database is made.
+    pub directory: &'a Path,
+    /// Plain CSV files, and the flights as .gz too.
+    pub data: PathBuf,
+    /// Fewer rounds.
+    pub quick: bool,
+}
+
+impl Work<'_> {
+    /// Rows of the insert case.
+    pub fn inserts(&self) -> i64 {
+        if self.quick { 1_000 } else { 5_000 }
+    }
+
+    /// Reads of the select case.
+    pub fn selects(&self) -> i64 {
+        if self.quick { 2_000 } else { 10_000 }
+    }
+
+    /// Rounds of each question after the first.
+    pub fn rounds(&self) -> usize {
+        if self.quick { 1 } else { 3 }
+    }
+}
+
+/// Runs all cases and gives their table.
+pub fn run(plan: &Plan) -> Result<Table> {
+    let peers: Vec<&str> = PEERS.into_iter().filter(|peer| plan.wants_peer(peer)).collect();
+    let mut table = Table::new("SQL", &peers, 1);
+    unpack(&data_directory(&plan.directory))?;
+    let cases = [
+        ("insert", "insert rows by a prepared statement, one transaction", "rows/s", None),
+        ("select", "select a row by primary key, prepared statement", "reads/s", None),
+        ("load", "load flights.csv (336,776 rows of 19 columns)", "s", Some(2.0)),
+        ("load_gz", "load flights.csv.gz", "s", Some(2.0)),
+    ];
+    for (case, description, unit, goal) in cases {
+        if !plan.wants_case(case) {
+            continue;
+        }
+        let rate = unit.ends_with("/s");
+        let mut figures = vec![Vec::new(); peers.len()];
+        for run in 0..plan.runs() {
+            for (peer, figures) in peers.iter().zip(&mut figures) {
+                let measured = one(plan, peer, case, run)?;
+                figures.extend(measured.get(if rate { "rate" } else { "seconds" }));
+            }
+        }
+        let against: &[&str] = if goal.is_some() { &["duckdb"] } else { &[] };
+        table.push(case, description, unit, figures, rate, goal, against);
+        table.print_last();
+    }
+    if plan.wants_case("questions") {
+        questions(plan, &peers, &mut table)?;
+    }
+    Ok(table)
+}
+
+fn one(plan: &Plan, peer: &str, case: &str, run: usize) -> Result<Figures> {
+    let directory = plan.directory.join(peer).join(format!("sql-{case}-{run}"));
+    let figures = crate::in_child("sql", peer, case, &directory, plan.quick)?;
+    fs::remove_dir_all(&directory)?;
+    Ok(figures)
+}
+
+/// Each engine answers all questions in one process, each question once to warm up and then three times.
+fn questions(plan: &Plan, peers: &[&str], table: &mut Table) -> Result<()> {
+    let figures = peers.iter().map(|peer| one(plan, peer, "questions", 0)).collect::<Result<Vec<_>>>()?;
+    let mut totals = vec![0.0; peers.len()];
+    for (name, _) in all_questions()? {
+        let rows = figures.iter().filter_map(|figures| figures.get(&format!("{name} rows")));
+        let mut rows = rows.map(|rows| *rows as u64);
+        let first = rows.next();
+        ensure!(
+            rows.all(|rows| Some(rows) == first),
+            "question {name}: the engines give different numbers of rows"
+        );
+        let of_question: Vec<Vec<f64>> = figures
+            .iter()
+            .map(|figures| figures.get(&name).map(|seconds| seconds * 1e3).into_iter().collect())
+            .collect();
+        if of_question.iter().all(|figures| !figures.is_empty()) {
+            for (total, figures) in totals.iter_mut().zip(&of_question) {
+                *total += figures[0];
+            }
+        }
+        table.push(&name, &format!("question {name}"), "ms", of_question, false, Some(1.0), &["sqlite"]);
+        table.print_last();
+    }
+    let totals = totals.into_iter().map(|total| vec![total]).collect();
+    table.push("total", "all questions that all can answer", "ms", totals, false, Some(1.0), &["sqlite"]);
+    table.print_last();
+    Ok(())
+}
+
+/// The questions, by name.
+pub fn all_questions() -> Result<Vec<(String, String)>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(flights().join("questions"))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        if let Some(name) = name.strip_suffix(".sql").filter(|name| !name.ends_with(".sqlite")) {
+            all.push((name.to_owned(), fs::read_to_string(&path)?));
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// Beside the databases of all runs.
+fn data_directory(base: &Path) -> PathBuf {
+    base.join("data")
+}
+
+/// Copies the CSV files and unpacks the flights, once.
+fn unpack(data: &Path) -> Result<()> {
+    fs::create_dir_all(data)?;
+    for table in &TABLES[..4] {
+        let file = format!("{table}.csv");
+        fs::copy(flights().join(&file), data.join(&file)).with_context(|| file)?;
+    }
+    let packed = flights().join("flights.csv.gz");
+    fs::copy(&packed, data.join("flights.csv.gz"))?;
+    let mut plain = fs::File::create(data.join("flights.csv"))?;
+    std::io::copy(&mut flate2::read::MultiGzDecoder::new(fs::File::open(packed)?), &mut plain)?;
+    Ok(())
+}
+
+/// One run in this process, but DuckDB's, which is Python's.
+pub fn measure(peer: &str, case: &str, directory: &Path, quick: bool) -> Result<Figures> {
+    let base = directory.parent().and_then(Path::parent).context("a directory two below the base")?;
+    let work = Work { directory, data: data_directory(base), quick };
+    fs::create_dir_all(directory)?;
+    match peer {
+        "cairndb" => cairn::measure(case, &work),
+        "sqlite" => sqlite::measure(case, &work),
+        "duckdb" => duckdb(case, &work),
+        other => bail!("no engine named {other}"),
+    }
+}
+
+fn duckdb(case: &str, work: &Work<'_>) -> Result<Figures> {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/duckdb_peer.py");
+    let output = Command::new(&python)
+        .arg(script)
+        .arg(case)
+        .arg(work.directory)
+        .arg(if work.quick { "1" } else { "0" })
+        .arg(&work.data)
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("running {python}"))?;
+    ensure!(
+        output.status.success(),
+        "duckdb {case}: {} (is `pip install -r requirements.txt` done?)",
+        output.status
+    );
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// The middle one.
+pub fn median(mut runs: Vec<f64>) -> f64 {
+    runs.sort_by(f64::total_cmp);
+    runs.get(runs.len() / 2).copied().unwrap_or(f64::NAN)
+}

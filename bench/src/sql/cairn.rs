@@ -1,0 +1,102 @@
+//! CairnDB through its public API.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail, ensure};
+use cairndb::{Database, IsolationLevel, OpenOptions};
+
+use crate::CACHE_BYTES;
+use crate::kv::Figures;
+use crate::sql::{INDEXES, ROWS, TABLES, Work, all_questions, flights, median};
+
+pub fn measure(case: &str, work: &Work<'_>) -> Result<Figures> {
+    let options = OpenOptions::new().cache_bytes(CACHE_BYTES);
+    let db = Database::open_with(work.directory.join("cairn"), options)?;
+    let mut figures = Figures::new();
+    match case {
+        "insert" => drop(figures.insert("rate".to_owned(), insert(&db, work)?)),
+        "select" => drop(figures.insert("rate".to_owned(), select(&db, work)?)),
+        "load" | "load_gz" => {
+            tables(&db, work, &TABLES[..4])?;
+            let began = Instant::now();
+            load(&db, work, "flights", if case == "load" { "flights.csv" } else { "flights.csv.gz" })?;
+            figures.insert("seconds".to_owned(), began.elapsed().as_secs_f64());
+        }
+        "questions" => {
+            tables(&db, work, &TABLES)?;
+            db.execute_batch(INDEXES)?;
+            for (name, sql) in all_questions()? {
+                let rows = answer(&db, &sql)?;
+                let runs = (0..work.rounds()).map(|_| {
+                    let began = Instant::now();
+                    answer(&db, &sql)?;
+                    Ok(began.elapsed().as_secs_f64())
+                });
+                figures.insert(name.clone(), median(runs.collect::<Result<_>>()?));
+                figures.insert(format!("{name} rows"), rows as f64);
+            }
+        }
+        other => bail!("no case named {other}"),
+    }
+    Ok(figures)
+}
+
+fn tables(db: &Database, work: &Work<'_>, tables: &[&str]) -> Result<()> {
+    db.execute_batch(&std::fs::read_to_string(flights().join("schema.sql"))?)?;
+    tables.iter().try_for_each(|table| load(db, work, table, &format!("{table}.csv")))
+}
+
+fn load(db: &Database, work: &Work<'_>, table: &str, file: &str) -> Result<()> {
+    let path = work.data.join(file);
+    let sql = format!("COPY {table} FROM '{}' WITH (FORMAT csv, HEADER, NULL 'NA')", path.display());
+    let rows = db.execute(&sql, &[])?;
+    ensure!(rows > 0, "nothing was loaded from {file}");
+    Ok(())
+}
+
+/// Runs a question and reads every batch of its answer.
+fn answer(db: &Database, sql: &str) -> Result<usize> {
+    let mut answer = db.query(sql, &[])?;
+    let mut rows = 0;
+    while let Some(batch) = answer.next_batch()? {
+        rows += batch.num_rows();
+    }
+    Ok(rows)
+}
+
+const TABLE: &str = "CREATE TABLE t (id integer PRIMARY KEY, name text, amount double precision)";
+
+fn insert(db: &Database, work: &Work<'_>) -> Result<f64> {
+    db.execute(TABLE, &[])?;
+    let rows = work.inserts();
+    let statement = db.prepare("INSERT INTO t VALUES ($1, $2, $3)")?;
+    let began = Instant::now();
+    let transaction = db.begin_transaction(IsolationLevel::Snapshot)?;
+    for i in 0..rows {
+        transaction
+            .execute_prepared(&statement, cairndb::params![i as i32, format!("name {i}"), i as f64 / 8.0])?;
+    }
+    transaction.commit()?;
+    Ok(rows as f64 / began.elapsed().as_secs_f64())
+}
+
+fn select(db: &Database, work: &Work<'_>) -> Result<f64> {
+    db.execute(TABLE, &[])?;
+    let fill = format!(
+        "INSERT INTO t SELECT i::integer, 'name ' || i, i / 8.0::double precision FROM generate_series(0, {}) AS g(i)",
+        ROWS - 1
+    );
+    db.execute(&fill, &[])?;
+    let statement = db.prepare("SELECT name, amount FROM t WHERE id = $1")?;
+    let read = |count: i64| -> Result<()> {
+        for i in 0..count {
+            let mut rows = statement.query(cairndb::params![(i * 7919 % ROWS) as i32])?;
+            ensure!(rows.next_batch()?.is_some_and(|batch| batch.num_rows() == 1), "one row");
+        }
+        Ok(())
+    };
+    read(work.selects())?;
+    let began = Instant::now();
+    read(work.selects())?;
+    Ok(work.selects() as f64 / began.elapsed().as_secs_f64())
+}
