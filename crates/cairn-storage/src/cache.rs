@@ -1,79 +1,72 @@
 //! The block cache: uncompressed data blocks, shared by all files of a store.
 //!
-//! Sharded by a hash of (file number, page); each shard is a map and a clock (second chance): a hit
-//! sets a bit, the hand evicts the first block without it. A hit takes one uncontended lock, one
-//! map lookup and one reference count, and allocates nothing.
+//! A block lives in a [`Slot`] beside its index entry, so that a hit looks nothing up: it locks the
+//! slot, sets a bit and searches the block in place. What the cache itself holds is the order of
+//! eviction: sharded queues of slots, first in first out with a second chance for those whose bit is set.
 //!
-//! Guarantees: the bytes held stay at or below the capacity (I1), but for a single block greater than
-//! a shard, which is not kept at all. Locks are leaves: nothing is called under them.
+//! Guarantees:
+//! - I1: the bytes held stay at or below the capacity; a block greater than a shard is not kept at all.
+//! - I2: a hit allocates nothing and takes no lock but the slot's.
+//! - I3: which blocks are evicted depends on file numbers and pages, never on addresses: runs replay.
+//!
+//! Lock order: shard, slot. A slot is locked only for a search.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use cairn_env::{Env, OpenMode};
 use parking_lot::Mutex;
 
+use crate::error::Result;
 use crate::sst::block::Block;
 
 /// Bookkeeping charged for a block besides its bytes.
-const OVERHEAD: usize = 160;
+const OVERHEAD: usize = 192;
+/// Counters are spread over so many lines of memory.
+const COUNTERS: usize = 16;
 
-type Key = (u64, u32);
-
-/// Mixes the two numbers of a key; they are not chosen by an adversary.
+/// The place of one block.
 #[derive(Debug, Default)]
-struct Mixer(u64);
-
-impl Hasher for Mixer {
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
-    }
-    fn write_u32(&mut self, number: u32) {
-        self.write_u64(u64::from(number));
-    }
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-    }
+pub(crate) struct Slot {
+    block: Mutex<Option<Arc<Block>>>,
+    used: AtomicBool,
 }
 
+/// Places for `n` blocks.
+pub(crate) fn slots(n: usize) -> Arc<[Slot]> {
+    (0..n).map(|_| Slot::default()).collect()
+}
+
+/// A slot in the queue.
 #[derive(Debug)]
-struct Slot {
-    key: Key,
-    block: Block,
-    used: bool,
+struct Entry {
+    slots: Weak<[Slot]>,
+    at: u32,
+    charge: usize,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
-    map: HashMap<Key, u32, BuildHasherDefault<Mixer>>,
-    slots: Vec<Option<Slot>>,
-    free: Vec<u32>,
-    hand: usize,
+    queue: VecDeque<Entry>,
     bytes: usize,
 }
 
 impl Shard {
     fn evict_to(&mut self, bytes_max: usize) {
-        while self.bytes > bytes_max && !self.map.is_empty() {
-            self.hand = if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 0 };
-            let place = &mut self.slots[self.hand];
-            match place {
-                Some(slot) if slot.used => slot.used = false,
-                Some(slot) => {
-                    self.bytes -= slot.block.bytes() + OVERHEAD;
-                    self.map.remove(&slot.key);
-                    *place = None;
-                    self.free.push(self.hand as u32);
+        while self.bytes > bytes_max {
+            let Some(entry) = self.queue.pop_front() else { return };
+            // The file may be closed: its blocks are gone already.
+            if let Some(slots) = entry.slots.upgrade() {
+                let slot = &slots[entry.at as usize];
+                if slot.used.swap(false, Ordering::Relaxed) {
+                    self.queue.push_back(entry);
+                    continue;
                 }
-                None => {}
+                *slot.block.lock() = None;
             }
+            self.bytes -= entry.charge;
         }
     }
 }
@@ -85,101 +78,93 @@ pub struct CacheStats {
     pub hits: u64,
     /// Lookups that did not.
     pub misses: u64,
-    /// Bytes held now.
+    /// Bytes held now; blocks of files that were closed count until their turn comes.
     pub bytes: u64,
     /// Bytes allowed.
     pub capacity: u64,
 }
 
+/// Counters on a line of their own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Counter {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
 /// The cache.
 #[derive(Debug)]
 pub(crate) struct BlockCache {
-    shards: Box<[Counted]>,
+    shards: Box<[Mutex<Shard>]>,
+    counters: [Counter; COUNTERS],
     shard_bytes: usize,
-}
-
-/// A shard with its counters, on lines of its own.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Counted {
-    shard: Mutex<Shard>,
-    hits: AtomicU64,
-    misses: AtomicU64,
 }
 
 impl BlockCache {
     /// A cache of `capacity` bytes.
     pub(crate) fn new(capacity: usize) -> BlockCache {
-        let shards = (capacity >> 20).clamp(1, 64).next_power_of_two();
+        let shards = 1 << (capacity >> 20).clamp(1, 64).ilog2();
         BlockCache {
-            shards: (0..shards).map(|_| Counted::default()).collect(),
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
+            counters: Default::default(),
             shard_bytes: capacity / shards,
         }
     }
 
-    fn shard(&self, key: Key) -> &Counted {
-        let mut mixer = Mixer::default();
-        mixer.write_u32(key.1);
-        mixer.write_u64(key.0);
-        // The map uses the low bits of the same numbers in another order; these are high ones.
-        &self.shards[(mixer.0 >> 40) as usize & (self.shards.len() - 1)]
-    }
-
-    /// The block at `page` of `file`.
-    pub(crate) fn get(&self, file: u64, page: u32) -> Option<Block> {
-        let counted = self.shard((file, page));
-        let mut guard = counted.shard.lock();
-        let shard = &mut *guard;
-        let found = match shard.map.get(&(file, page)) {
-            Some(&place) => shard.slots[place as usize].as_mut().map(|slot| {
-                slot.used = true;
-                slot.block.clone()
-            }),
-            None => None,
-        };
-        // Counted under the lock, so plain additions suffice.
-        let counter = if found.is_some() { &counted.hits } else { &counted.misses };
-        counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        found
+    /// Runs `search` on the block of a slot, which `load` gives if it is not there. `page` is the block's
+    /// first page, `file` the file's number.
+    #[inline]
+    pub(crate) fn with<R>(
+        &self,
+        (file, page): (u64, u32),
+        (slots, at): (&Arc<[Slot]>, usize),
+        load: impl FnOnce() -> Result<Block>,
+        search: impl FnOnce(&Arc<Block>) -> R,
+    ) -> Result<R> {
+        let slot = &slots[at];
+        let counter = &self.counters[page as usize % COUNTERS];
+        {
+            let held = slot.block.lock();
+            if let Some(block) = &*held {
+                if !slot.used.load(Ordering::Relaxed) {
+                    slot.used.store(true, Ordering::Relaxed);
+                }
+                counter.hits.fetch_add(1, Ordering::Relaxed);
+                return Ok(search(block));
+            }
+        }
+        counter.misses.fetch_add(1, Ordering::Relaxed);
+        let block = Arc::new(load()?);
+        self.insert((file, page), (slots, at), &block);
+        Ok(search(&block))
     }
 
     /// Keeps a block, evicting others.
-    pub(crate) fn insert(&self, file: u64, page: u32, block: Block) {
+    #[cold]
+    fn insert(&self, (file, page): (u64, u32), (slots, at): (&Arc<[Slot]>, usize), block: &Arc<Block>) {
         let charge = block.bytes() + OVERHEAD;
         if charge > self.shard_bytes {
             return;
         }
-        let mut guard = self.shard((file, page)).shard.lock();
-        let shard = &mut *guard;
-        if shard.map.contains_key(&(file, page)) {
-            return;
-        }
+        let mixed = (file << 20 ^ u64::from(page)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut shard = self.shards[(mixed >> 40) as usize & (self.shards.len() - 1)].lock();
         shard.evict_to(self.shard_bytes - charge);
-        let slot = Some(Slot { key: (file, page), block, used: false });
-        let place = match shard.free.pop() {
-            Some(place) => {
-                shard.slots[place as usize] = slot;
-                place
-            }
-            None => {
-                shard.slots.push(slot);
-                (shard.slots.len() - 1) as u32
-            }
-        };
-        shard.map.insert((file, page), place);
-        shard.bytes += charge;
+        let mut place = slots[at].block.lock();
+        if place.is_none() {
+            *place = Some(Arc::clone(block));
+            shard.bytes += charge;
+            shard.queue.push_back(Entry { slots: Arc::downgrade(slots), at: at as u32, charge });
+        }
     }
 
     /// Counters and size.
     pub(crate) fn stats(&self) -> CacheStats {
-        let mut stats =
-            CacheStats { capacity: (self.shard_bytes * self.shards.len()) as u64, ..CacheStats::default() };
-        for counted in &self.shards {
-            stats.bytes += counted.shard.lock().bytes as u64;
-            stats.hits += counted.hits.load(Ordering::Relaxed);
-            stats.misses += counted.misses.load(Ordering::Relaxed);
+        CacheStats {
+            hits: self.counters.iter().map(|counter| counter.hits.load(Ordering::Relaxed)).sum(),
+            misses: self.counters.iter().map(|counter| counter.misses.load(Ordering::Relaxed)).sum(),
+            bytes: self.shards.iter().map(|shard| shard.lock().bytes as u64).sum(),
+            capacity: (self.shard_bytes * self.shards.len()) as u64,
         }
-        stats
     }
 }
 
@@ -206,6 +191,7 @@ fn read_number(env: &Env, path: &str, label: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::key::Kind;
     use crate::sst::block::BlockBuilder;
@@ -222,14 +208,37 @@ mod tests {
     #[test]
     fn stays_within_its_bytes_and_keeps_what_is_used() {
         let cache = BlockCache::new(1 << 20);
-        for page in 0..5_000 {
-            cache.insert(7, page, block(1_000));
-            assert!(cache.get(7, 0).is_some(), "evicted although used all the time");
+        let places = slots(5_000);
+        let touch = |at: usize, len: usize| {
+            let mut loaded = false;
+            let load = || {
+                loaded = true;
+                Ok(block(len))
+            };
+            cache.with((7, at as u32), (&places, at), load, |block| assert_eq!(block.len(), 1)).unwrap();
+            loaded
+        };
+        assert!(touch(0, 1_000));
+        for at in 1..5_000 {
+            assert!(touch(at, 1_000));
+            assert!(!touch(0, 1_000), "evicted although used all the time");
             assert!(cache.stats().bytes <= 1 << 20);
         }
-        assert!(cache.get(8, 0).is_none());
-        assert!(cache.stats().bytes > 1 << 19);
-        cache.insert(9, 1, block(2 << 20));
-        assert!(cache.get(9, 1).is_none());
+        assert!(touch(1, 1_000), "the oldest unused is gone");
+        let kept = places.iter().filter(|slot| slot.block.lock().is_some()).count();
+        assert!(kept > 500 && kept * (1_000 + OVERHEAD) <= 1 << 20, "{kept} blocks are kept");
+        assert!(touch(2, 2 << 20) && touch(2, 2 << 20), "too big to be kept");
+    }
+
+    #[test]
+    fn blocks_of_closed_files_make_room() {
+        let cache = BlockCache::new(1 << 20);
+        for file in 0..100 {
+            let places = slots(20);
+            for at in 0..20 {
+                cache.with((file, at as u32), (&places, at), || Ok(block(5_000)), |_| ()).unwrap();
+            }
+        }
+        assert!(cache.stats().bytes <= 1 << 20);
     }
 }

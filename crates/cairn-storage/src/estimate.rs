@@ -19,7 +19,7 @@ fn pieces(file: &Arc<TableFile>, fine: bool) -> Result<(Vec<Bytes>, u64)> {
     let mut borders = Vec::new();
     for partition in 0..top.len() {
         if fine {
-            let leaf = table.leaf(partition)?;
+            let leaf = table.leaf(partition)?.index();
             borders.extend((0..leaf.len()).map(|at| Bytes::from(leaf.separator(at))));
         } else {
             borders.push(Bytes::from(top.separator(partition)));

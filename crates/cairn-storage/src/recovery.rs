@@ -157,6 +157,7 @@ fn read_back(env: &Env, dir: &Path, options: &Options, state: &TreeState) -> Res
         }
         Ok(())
     })?;
+    log.check_reaches(dir, state.log_floor, state.durable_seq)?;
     if let Some(tail) = log.open_tail.filter(|_| !log.last_is_empty) {
         wal::repair_tail(env, dir, &identity, &tail)?;
     }

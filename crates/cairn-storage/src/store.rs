@@ -167,7 +167,7 @@ impl Store {
         let _flushing = core.flush_lock.lock();
         let (_, state) = core.tree.version_and_state();
         let identity = Identity { database_id: core.tree.database, epoch: state.epoch };
-        verify_log(&core.env, &core.dir, &identity, state.log_floor, state.last_seq, &mut report)?;
+        verify_log(&core.env, &core.dir, &identity, &state, &mut report)?;
         Ok(report)
     }
 
@@ -254,7 +254,12 @@ impl Core {
         }
         match writer.log.seal_segment() {
             // All commits are durable; the seal only helps to tell damage from a torn tail.
-            Ok(()) | Err(Error::DiskFull { .. }) => self.tree.close(),
+            Ok(()) | Err(Error::DiskFull { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        // All is durable: a full disk only costs the note of it.
+        match self.tree.close(self.visible.load(Ordering::Acquire)) {
+            Err(Error::DiskFull { .. }) => Ok(()),
             other => other,
         }
     }

@@ -57,6 +57,8 @@ pub(crate) struct TreeState {
     pub(crate) log_floor: u64,
     /// The epoch of the writer.
     pub(crate) epoch: u64,
+    /// Every commit up to this one must be found, in the tree or in the log.
+    pub(crate) durable_seq: CommitSeq,
     /// Names the database.
     pub(crate) database_id: [u8; 16],
 }
@@ -167,19 +169,18 @@ impl Tree {
         let levels = open_levels(env, dir, &state, database, &tables)?;
         let version = Version::new(levels);
         version.check_order().map_err(|what| Error::corrupt(&manifest_path(dir, id.number), 0, what))?;
-        let log = if replayed.torn || replayed.file_len > MANIFEST_BYTES {
-            let new = FileId { number: state.next_file, database };
-            state.next_file += 1;
-            begin_manifest(env, dir, new, &state)?
-        } else {
-            ManifestLog::resume(env, dir, id, replayed.end)?
-        };
+        // Always a new manifest: what was read of the old one may be in the page cache only, left there by
+        // an fsync that failed, and another fsync would not say so.
+        let new = FileId { number: state.next_file, database };
+        state.next_file += 1;
+        let log = begin_manifest(env, dir, new, &state)?;
         remove_orphans(env, dir, &names, &state, log.id().number);
         let told = TreeState {
             next_file: state.next_file,
             last_seq: state.last_seq,
             log_floor: state.log_floor,
             epoch: state.epoch,
+            durable_seq: state.durable_seq,
             database_id: database,
         };
         let tree = Tree {
@@ -313,7 +314,9 @@ impl Tree {
         let long = manifest.log.len() > MANIFEST_BYTES.max(4 * manifest.begun_len);
         if long {
             // The edit is done; a new manifest is housekeeping, tried again with the next edit.
-            let _ = self.renew_manifest(manifest);
+            if self.renew_manifest(manifest).is_err() {
+                manifest.log.give_up();
+            }
         }
         Ok(())
     }
@@ -387,9 +390,15 @@ impl Tree {
         }
     }
 
-    /// Makes everything that was written durable; the tree is not used afterwards.
-    pub(crate) fn close(&self) -> Result<()> {
-        self.manifest.lock().log.close()
+    /// Notes that every commit up to `durable_seq` is durable in the tree or the log, and makes everything
+    /// that was written durable; the tree is not used afterwards.
+    pub(crate) fn close(&self, durable_seq: CommitSeq) -> Result<()> {
+        let mut manifest = self.manifest.lock();
+        if durable_seq > manifest.state.durable_seq {
+            self.mend(&mut manifest)?;
+            self.commit_edit(&mut manifest, Edit { durable_seq: Some(durable_seq), ..Edit::default() })?;
+        }
+        manifest.log.close()
     }
 
     /// Counters since the tree was opened, and what it holds.

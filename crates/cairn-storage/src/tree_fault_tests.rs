@@ -57,7 +57,7 @@ fn a_power_cut_anywhere_loses_nothing_acknowledged() {
                 for _ in 0..12 {
                     step(&tree, &random, &mut model, &mut waiting, &mut flushed)?;
                 }
-                tree.close()
+                tree.close(0)
             })();
             simulation.crash();
             env = simulation.restart();
@@ -70,6 +70,34 @@ fn a_power_cut_anywhere_loses_nothing_acknowledged() {
             check(&tree.version(), &model, last, &random);
             assert!(tree.verify().unwrap().is_sound());
         }
+    }
+}
+
+#[test]
+fn creation_cut_short_is_begun_anew() {
+    for seed in seeds(600) {
+        let simulation = Simulation::new(SimOptions::new(seed));
+        let mut env = simulation.env();
+        simulation.crash_after(1 + seed % 24);
+        let created = open(&env).map(|_| ());
+        simulation.crash();
+        for _ in 0..2 {
+            env = simulation.restart();
+            if created.is_ok() {
+                assert!(env.files().exists(&Path::new(DIR).join("CURRENT")).unwrap(), "seed {seed}");
+            }
+            // The second time, a manifest is begun anew and the power is cut meanwhile.
+            let (tree, last) = open(&env).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            assert_eq!(last, 0);
+            simulation.fail_nth(1, Fault::FsyncFails, Repeat::Once);
+            assert!(tree.set_epoch(2).is_err());
+            simulation.crash_after(1 + seed / 24 % 12);
+            let _ = tree.set_epoch(2);
+            simulation.crash();
+        }
+        let (tree, _) = open(&simulation.restart()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        tree.set_epoch(3).unwrap();
+        assert!(tree.verify().unwrap().is_sound());
     }
 }
 
@@ -128,7 +156,7 @@ fn every_flipped_bit_of_a_closed_tree_is_found_or_harmless() {
         let table = fill(&random, &mut model);
         tree.flush(&table, 0, model.states.len() as u64, 0).unwrap();
     }
-    tree.close().unwrap();
+    tree.close(0).unwrap();
     drop(tree);
     let dir = Path::new(DIR);
     assert!(verify_closed(&env, dir).unwrap().is_sound());

@@ -135,21 +135,22 @@ fn verify_file(
     Ok(())
 }
 
-/// Verifies the log, from the segment `floor` on.
+/// Verifies the part of the log that the state needs.
 pub(crate) fn verify_log(
     env: &Env,
     dir: &Path,
     identity: &wal::Identity,
-    floor: u64,
-    last_seq: u64,
+    state: &State,
     report: &mut VerifyReport,
 ) -> Result<()> {
-    for segment in wal::list_segments(env, dir)?.into_iter().filter(|&segment| segment >= floor) {
+    for segment in wal::list_segments(env, dir)?.into_iter().filter(|&segment| segment >= state.log_floor) {
         let path = dir.join(wal::format::file_name(segment));
         report.count(env.files().metadata(&path).map_or(0, |metadata| metadata.len));
     }
-    match wal::read_log(env, dir, identity, floor, last_seq, &mut |_, _| Ok(())) {
-        Ok(_) => Ok(()),
+    let (floor, last_seq) = (state.log_floor, state.last_seq);
+    let read = wal::read_log(env, dir, identity, floor, last_seq, &mut |_, _| Ok(()));
+    match read.and_then(|log| log.check_reaches(dir, floor, state.durable_seq)) {
+        Ok(()) => Ok(()),
         Err(error) => report.note(error),
     }
 }
@@ -166,7 +167,7 @@ pub(crate) fn verify_closed(env: &Env, dir: &Path) -> Result<VerifyReport> {
         verify_file(env, &sst_path(dir, meta.number), meta, database, &mut report)?;
     }
     let identity = wal::Identity { database_id: database, epoch: state.epoch };
-    verify_log(env, dir, &identity, state.log_floor, state.last_seq, &mut report)?;
+    verify_log(env, dir, &identity, &state, &mut report)?;
     Ok(report)
 }
 

@@ -70,6 +70,9 @@ pub(crate) struct Edit {
     pub(crate) added: Vec<(u8, FileMeta)>,
     /// The manifest was durable up to this offset when the edit was written.
     pub(crate) synced: u64,
+    /// Every commit up to this one is durable, in the tree or in the log: a log that ends before it was
+    /// damaged. Written by a clean close.
+    pub(crate) durable_seq: Option<CommitSeq>,
 }
 
 impl Edit {
@@ -87,6 +90,7 @@ impl Edit {
         number(2, self.last_seq);
         number(3, self.log_floor);
         number(4, self.epoch);
+        number(9, self.durable_seq);
         if self.snapshot {
             out.push(8);
         }
@@ -131,6 +135,7 @@ impl Edit {
                 6 => edit.removed.push((level(&mut fields)?, fields.u64("file number")?)),
                 7 => edit.synced = fields.u64("synced offset")?,
                 8 => edit.snapshot = true,
+                9 => edit.durable_seq = Some(fields.u64("durable sequence")?),
                 tag => return Err(BadField(format!("unknown edit tag {tag}"))),
             }
         }

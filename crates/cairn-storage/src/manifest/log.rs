@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) log_floor: u64,
     /// The epoch of the writer.
     pub(crate) epoch: u64,
+    /// Every commit up to this one is durable, in the tree or in the log.
+    pub(crate) durable_seq: CommitSeq,
     /// Files by level.
     pub(crate) levels: [Vec<FileMeta>; LEVELS],
 }
@@ -48,6 +50,7 @@ impl State {
         self.last_seq = edit.last_seq.unwrap_or(self.last_seq);
         self.log_floor = edit.log_floor.unwrap_or(self.log_floor);
         self.epoch = edit.epoch.unwrap_or(self.epoch);
+        self.durable_seq = edit.durable_seq.unwrap_or(self.durable_seq);
         for (level, number) in &edit.removed {
             let files = &mut self.levels[usize::from(*level)];
             match files.iter().position(|file| file.number == *number) {
@@ -76,6 +79,7 @@ impl State {
             last_seq: Some(self.last_seq),
             log_floor: Some(self.log_floor),
             epoch: Some(self.epoch),
+            durable_seq: Some(self.durable_seq),
             added,
             ..Edit::default()
         }
@@ -172,17 +176,6 @@ impl ManifestLog {
         }
     }
 
-    /// Goes on with a manifest that was replayed whole, without a torn tail.
-    pub(crate) fn resume(env: &Env, dir: &Path, id: FileId, end: u64) -> Result<ManifestLog> {
-        let path = manifest_path(dir, id.number);
-        let file = env.files().open(&path, OpenMode::ReadWrite).map_err(|e| Error::io("open", &path, e))?;
-        // What was read may not have been durable; it is before anything builds on it.
-        file.sync_data().map_err(|e| Error::io("sync", &path, e))?;
-        let mut log = ManifestLog { file, path, id, end, synced: end, failed: false };
-        log.note_synced();
-        Ok(log)
-    }
-
     /// Which manifest this is.
     pub(crate) fn id(&self) -> FileId {
         self.id
@@ -196,6 +189,11 @@ impl ManifestLog {
     /// Whether an edit failed, so that the log takes no more (I3).
     pub(crate) fn is_failed(&self) -> bool {
         self.failed
+    }
+
+    /// Has the log take no more edits (I3): `CURRENT` may name another manifest by now.
+    pub(crate) fn give_up(&mut self) {
+        self.failed = true;
     }
 
     /// Appends an edit and syncs (I1).

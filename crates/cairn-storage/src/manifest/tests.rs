@@ -62,13 +62,16 @@ fn env_with_edits(edits: u64) -> (Env, ManifestLog, State) {
 }
 
 #[test]
-fn edits_replay_and_resume() {
+fn edits_replay() {
     let (env, log, state) = env_with_edits(5);
     let replayed = replay(&env, dir(), ID).unwrap();
     assert_eq!((&replayed.state, replayed.end, replayed.torn), (&state, log.len(), false));
-    let mut log = ManifestLog::resume(&env, dir(), ID, replayed.end).unwrap();
-    log.append(&Edit { epoch: Some(8), ..Edit::default() }).unwrap();
-    assert_eq!(replay(&env, dir(), ID).unwrap().state, State { epoch: 8, ..state });
+    let mut log = log;
+    log.append(&Edit { epoch: Some(8), durable_seq: Some(70), ..Edit::default() }).unwrap();
+    let replayed = replay(&env, dir(), ID).unwrap();
+    assert_eq!(replayed.state, State { epoch: 8, durable_seq: 70, ..state });
+    let whole = replayed.state.to_edit();
+    assert_eq!(Edit::decode(&whole.encode()), Ok(whole));
 }
 
 #[test]

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::block::Block;
-use super::index::Index;
-use super::reader::{Stream, Table};
+use super::reader::{Leaf, Stream, Table};
 use crate::error::Result;
 use crate::key::{CommitSeq, Cursor, Kind, SEQ_LAST};
 
@@ -20,9 +19,9 @@ pub(crate) struct TableCursor {
     /// Reads beside the cache where set.
     stream: Option<Stream>,
     partition: usize,
-    leaf: Option<Arc<Index>>,
+    leaf: Option<Arc<Leaf>>,
     at: usize,
-    block: Option<Block>,
+    block: Option<Arc<Block>>,
     row: usize,
     key: Vec<u8>,
     common: usize,
@@ -63,7 +62,7 @@ impl TableCursor {
     }
 
     fn leaf_len(&self) -> usize {
-        self.leaf.as_ref().map_or(0, |leaf| leaf.len())
+        self.leaf.as_ref().map_or(0, |leaf| leaf.index().len())
     }
 
     /// Loads data block `at` of the leaf.
@@ -72,11 +71,10 @@ impl TableCursor {
         if self.block.is_some() && self.at == at {
             return Ok(());
         }
-        let handle = leaf.handle(at, 0);
         self.block = None;
         let block = match &mut self.stream {
-            Some(stream) => self.table.stream_block(handle, stream)?,
-            None => self.table.block(handle)?,
+            Some(stream) => self.table.stream_block(leaf, at, stream)?,
+            None => self.table.block(leaf, at)?,
         };
         self.at = at;
         self.common = block.common().len();
@@ -140,7 +138,7 @@ impl TableCursor {
         }
         self.set_leaf(partition)?;
         let at = match &self.leaf {
-            Some(leaf) => leaf.lower_bound(key).min(leaf.len() - 1),
+            Some(leaf) => leaf.index().lower_bound(key).min(leaf.index().len() - 1),
             None => 0,
         };
         self.set_block(at)?;

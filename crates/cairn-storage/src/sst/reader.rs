@@ -4,7 +4,7 @@
 //! open; filters and leaves when they are first needed, and stay; data blocks are in the block cache.
 //!
 //! Guarantees: every block read from the file is verified (place, checksum, structure) before use; a
-//! lookup that finds its block in the cache allocates nothing.
+//! lookup that finds its block in the cache takes no lock but the block's and allocates at most the value.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -19,12 +19,14 @@ use super::format::{
 };
 use super::index::Index;
 use super::tombstones;
-use crate::cache::BlockCache;
+use crate::cache::{BlockCache, Slot, slots};
 use crate::error::{Error, Result};
 use crate::fields::Fields;
 use crate::key::{CommitSeq, Kind};
 use crate::tombstone::Fragments;
 
+/// Values up to this length are copied out of their block.
+const COPIED_VALUE_MAX: usize = 512;
 /// Bytes that a streaming reader asks the file for at once.
 const STREAM_BYTES: usize = 512 << 10;
 
@@ -135,9 +137,24 @@ impl Source {
     }
 }
 
+/// The index of one partition, with the places of its blocks in the cache.
+#[derive(Debug)]
+pub(crate) struct Leaf {
+    index: Index,
+    slots: Arc<[Slot]>,
+}
+
+impl Leaf {
+    /// The index.
+    #[inline]
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+}
+
 #[derive(Debug, Default)]
 struct Partition {
-    leaf: OnceLock<Arc<Index>>,
+    leaf: OnceLock<Arc<Leaf>>,
     filter: OnceLock<Filter>,
 }
 
@@ -148,7 +165,7 @@ pub(crate) struct Found {
     pub(crate) seq: CommitSeq,
     /// Put or delete.
     pub(crate) kind: Kind,
-    /// The value, sharing the block's memory.
+    /// The value; a long one shares the block's memory.
     pub(crate) value: Bytes,
 }
 
@@ -217,7 +234,7 @@ impl Table {
 
     /// The leaf of a partition, read when first needed.
     #[inline]
-    pub(crate) fn leaf(&self, partition: usize) -> Result<&Arc<Index>> {
+    pub(crate) fn leaf(&self, partition: usize) -> Result<&Arc<Leaf>> {
         let place = &self.partitions[partition].leaf;
         match place.get() {
             Some(leaf) => Ok(leaf),
@@ -230,15 +247,15 @@ impl Table {
 
     /// Reads the leaf of a partition without keeping it.
     #[cold]
-    pub(crate) fn read_leaf(&self, partition: usize) -> Result<Arc<Index>> {
+    pub(crate) fn read_leaf(&self, partition: usize) -> Result<Arc<Leaf>> {
         let handle = self.top.handle(partition, 0);
         let body = self.source.extent(handle, BlockKind::Leaf)?;
-        let leaf =
+        let index =
             Index::parse(body, 1, self.source.len).map_err(|what| self.source.damaged(handle, what))?;
-        if leaf.len() == 0 {
+        if index.len() == 0 {
             return Err(self.source.damaged(handle, "expected at least one data block, found none"));
         }
-        Ok(Arc::new(leaf))
+        Ok(Arc::new(Leaf { slots: slots(index.len()), index }))
     }
 
     #[inline]
@@ -264,23 +281,21 @@ impl Table {
             return Ok(None);
         }
         let mut leaf = self.leaf(partition)?;
-        let mut at = leaf.lower_bound(key);
-        while at < leaf.len() {
-            let block = self.block(leaf.handle(at, 0))?;
-            let row = block.lower_bound(key, seq_max);
-            if row < block.len() {
-                return Ok(block.has_key(row, key).then(|| Found {
-                    seq: block.seq(row),
-                    kind: block.kind(row),
-                    value: block.value_bytes(row),
-                }));
+        let mut at = leaf.index.lower_bound(key);
+        while at < leaf.index.len() {
+            let found = self.with_block(leaf, at, |block| {
+                let row = block.lower_bound(key, seq_max);
+                (row < block.len()).then(|| block.has_key(row, key).then(|| found_at(block, row)))
+            })?;
+            if let Some(found) = found {
+                return Ok(found);
             }
             // Older versions may lie in the next block, only if this one ends with the key.
-            if !leaf.is_separator(at, key) {
+            if !leaf.index.is_separator(at, key) {
                 return Ok(None);
             }
             at += 1;
-            if at == leaf.len() && partition + 1 < self.top.len() {
+            if at == leaf.index.len() && partition + 1 < self.top.len() {
                 partition += 1;
                 leaf = self.leaf(partition)?;
                 at = 0;
@@ -289,30 +304,45 @@ impl Table {
         Ok(None)
     }
 
-    /// A data block, from the cache or the file.
+    /// Runs `search` on a data block, from the cache or the file.
     #[inline]
-    pub(crate) fn block(&self, handle: Handle) -> Result<Block> {
-        match self.cache.get(self.source.id.number, handle.page) {
-            Some(block) => Ok(block),
-            None => self.load_block(handle),
-        }
+    fn with_block<R>(&self, leaf: &Leaf, at: usize, search: impl FnOnce(&Arc<Block>) -> R) -> Result<R> {
+        let handle = leaf.index.handle(at, 0);
+        let key = (self.source.id.number, handle.page);
+        self.cache.with(key, (&leaf.slots, at), || self.load_block(handle), search)
+    }
+
+    /// A data block, from the cache or the file.
+    pub(crate) fn block(&self, leaf: &Leaf, at: usize) -> Result<Arc<Block>> {
+        self.with_block(leaf, at, Arc::clone)
     }
 
     #[cold]
     fn load_block(&self, handle: Handle) -> Result<Block> {
         let body = self.source.extent(handle, BlockKind::Data)?;
-        let block = Block::parse(body).map_err(|what| self.source.damaged(handle, what))?;
-        self.cache.insert(self.source.id.number, handle.page, block.clone());
-        Ok(block)
+        Block::parse(body).map_err(|what| self.source.damaged(handle, what))
     }
 
     /// A data block read beside the cache, through a buffer of neighbours.
-    pub(crate) fn stream_block(&self, handle: Handle, stream: &mut Stream) -> Result<Block> {
+    pub(crate) fn stream_block(&self, leaf: &Leaf, at: usize, stream: &mut Stream) -> Result<Arc<Block>> {
+        let handle = leaf.index.handle(at, 0);
         let bytes = stream.read(&self.source, handle)?;
         let extent = self.source.open_extent(bytes, handle, BlockKind::Data)?;
         let body = self.source.unpack(&extent, handle)?;
-        Block::parse(body).map_err(|what| self.source.damaged(handle, what))
+        Block::parse(body).map(Arc::new).map_err(|what| self.source.damaged(handle, what))
     }
+}
+
+/// The row as a found version. A short value is copied: cheaper than touching the block's reference
+/// count, which lies on a line of memory of its own, and the block is not kept alive for a few bytes.
+#[inline]
+fn found_at(block: &Block, row: usize) -> Found {
+    let value = block.value(row);
+    let value = match value.len() {
+        0..=COPIED_VALUE_MAX => Bytes::copy_from_slice(value),
+        _ => block.value_bytes(row),
+    };
+    Found { seq: block.seq(row), kind: block.kind(row), value }
 }
 
 /// A window of a file, read ahead: for compaction and verification.

@@ -57,6 +57,24 @@ pub(crate) struct Tail {
     pub(crate) last_seq: u64,
 }
 
+impl Log {
+    /// Checks that the log reaches the commit that the manifest says is durable: where it ends before, its
+    /// end is no torn tail but damage.
+    pub(crate) fn check_reaches(&self, dir: &Path, floor: u64, durable_seq: u64) -> Result<()> {
+        if self.last_seq >= durable_seq {
+            return Ok(());
+        }
+        let (segment, offset) = match (self.unborn, self.open_tail) {
+            (Some(segment), _) => (segment, 0),
+            (None, Some(tail)) => (tail.segment, tail.offset),
+            (None, None) => (self.segments.last().map_or(floor.max(1), |last| last + 1), 0),
+        };
+        let path = dir.join(super::format::file_name(segment));
+        let what = format!("commits up to {durable_seq} expected, the log ends with {}", self.last_seq);
+        Err(Error::corrupt(&path, offset, what))
+    }
+}
+
 /// What is done with each commit: segment and record.
 pub(crate) type Apply<'a> = dyn FnMut(u64, &Record<'_>) -> Result<()> + 'a;
 
