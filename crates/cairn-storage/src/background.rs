@@ -5,6 +5,7 @@
 //! by itself once there is space.
 //!
 //! Invariants:
+//! - I0: whoever makes room tells `room`, also foreground calls: a writer may wait for just that.
 //! - I1: a memtable leaves the sources in the same change that brings the version with its SST.
 //! - I2: the log is synced up to a memtable's last commit before its SST is published, so the log is
 //!   always complete.
@@ -91,11 +92,10 @@ impl Core {
             return Step::Idle;
         }
         let step = match result {
-            Ok(true) => {
+            Ok(worked) => {
                 *self.background_error.lock() = None;
-                Step::Again
+                if worked { Step::Again } else { Step::Idle }
             }
-            Ok(false) => return Step::Idle,
             Err(error) => {
                 self.note_error(&error);
                 *self.background_error.lock() = Some(error);
@@ -184,9 +184,19 @@ impl Core {
             sources.immutable.retain(|other| !Arc::ptr_eq(other, table));
             sources.version = self.tree.version();
         });
+        self.room.notify_all();
         self.remove_segments_below(floor);
         self.wake_compaction();
         Ok(true)
+    }
+
+    /// Moves the floor of the log behind the segments of an earlier run, of which no memtable needs any.
+    pub(crate) fn leave_old_log(&self) -> Result<()> {
+        let _flushing = self.flush_lock.lock();
+        let floor = self.log_floor_without(&self.sources().active)?;
+        self.tree.set_log_floor(floor)?;
+        self.remove_segments_below(floor);
+        Ok(())
     }
 
     /// The first segment that memtables other than `flushed` need.
@@ -233,6 +243,7 @@ impl Core {
     /// Shows readers the tree's newest version.
     pub(crate) fn install_version(&self) {
         self.change_sources(|sources| sources.version = self.tree.version());
+        self.room.notify_all();
     }
 
     /// Flushes everything committed so far.
@@ -246,7 +257,7 @@ impl Core {
         }
         loop {
             match self.flush_oldest() {
-                Ok(true) => self.room.notify_all(),
+                Ok(true) => {}
                 Ok(false) => return Ok(()),
                 Err(error) => {
                     self.note_error(&error);
