@@ -87,6 +87,11 @@ impl<'t> Lexer<'t> {
         false
     }
 
+    /// Whether what stands directly before is a name, number or bracket: then `:` makes an array slice.
+    fn touches_operand(&self, at: usize) -> bool {
+        at > 0 && (is_word(self.text[at - 1]) || matches!(self.text[at - 1], b')' | b']' | b'[' | b':'))
+    }
+
     /// Moves past a quoted run that begins at `self.at`; doubled quotes stay inside.
     fn quoted(&mut self, quote: u8, backslash: bool) -> Kind {
         self.at += 1;
@@ -234,7 +239,7 @@ impl Iterator for Lexer<'_> {
                 }
                 Kind::Parameter
             }
-            b':' if is_name_start(self.peek(1)) && !matches!(self.previous, Some(Kind::Punctuation(b'['))) => {
+            b':' if is_name_start(self.peek(1)) && !self.touches_operand(start) => {
                 self.at += 1;
                 while self.at < self.text.len() && is_word(self.text[self.at]) {
                     self.at += 1;

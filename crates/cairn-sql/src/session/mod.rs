@@ -28,6 +28,7 @@ use crate::engine::Shared;
 use crate::results::{Column, Results, StatementResult};
 use crate::{Error, Result};
 
+pub(crate) use route::{first_words, run};
 pub(crate) use transaction::Block;
 
 /// Parameter values of one execution, `$1` first.

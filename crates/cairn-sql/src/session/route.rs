@@ -147,7 +147,12 @@ fn in_transaction(
                 let state = Arc::clone(shared_state);
                 Ok(StatementResult::Rows(rows.on_error(move || fail_block(&mut state.lock()))))
             }
-            (Ok(done), _) => Ok(done),
+            (Ok(done), savepoint) => {
+                if let Some(savepoint) = savepoint {
+                    block.txn.release(savepoint);
+                }
+                Ok(done)
+            }
             (Err(error), Some(savepoint)) => {
                 block.txn.rollback_to(savepoint)?;
                 Err(error)

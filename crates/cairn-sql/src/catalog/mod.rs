@@ -1,0 +1,145 @@
+//! From a name in a query to something that DataFusion can scan.
+//!
+//! Order for an unqualified name: `pg_catalog`, then the search path. `public.store` is the raw key-value space.
+
+pub(crate) mod file;
+pub(crate) mod information_schema;
+pub(crate) mod pg_catalog;
+pub(crate) mod store;
+pub(crate) mod system;
+pub(crate) mod view;
+
+use std::sync::Arc;
+
+use cairn_engine::Catalog;
+use cairn_engine::catalog::{PUBLIC, Relation, STORE, ViewDescriptor};
+use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
+use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
+
+use crate::context::Context;
+use crate::scan::provider::TableScanProvider;
+use crate::{Error, Result};
+
+/// The one database's name.
+pub(crate) const DATABASE: &str = "cairn";
+/// Marks a table reference of which the hidden row key column is wanted too.
+const ROW_KEY_CATALOG: &str = "\u{1}row_key";
+/// Marks a name that stands for a file; set by `parse::rewrite` on quoted names in FROM.
+pub(crate) const FILE_CATALOG: &str = "\u{1}file";
+
+/// What a name stands for.
+pub(crate) enum Found {
+    /// Something to scan.
+    Provider(Arc<dyn TableProvider>),
+    /// A view, to be planned.
+    View(Arc<ViewDescriptor>),
+}
+
+/// A table's name for FROM whose scan has a last column `__row_key` (Binary): UPDATE and DELETE read it.
+/// Always give it an alias.
+pub(crate) fn with_row_key(schema: &str, table: &str) -> ObjectName {
+    ObjectName(
+        [ROW_KEY_CATALOG, schema, table]
+            .map(|part| ObjectNamePart::Identifier(Ident::with_quote('"', part)))
+            .to_vec(),
+    )
+}
+
+/// Finds what a name stands for.
+///
+/// # Errors
+/// `42P01`, `3F000`, `42809`.
+pub(crate) fn find(context: &Context, catalog: &Catalog, name: &TableReference) -> Result<Found> {
+    match name {
+        TableReference::Bare { table } => {
+            if let Some(provider) = system::table(context, catalog, "pg_catalog", table)? {
+                return Ok(Found::Provider(provider));
+            }
+            for schema in &context.scope.settings.search_path {
+                if let Some(found) = in_schema(context, catalog, schema, table, false)? {
+                    return Ok(found);
+                }
+            }
+            Err(missing(table))
+        }
+        TableReference::Partial { schema, table } => {
+            if **schema == *FILE_CATALOG {
+                return Ok(Found::Provider(file::provider(context, table)?));
+            }
+            qualified(context, catalog, schema, table, false)
+        }
+        TableReference::Full { catalog: database, schema, table } => match &**database {
+            ROW_KEY_CATALOG => qualified(context, catalog, schema, table, true),
+            DATABASE => qualified(context, catalog, schema, table, false),
+            other => Err(Error::new(
+                "0A000",
+                format!("cross-database references are not implemented: \"{other}.{schema}.{table}\""),
+            )),
+        },
+    }
+}
+
+fn missing(name: &str) -> Error {
+    Error::new("42P01", format!("relation \"{name}\" does not exist"))
+}
+
+fn qualified(context: &Context, catalog: &Catalog, schema: &str, table: &str, row_key: bool) -> Result<Found> {
+    in_schema(context, catalog, schema, table, row_key)?.ok_or_else(|| {
+        // PostgreSQL says the same of a missing schema.
+        missing(&format!("{schema}.{table}"))
+    })
+}
+
+fn in_schema(
+    context: &Context,
+    catalog: &Catalog,
+    schema: &str,
+    name: &str,
+    row_key: bool,
+) -> Result<Option<Found>> {
+    if let Some(provider) = system::table(context, catalog, schema, name)? {
+        return Ok(Some(Found::Provider(provider)));
+    }
+    if schema == PUBLIC && name == STORE {
+        return Ok(Some(Found::Provider(store::provider(context)?)));
+    }
+    match catalog.relation(schema, name) {
+        None => Ok(None),
+        Some(Relation::Table(table)) => {
+            let provider = TableScanProvider::new(context, table, row_key)?;
+            Ok(Some(Found::Provider(Arc::new(provider))))
+        }
+        Some(Relation::View(view)) => Ok(Some(Found::View(view))),
+        Some(Relation::Sequence(sequence)) => {
+            Ok(Some(Found::Provider(system::sequence(context, &sequence)?)))
+        }
+        Some(Relation::Index(..)) => {
+            Err(Error::new("42809", format!("cannot open relation \"{name}\""))
+                .with_detail("This operation is not supported for indexes."))
+        }
+    }
+}
+
+/// The schema and name that an object name of DDL or DML means: as written, or the first schema of the search
+/// path that has it, or the first schema of the path.
+pub(crate) fn resolve_name(context: &Context, catalog: &Catalog, name: &ObjectName) -> Result<(String, String)> {
+    let parts: Vec<String> = name
+        .0
+        .iter()
+        .map(|part| part.as_ident().map_or_else(|| part.to_string(), crate::session::variables::fold))
+        .collect();
+    match parts.as_slice() {
+        [table] => {
+            let path = &context.scope.settings.search_path;
+            let schema = path.iter().find(|schema| catalog.relation(schema, table).is_some());
+            let schema = schema
+                .or_else(|| path.iter().find(|schema| catalog.schema(schema).is_some()))
+                .ok_or_else(|| Error::new("3F000", "no schema has been selected to create in"))?;
+            Ok((schema.clone(), table.clone()))
+        }
+        [schema, table] => Ok((schema.clone(), table.clone())),
+        [database, schema, table] if database == DATABASE => Ok((schema.clone(), table.clone())),
+        _ => Err(Error::new("0A000", format!("cross-database references are not implemented: {name}"))),
+    }
+}

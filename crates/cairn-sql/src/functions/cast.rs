@@ -1,0 +1,304 @@
+//! `cairn_cast(value, 'type')`: every cast of SQL text, as PostgreSQL does it. `parse::rewrite` writes all casts
+//! in this form; where DataFusion's own cast does the same it is put back by `simplify`, so that conditions
+//! over it can be pushed down.
+//!
+//! Ways, in order: nothing to do; Arrow's kernel where it agrees with PostgreSQL (with rounding done first);
+//! otherwise through PostgreSQL's text form of each value.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType as ArrowType, FieldRef, Float64Type, TimeUnit};
+use cairn_types::datetime::{self, Zone};
+use cairn_types::{DataType, Value};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
+
+use crate::context::ScopeExtension;
+use crate::{Error, Result};
+
+/// The function's name.
+pub(crate) const NAME: &str = "cairn_cast";
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Cast {
+    signature: Signature,
+}
+
+impl Cast {
+    pub(crate) fn new() -> Self {
+        // Stable: text and TIMESTAMPTZ depend on the session's time zone.
+        Self { signature: Signature::any(2, Volatility::Stable) }
+    }
+}
+
+/// The target of a cast; `numeric` without scale takes its scale from what is cast.
+fn target(args: &[Option<&ScalarValue>], source: &FieldRef) -> Result<DataType> {
+    let Some(Some(ScalarValue::Utf8(Some(name)))) = args.get(1) else {
+        return Err(Error::internal("the type of a cast is not constant"));
+    };
+    let ty = DataType::parse(name)
+        .ok_or_else(|| Error::new("42704", format!("type \"{name}\" does not exist")))?;
+    if ty != DataType::Numeric(None) {
+        return Ok(ty);
+    }
+    Ok(match (source.data_type(), args.first().copied().flatten()) {
+        (ArrowType::Decimal128(_, scale), _) => DataType::Numeric(Some((38, *scale))),
+        (ArrowType::Int8 | ArrowType::Int16 | ArrowType::Int32 | ArrowType::Int64, _) => {
+            DataType::Numeric(Some((38, 0)))
+        }
+        (ArrowType::Utf8, Some(ScalarValue::Utf8(Some(text)))) => match cairn_types::Decimal::parse(text) {
+            Ok(decimal) => DataType::Numeric(Some((38, decimal.scale.max(0)))),
+            Err(_) => ty,
+        },
+        _ => ty,
+    })
+}
+
+impl ScalarUDFImpl for Cast {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _args: &[ArrowType]) -> datafusion::error::Result<ArrowType> {
+        Err(Error::internal("the type of a cast follows from its arguments").into())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> datafusion::error::Result<FieldRef> {
+        let source = &args.arg_fields[0];
+        let ty = target(args.scalar_arguments, source)?;
+        Ok(Arc::new(ty.to_field("cast", source.is_nullable() || source.data_type().is_null())))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> datafusion::error::Result<ColumnarValue> {
+        let source = super::sql_type(&args.arg_fields[0]);
+        let ty = DataType::from_field(&args.return_field);
+        let zone = zone(&args);
+        match &args.args[0] {
+            ColumnarValue::Array(array) => Ok(ColumnarValue::Array(cast(array, &source, &ty, zone)?)),
+            ColumnarValue::Scalar(scalar) => {
+                let array = cast(&scalar.to_array()?, &source, &ty, zone)?;
+                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?))
+            }
+        }
+    }
+
+    fn simplify(
+        &self,
+        mut args: Vec<Expr>,
+        info: &SimplifyContext,
+    ) -> datafusion::error::Result<ExprSimplifyResult> {
+        use datafusion::logical_expr::ExprSchemable;
+        let Some(Expr::Literal(ScalarValue::Utf8(Some(name)), _)) = args.get(1) else {
+            return Ok(ExprSimplifyResult::Original(args));
+        };
+        let Some(ty) = DataType::parse(name) else { return Ok(ExprSimplifyResult::Original(args)) };
+        let (_, field) = args[0].to_field(info.schema())?;
+        let source = super::sql_type(&field);
+        let same = source == ty && *field.data_type() == ty.to_arrow();
+        if same {
+            return Ok(ExprSimplifyResult::Simplified(args.swap_remove(0)));
+        }
+        let widening = matches!(
+            (field.data_type(), &ty),
+            (ArrowType::Int16, DataType::Integer | DataType::BigInt | DataType::Real | DataType::Double)
+                | (ArrowType::Int32, DataType::BigInt | DataType::Double)
+                | (ArrowType::Int64 | ArrowType::Float32, DataType::Double)
+                | (ArrowType::Date32, DataType::Timestamp)
+        );
+        if widening {
+            let inner = args.swap_remove(0);
+            return Ok(ExprSimplifyResult::Simplified(datafusion::logical_expr::cast(inner, ty.to_arrow())));
+        }
+        Ok(ExprSimplifyResult::Original(args))
+    }
+}
+
+/// The session's time zone.
+fn zone(args: &ScalarFunctionArgs) -> Zone {
+    ScopeExtension::of(&args.config_options)
+        .ok()
+        .and_then(|scope| Zone::parse(&scope.settings.time_zone).ok())
+        .unwrap_or(Zone::UTC)
+}
+
+fn kernel(array: &ArrayRef, to: &ArrowType) -> Result<ArrayRef> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    cast_with_options(array, to, &options).map_err(Error::from)
+}
+
+fn is_integer(ty: &DataType) -> bool {
+    matches!(ty, DataType::SmallInt | DataType::Integer | DataType::BigInt)
+}
+
+/// Casts an array.
+pub(crate) fn cast(array: &ArrayRef, source: &DataType, ty: &DataType, zone: Zone) -> Result<ArrayRef> {
+    let arrow = ty.to_arrow();
+    if array.null_count() == array.len() {
+        return Ok(arrow::array::new_null_array(&arrow, array.len()));
+    }
+    if source == ty && *array.data_type() == arrow {
+        return Ok(Arc::clone(array));
+    }
+    let out_of_range = |_| Error::new("22003", format!("{} out of range", ty.base_name()));
+    match (source, ty) {
+        (from, to) if is_integer(from) && is_integer(to) => kernel(array, &arrow).map_err(out_of_range),
+        (DataType::Real | DataType::Double, to) if is_integer(to) => {
+            let doubles = kernel(array, &ArrowType::Float64)?;
+            let rounded: Float64Array =
+                doubles.as_primitive::<Float64Type>().unary(f64::round_ties_even);
+            kernel(&(Arc::new(rounded) as ArrayRef), &arrow).map_err(out_of_range)
+        }
+        (DataType::Numeric(_), to) if is_integer(to) => {
+            let whole = kernel(array, &ArrowType::Decimal128(38, 0)).map_err(out_of_range)?;
+            kernel(&whole, &arrow).map_err(out_of_range)
+        }
+        (from, DataType::Real | DataType::Double) if is_integer(from) || matches!(from, DataType::Numeric(_)) => {
+            kernel(array, &arrow).map_err(out_of_range)
+        }
+        (DataType::Real, DataType::Double) => kernel(array, &arrow),
+        (from, DataType::Numeric(_)) if is_integer(from) || matches!(from, DataType::Numeric(_)) => {
+            kernel(array, &arrow).map_err(|_| Error::from(cairn_types::TypeError::NumericOverflow {
+                precision: numeric(ty).0,
+                scale: numeric(ty).1,
+            }))
+        }
+        (DataType::Integer, DataType::Boolean) | (DataType::Date, DataType::Timestamp) => kernel(array, &arrow),
+        (DataType::Timestamp, DataType::Date) => kernel(&floor_days(array)?, &arrow),
+        (DataType::Boolean, DataType::Integer) => kernel(array, &arrow),
+        _ => through_values(array, source, ty, zone),
+    }
+}
+
+fn numeric(ty: &DataType) -> (u8, i8) {
+    match ty {
+        DataType::Numeric(Some(parameters)) => *parameters,
+        _ => (38, 10),
+    }
+}
+
+/// Timestamps cut down to midnight: Arrow's cast to a date rounds towards 1970.
+fn floor_days(array: &ArrayRef) -> Result<ArrayRef> {
+    use arrow::array::TimestampMicrosecondArray;
+    use arrow::datatypes::TimestampMicrosecondType;
+    const DAY: i64 = 86_400_000_000;
+    let micros = kernel(array, &ArrowType::Timestamp(TimeUnit::Microsecond, None))?;
+    let floored: TimestampMicrosecondArray =
+        micros.as_primitive::<TimestampMicrosecondType>().unary(|t: i64| t.div_euclid(DAY) * DAY);
+    Ok(Arc::new(floored))
+}
+
+fn through_values(array: &ArrayRef, source: &DataType, ty: &DataType, zone: Zone) -> Result<ArrayRef> {
+    if !is_allowed(source, ty) {
+        return Err(Error::new(
+            "42846",
+            format!("cannot cast type {} to {}", source.sql_name(), ty.sql_name()),
+        ));
+    }
+    let mut column = cairn_types::ColumnBuilder::with_capacity(ty, array.len());
+    for row in 0..array.len() {
+        if array.is_null(row) {
+            column.push_null();
+            continue;
+        }
+        let value = Value::from_array(&**array, row, source);
+        column.push(&convert(value, source, ty, zone)?)?;
+    }
+    Ok(column.finish()?)
+}
+
+/// Whether PostgreSQL has this cast: text casts to and from everything, and these.
+fn is_allowed(source: &DataType, ty: &DataType) -> bool {
+    use DataType as T;
+    let dates = |t: &T| matches!(t, T::Date | T::Timestamp | T::TimestampTz);
+    let times = |t: &T| matches!(t, T::Time | T::Interval);
+    let bits = |t: &T| matches!(t, T::Json | T::Jsonb);
+    match (source, ty) {
+        (a, b) if a == b || a.is_character() || b.is_character() => true,
+        (T::Array(a), T::Array(b)) => is_allowed(a, b),
+        (a, b) if a.is_numeric() && b.is_numeric() => true,
+        (a, b) if dates(a) && dates(b) => true,
+        (a, b) if times(a) && times(b) => true,
+        (a, b) if bits(a) && bits(b) => true,
+        (T::Timestamp | T::TimestampTz, T::Time) => true,
+        (T::Boolean, T::Integer) | (T::Integer | T::BigInt, T::Boolean) => true,
+        (T::Jsonb, T::Boolean) => true,
+        (T::Jsonb, b) => b.is_numeric(),
+        _ => false,
+    }
+}
+
+/// Converts one value that is not NULL.
+pub(crate) fn convert(value: Value, source: &DataType, ty: &DataType, zone: Zone) -> Result<Value> {
+    use DataType as T;
+    const DAY: i64 = 86_400_000_000;
+    Ok(match (value, ty) {
+        (Value::Array(items), T::Array(item)) => {
+            let from = match source {
+                T::Array(from) => (**from).clone(),
+                other => other.clone(),
+            };
+            let items = items
+                .into_iter()
+                .map(|v| if v.is_null() { Ok(v) } else { convert(v, &from, item, zone) })
+                .collect::<Result<_>>()?;
+            Value::Array(items)
+        }
+        (Value::TimestampTz(t), T::Timestamp) => Value::Timestamp(local(t, zone)),
+        (Value::TimestampTz(t), T::Date) => Value::Date(local(t, zone).div_euclid(DAY) as i32),
+        (Value::TimestampTz(t), T::Time) => Value::Time(local(t, zone).rem_euclid(DAY)),
+        (Value::Timestamp(t), T::Time) => Value::Time(t.rem_euclid(DAY)),
+        (Value::Timestamp(t), T::TimestampTz) => Value::TimestampTz(to_utc(t, zone)?),
+        (Value::Date(d), T::TimestampTz) => Value::TimestampTz(to_utc(i64::from(d) * DAY, zone)?),
+        (Value::Interval(i), T::Time) => Value::Time((i.nanos / 1000).rem_euclid(DAY)),
+        (Value::Time(t), T::Interval) => {
+            Value::Interval(cairn_types::Interval { months: 0, days: 0, nanos: t * 1000 })
+        }
+        (Value::BigInt(i), T::Boolean) => Value::Boolean(i != 0),
+        (Value::TimestampTz(t), character) if character.is_character() => {
+            let mut text = String::new();
+            datetime::write_timestamptz(t, zone.offset_at(t), &mut text);
+            Value::parse_text(&text, ty)?
+        }
+        (value, T::TimestampTz) if source.is_character() => {
+            let text = value.as_str().unwrap_or_default();
+            Value::TimestampTz(datetime::parse_timestamptz(text, zone)?)
+        }
+        (value, T::Varchar(_) | T::Char(_)) => truncated(value, source, ty)?,
+        (value, ty) if source.is_character() => Value::parse_text(value.as_str().unwrap_or_default(), ty)?,
+        (value, ty) => Value::parse_text(&value.to_text(source), ty)?,
+    })
+}
+
+/// An explicit cast to VARCHAR(n) or CHAR(n) cuts what is too long.
+fn truncated(value: Value, source: &DataType, ty: &DataType) -> Result<Value> {
+    let text = match value {
+        Value::Text(text) => text,
+        other => other.to_text(source),
+    };
+    let limit = match ty {
+        DataType::Varchar(Some(n)) | DataType::Char(n) => *n as usize,
+        _ => usize::MAX,
+    };
+    let text = match text.char_indices().nth(limit) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text,
+    };
+    Ok(Value::parse_text(&text, ty)?)
+}
+
+fn local(utc_micros: i64, zone: Zone) -> i64 {
+    utc_micros + i64::from(zone.offset_at(utc_micros)) * 1_000_000
+}
+
+fn to_utc(local_micros: i64, zone: Zone) -> Result<i64> {
+    zone.to_utc(local_micros).ok_or_else(|| Error::new("22008", "timestamp out of range"))
+}

@@ -1,0 +1,227 @@
+//! SQL functions of our own: PostgreSQL's where DataFusion lacks them or means something else.
+//!
+//! A function is a [`Simple`] (name, signature, result, code) or, where its type depends on its arguments, a
+//! `ScalarUDFImpl` of its own; either way one line in [`register`].
+
+pub(crate) mod cast;
+pub(crate) mod operators;
+pub(crate) mod system;
+pub(crate) mod text;
+pub(crate) mod time;
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
+use cairn_types::{DataType, Value};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use crate::query::state::register_scalar;
+use crate::{Error, Result};
+
+/// The PostgreSQL version whose behaviour is followed; the tail says what answers.
+pub(crate) const POSTGRES_VERSION: &str = "17.0 (CairnDB 0.1.0)";
+
+/// Registers everything.
+pub(crate) fn register(state: &mut SessionState) -> Result<()> {
+    let mut all = vec![ScalarUDF::from(cast::Cast::new())];
+    all.extend(operators::functions());
+    all.extend(system::functions());
+    all.extend(text::functions());
+    all.extend(time::functions());
+    all.extend(crate::ddl::functions());
+    for function in all {
+        register_scalar(state, function)?;
+    }
+    Ok(())
+}
+
+/// What a simple function is called with: one row's arguments, and the statement's configuration.
+pub(crate) struct Call<'a> {
+    pub(crate) values: &'a [Value],
+    pub(crate) args: &'a ScalarFunctionArgs,
+}
+
+impl Call<'_> {
+    /// The text of an argument.
+    pub(crate) fn text(&self, at: usize) -> Result<&str> {
+        self.values
+            .get(at)
+            .and_then(Value::as_str)
+            .ok_or_else(|| Error::new("42804", format!("argument {} must be text", at + 1)))
+    }
+
+    /// The integer of an argument.
+    pub(crate) fn integer(&self, at: usize) -> Result<i64> {
+        self.values
+            .get(at)
+            .and_then(Value::as_i64)
+            .ok_or_else(|| Error::new("42804", format!("argument {} must be an integer", at + 1)))
+    }
+}
+
+/// The code of a simple function.
+pub(crate) type Code = fn(&Call<'_>) -> Result<Value>;
+
+/// A function that is computed row by row over values.
+pub(crate) struct Simple {
+    name: &'static str,
+    aliases: Vec<String>,
+    signature: Signature,
+    result: DataType,
+    /// NULL in, NULL out, without calling.
+    strict: bool,
+    code: Code,
+}
+
+impl std::fmt::Debug for Simple {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Simple").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+// Names are unique in the registry.
+impl PartialEq for Simple {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.signature == other.signature
+    }
+}
+impl Eq for Simple {}
+impl Hash for Simple {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+/// What arguments a simple function takes.
+pub(crate) enum Takes {
+    /// Exactly these types, coerced.
+    Exact(Vec<DataType>),
+    /// One of these lists.
+    OneOf(Vec<Vec<DataType>>),
+    /// So many of any type.
+    Any(usize),
+    /// Any number of any type.
+    Variadic,
+}
+
+impl Simple {
+    pub(crate) fn new(
+        name: &'static str,
+        takes: Takes,
+        result: DataType,
+        volatility: Volatility,
+        code: Code,
+    ) -> Self {
+        use datafusion::logical_expr::TypeSignature;
+        let exact = |types: Vec<DataType>| {
+            if types.is_empty() {
+                TypeSignature::Nullary
+            } else {
+                TypeSignature::Exact(types.iter().map(DataType::to_arrow).collect())
+            }
+        };
+        let signature = match takes {
+            Takes::Exact(types) => Signature::new(exact(types), volatility),
+            Takes::OneOf(lists) => {
+                Signature::new(TypeSignature::OneOf(lists.into_iter().map(exact).collect()), volatility)
+            }
+            Takes::Any(count) => Signature::any(count, volatility),
+            Takes::Variadic => Signature::new(
+                TypeSignature::OneOf(vec![TypeSignature::Nullary, TypeSignature::VariadicAny]),
+                volatility,
+            ),
+        };
+        Self { name, aliases: Vec::new(), signature, result, strict: true, code }
+    }
+
+    /// Calls the code for NULL arguments too.
+    pub(crate) fn with_nulls(mut self) -> Self {
+        self.strict = false;
+        self
+    }
+
+    pub(crate) fn alias(mut self, name: &str) -> Self {
+        self.aliases.push(name.to_owned());
+        self
+    }
+}
+
+impl ScalarUDFImpl for Simple {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _args: &[ArrowType]) -> datafusion::error::Result<ArrowType> {
+        Ok(self.result.to_arrow())
+    }
+
+    fn return_field_from_args(&self, _args: ReturnFieldArgs<'_>) -> datafusion::error::Result<FieldRef> {
+        Ok(Arc::new(self.result.to_field(self.name, true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> datafusion::error::Result<ColumnarValue> {
+        let types: Vec<DataType> = args.arg_fields.iter().map(|f| sql_type(f)).collect();
+        rows(&args, &self.result, |args, row| {
+            let values = row_values(args, &types, row)?;
+            if self.strict && values.iter().any(Value::is_null) {
+                return Ok(Value::Null);
+            }
+            (self.code)(&Call { values: &values, args })
+        })
+    }
+}
+
+/// The SQL type of an argument.
+pub(crate) fn sql_type(field: &Field) -> DataType {
+    crate::query::output::data_type(field)
+}
+
+/// The arguments of one row as values.
+pub(crate) fn row_values(args: &ScalarFunctionArgs, types: &[DataType], row: usize) -> Result<Vec<Value>> {
+    args.args
+        .iter()
+        .zip(types)
+        .map(|(arg, ty)| {
+            Ok(match arg {
+                ColumnarValue::Array(array) => Value::from_array(&**array, row, ty),
+                ColumnarValue::Scalar(scalar) => {
+                    let array = scalar.to_array().map_err(Error::from)?;
+                    Value::from_array(&*array, 0, ty)
+                }
+            })
+        })
+        .collect()
+}
+
+/// Computes a column (or one value, where all arguments are constants) row by row.
+pub(crate) fn rows(
+    args: &ScalarFunctionArgs,
+    result: &DataType,
+    mut code: impl FnMut(&ScalarFunctionArgs, usize) -> Result<Value>,
+) -> datafusion::error::Result<ColumnarValue> {
+    let constant = !args.args.is_empty() && args.args.iter().all(|a| matches!(a, ColumnarValue::Scalar(_)));
+    let count = if constant { 1 } else { args.number_rows };
+    let mut column = cairn_types::ColumnBuilder::with_capacity(result, count);
+    for row in 0..count {
+        let value = code(args, row)?;
+        column.push(&value).map_err(Error::from)?;
+    }
+    let array: ArrayRef = column.finish().map_err(Error::from)?;
+    if constant {
+        return Ok(ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from_array(&array, 0)?));
+    }
+    Ok(ColumnarValue::Array(array))
+}

@@ -1,0 +1,129 @@
+//! What drivers and tools ask of the server: version, current schema, settings, names of types and objects.
+
+use cairn_types::{DataType, Value};
+use datafusion::logical_expr::{ScalarUDF, Volatility};
+
+use super::{Call, Simple, Takes, sql_type};
+use crate::catalog::DATABASE;
+use crate::context::{Scope, ScopeExtension};
+use crate::{Error, Result};
+
+/// The one user there is.
+pub(crate) const USER: &str = "cairn";
+
+fn scope<'a>(call: &'a Call<'_>) -> Result<&'a Scope> {
+    ScopeExtension::of(&call.args.config_options).map(|scope| &**scope)
+}
+
+fn text(text: impl Into<String>) -> Result<Value> {
+    Ok(Value::Text(text.into()))
+}
+
+/// Registers them.
+pub(super) fn functions() -> Vec<ScalarUDF> {
+    use DataType as T;
+    let stable = Volatility::Stable;
+    let none = || Takes::Exact(Vec::new());
+    let one = |ty: T| Takes::Exact(vec![ty]);
+    vec![
+        Simple::new("version", none(), T::Text, stable, |_| {
+            text(format!("PostgreSQL {} on {}", super::POSTGRES_VERSION, std::env::consts::ARCH))
+        }),
+        Simple::new("current_database", none(), T::Text, stable, |_| text(DATABASE)).alias("current_catalog"),
+        Simple::new("current_user", none(), T::Text, stable, |_| text(USER))
+            .alias("session_user")
+            .alias("current_role")
+            .alias("user"),
+        Simple::new("current_schema", none(), T::Text, stable, |call| {
+            Ok(scope(call)?.settings.search_path.first().cloned().map_or(Value::Null, Value::Text))
+        }),
+        Simple::new("current_schemas", one(T::Boolean), T::Array(Box::new(T::Text)), stable, |call| {
+            let mut all = Vec::new();
+            if call.values[0] == Value::Boolean(true) {
+                all.push(Value::Text("pg_catalog".to_owned()));
+            }
+            all.extend(scope(call)?.settings.search_path.iter().cloned().map(Value::Text));
+            Ok(Value::Array(all))
+        }),
+        Simple::new("pg_typeof", Takes::Any(1), T::Text, Volatility::Immutable, |call| {
+            text(match &*call.args.arg_fields[0] {
+                field if field.data_type().is_null() => "unknown".to_owned(),
+                field => type_name(&sql_type(field)),
+            })
+        })
+        .with_nulls(),
+        Simple::new("current_setting", Takes::OneOf(vec![vec![T::Text], vec![T::Text, T::Boolean]]), T::Text, stable, |call| {
+            match scope(call)?.settings.show(call.text(0)?) {
+                Ok(value) => text(value),
+                Err(_) if call.values.get(1) == Some(&Value::Boolean(true)) => Ok(Value::Null),
+                Err(error) => Err(error),
+            }
+        }),
+        Simple::new("pg_backend_pid", none(), T::Integer, stable, |_| {
+            Ok(Value::Integer(std::process::id() as i32))
+        }),
+        Simple::new("pg_is_in_recovery", none(), T::Boolean, stable, |_| Ok(Value::Boolean(false))),
+        Simple::new("format_type", Takes::Exact(vec![T::BigInt, T::BigInt]), T::Text, stable, |call| {
+            if call.values[0].is_null() {
+                return Ok(Value::Null);
+            }
+            let modifier = call.values[1].as_i64().unwrap_or(-1);
+            text(crate::catalog::pg_catalog::format_type(call.integer(0)?, modifier))
+        })
+        .with_nulls(),
+        Simple::new("pg_get_expr", Takes::Variadic, T::Text, stable, |call| {
+            Ok(call.values.first().cloned().unwrap_or(Value::Null))
+        }),
+        Simple::new("pg_get_userbyid", one(T::BigInt), T::Text, stable, |_| text(USER)),
+        Simple::new("pg_table_is_visible", one(T::BigInt), T::Boolean, stable, |call| {
+            let visible = crate::catalog::pg_catalog::is_visible(scope(call)?, call.integer(0)?)?;
+            Ok(Value::Boolean(visible))
+        }),
+        Simple::new("pg_get_indexdef", Takes::Variadic, T::Text, stable, |call| {
+            let definition = crate::catalog::pg_catalog::index_definition(scope(call)?, call.integer(0)?)?;
+            Ok(definition.map_or(Value::Null, Value::Text))
+        }),
+        Simple::new("pg_get_constraintdef", Takes::Variadic, T::Text, stable, |call| {
+            let definition = crate::catalog::pg_catalog::constraint_definition(scope(call)?, call.integer(0)?)?;
+            Ok(definition.map_or(Value::Null, Value::Text))
+        }),
+        Simple::new("pg_get_viewdef", Takes::Variadic, T::Text, stable, |call| {
+            let definition = crate::catalog::pg_catalog::view_definition(scope(call)?, call.integer(0)?)?;
+            Ok(definition.map_or(Value::Null, Value::Text))
+        }),
+        Simple::new("obj_description", Takes::Variadic, T::Text, stable, |_| Ok(Value::Null)).with_nulls(),
+        Simple::new("col_description", Takes::Variadic, T::Text, stable, |_| Ok(Value::Null)).with_nulls(),
+        Simple::new("has_table_privilege", Takes::Variadic, T::Boolean, stable, |_| Ok(Value::Boolean(true))),
+        Simple::new("has_schema_privilege", Takes::Variadic, T::Boolean, stable, |_| Ok(Value::Boolean(true))),
+        Simple::new("gen_random_uuid", none(), T::Uuid, Volatility::Volatile, |call| {
+            let mut bytes = [0u8; 16];
+            scope(call)?.shared.database.env().random().fill(&mut bytes);
+            bytes[6] = (bytes[6] & 0x0f) | 0x40;
+            bytes[8] = (bytes[8] & 0x3f) | 0x80;
+            Ok(Value::Uuid(bytes))
+        }),
+        Simple::new("txid_current", none(), T::BigInt, stable, |call| {
+            Ok(Value::BigInt(scope(call)?.transaction_start_us))
+        }),
+        Simple::new("pg_sleep", one(T::Double), T::Text, Volatility::Volatile, |call| {
+            let seconds = call.values[0].as_f64().unwrap_or(0.0);
+            if !(0.0..=3600.0).contains(&seconds) {
+                return Err(Error::new("22023", "sleep must be between 0 and 3600 seconds"));
+            }
+            let scope = scope(call)?;
+            scope.shared.database.env().clock().sleep(std::time::Duration::from_secs_f64(seconds));
+            text("")
+        }),
+    ]
+    .into_iter()
+    .map(ScalarUDF::from)
+    .collect()
+}
+
+/// A type's name without parameters, as `pg_typeof` gives it.
+fn type_name(ty: &DataType) -> String {
+    match ty {
+        DataType::Array(item) => format!("{}[]", type_name(item)),
+        other => other.base_name().to_owned(),
+    }
+}

@@ -1,0 +1,293 @@
+//! Dates and times: the clock's functions, AT TIME ZONE, `to_char`, `age`.
+
+use cairn_types::datetime::{self, Zone};
+use cairn_types::{DataType, Interval, Value};
+use datafusion::logical_expr::{ScalarUDF, Volatility};
+
+use super::{Call, Simple, Takes};
+use crate::context::ScopeExtension;
+use crate::{Error, Result};
+
+const DAY_US: i64 = 86_400_000_000;
+
+/// The canonical name of a time zone.
+pub(crate) fn find_zone(name: &str) -> Option<String> {
+    match Zone::parse(name).ok()? {
+        Zone::Place(place) => Some(place.name().to_owned()),
+        Zone::Fixed(_) => Some(name.to_owned()),
+    }
+}
+
+fn session_zone(call: &Call<'_>) -> Result<Zone> {
+    let scope = ScopeExtension::of(&call.args.config_options)?;
+    Ok(Zone::parse(&scope.settings.time_zone)?)
+}
+
+/// Registers them.
+pub(super) fn functions() -> Vec<ScalarUDF> {
+    use DataType as T;
+    let stable = Volatility::Stable;
+    let none = || Takes::Exact(Vec::new());
+    vec![
+        Simple::new("now", none(), T::TimestampTz, stable, |call| {
+            Ok(Value::TimestampTz(ScopeExtension::of(&call.args.config_options)?.transaction_start_us))
+        })
+        .alias("current_timestamp")
+        .alias("transaction_timestamp"),
+        Simple::new("statement_timestamp", none(), T::TimestampTz, stable, |call| {
+            Ok(Value::TimestampTz(ScopeExtension::of(&call.args.config_options)?.statement_start_us))
+        }),
+        Simple::new("clock_timestamp", none(), T::TimestampTz, Volatility::Volatile, |call| {
+            Ok(Value::TimestampTz(ScopeExtension::of(&call.args.config_options)?.shared.now_us()))
+        }),
+        Simple::new("localtimestamp", none(), T::Timestamp, stable, |call| {
+            let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
+            Ok(Value::Timestamp(local(now, session_zone(call)?)))
+        }),
+        Simple::new("current_date", none(), T::Date, stable, |call| {
+            let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
+            Ok(Value::Date(local(now, session_zone(call)?).div_euclid(DAY_US) as i32))
+        }),
+        Simple::new(
+            "cairn_at_time_zone",
+            Takes::OneOf(vec![vec![T::TimestampTz, T::Text], vec![T::Timestamp, T::Text]]),
+            T::Timestamp,
+            Volatility::Immutable,
+            at_time_zone,
+        ),
+        Simple::new(
+            "to_char",
+            Takes::OneOf(vec![
+                vec![T::TimestampTz, T::Text],
+                vec![T::Timestamp, T::Text],
+                vec![T::Date, T::Text],
+            ]),
+            T::Text,
+            stable,
+            to_char,
+        ),
+        Simple::new(
+            "age",
+            Takes::OneOf(vec![vec![T::Timestamp, T::Timestamp], vec![T::Timestamp]]),
+            T::Interval,
+            stable,
+            age,
+        ),
+    ]
+    .into_iter()
+    .map(ScalarUDF::from)
+    .collect()
+}
+
+fn local(utc_us: i64, zone: Zone) -> i64 {
+    utc_us + i64::from(zone.offset_at(utc_us)) * 1_000_000
+}
+
+/// TIMESTAMPTZ AT TIME ZONE; the other direction is a function of its own type and not offered here.
+fn at_time_zone(call: &Call<'_>) -> Result<Value> {
+    let zone = Zone::parse(call.text(1)?)?;
+    match &call.values[0] {
+        Value::TimestampTz(t) => Ok(Value::Timestamp(local(*t, zone))),
+        Value::Timestamp(t) => {
+            Ok(Value::Timestamp(zone.to_utc(*t).ok_or_else(|| Error::new("22008", "timestamp out of range"))?))
+        }
+        _ => Err(Error::new("42804", "AT TIME ZONE needs a timestamp")),
+    }
+}
+
+fn age(call: &Call<'_>) -> Result<Value> {
+    let moment = |value: &Value| match value {
+        Value::Timestamp(t) => Ok(*t),
+        _ => Err(Error::new("42804", "age needs timestamps")),
+    };
+    let (later, earlier) = match call.values {
+        [later, earlier] => (moment(later)?, moment(earlier)?),
+        [earlier] => {
+            let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
+            let today = local(now, session_zone(call)?).div_euclid(DAY_US) * DAY_US;
+            (today, moment(earlier)?)
+        }
+        _ => return Err(Error::internal("age takes one or two arguments")),
+    };
+    Ok(Value::Interval(symbolic_age(later, earlier)))
+}
+
+/// Years, months and days by the calendar, then the time.
+fn symbolic_age(later: i64, earlier: i64) -> Interval {
+    let (negative, later, earlier) =
+        if later < earlier { (true, earlier, later) } else { (false, later, earlier) };
+    let (mut y, mut m, mut d) = parts(later);
+    let (y0, m0, d0) = parts(earlier);
+    let mut time = later.rem_euclid(DAY_US) - earlier.rem_euclid(DAY_US);
+    if time < 0 {
+        time += DAY_US;
+        d -= 1;
+    }
+    if d < d0 {
+        d += i64::from(datetime::days_of_month(y0, m0 as u32));
+        m -= 1;
+    }
+    if m < m0 {
+        m += 12;
+        y -= 1;
+    }
+    let sign = if negative { -1 } else { 1 };
+    Interval {
+        months: (((y - y0) * 12 + m - m0) * sign) as i32,
+        days: ((d - d0) * sign) as i32,
+        nanos: time * 1000 * sign,
+    }
+}
+
+fn parts(micros: i64) -> (i64, i64, i64) {
+    let (year, month, day) = datetime::civil_from_days(micros.div_euclid(DAY_US));
+    (year, i64::from(month), i64::from(day))
+}
+
+fn to_char(call: &Call<'_>) -> Result<Value> {
+    let micros = match &call.values[0] {
+        Value::TimestampTz(t) => local(*t, session_zone(call)?),
+        Value::Timestamp(t) => *t,
+        Value::Date(d) => i64::from(*d) * DAY_US,
+        _ => return Err(Error::new("42804", "to_char needs a date or timestamp")),
+    };
+    Ok(Value::Text(format_template(micros, call.text(1)?)))
+}
+
+const MONTHS: [&str; 12] = [
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+];
+const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
+/// The patterns of PostgreSQL's `to_char`, longest first where one begins another.
+const PATTERNS: &[&str] = &[
+    "Y,YYY", "YYYY", "YYY", "YY", "Y", "MONTH", "Month", "month", "MON", "Mon", "mon", "MM", "MI", "MS", "US",
+    "DAY", "Day", "day", "DDD", "DD", "DY", "Dy", "dy", "D", "HH24", "HH12", "HH", "SSSS", "SS", "AM", "PM", "am",
+    "pm", "IYYY", "IW", "ID", "WW", "W", "Q", "CC", "J",
+];
+
+/// Formats by PostgreSQL's template patterns; `FM` drops padding, `"…"` is literal.
+fn format_template(micros: i64, template: &str) -> String {
+    let mut out = String::new();
+    let mut rest = template;
+    let mut fill = true;
+    while let Some(first) = rest.chars().next() {
+        if let Some(after) = rest.strip_prefix("FM").or_else(|| rest.strip_prefix("fm")) {
+            fill = false;
+            rest = after;
+            continue;
+        }
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let end = quoted.find('"').unwrap_or(quoted.len());
+            out.push_str(&quoted[..end]);
+            rest = quoted.get(end + 1..).unwrap_or("");
+            continue;
+        }
+        let pattern = PATTERNS.iter().find(|p| {
+            rest.get(..p.len()).is_some_and(|head| head == **p || head.eq_ignore_ascii_case(p) && !is_cased(p))
+        });
+        match pattern {
+            Some(pattern) => {
+                out.push_str(&field(micros, pattern, fill));
+                rest = &rest[pattern.len()..];
+            }
+            None => {
+                out.push(first);
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+    }
+    out
+}
+
+/// Patterns whose letters' case means something.
+fn is_cased(pattern: &str) -> bool {
+    matches!(pattern.to_ascii_uppercase().as_str(), "MONTH" | "MON" | "DAY" | "DY" | "AM" | "PM")
+}
+
+fn field(micros: i64, pattern: &str, fill: bool) -> String {
+    let days = micros.div_euclid(DAY_US);
+    let time = micros.rem_euclid(DAY_US);
+    let (year, month, day) = datetime::civil_from_days(days);
+    let (hour, minute, second) =
+        (time / 3_600_000_000, time / 60_000_000 % 60, time / 1_000_000 % 60);
+    let weekday = (days + 4).rem_euclid(7);
+    let day_of_year = days - datetime::days_from_civil(year, 1, 1) + 1;
+    let number = |value: i64, width: usize| {
+        if fill { format!("{value:0width$}") } else { value.to_string() }
+    };
+    let name = |name: &str, width: usize| if fill { format!("{name:<width$}") } else { name.to_owned() };
+    let (month_name, day_name) = (MONTHS[month as usize - 1], DAYS[weekday as usize]);
+    let twelve = if hour % 12 == 0 { 12 } else { hour % 12 };
+    let (iso_year, iso_week) = iso_week(days);
+    match pattern {
+        "YYYY" => number(year, 4),
+        "Y,YYY" => format!("{},{:03}", year / 1000, year % 1000),
+        "YYY" => number(year % 1000, 3),
+        "YY" => number(year % 100, 2),
+        "Y" => number(year % 10, 1),
+        "MONTH" => name(&month_name.to_uppercase(), 9),
+        "Month" => name(month_name, 9),
+        "month" => name(&month_name.to_lowercase(), 9),
+        "MON" => month_name[..3].to_uppercase(),
+        "Mon" => month_name[..3].to_owned(),
+        "mon" => month_name[..3].to_lowercase(),
+        "MM" => number(i64::from(month), 2),
+        "MI" => number(minute, 2),
+        "MS" => number(time / 1000 % 1000, 3),
+        "US" => number(time % 1_000_000, 6),
+        "DAY" => name(&day_name.to_uppercase(), 9),
+        "Day" => name(day_name, 9),
+        "day" => name(&day_name.to_lowercase(), 9),
+        "DDD" => number(day_of_year, 3),
+        "DD" => number(i64::from(day), 2),
+        "DY" => day_name[..3].to_uppercase(),
+        "Dy" => day_name[..3].to_owned(),
+        "dy" => day_name[..3].to_lowercase(),
+        "D" => (weekday + 1).to_string(),
+        "HH24" => number(hour, 2),
+        "HH12" | "HH" => number(twelve, 2),
+        "SSSS" => (time / 1_000_000).to_string(),
+        "SS" => number(second, 2),
+        "AM" | "PM" => if hour < 12 { "AM" } else { "PM" }.to_owned(),
+        "am" | "pm" => if hour < 12 { "am" } else { "pm" }.to_owned(),
+        "IYYY" => number(iso_year, 4),
+        "IW" => number(iso_week, 2),
+        "ID" => if weekday == 0 { 7 } else { weekday }.to_string(),
+        "WW" => number((day_of_year - 1) / 7 + 1, 2),
+        "W" => ((i64::from(day) - 1) / 7 + 1).to_string(),
+        "Q" => ((month - 1) / 3 + 1).to_string(),
+        "CC" => number((year + 99) / 100, 2),
+        "J" => (days + 2_440_588).to_string(),
+        other => other.to_owned(),
+    }
+}
+
+/// The ISO 8601 year and week of a day.
+fn iso_week(days: i64) -> (i64, i64) {
+    // The week's Thursday decides its year.
+    let thursday = days - (days + 3).rem_euclid(7) + 3;
+    let (year, _, _) = datetime::civil_from_days(thursday);
+    (year, (thursday - datetime::days_from_civil(year, 1, 1)) / 7 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates() {
+        let moment = (datetime::days_from_civil(2013, 1, 5) * DAY_US) + 13 * 3_600_000_000 + 4 * 60_000_000;
+        assert_eq!(format_template(moment, "YYYY-MM-DD HH24:MI:SS"), "2013-01-05 13:04:00");
+        assert_eq!(format_template(moment, "FMMonth FMDD, YYYY"), "January 5, 2013");
+        assert_eq!(format_template(moment, "Dy HH12:MI am \"at\" IYYY-IW"), "Sat 01:04 pm at 2013-01");
+    }
+
+    #[test]
+    fn ages() {
+        let at = |y, m, d| datetime::days_from_civil(y, m, d) * DAY_US;
+        let age = symbolic_age(at(2001, 4, 10), at(1957, 6, 13));
+        assert_eq!((age.months, age.days), (43 * 12 + 9, 27));
+    }
+}

@@ -1,0 +1,212 @@
+//! Refuses, right after parsing, clauses that the parser accepts and nothing behind it would honour. Dropping a
+//! clause silently would give a wrong answer.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Expr, Function, FunctionArguments, GroupByExpr, JoinOperator, LimitClause, OrderByKind, Query, Select,
+    SelectItem, SetExpr, SetQuantifier, Statement, TableFactor, Visit, Visitor, WildcardAdditionalOptions,
+};
+
+use crate::{Error, Result};
+
+/// Tables in one FROM.
+const FROM_MAX: usize = 128;
+/// CTEs of one WITH.
+const CTES_MAX: usize = 500;
+
+/// Checks a statement and everything in it.
+///
+/// # Errors
+/// `0A000` naming the clause, `54001` for too many tables.
+pub(crate) fn statement(statement: &Statement) -> Result<()> {
+    match statement.visit(&mut Check) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Check;
+
+fn refuse(condition: bool, clause: &str) -> Result<()> {
+    if condition { Err(Error::unsupported(clause)) } else { Ok(()) }
+}
+
+fn flow(result: Result<()>) -> ControlFlow<Error> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
+impl Visitor for Check {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Error> {
+        flow(check_query(query))
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Error> {
+        flow(check_select(select))
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Error> {
+        flow(check_factor(factor))
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
+        flow(check_expr(expr))
+    }
+}
+
+fn check_query(query: &Query) -> Result<()> {
+    if let Some(lock) = query.locks.first() {
+        return Err(Error::unsupported(lock.lock_type.to_string().replace("FOR ", "SELECT ... FOR "))
+            .with_hint("Transactions find conflicting writes at COMMIT; use ISOLATION LEVEL SERIALIZABLE."));
+    }
+    if let Some(fetch) = &query.fetch {
+        refuse(fetch.with_ties, "FETCH ... WITH TIES")?;
+        refuse(fetch.percent, "FETCH ... PERCENT")?;
+    }
+    if let Some(LimitClause::LimitOffset { limit_by, .. }) = &query.limit_clause {
+        refuse(!limit_by.is_empty(), "LIMIT BY")?;
+    }
+    refuse(query.for_clause.is_some(), "FOR XML/JSON/BROWSE")?;
+    refuse(query.settings.is_some(), "SETTINGS")?;
+    refuse(query.format_clause.is_some(), "FORMAT")?;
+    refuse(!query.pipe_operators.is_empty(), "the pipe syntax")?;
+    if let Some(order) = &query.order_by {
+        refuse(order.interpolate.is_some(), "INTERPOLATE")?;
+        if let OrderByKind::Expressions(exprs) = &order.kind {
+            refuse(exprs.iter().any(|e| e.with_fill.is_some()), "WITH FILL")?;
+        }
+    }
+    if let Some(with) = &query.with {
+        refuse(with.cte_tables.iter().any(|cte| cte.from.is_some()), "WITH ... FROM")?;
+        if with.cte_tables.len() > CTES_MAX {
+            return Err(Error::new("54001", "statement too complex")
+                .with_detail(format!("A WITH has more than {CTES_MAX} queries.")));
+        }
+        for cte in &with.cte_tables {
+            refuse(
+                matches!(
+                    *cte.query.body,
+                    SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
+                ),
+                "a data-modifying statement in WITH",
+            )?;
+        }
+    }
+    check_set_operation(&query.body)
+}
+
+fn check_set_operation(body: &SetExpr) -> Result<()> {
+    let mut at = body;
+    while let SetExpr::SetOperation { left, set_quantifier, .. } = at {
+        refuse(
+            matches!(
+                set_quantifier,
+                SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName
+            ),
+            "UNION BY NAME",
+        )?;
+        at = left;
+    }
+    Ok(())
+}
+
+fn check_select(select: &Select) -> Result<()> {
+    refuse(select.top.is_some(), "TOP")?;
+    if select.into.is_some() {
+        return Err(Error::unsupported("SELECT INTO").with_hint("Use CREATE TABLE AS."));
+    }
+    refuse(!select.lateral_views.is_empty(), "LATERAL VIEW")?;
+    refuse(select.prewhere.is_some(), "PREWHERE")?;
+    refuse(!select.connect_by.is_empty(), "CONNECT BY")?;
+    refuse(!select.cluster_by.is_empty(), "CLUSTER BY")?;
+    refuse(!select.distribute_by.is_empty(), "DISTRIBUTE BY")?;
+    refuse(!select.sort_by.is_empty(), "SORT BY")?;
+    refuse(select.value_table_mode.is_some(), "SELECT AS STRUCT/VALUE")?;
+    refuse(select.exclude.is_some(), "EXCLUDE")?;
+    refuse(select.select_modifiers.as_ref().is_some_and(|m| m.is_any_set()), "a SELECT modifier")?;
+    match &select.group_by {
+        GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers) => {
+            refuse(!modifiers.is_empty(), "GROUP BY ... WITH")?;
+        }
+    }
+    for item in &select.projection {
+        match item {
+            SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => check_wildcard(options)?,
+            SelectItem::ExprWithAliases { .. } => return Err(Error::unsupported("a list of aliases")),
+            _ => {}
+        }
+    }
+    let tables = select.from.iter().map(|t| 1 + t.joins.len()).sum::<usize>();
+    if tables > FROM_MAX {
+        return Err(Error::new("54001", "statement too complex")
+            .with_detail(format!("A FROM has more than {FROM_MAX} tables.")));
+    }
+    for join in select.from.iter().flat_map(|t| &t.joins) {
+        refuse(
+            matches!(
+                join.join_operator,
+                JoinOperator::AsOf { .. }
+                    | JoinOperator::CrossApply
+                    | JoinOperator::OuterApply
+                    | JoinOperator::StraightJoin(_)
+                    | JoinOperator::ArrayJoin
+                    | JoinOperator::LeftArrayJoin
+                    | JoinOperator::InnerArrayJoin
+            ),
+            "this kind of join",
+        )?;
+        refuse(join.global, "GLOBAL JOIN")?;
+    }
+    Ok(())
+}
+
+fn check_wildcard(options: &WildcardAdditionalOptions) -> Result<()> {
+    refuse(
+        options.opt_ilike.is_some()
+            || options.opt_exclude.is_some()
+            || options.opt_except.is_some()
+            || options.opt_replace.is_some()
+            || options.opt_rename.is_some(),
+        "a modifier of *",
+    )
+}
+
+fn check_factor(factor: &TableFactor) -> Result<()> {
+    match factor {
+        TableFactor::Table { with_hints, version, with_ordinality, partitions, json_path, sample, index_hints, .. } => {
+            refuse(sample.is_some(), "TABLESAMPLE")?;
+            refuse(version.is_some(), "AS OF")?;
+            refuse(*with_ordinality, "WITH ORDINALITY")?;
+            refuse(!partitions.is_empty(), "PARTITION")?;
+            refuse(json_path.is_some(), "a JSON path")?;
+            refuse(!with_hints.is_empty() || !index_hints.is_empty(), "a table hint")
+        }
+        TableFactor::Derived { sample, .. } => refuse(sample.is_some(), "TABLESAMPLE"),
+        TableFactor::Function { with_ordinality, .. } => refuse(*with_ordinality, "WITH ORDINALITY"),
+        TableFactor::UNNEST { with_offset, with_ordinality, .. } => {
+            refuse(*with_ordinality, "WITH ORDINALITY")?;
+            refuse(*with_offset, "WITH OFFSET")
+        }
+        TableFactor::NestedJoin { .. } | TableFactor::TableFunction { .. } => Ok(()),
+        _ => Err(Error::unsupported("this form in FROM")),
+    }
+}
+
+fn check_expr(expr: &Expr) -> Result<()> {
+    match expr {
+        Expr::Function(function) => check_function(function),
+        Expr::Cast { format: Some(_), .. } => Err(Error::unsupported("CAST ... FORMAT")),
+        Expr::Like { any: true, .. } | Expr::ILike { any: true, .. } => Err(Error::unsupported("LIKE ANY")),
+        _ => Ok(()),
+    }
+}
+
+fn check_function(function: &Function) -> Result<()> {
+    refuse(!matches!(function.parameters, FunctionArguments::None), "a function with two lists of arguments")?;
+    refuse(function.uses_odbc_syntax, "the ODBC syntax")
+}

@@ -1,0 +1,345 @@
+//! Says a query in the words that DataFusion takes as PostgreSQL means them: casts and typed literals become
+//! `cairn_cast`, result columns get PostgreSQL's names, FETCH becomes LIMIT, quoted names in FROM become files.
+//!
+//! I1: names that must be unique within one SELECT are marked with `UNIQUE_MARK` and a number, which
+//! `query::output` takes off again.
+
+use std::collections::HashSet;
+use std::mem;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    Ident, Interval, LimitClause, NamedWindowExpr, ObjectName, ObjectNamePart, Query, Select, SelectItem,
+    SetExpr, TableFactor, Value, VisitMut, VisitorMut, WindowFrame, WindowType,
+};
+
+use crate::catalog::FILE_CATALOG;
+use crate::functions::cast;
+use crate::query::output::UNIQUE_MARK;
+use crate::session::variables::fold;
+use crate::{Error, Result};
+
+/// Rewrites a query.
+pub(crate) fn query(query: &mut Query) -> Result<()> {
+    match query.visit(&mut Rewrite::default()) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+#[derive(Default)]
+struct Rewrite {
+    /// Window frames, kept away from rewriting: the planner reads their bounds literally.
+    frames: Vec<Vec<Option<WindowFrame>>>,
+    /// Queries that are open; the outermost is 1.
+    depth: usize,
+}
+
+impl VisitorMut for Rewrite {
+    type Break = Error;
+
+    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        self.depth += 1;
+        if let Some(fetch) = query.fetch.take() {
+            let quantity = fetch.quantity.unwrap_or_else(|| Expr::Value(Value::Number("1".to_owned(), false).into()));
+            query.limit_clause = Some(match query.limit_clause.take() {
+                Some(LimitClause::LimitOffset { offset, limit_by, .. }) => {
+                    LimitClause::LimitOffset { limit: Some(quantity), offset, limit_by }
+                }
+                _ => LimitClause::LimitOffset { limit: Some(quantity), offset: None, limit_by: Vec::new() },
+            });
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        name_columns(select, self.depth > 1);
+        let mut frames = Vec::new();
+        for window in &mut select.named_window {
+            frames.push(match &mut window.1 {
+                NamedWindowExpr::WindowSpec(spec) => spec.window_frame.take(),
+                NamedWindowExpr::NamedWindow(_) => None,
+            });
+        }
+        self.frames.push(frames);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        let frames = self.frames.pop().unwrap_or_default();
+        for (window, frame) in select.named_window.iter_mut().zip(frames) {
+            if let NamedWindowExpr::WindowSpec(spec) = &mut window.1 {
+                spec.window_frame = frame;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        if let TableFactor::Table { name, args: None, .. } = factor
+            && let [ObjectNamePart::Identifier(ident)] = name.0.as_slice()
+            && ident.quote_style == Some('\'')
+        {
+            let path = ident.value.clone();
+            *name = ObjectName(
+                [FILE_CATALOG, &path]
+                    .map(|part| ObjectNamePart::Identifier(Ident::with_quote('"', part)))
+                    .to_vec(),
+            );
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Expr::Function(Function { over: Some(WindowType::WindowSpec(spec)), .. }) = expr {
+            self.frames.push(vec![spec.window_frame.take()]);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        match rewrite(expr, &mut self.frames) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+fn take(expr: &mut Expr) -> Expr {
+    mem::replace(expr, Expr::Value(Value::Null.into()))
+}
+
+fn string(text: impl Into<String>) -> Expr {
+    Expr::Value(Value::SingleQuotedString(text.into()).into())
+}
+
+/// A call of one of our functions.
+pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(Ident::new(name)),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments
+                .into_iter()
+                .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)))
+                .collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// `cairn_cast(expr, 'type')`.
+pub(crate) fn cast_to(expr: Expr, ty: &cairn_types::DataType) -> Expr {
+    call(cast::NAME, vec![expr, string(ty.sql_name())])
+}
+
+fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Result<()> {
+    match expr {
+        Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr: inner, data_type, .. } => {
+            let ty = data_type_of(data_type)?;
+            *expr = cast_to(take(inner), &ty);
+        }
+        Expr::TypedString(typed) => {
+            let ty = data_type_of(&typed.data_type)?;
+            let text = typed.value.clone().into_string().unwrap_or_default();
+            *expr = cast_to(string(text), &ty);
+        }
+        Expr::Interval(interval) => {
+            let text = interval_text(interval)?;
+            *expr = cast_to(text, &cairn_types::DataType::Interval);
+        }
+        Expr::AtTimeZone { timestamp, time_zone } => {
+            *expr = call("cairn_at_time_zone", vec![take(timestamp), take(time_zone)]);
+        }
+        Expr::Collate { expr: inner, collation } => {
+            let name = collation.0.last().map(ToString::to_string).unwrap_or_default();
+            match name.trim_matches('"') {
+                "C" | "POSIX" | "default" | "ucs_basic" | "C.UTF-8" | "c" | "posix" => *expr = take(inner),
+                other => {
+                    return Err(Error::new("42704", format!("collation \"{other}\" for encoding \"UTF8\" does not exist"))
+                        .with_hint("Text is compared by its bytes, as COLLATE \"C\" does."));
+                }
+            }
+        }
+        Expr::Function(function) => {
+            if let Some(WindowType::WindowSpec(spec)) = &mut function.over {
+                spec.window_frame = frames.pop().and_then(|mut frame| frame.pop().flatten());
+            }
+            rename_function(function);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn data_type_of(ty: &sqlparser::ast::DataType) -> Result<cairn_types::DataType> {
+    super::types::data_type(ty)
+}
+
+/// `INTERVAL '1' DAY` and `INTERVAL '1 day'` as text in PostgreSQL's form.
+fn interval_text(interval: &mut Interval) -> Result<Expr> {
+    if interval.last_field.is_some() || interval.fractional_seconds_precision.is_some() {
+        return Err(Error::unsupported("an INTERVAL with a range of fields"));
+    }
+    let value = take(&mut interval.value);
+    let Some(field) = &interval.leading_field else { return Ok(value) };
+    match &value {
+        Expr::Value(literal) => {
+            let text = match &literal.value {
+                Value::Number(number, _) => number.clone(),
+                other => other.clone().into_string().unwrap_or_default(),
+            };
+            Ok(string(format!("{text} {field}")))
+        }
+        _ => Err(Error::unsupported("an INTERVAL that is not constant")),
+    }
+}
+
+/// Names under which PostgreSQL and DataFusion know the same function.
+fn rename_function(function: &mut Function) {
+    // `pg_catalog.f` is `f`.
+    if let [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(_)] = function.name.0.as_slice()
+        && fold(schema) == "pg_catalog"
+    {
+        function.name.0.remove(0);
+    }
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return };
+    let ours = match fold(name).as_str() {
+        "every" => "bool_and",
+        "array_length" if argument_count(function) == Some(2) => return,
+        "char_length" | "character_length" => "character_length",
+        "variance" => "var_samp",
+        "stddev_samp" => "stddev",
+        "ceiling" => "ceil",
+        "date_part" => "date_part",
+        "string_to_array" => "string_to_array",
+        _ => return,
+    };
+    function.name = ObjectName::from(Ident::new(ours));
+}
+
+fn argument_count(function: &Function) -> Option<usize> {
+    match &function.args {
+        FunctionArguments::List(list) => Some(list.args.len()),
+        _ => None,
+    }
+}
+
+/// Gives the columns of a SELECT PostgreSQL's names, each once.
+fn name_columns(select: &mut Select, nested: bool) {
+    let mut taken: HashSet<String> = HashSet::new();
+    let mut plain: HashSet<String> = HashSet::new();
+    let wildcard = select
+        .projection
+        .iter()
+        .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
+    // Explicit aliases first: they keep their names where they can.
+    for item in &mut select.projection {
+        if let SelectItem::ExprWithAlias { alias, .. } = item {
+            let name = fold(alias);
+            if !taken.insert(name.clone()) {
+                *alias = super::names::exact(&unique(&name, &mut taken));
+            }
+        }
+    }
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let name = column_name(expr);
+        let bare = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        if bare && !wildcard && !taken.contains(&name) && plain.insert(expr.to_string()) {
+            // A column keeps its qualifier, by which ORDER BY may name it.
+            if nested || matches!(expr, Expr::Identifier(_)) {
+                taken.insert(name);
+            }
+            continue;
+        }
+        let alias = if taken.insert(name.clone()) && !(bare && wildcard) {
+            name
+        } else {
+            unique(&name, &mut taken)
+        };
+        *item = SelectItem::ExprWithAlias { expr: take(expr), alias: super::names::exact(&alias) };
+    }
+}
+
+fn unique(name: &str, taken: &mut HashSet<String>) -> String {
+    let mut number = taken.len() + 1;
+    loop {
+        let candidate = format!("{name}{UNIQUE_MARK}{number}");
+        if taken.insert(candidate.clone()) {
+            return candidate;
+        }
+        number += 1;
+    }
+}
+
+/// The name that PostgreSQL gives a column without alias (`FigureColname`).
+pub(crate) fn column_name(expr: &Expr) -> String {
+    figure(expr).map_or_else(|| "?column?".to_owned(), |(name, _)| name)
+}
+
+/// The name and how strong it is: 2 from a column or function, 1 from a type.
+fn figure(expr: &Expr) -> Option<(String, u8)> {
+    let strong = |name: &str| Some((name.to_owned(), 2));
+    match expr {
+        Expr::Identifier(ident) => Some((fold(ident), 2)),
+        Expr::CompoundIdentifier(parts) => parts.last().map(|ident| (fold(ident), 2)),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure(inner),
+        Expr::Function(function) => {
+            let name = function.name.0.last()?.as_ident().map(fold)?;
+            Some((name, 2))
+        }
+        Expr::Cast { expr: inner, data_type, .. } => match figure(inner) {
+            Some((name, 2)) => Some((name, 2)),
+            _ => Some((type_column_name(data_type), 1)),
+        },
+        Expr::TypedString(typed) => Some((type_column_name(&typed.data_type), 1)),
+        Expr::Interval(_) => Some(("interval".to_owned(), 1)),
+        Expr::Case { else_result, .. } => {
+            match else_result.as_deref().and_then(figure) {
+                Some((name, 2)) => Some((name, 2)),
+                _ => Some(("case".to_owned(), 1)),
+            }
+        }
+        Expr::Exists { .. } => strong("exists"),
+        Expr::Subquery(query) => match &*query.body {
+            SetExpr::Select(select) => match select.projection.first()? {
+                SelectItem::UnnamedExpr(expr) => figure(expr),
+                SelectItem::ExprWithAlias { alias, .. } => {
+                    Some((crate::query::output::display_name(&fold(alias)).to_owned(), 2))
+                }
+                _ => None,
+            },
+            _ => None,
+        },
+        Expr::Extract { .. } => strong("extract"),
+        Expr::Substring { .. } => strong("substring"),
+        Expr::Position { .. } => strong("position"),
+        Expr::Trim { .. } => strong("btrim"),
+        Expr::Overlay { .. } => strong("overlay"),
+        Expr::Ceil { .. } => strong("ceil"),
+        Expr::Floor { .. } => strong("floor"),
+        Expr::AtTimeZone { .. } => strong("timezone"),
+        Expr::Array(_) => strong("array"),
+        Expr::CompoundFieldAccess { root, .. } => figure(root),
+        Expr::Tuple(_) => strong("row"),
+        Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => Some(("bool".to_owned(), 1)),
+        _ => None,
+    }
+}
+
+fn type_column_name(ty: &sqlparser::ast::DataType) -> String {
+    super::types::data_type(ty).map_or_else(|_| ty.to_string().to_lowercase(), |ty| ty.pg_name())
+}

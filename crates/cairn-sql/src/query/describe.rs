@@ -1,0 +1,218 @@
+//! What a statement takes and gives: parameter types and result columns, without running it; and the values of
+//! constant expressions.
+
+use std::collections::BTreeMap;
+
+use arrow::array::Array;
+use cairn_types::{DataType, Value};
+use datafusion::logical_expr::LogicalPlan;
+use sqlparser::ast::{
+    AssignmentTarget, Expr, Ident, Insert, ObjectName, Query, SelectItem, SetExpr, Statement, TableFactor,
+    TableObject, TableWithJoins, Value as Literal,
+};
+
+use super::plan::Planner;
+use crate::context::Context;
+use crate::functions::sql_type;
+use crate::results::Column;
+use crate::session::variables::fold;
+use crate::{Error, Result, catalog, parse};
+
+/// The parameter types and result columns of a statement.
+pub(crate) fn statement(
+    context: &Context,
+    statement: &Statement,
+    declared: Vec<DataType>,
+) -> Result<(Vec<DataType>, Vec<Column>)> {
+    let count = parse::parameters::count(statement).max(declared.len());
+    let mut types: BTreeMap<usize, DataType> =
+        declared.into_iter().enumerate().map(|(at, ty)| (at + 1, ty)).collect();
+    let columns = match statement {
+        Statement::Query(query) => of_query(context, query, &mut types)?,
+        Statement::Insert(insert) => of_insert(context, insert, &mut types)?,
+        Statement::Update(update) => {
+            let table = table_of(context, &update.table)?;
+            for assignment in &update.assignments {
+                if let AssignmentTarget::ColumnName(name) = &assignment.target
+                    && let Some(place) = last_name(name).and_then(|name| table.column_place(&name))
+                {
+                    note(&assignment.value, &table.live_column(place).ty, &mut types);
+                }
+            }
+            condition(context, &update.table, update.selection.as_ref(), &mut types);
+            returning(context, &update.table, update.returning.as_deref())?
+        }
+        Statement::Delete(delete) => {
+            let tables = match &delete.from {
+                sqlparser::ast::FromTable::WithFromKeyword(tables)
+                | sqlparser::ast::FromTable::WithoutKeyword(tables) => tables,
+            };
+            let Some(table) = tables.first() else { return Ok((Vec::new(), Vec::new())) };
+            condition(context, table, delete.selection.as_ref(), &mut types);
+            returning(context, table, delete.returning.as_deref())?
+        }
+        Statement::Explain { .. } => vec![Column { name: "QUERY PLAN".to_owned(), ty: DataType::Text }],
+        _ => Vec::new(),
+    };
+    let types = (1..=count).map(|number| types.remove(&number).unwrap_or(DataType::Text)).collect();
+    Ok((types, columns))
+}
+
+fn of_query(context: &Context, query: &Query, types: &mut BTreeMap<usize, DataType>) -> Result<Vec<Column>> {
+    let plan = plan(context, query)?;
+    collect_types(&plan, types)?;
+    Ok(output_columns(&plan))
+}
+
+fn plan(context: &Context, query: &Query) -> Result<LogicalPlan> {
+    let state = super::state::of(context);
+    Planner::new(context, &state)?.query(query.clone())
+}
+
+/// The columns of a plan as they leave.
+pub(crate) fn output_columns(plan: &LogicalPlan) -> Vec<Column> {
+    let output = super::output::Output::of(plan.schema().as_arrow());
+    let schema = output.schema();
+    schema
+        .fields()
+        .iter()
+        .map(|field| Column { name: field.name().clone(), ty: DataType::from_field(field) })
+        .collect()
+}
+
+fn collect_types(plan: &LogicalPlan, types: &mut BTreeMap<usize, DataType>) -> Result<()> {
+    for (name, field) in plan.get_parameter_fields()? {
+        if let (Some(number), Some(field)) = (name.strip_prefix('$').and_then(|n| n.parse().ok()), field) {
+            types.entry(number).or_insert_with(|| sql_type(&field));
+        }
+    }
+    Ok(())
+}
+
+fn last_name(name: &ObjectName) -> Option<String> {
+    name.0.last()?.as_ident().map(fold)
+}
+
+/// Notes the type of a parameter that stands for a column's value.
+fn note(expr: &Expr, ty: &DataType, types: &mut BTreeMap<usize, DataType>) {
+    if let Expr::Value(value) = expr
+        && let Literal::Placeholder(name) = &value.value
+        && let Some(number) = name.strip_prefix('$').and_then(|n| n.parse().ok())
+    {
+        types.entry(number).or_insert_with(|| ty.clone());
+    }
+}
+
+fn table_of(context: &Context, table: &TableWithJoins) -> Result<std::sync::Arc<cairn_engine::Table>> {
+    match &table.relation {
+        TableFactor::Table { name, .. } => by_name(context, name),
+        _ => Err(Error::unsupported("this target of a statement")),
+    }
+}
+
+fn by_name(context: &Context, name: &ObjectName) -> Result<std::sync::Arc<cairn_engine::Table>> {
+    let all = context.catalog()?;
+    let (schema, table) = catalog::resolve_name(context, &all, name)?;
+    Ok(all.table(&schema, &table)?)
+}
+
+/// Parameters of a WHERE, as far as a SELECT with it tells.
+fn condition(
+    context: &Context,
+    table: &TableWithJoins,
+    selection: Option<&Expr>,
+    types: &mut BTreeMap<usize, DataType>,
+) {
+    let Some(selection) = selection else { return };
+    let sql = format!("SELECT 1 FROM {table} WHERE {selection}");
+    // What cannot be planned here will be reported when the statement runs.
+    if let Ok(Statement::Query(query)) = parse::parse_text(&sql)
+        && let Ok(plan) = plan(context, &query)
+    {
+        let _ = collect_types(&plan, types);
+    }
+}
+
+fn returning(context: &Context, table: &TableWithJoins, items: Option<&[SelectItem]>) -> Result<Vec<Column>> {
+    let Some(items) = items else { return Ok(Vec::new()) };
+    let list = items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let Statement::Query(query) = parse::parse_text(&format!("SELECT {list} FROM {table}"))? else {
+        return Err(Error::internal("a query was expected"));
+    };
+    Ok(output_columns(&plan(context, &query)?))
+}
+
+fn of_insert(
+    context: &Context,
+    insert: &Insert,
+    types: &mut BTreeMap<usize, DataType>,
+) -> Result<Vec<Column>> {
+    let TableObject::TableName(name) = &insert.table else {
+        return Err(Error::unsupported("INSERT into anything but a table"));
+    };
+    let table = by_name(context, name)?;
+    let places: Vec<usize> = if insert.columns.is_empty() {
+        (0..table.live_columns().len()).collect()
+    } else {
+        insert
+            .columns
+            .iter()
+            .map(|column| {
+                let name = column_ident(column);
+                table.column(&name)?;
+                Ok(table.column_place(&name).unwrap_or_default())
+            })
+            .collect::<Result<_>>()?
+    };
+    if let Some(source) = &insert.source {
+        if let SetExpr::Values(values) = &*source.body {
+            for row in &values.rows {
+                for (expr, place) in row.content.iter().zip(&places) {
+                    note(expr, &table.live_column(*place).ty, types);
+                }
+            }
+        } else {
+            of_query(context, source, types)?;
+        }
+    }
+    let Some(items) = &insert.returning else { return Ok(Vec::new()) };
+    let list = items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let Statement::Query(query) = parse::parse_text(&format!("SELECT {list} FROM {name}"))? else {
+        return Err(Error::internal("a query was expected"));
+    };
+    Ok(output_columns(&plan(context, &query)?))
+}
+
+fn column_ident(name: &ObjectName) -> String {
+    last_name(name).unwrap_or_default()
+}
+
+/// The values of constant expressions, converted to types.
+pub(crate) fn constants(context: &Context, exprs: &[Expr], types: &[DataType]) -> Result<Vec<Value>> {
+    if exprs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let items: Vec<String> = exprs
+        .iter()
+        .zip(types)
+        .enumerate()
+        .map(|(at, (expr, ty))| {
+            let alias = Ident::with_quote('"', format!("c{at}"));
+            format!("CAST({expr} AS {}) AS {alias}", ty.sql_name())
+        })
+        .collect();
+    let Statement::Query(query) = parse::parse_text(&format!("SELECT {}", items.join(", ")))? else {
+        return Err(Error::internal("a query was expected"));
+    };
+    let (schema, batches) = context.collect(context.plan_query(&query)?)?;
+    let batch = batches
+        .iter()
+        .find(|batch| batch.num_rows() > 0)
+        .ok_or_else(|| Error::internal("constants without a row"))?;
+    Ok(batch
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .map(|(column, field)| Value::from_array(column.as_ref() as &dyn Array, 0, &DataType::from_field(field)))
+        .collect())
+}

@@ -1,0 +1,85 @@
+//! String literals in IN lists and BETWEEN take the type of what they are compared with, as those beside an
+//! operator do (`query::operators`). An analyzer rule that runs before DataFusion's type coercion, which would
+//! turn the typed side into text.
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::optimizer::AnalyzerRule;
+
+use super::operators::literal;
+use crate::functions::sql_type;
+
+/// The rule.
+#[derive(Debug)]
+pub(crate) struct UnknownLiterals;
+
+impl AnalyzerRule for UnknownLiterals {
+    fn name(&self) -> &str {
+        "unknown_literals"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> DataFusionResult<LogicalPlan> {
+        Ok(plan.transform_up_with_subqueries(analyze)?.data)
+    }
+}
+
+fn analyze(plan: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
+    let schema = match plan.inputs().as_slice() {
+        [] => return Ok(Transformed::no(plan)),
+        inputs => merge_schema(inputs),
+    };
+    let names = NamePreserver::new(&plan);
+    plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let rewritten = expr.transform_up(|expr| rewrite(expr, &schema))?;
+        Ok(rewritten.update_data(|expr| name.restore(expr)))
+    })
+}
+
+fn rewrite(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
+    match expr {
+        Expr::InList(mut list) => {
+            let mut changed = adopt_all(&list.expr, &mut list.list, schema)?;
+            if let [first, ..] = list.list.as_slice() {
+                let first = first.clone();
+                changed |= adopt_one(&first, &mut list.expr, schema)?;
+            }
+            Ok(Transformed::new_transformed(Expr::InList(list), changed))
+        }
+        Expr::Between(mut between) => {
+            let inner = between.expr.clone();
+            let changed = adopt_one(&inner, &mut between.low, schema)?
+                | adopt_one(&inner, &mut between.high, schema)?
+                | {
+                    let low = between.low.clone();
+                    adopt_one(&low, &mut between.expr, schema)?
+                };
+            Ok(Transformed::new_transformed(Expr::Between(between), changed))
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+fn adopt_all(like: &Expr, items: &mut [Expr], schema: &DFSchema) -> DataFusionResult<bool> {
+    let mut changed = false;
+    for item in items {
+        changed |= adopt_one(like, item, schema)?;
+    }
+    Ok(changed)
+}
+
+fn adopt_one(like: &Expr, item: &mut Expr, schema: &DFSchema) -> DataFusionResult<bool> {
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = item else { return Ok(false) };
+    let Ok((_, field)) = like.to_field(schema) else { return Ok(false) };
+    let ty = sql_type(&field);
+    if ty.is_character() || field.data_type().is_null() {
+        return Ok(false);
+    }
+    *item = literal(text, &ty)?;
+    Ok(true)
+}

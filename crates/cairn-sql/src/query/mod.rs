@@ -1,0 +1,12 @@
+//! Queries: planning with DataFusion over our catalog, optimising, running, explaining; the plan cache.
+
+pub(crate) mod cache;
+pub(crate) mod describe;
+pub(crate) mod explain;
+pub(crate) mod literals;
+pub(crate) mod operators;
+pub(crate) mod output;
+pub(crate) mod plan;
+pub(crate) mod point;
+pub(crate) mod run;
+pub(crate) mod state;

@@ -1,0 +1,170 @@
+//! Binary operators where PostgreSQL and DataFusion differ: arithmetic on numbers goes to
+//! `functions::operators`, string literals beside a typed operand take its type (PostgreSQL's *unknown* literals),
+//! integer literals beside an INTEGER are INTEGERs.
+
+use cairn_types::{DataType, Value};
+use datafusion::arrow::datatypes::DataType as ArrowType;
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use sqlparser::ast::BinaryOperator;
+
+use crate::functions::operators::{Arithmetic, function};
+use crate::functions::sql_type;
+use crate::{Error, Result};
+
+/// Plans our operators; stands before DataFusion's own planners.
+#[derive(Debug)]
+pub(crate) struct Operators;
+
+impl ExprPlanner for Operators {
+    fn plan_binary_op(
+        &self,
+        mut raw: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> DataFusionResult<PlannerResult<RawBinaryExpr>> {
+        let (Ok(left), Ok(right)) = (type_of(&raw.left, schema), type_of(&raw.right, schema)) else {
+            return Ok(PlannerResult::Original(raw));
+        };
+        let comparison = is_comparison(&raw.op);
+        let arithmetic = arithmetic(&raw.op);
+        if comparison || arithmetic.is_some() {
+            raw.left = adopt(raw.left, &left, &right, comparison)?;
+            raw.right = adopt(raw.right, &right, &left, comparison)?;
+        }
+        let Some(operator) = arithmetic else { return Ok(PlannerResult::Original(raw)) };
+        let (Ok(left), Ok(right)) = (type_of(&raw.left, schema), type_of(&raw.right, schema)) else {
+            return Ok(PlannerResult::Original(raw));
+        };
+        let Some(common) = common_type(operator, &left, &right) else {
+            return Ok(PlannerResult::Original(raw));
+        };
+        let args = [(raw.left, left), (raw.right, right)]
+            .map(|(expr, own)| {
+                let wanted = match &common {
+                    // Each side keeps its scale; the function aligns them.
+                    DataType::Numeric(_) => as_numeric(&own),
+                    other => other.to_arrow(),
+                };
+                if own.to_arrow() == wanted { expr } else { cast(expr, wanted) }
+            })
+            .to_vec();
+        Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function(operator), args))))
+    }
+}
+
+fn as_numeric(own: &DataType) -> ArrowType {
+    match own {
+        DataType::SmallInt => ArrowType::Decimal128(5, 0),
+        DataType::Integer => ArrowType::Decimal128(10, 0),
+        DataType::BigInt => ArrowType::Decimal128(19, 0),
+        other => other.to_arrow(),
+    }
+}
+
+fn type_of(expr: &Expr, schema: &DFSchema) -> Result<DataType> {
+    let (_, field) = expr.to_field(schema)?;
+    if field.data_type().is_null() && !matches!(expr, Expr::Literal(..)) {
+        return Err(Error::internal("no type yet"));
+    }
+    Ok(sql_type(&field))
+}
+
+fn is_comparison(op: &BinaryOperator) -> bool {
+    matches!(
+        op,
+        BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+    )
+}
+
+fn arithmetic(op: &BinaryOperator) -> Option<Arithmetic> {
+    Some(match op {
+        BinaryOperator::Plus => Arithmetic::Add,
+        BinaryOperator::Minus => Arithmetic::Subtract,
+        BinaryOperator::Multiply => Arithmetic::Multiply,
+        BinaryOperator::Divide => Arithmetic::Divide,
+        BinaryOperator::Modulo => Arithmetic::Remainder,
+        _ => return None,
+    })
+}
+
+/// A literal beside an operand of another type takes that type.
+fn adopt(expr: Expr, own: &DataType, other: &DataType, comparison: bool) -> Result<Expr> {
+    match &expr {
+        Expr::Literal(ScalarValue::Utf8(Some(text)), _) if !other.is_character() => {
+            // In arithmetic a date or time takes an interval.
+            let ty = match other {
+                DataType::Date | DataType::Timestamp | DataType::TimestampTz | DataType::Time if !comparison => {
+                    DataType::Interval
+                }
+                other => other.clone(),
+            };
+            literal(text, &ty)
+        }
+        Expr::Literal(ScalarValue::Int64(Some(value)), metadata) if !comparison => {
+            let narrow = matches!(other, DataType::Integer | DataType::SmallInt);
+            match i32::try_from(*value) {
+                Ok(value) if narrow => Ok(Expr::Literal(ScalarValue::Int32(Some(value)), metadata.clone())),
+                _ => Ok(expr),
+            }
+        }
+        Expr::Placeholder(placeholder) if placeholder.field.is_none() && *own != *other => {
+            Ok(Expr::Placeholder(Placeholder {
+                id: placeholder.id.clone(),
+                field: Some(std::sync::Arc::new(other.to_field(&placeholder.id, true))),
+            }))
+        }
+        _ => Ok(expr),
+    }
+}
+
+/// A typed literal from text.
+pub(crate) fn literal(text: &str, ty: &DataType) -> Result<Expr> {
+    let ty = match ty {
+        // The literal keeps its own digits.
+        DataType::Numeric(_) => match cairn_types::Decimal::parse(text) {
+            Ok(decimal) => DataType::Numeric(Some((38, decimal.scale.max(0)))),
+            Err(error) => return Err(error.into()),
+        },
+        // Lengths bind columns, not what they are compared with.
+        DataType::Varchar(_) | DataType::Char(_) => DataType::Text,
+        other => other.clone(),
+    };
+    let value = Value::parse_text(text, &ty)?;
+    scalar(&value, &ty).map(|scalar| Expr::Literal(scalar, None))
+}
+
+/// A value as DataFusion's scalar.
+pub(crate) fn scalar(value: &Value, ty: &DataType) -> Result<ScalarValue> {
+    let array = Value::to_array(std::slice::from_ref(value), ty)?;
+    ScalarValue::try_from_array(&array, 0).map_err(Error::from)
+}
+
+/// The type in which an operation is computed by our functions; `None` leaves it to DataFusion.
+fn common_type(operator: Arithmetic, left: &DataType, right: &DataType) -> Option<DataType> {
+    use DataType as T;
+    let rank = |t: &T| match t {
+        T::SmallInt => Some(1),
+        T::Integer => Some(2),
+        T::BigInt => Some(3),
+        _ => None,
+    };
+    match (left, right) {
+        (a, b) if rank(a).is_some() && rank(b).is_some() => {
+            Some(if rank(a) >= rank(b) { a.clone() } else { b.clone() })
+        }
+        (T::Numeric(_), T::Numeric(_)) => (operator == Arithmetic::Divide).then_some(T::Numeric(None)),
+        (T::Numeric(_), b) if rank(b).is_some() => (operator == Arithmetic::Divide).then_some(T::Numeric(None)),
+        (a, T::Numeric(_)) if rank(a).is_some() => (operator == Arithmetic::Divide).then_some(T::Numeric(None)),
+        (T::Real, T::Real) => Some(T::Real),
+        (a, b) if a.is_numeric() && b.is_numeric() => Some(T::Double),
+        _ => None,
+    }
+}

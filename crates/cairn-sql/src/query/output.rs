@@ -1,0 +1,77 @@
+//! The shape in which results leave: PostgreSQL's names and our Arrow types, whatever DataFusion computed in
+//! (views of strings, unsigned integers, nanoseconds).
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
+use cairn_types::DataType;
+
+use crate::{Error, Result};
+
+/// Separates a column's name from what makes it unique within a plan.
+pub(crate) const UNIQUE_MARK: char = '\u{1}';
+
+/// Turns batches of a plan into batches of a result.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    schema: SchemaRef,
+    convert: Arc<[bool]>,
+}
+
+impl Output {
+    /// The output of a plan with this schema.
+    pub(crate) fn of(plan: &Schema) -> Self {
+        let fields: Vec<Field> = plan
+            .fields()
+            .iter()
+            .map(|field| data_type(field).to_field(display_name(field.name()), field.is_nullable()))
+            .collect();
+        let convert =
+            plan.fields().iter().zip(&fields).map(|(from, to)| from.data_type() != to.data_type()).collect();
+        Self { schema: Arc::new(Schema::new(fields)), convert }
+    }
+
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    pub(crate) fn convert(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
+        for (index, column) in batch.columns().iter().enumerate() {
+            let target = self.schema.field(index).data_type();
+            if self.convert.get(index).copied().unwrap_or(false) || column.data_type() != target {
+                let options = CastOptions { safe: false, ..CastOptions::default() };
+                columns.push(cast_with_options(column, target, &options).map_err(Error::from)?);
+            } else {
+                columns.push(Arc::clone(column));
+            }
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        // Nullability in plans is an estimate: fields that claim not to be null are relaxed by the schema.
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(|error| Error::internal(error.to_string()))
+    }
+}
+
+/// A column's name without what makes it unique.
+pub(crate) fn display_name(name: &str) -> &str {
+    name.split(UNIQUE_MARK).next().unwrap_or(name)
+}
+
+/// The SQL type of a plan's column.
+pub(crate) fn data_type(field: &Field) -> DataType {
+    match field.data_type() {
+        ArrowType::UInt8 | ArrowType::Int8 => DataType::SmallInt,
+        ArrowType::UInt16 => DataType::Integer,
+        ArrowType::UInt32 | ArrowType::UInt64 => DataType::BigInt,
+        ArrowType::List(item) | ArrowType::LargeList(item) | ArrowType::FixedSizeList(item, _)
+            if !field.metadata().contains_key("cairn.type") =>
+        {
+            DataType::Array(Box::new(data_type(item)))
+        }
+        ArrowType::Dictionary(_, value) => DataType::from_arrow(value),
+        _ => DataType::from_field(field),
+    }
+}

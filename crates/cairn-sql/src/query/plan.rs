@@ -1,0 +1,213 @@
+//! From a query's syntax tree to a logical plan over the transaction's catalog.
+//!
+//! [`Planner`] is DataFusion's view of the world: names are resolved along the search path, views are planned
+//! from their text, quoted file names are read in place.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType as ArrowType, SchemaRef};
+use datafusion::catalog::TableFunctionArgs;
+use datafusion::catalog::cte_worktable::CteWorkTable;
+use datafusion::common::TableReference;
+use datafusion::common::config::ConfigOptions;
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, TableType, WindowUDF,
+};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::sql::planner::{NullOrdering, ParserOptions, SqlToRel};
+use sqlparser::ast::{Query, Statement};
+
+use crate::catalog::{self, Found};
+use crate::context::Context;
+use crate::{Error, Result, parse};
+
+/// Views within views.
+const VIEW_DEPTH_MAX: usize = 64;
+
+/// Plans a query; not optimised.
+pub(crate) fn query(context: &Context, query: &Query) -> Result<LogicalPlan> {
+    let state = super::state::of(context);
+    Planner::new(context, &state)?.query(query.clone())
+}
+
+/// Plans queries of one statement.
+pub(crate) struct Planner<'s> {
+    context: &'s Context,
+    state: &'s SessionState,
+    catalog: Arc<cairn_engine::Catalog>,
+    sources: RefCell<HashMap<TableReference, Arc<dyn TableSource>>>,
+    views_open: RefCell<usize>,
+}
+
+fn parser_options() -> ParserOptions {
+    ParserOptions {
+        parse_float_as_decimal: true,
+        enable_ident_normalization: true,
+        support_varchar_with_length: true,
+        enable_options_value_normalization: false,
+        collect_spans: false,
+        map_string_types_to_utf8view: false,
+        default_null_ordering: NullOrdering::NullsMax,
+    }
+}
+
+impl<'s> Planner<'s> {
+    pub(crate) fn new(context: &'s Context, state: &'s SessionState) -> Result<Self> {
+        Ok(Self {
+            context,
+            state,
+            catalog: context.catalog()?,
+            sources: RefCell::default(),
+            views_open: RefCell::new(0),
+        })
+    }
+
+    /// Plans a query as it came from the parser.
+    pub(crate) fn query(&self, mut query: Query) -> Result<LogicalPlan> {
+        parse::rewrite::query(&mut query)?;
+        let statement = Statement::Query(Box::new(query));
+        SqlToRel::new_with_options(self, parser_options()).sql_statement_to_plan(statement).map_err(Error::from)
+    }
+
+    fn source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
+        if let Some(source) = self.sources.borrow().get(name) {
+            return Ok(Arc::clone(source));
+        }
+        let found = catalog::find(self.context, &self.catalog, name)?;
+        let source = match found {
+            Found::Provider(provider) => provider_as_source(provider),
+            Found::View(view) => self.view(&view)?,
+        };
+        self.sources.borrow_mut().insert(name.clone(), Arc::clone(&source));
+        Ok(source)
+    }
+
+    fn view(&self, view: &cairn_engine::catalog::ViewDescriptor) -> Result<Arc<dyn TableSource>> {
+        if *self.views_open.borrow() >= VIEW_DEPTH_MAX {
+            return Err(Error::new("54001", format!("view \"{}\" nests too deep", view.name)));
+        }
+        let Statement::Query(query) = parse::parse_text(&view.sql)? else {
+            return Err(Error::new("XX001", format!("the definition of view \"{}\" is not a query", view.name)));
+        };
+        *self.views_open.borrow_mut() += 1;
+        let planned = self.query(*query);
+        *self.views_open.borrow_mut() -= 1;
+        let plan = catalog::view::with_columns(planned?, view)?;
+        let schema = Arc::new(plan.schema().as_arrow().clone());
+        Ok(Arc::new(ViewSource { plan, schema }))
+    }
+}
+
+/// A view: its plan takes the scan's place.
+struct ViewSource {
+    plan: LogicalPlan,
+    schema: SchemaRef,
+}
+
+impl TableSource for ViewSource {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+    fn get_logical_plan(&'_ self) -> Option<Cow<'_, LogicalPlan>> {
+        Some(Cow::Borrowed(&self.plan))
+    }
+}
+
+impl ContextProvider for Planner<'_> {
+    fn get_table_source(&self, name: TableReference) -> datafusion::error::Result<Arc<dyn TableSource>> {
+        Ok(self.source(&name)?)
+    }
+
+    fn get_table_function_source(
+        &self,
+        name: &str,
+        args: Vec<Expr>,
+    ) -> datafusion::error::Result<Arc<dyn TableSource>> {
+        let function = self.state.table_functions().get(name).cloned().ok_or_else(|| {
+            Error::new("42883", format!("function {name} does not exist"))
+                .with_hint("No function in FROM matches the given name.")
+        })?;
+        let context = SimplifyContext::builder()
+            .with_config_options(Arc::clone(self.state.config_options()))
+            .with_query_execution_start_time(self.state.execution_props().query_execution_start_time)
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        let schema = datafusion::common::DFSchema::empty();
+        let args = args
+            .into_iter()
+            .map(|arg| simplifier.coerce(arg, &schema).and_then(|e| simplifier.simplify(e)))
+            .collect::<datafusion::error::Result<Vec<_>>>()?;
+        let provider = function.create_table_provider_with_args(TableFunctionArgs::new(&args, self.state))?;
+        Ok(provider_as_source(provider))
+    }
+
+    fn create_cte_work_table(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+    ) -> datafusion::error::Result<Arc<dyn TableSource>> {
+        Ok(provider_as_source(Arc::new(CteWorkTable::new(name, schema))))
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.state.expr_planners()
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        self.state.relation_planners()
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(crate::parse::types::Types))
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.state.scalar_functions().get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.state.higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.state.aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.state.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _names: &[String]) -> Option<ArrowType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.state.scalar_functions().keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        self.state.higher_order_functions().keys().cloned().collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.state.aggregate_functions().keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.state.window_functions().keys().cloned().collect()
+    }
+}

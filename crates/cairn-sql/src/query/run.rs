@@ -1,0 +1,126 @@
+//! Running a query: optimise, make the physical plan, stream its batches to the reader.
+
+use std::sync::Arc;
+
+use datafusion::execution::{SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::StreamExt;
+use sqlparser::ast::{Query, SetExpr};
+
+use super::output::Output;
+use super::plan::Planner;
+use crate::context::Context;
+use crate::results::{Results, StatementResult};
+use crate::runtime::panicked;
+use crate::{Error, Result};
+
+/// A SELECT, VALUES or set operation.
+pub(crate) fn select(context: &Context, query: &Query, sql: &str) -> Result<StatementResult> {
+    match &*query.body {
+        SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
+            if query.with.is_some() {
+                return Err(Error::unsupported("WITH in front of INSERT, UPDATE or DELETE"));
+            }
+            return crate::session::run(context, statement, sql);
+        }
+        _ => {}
+    }
+    let state = super::state::of(context);
+    let plan = Planner::new(context, &state)?.query(query.clone())?;
+    Ok(StatementResult::Rows(stream_in(context, &state, &plan)?))
+}
+
+/// Runs a plan of [`super::plan::query`], or one built on it.
+pub(crate) fn stream(context: &Context, plan: LogicalPlan) -> Result<Results> {
+    let state = super::state::of(context);
+    stream_in(context, &state, &plan)
+}
+
+fn stream_in(context: &Context, state: &SessionState, plan: &LogicalPlan) -> Result<Results> {
+    let output = Output::of(plan.schema().as_arrow());
+    let physical = physical(context, state, plan)?;
+    start(context, physical, task_context(context, state), output)
+}
+
+/// Optimises a plan and makes it physical.
+pub(crate) fn physical(
+    context: &Context,
+    state: &SessionState,
+    plan: &LogicalPlan,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let optimized = state.optimize(plan)?;
+    let planned = context
+        .scope
+        .shared
+        .runtime
+        .wait(state.query_planner().create_physical_plan(&optimized, state))?;
+    Ok(planned?)
+}
+
+/// A task context with the statement's scope and without function tables, which only decoding plans needs.
+pub(crate) fn task_context(context: &Context, state: &SessionState) -> Arc<TaskContext> {
+    Arc::new(TaskContext::new(
+        None,
+        String::new(),
+        state.config().clone(),
+        Default::default(),
+        Default::default(),
+        Default::default(),
+        Default::default(),
+        Arc::clone(context.scope.shared.runtime_env()),
+    ))
+}
+
+/// Starts a physical plan; its batches come through a bounded queue, and it is cancelled with its reader.
+pub(crate) fn start(
+    context: &Context,
+    physical: Arc<dyn ExecutionPlan>,
+    task: Arc<TaskContext>,
+    output: Output,
+) -> Result<Results> {
+    let shared = &context.scope.shared;
+    let handle = shared.runtime.handle()?;
+    let entered = handle.enter();
+    let mut batches = execute_stream(physical, task)?;
+    drop(entered);
+    let (results, sender) = Results::channel(output.schema());
+    let scope = Arc::clone(&context.scope);
+    let deadline = deadline_ns(context);
+    handle.spawn(async move {
+        let task = async {
+            while let Some(batch) = batches.next().await {
+                let batch = batch.map_err(Error::from).and_then(|batch| output.convert(&batch));
+                let failed = batch.is_err();
+                if sender.send(batch).await.is_err() || failed {
+                    return;
+                }
+                if let Some(error) = expired(&scope.shared, deadline) {
+                    // The reader may be gone: then nobody is told.
+                    let _ = sender.send(Err(error)).await;
+                    return;
+                }
+            }
+        };
+        if let Err(panic) = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(task)).await {
+            let _ = sender.send(Err(panicked(&panic))).await;
+        }
+    });
+    Ok(results)
+}
+
+/// When the statement's time is over, in nanoseconds of the monotonic clock.
+pub(crate) fn deadline_ns(context: &Context) -> Option<u64> {
+    let scope = &context.scope;
+    match scope.settings.statement_timeout_ms {
+        0 => None,
+        ms => Some(scope.shared.database.env().clock().monotonic_nanos() + ms * 1_000_000),
+    }
+}
+
+/// `57014` where the time is over.
+pub(crate) fn expired(shared: &crate::engine::Shared, deadline_ns: Option<u64>) -> Option<Error> {
+    let deadline = deadline_ns?;
+    (shared.database.env().clock().monotonic_nanos() >= deadline)
+        .then(|| Error::new("57014", "canceling statement due to statement timeout"))
+}

@@ -1,0 +1,85 @@
+//! DataFusion's session state: one template per database with functions, planners, rules and memory pool; each
+//! statement takes a copy with its own configuration.
+
+use std::sync::Arc;
+
+use chrono::DateTime;
+use datafusion::execution::SessionState;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::registry::FunctionRegistry;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::prelude::SessionConfig;
+
+use crate::context::{Context, ScopeExtension};
+use crate::engine::SqlOptions;
+use crate::{Error, Result};
+
+/// Rows in a batch.
+const BATCH_ROWS: usize = 8192;
+/// Of the memory pool, kept back for merging spilled runs. A sort needs this much whatever its size.
+const SORT_SPILL_RESERVATION_BYTES: usize = 1 << 20;
+
+/// The state that all statements copy.
+pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
+    let disk = match &options.temporary_directory {
+        Some(directory) => DiskManagerMode::Directories(vec![directory.clone()]),
+        None => DiskManagerMode::OsTmpDirectory,
+    };
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(options.memory_bytes_max)))
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
+        .build_arc()
+        .map_err(Error::from)?;
+    let mut state = SessionStateBuilder::new()
+        .with_config(config(options))
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .build();
+    crate::functions::register(&mut state)?;
+    Ok(state)
+}
+
+fn config(options: &SqlOptions) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_batch_size(BATCH_ROWS)
+        .with_target_partitions(options.parallelism.max(1))
+        .with_information_schema(false);
+    let o = config.options_mut();
+    o.sql_parser.parse_float_as_decimal = true;
+    o.sql_parser.map_string_types_to_utf8view = false;
+    o.sql_parser.support_varchar_with_length = true;
+    o.execution.sort_spill_reservation_bytes = SORT_SPILL_RESERVATION_BYTES;
+    o.execution.parquet.schema_force_view_types = false;
+    o.execution.collect_statistics = true;
+    o.optimizer.expand_views_at_output = false;
+    o.optimizer.skip_failed_rules = false;
+    config
+}
+
+/// The state of one statement: its scope, time and time zone.
+pub(crate) fn of(context: &Context) -> SessionState {
+    let scope = &context.scope;
+    let mut state = scope.shared.template.clone();
+    let options = state.config_mut().options_mut();
+    options.execution.time_zone = Some(match scope.settings.time_zone.as_str() {
+        "UTC" => "+00:00".to_owned(),
+        zone => zone.to_owned(),
+    });
+    options.extensions.insert(ScopeExtension(Arc::clone(scope)));
+    let config = Arc::clone(state.config().options());
+    let props = state.execution_props_mut();
+    props.mark_start_execution(config);
+    props.query_execution_start_time = DateTime::from_timestamp_micros(scope.transaction_start_us);
+    state
+}
+
+/// Registers one scalar function, replacing DataFusion's of the same name.
+pub(crate) fn register_scalar(
+    state: &mut SessionState,
+    function: datafusion::logical_expr::ScalarUDF,
+) -> Result<()> {
+    state.register_udf(Arc::new(function)).map_err(Error::from)?;
+    Ok(())
+}

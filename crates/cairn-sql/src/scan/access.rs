@@ -1,0 +1,238 @@
+//! Which way to the rows of a table: whole, by primary key, or by a secondary index.
+//!
+//! The rule, with rough estimates from the table's approximate row count: equality on all columns of a unique
+//! key yields one row; every equality on a leading column keeps 1 in 100, a range with two ends 1 in 10, with one
+//! end 1 in 3. A row found through an index that does not cover the query costs as much as eight rows in key
+//! order. The cheapest way wins; the whole table costs its rows.
+
+use std::ops::Bound;
+
+use cairn_engine::Table;
+use cairn_engine::catalog::IndexId;
+use cairn_engine::table::{self, Access, Bounds, Match};
+use cairn_types::Value;
+use datafusion::logical_expr::Expr;
+
+use super::bounds::{Columns, Restriction};
+use crate::Result;
+
+/// Ranges of one access at most: beyond, lists on later columns are not multiplied out.
+const RANGES_MAX: usize = 1024;
+/// Cost of a row that is fetched by its key after an index entry, in rows of a scan in order.
+const FETCH_COST: f64 = 8.0;
+
+/// A chosen way.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    pub(crate) access: Access,
+    /// Which index: 0 = the rows themselves.
+    pub(crate) index: IndexId,
+    /// Conditions that the access uses, for EXPLAIN.
+    pub(crate) conditions: Vec<String>,
+    /// Estimated rows.
+    pub(crate) rows: f64,
+    /// At most one row.
+    pub(crate) unique: bool,
+    /// Leading key columns fixed to one value.
+    pub(crate) fixed: usize,
+    /// Whether rows come in key order: one range only.
+    pub(crate) ordered: bool,
+}
+
+/// A condition in SQL, for EXPLAIN.
+pub(crate) fn describe(condition: &Expr) -> String {
+    match datafusion::sql::unparser::expr_to_sql(condition) {
+        Ok(sql) => shorten(&sql.to_string()),
+        Err(_) => shorten(&condition.to_string()),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    let text = text.strip_prefix('(').and_then(|t| t.strip_suffix(')')).filter(|t| !t.contains(['(', ')'])).unwrap_or(text);
+    if text.chars().count() <= 200 {
+        return text.to_owned();
+    }
+    text.chars().take(200).chain("…".chars()).collect()
+}
+
+/// Chooses the way for these conditions and columns wanted.
+pub(crate) fn choose(
+    table: &Table,
+    approximate_rows: u64,
+    filters: &[Expr],
+    projection: &[usize],
+) -> Result<Choice> {
+    let mut columns = Columns::new(table.arrow_schema());
+    for filter in filters {
+        columns.add(filter);
+    }
+    let total = approximate_rows.max(1) as f64;
+    let mut best = Choice {
+        access: Access::Full,
+        index: 0,
+        conditions: Vec::new(),
+        rows: total,
+        unique: false,
+        fixed: 0,
+        ordered: true,
+    };
+    let mut best_cost = total;
+    if columns.restrictions.is_empty() {
+        return Ok(best);
+    }
+    let mut consider = |choice: Choice, cost: f64| {
+        if cost < best_cost || (cost <= best_cost && matches!(best.access, Access::Full)) {
+            best_cost = cost;
+            best = choice;
+        }
+    };
+    if !table.has_hidden_key()
+        && let Some(choice) = by_key(table, 0, &table.primary_key_places(), true, &columns, total)?
+    {
+        let cost = choice.rows;
+        consider(choice, cost);
+    }
+    for index in &table.indexes {
+        let Some(places) = index.columns.iter().map(|c| table.place_of(c.column)).collect::<Option<Vec<_>>>()
+        else {
+            continue;
+        };
+        if let Some(choice) = by_key(table, index.id, &places, index.unique, &columns, total)? {
+            let covered = table::is_covered(table, index.id, projection)?;
+            let cost = if covered { choice.rows } else { choice.rows * FETCH_COST };
+            consider(choice, cost);
+        }
+    }
+    Ok(best)
+}
+
+struct Key {
+    equal: Vec<Vec<Match>>,
+    conditions: Vec<String>,
+    rows: f64,
+    fixed: usize,
+}
+
+/// The access by one key, as far as the conditions reach; `None` where they say nothing of its first column.
+fn by_key(
+    table: &Table,
+    index: IndexId,
+    places: &[usize],
+    unique: bool,
+    columns: &Columns<'_>,
+    total: f64,
+) -> Result<Option<Choice>> {
+    let mut key = Key { equal: vec![Vec::new()], conditions: Vec::new(), rows: total, fixed: 0 };
+    let mut depth = 0;
+    let mut range = (Bound::Unbounded, Bound::Unbounded);
+    let mut has_null = false;
+    for place in places {
+        let Some((matches, condition)) = equality(columns, *place) else {
+            range = range_of(columns, *place, &mut key);
+            break;
+        };
+        if key.equal.len() * matches.len().max(1) > RANGES_MAX {
+            break;
+        }
+        has_null |= matches.iter().any(|m| matches!(m, Match::IsNull));
+        if matches.len() == 1 && key.fixed == depth {
+            key.fixed += 1;
+        }
+        key.rows *= (matches.len() as f64) * 0.01;
+        key.equal = key
+            .equal
+            .iter()
+            .flat_map(|prefix| {
+                matches.iter().map(move |m| {
+                    let mut longer = prefix.clone();
+                    longer.push(m.clone());
+                    longer
+                })
+            })
+            .collect();
+        key.conditions.push(condition);
+        depth += 1;
+    }
+    if key.conditions.is_empty() {
+        return Ok(None);
+    }
+    let whole = unique && depth == places.len() && !has_null;
+    if whole {
+        key.rows = key.equal.len() as f64;
+    }
+    let ranges: Vec<Bounds> = key
+        .equal
+        .iter()
+        .map(|equal| Bounds { equal: equal.clone(), lower: range.0.clone(), upper: range.1.clone() })
+        .collect();
+    let single = ranges.len() == 1;
+    let access = if index == 0 {
+        table::primary_access(table, &ranges)?
+    } else {
+        table::index_access(table, index, &ranges)?
+    };
+    Ok(Some(Choice {
+        access,
+        index,
+        conditions: key.conditions,
+        rows: key.rows.clamp(if whole { 0.0 } else { 1.0 }, total.max(1.0)),
+        unique: whole && single,
+        fixed: key.fixed,
+        ordered: single,
+    }))
+}
+
+/// The values that the conditions fix a column to; the shortest list wins.
+fn equality(columns: &Columns<'_>, place: usize) -> Option<(Vec<Match>, String)> {
+    let mut best: Option<(Vec<Match>, String)> = None;
+    for (column, restriction, condition) in &columns.restrictions {
+        if *column != place {
+            continue;
+        }
+        let matches: Vec<Match> = match restriction {
+            Restriction::OneOf(values) => values.iter().cloned().map(Match::Equal).collect(),
+            Restriction::Null => vec![Match::IsNull],
+            Restriction::Range(..) => continue,
+        };
+        if best.as_ref().is_none_or(|(shortest, _)| matches.len() < shortest.len()) {
+            best = Some((matches, condition.clone()));
+        }
+    }
+    best
+}
+
+/// The tightest range of a column; adds its conditions and its selectivity to the key.
+fn range_of(columns: &Columns<'_>, place: usize, key: &mut Key) -> (Bound<Value>, Bound<Value>) {
+    let (mut lower, mut upper) = (Bound::Unbounded, Bound::Unbounded);
+    for (column, restriction, condition) in &columns.restrictions {
+        let (true, Restriction::Range(low, high)) = (*column == place, restriction) else { continue };
+        if tighter(low, &lower, std::cmp::Ordering::Greater) {
+            lower = low.clone();
+        }
+        if tighter(high, &upper, std::cmp::Ordering::Less) {
+            upper = high.clone();
+        }
+        if !key.conditions.contains(condition) {
+            key.conditions.push(condition.clone());
+        }
+    }
+    key.rows *= match (&lower, &upper) {
+        (Bound::Unbounded, Bound::Unbounded) => 1.0,
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => 0.3,
+        _ => 0.1,
+    };
+    (lower, upper)
+}
+
+fn tighter(new: &Bound<Value>, old: &Bound<Value>, wanted: std::cmp::Ordering) -> bool {
+    match (new, old) {
+        (Bound::Unbounded, _) => false,
+        (_, Bound::Unbounded) => true,
+        (Bound::Included(new), Bound::Included(old) | Bound::Excluded(old)) => new.cmp(old) == wanted,
+        (Bound::Excluded(new), Bound::Excluded(old)) => new.cmp(old) == wanted,
+        (Bound::Excluded(new), Bound::Included(old)) => {
+            let order = new.cmp(old);
+            order == wanted || order == std::cmp::Ordering::Equal
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The plan node that reads a table through one access path, one partition per part of the key range.
+//!
+//! Rows come in key order within a partition, and partitions are in key order; the node tells DataFusion so,
+//! that sorts by a key's columns fall away. A sort against the key order turns the scan around.
+
+use std::sync::Arc;
+
+use arrow::compute::SortOptions;
+use arrow::datatypes::{Schema, SchemaRef};
+use cairn_engine::table::{self, Access, ROW_KEY, ScanRequest};
+use cairn_engine::{Direction, ReadView, Table};
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Statistics, internal_err};
+use datafusion::error::Result as DataFusionResult;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SortOrderPushdownResult,
+};
+
+use super::access::Choice;
+use crate::context::ScopeExtension;
+use crate::{Error, Result};
+
+/// What to read.
+#[derive(Clone)]
+pub(crate) struct TableScanSpec {
+    pub(crate) table: Arc<Table>,
+    pub(crate) view: ReadView,
+    /// Places among the live columns, in output order; the number of live columns stands for the row key.
+    pub(crate) wanted: Vec<usize>,
+    pub(crate) with_row_key: bool,
+    pub(crate) limit: Option<usize>,
+    pub(crate) reverse: bool,
+}
+
+/// The scan of a table.
+#[derive(Clone)]
+pub(crate) struct TableScanExec {
+    spec: TableScanSpec,
+    choice: Choice,
+    parts: Vec<Access>,
+    schema: SchemaRef,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl std::fmt::Debug for TableScanExec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TableScanExec").field("table", &self.spec.table.name).finish_non_exhaustive()
+    }
+}
+
+impl TableScanExec {
+    pub(crate) fn new(spec: TableScanSpec, choice: Choice, parts: Vec<Access>) -> Result<Self> {
+        let schema = schema(&spec);
+        let properties = Arc::new(properties(&spec, &choice, parts.len(), &schema)?);
+        Ok(Self { spec, choice, parts, schema, properties, metrics: ExecutionPlanMetricsSet::new() })
+    }
+
+    /// The table, the index (0 = rows) and the conditions that the access path uses.
+    pub(crate) fn describe(&self) -> String {
+        let table = &self.spec.table;
+        let mut text = if table.schema == "public" {
+            table.name.clone()
+        } else {
+            format!("{}.{}", table.schema, table.name)
+        };
+        match (&self.choice.access, self.choice.index) {
+            (Access::Full, _) => text.push_str(" full"),
+            (_, 0) => text.push_str(" using primary key"),
+            (_, index) => {
+                text.push_str(" using index ");
+                text.push_str(table.index_by_id(index).map_or("?", |i| i.name.as_str()));
+            }
+        }
+        if !self.choice.conditions.is_empty() {
+            text.push_str(&format!(" ({})", self.choice.conditions.join(" AND ")));
+        }
+        if self.spec.reverse {
+            text.push_str(" backward");
+        }
+        if let Some(limit) = self.spec.limit {
+            text.push_str(&format!(" limit {limit}"));
+        }
+        text
+    }
+
+    /// Estimated rows.
+    pub(crate) fn estimated_rows(&self) -> u64 {
+        let rows = self.choice.rows.round() as u64;
+        self.spec.limit.map_or(rows, |limit| rows.min(limit as u64)).max(1)
+    }
+}
+
+/// The batches' schema.
+fn schema(spec: &TableScanSpec) -> SchemaRef {
+    let table = spec.table.arrow_schema();
+    let fields: Vec<_> = spec
+        .wanted
+        .iter()
+        .map(|place| match table.fields().get(*place) {
+            Some(field) => Arc::clone(field),
+            None => Arc::new(arrow::datatypes::Field::new(ROW_KEY, arrow::datatypes::DataType::Binary, false)),
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// The order of the rows, as far as the columns read go. Columns fixed by the access are constants and skipped.
+fn ordering(spec: &TableScanSpec, choice: &Choice, schema: &Schema) -> Vec<PhysicalSortExpr> {
+    if !choice.ordered {
+        return Vec::new();
+    }
+    let Some(key) = spec.table.index_key(choice.index) else { return Vec::new() };
+    let mut ordering = Vec::new();
+    for (at, (column, order)) in key.iter().enumerate() {
+        let Ok(index) = schema.index_of(&column.name) else {
+            if at < choice.fixed {
+                continue;
+            }
+            break;
+        };
+        if at < choice.fixed {
+            continue;
+        }
+        let options = SortOptions {
+            descending: order.descending != spec.reverse,
+            nulls_first: order.nulls_first != spec.reverse,
+        };
+        ordering.push(PhysicalSortExpr::new(Arc::new(Column::new(&column.name, index)), options));
+    }
+    ordering
+}
+
+fn properties(
+    spec: &TableScanSpec,
+    choice: &Choice,
+    partitions: usize,
+    schema: &SchemaRef,
+) -> Result<PlanProperties> {
+    let mut equivalence = EquivalenceProperties::new(Arc::clone(schema));
+    if let Some(ordering) = LexOrdering::new(ordering(spec, choice, schema)) {
+        equivalence.add_ordering(ordering);
+    }
+    Ok(PlanProperties::new(
+        equivalence,
+        Partitioning::UnknownPartitioning(partitions),
+        EmissionType::Incremental,
+        Boundedness::Bounded,
+    ))
+}
+
+impl DisplayAs for TableScanExec {
+    fn fmt_as(&self, _format: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TableScan: {}", self.describe())
+    }
+}
+
+impl ExecutionPlan for TableScanExec {
+    fn name(&self) -> &str {
+        "TableScan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
+    ) -> DataFusionResult<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        task: Arc<TaskContext>,
+    ) -> DataFusionResult<SendableRecordBatchStream> {
+        let part = match partition {
+            _ if self.spec.reverse => self.parts.len().checked_sub(partition + 1),
+            _ => Some(partition),
+        };
+        let Some(access) = part.and_then(|part| self.parts.get(part)) else {
+            return internal_err!("the scan has no partition {partition}");
+        };
+        // Only statements run scans: the scope is there.
+        let scope = Arc::clone(ScopeExtension::of(task.session_config().options())?);
+        let mut request = ScanRequest::new(access.clone(), self.read());
+        request.with_row_key = self.spec.with_row_key;
+        request.limit = self.spec.limit;
+        request.batch_rows = task.session_config().batch_size();
+        if self.spec.reverse {
+            request.direction = Direction::Reverse;
+        }
+        let scan = table::scan(&self.spec.view, &self.spec.table, request).map_err(Error::from)?;
+        let baseline = BaselineMetrics::new(&self.metrics, partition);
+        let reorder = self.reorder();
+        let schema = Arc::clone(&self.schema);
+        let batches = scan.map(move |batch| -> DataFusionResult<_> {
+            let timer = baseline.elapsed_compute().timer();
+            let batch = batch.map_err(Error::from)?;
+            let batch = match &reorder {
+                Some(order) => batch.project(order)?,
+                None => batch,
+            };
+            let batch = batch.with_schema(Arc::clone(&schema))?;
+            timer.done();
+            baseline.record_output(batch.num_rows());
+            Ok(batch)
+        });
+        // The scope keeps the transaction alive as long as its view is read.
+        let held = HoldScope { batches, _scope: scope };
+        let stream = futures::stream::iter(held);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), stream)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn partition_statistics(&self, partition: Option<usize>) -> DataFusionResult<Arc<Statistics>> {
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        let rows = self.estimated_rows() as usize;
+        statistics.num_rows = Precision::Inexact(match partition {
+            Some(_) => rows.div_ceil(self.parts.len().max(1)),
+            None => rows,
+        });
+        Ok(Arc::new(statistics))
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        false
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        let mut limited = self.clone();
+        limited.spec.limit = limit;
+        Some(Arc::new(limited))
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        // Each partition stops there by itself: that bounds the whole only where there is one.
+        if self.parts.len() == 1 { self.spec.limit } else { None }
+    }
+
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+    ) -> DataFusionResult<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
+        let mut reversed = self.spec.clone();
+        reversed.reverse = !reversed.reverse;
+        let own = ordering(&reversed, &self.choice, &self.schema);
+        let fits = order.len() <= own.len()
+            && order.iter().zip(&own).all(|(wanted, own)| {
+                wanted.expr.eq(&own.expr)
+                    && wanted.options.descending == own.options.descending
+                    && (wanted.options.nulls_first == own.options.nulls_first
+                        || !wanted.expr.nullable(&self.schema).unwrap_or(true))
+            });
+        if !fits {
+            return Ok(SortOrderPushdownResult::Unsupported);
+        }
+        let scan = TableScanExec::new(reversed, self.choice.clone(), self.parts.clone())?;
+        Ok(SortOrderPushdownResult::Exact { inner: Arc::new(scan) })
+    }
+}
+
+impl TableScanExec {
+    /// Places to read, without the row key.
+    fn read(&self) -> Vec<usize> {
+        let columns = self.spec.table.arrow_schema().fields().len();
+        self.spec.wanted.iter().copied().filter(|place| *place < columns).collect()
+    }
+
+    /// Where the row key is not wanted last, the order of the output in terms of the scan's columns.
+    fn reorder(&self) -> Option<Vec<usize>> {
+        let columns = self.spec.table.arrow_schema().fields().len();
+        let at = self.spec.wanted.iter().position(|place| *place == columns)?;
+        if at + 1 == self.spec.wanted.len() {
+            return None;
+        }
+        let last = self.spec.wanted.len() - 1;
+        Some((0..=last).map(|i| if i < at { i } else if i == at { last } else { i - 1 }).collect())
+    }
+}
+
+/// An iterator over batches that keeps the statement's scope.
+struct HoldScope<I> {
+    batches: I,
+    _scope: Arc<crate::context::Scope>,
+}
+
+impl<I: Iterator> Iterator for HoldScope<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        self.batches.next()
+    }
+}

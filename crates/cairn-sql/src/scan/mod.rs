@@ -1,0 +1,6 @@
+//! Scans of tables: which index to take, and DataFusion's plan node over `cairn_engine::table::scan`.
+
+pub(crate) mod access;
+pub(crate) mod bounds;
+pub(crate) mod exec;
+pub(crate) mod provider;

@@ -1,0 +1,132 @@
+//! A table of the engine as DataFusion sees it while planning.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use cairn_engine::catalog::TableDescriptor;
+use cairn_engine::table::ROW_KEY;
+use cairn_engine::{ReadView, Table};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Constraint, Constraints};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::access;
+use super::exec::{TableScanExec, TableScanSpec};
+use crate::Result;
+use crate::context::Context;
+
+/// Rows below which a scan is not worth splitting.
+const ROWS_PER_PARTITION_MIN: u64 = 16 * 1024;
+
+/// A table, as one transaction sees it at the start of one statement.
+pub(crate) struct TableScanProvider {
+    table: Arc<Table>,
+    view: ReadView,
+    rows: u64,
+    schema: SchemaRef,
+    constraints: Constraints,
+}
+
+impl std::fmt::Debug for TableScanProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TableScanProvider").field("table", &self.table.name).finish_non_exhaustive()
+    }
+}
+
+impl TableScanProvider {
+    /// The table as the statement sees it; with a last column of row keys where wanted.
+    pub(crate) fn new(context: &Context, table: Arc<Table>, row_key: bool) -> Result<Self> {
+        let schema = if row_key {
+            let mut fields: Vec<_> = table.arrow_schema().fields().iter().cloned().collect();
+            fields.push(Arc::new(Field::new(ROW_KEY, ArrowType::Binary, false)));
+            Arc::new(Schema::new(fields))
+        } else {
+            Arc::clone(table.arrow_schema())
+        };
+        Ok(Self {
+            view: context.txn().view()?,
+            rows: context.scope.shared.database.approximate_rows(table.id),
+            constraints: constraints(&table),
+            schema,
+            table,
+        })
+    }
+
+    /// The table's definition.
+    pub(crate) fn descriptor(&self) -> &TableDescriptor {
+        self.table.descriptor()
+    }
+}
+
+fn constraints(table: &Table) -> Constraints {
+    let mut all = Vec::new();
+    if !table.has_hidden_key() {
+        all.push(Constraint::PrimaryKey(table.primary_key_places()));
+    }
+    Constraints::new_unverified(all)
+}
+
+#[async_trait]
+impl TableProvider for TableScanProvider {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn constraints(&self) -> Option<&Constraints> {
+        Some(&self.constraints)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> datafusion::error::Result<Vec<TableProviderFilterPushDown>> {
+        let schema = self.table.arrow_schema();
+        Ok(filters
+            .iter()
+            .map(|filter| match super::bounds::is_usable(filter, schema) {
+                true => TableProviderFilterPushDown::Inexact,
+                false => TableProviderFilterPushDown::Unsupported,
+            })
+            .collect())
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let columns = self.table.arrow_schema().fields().len();
+        let wanted: Vec<usize> = match projection {
+            Some(projection) => projection.clone(),
+            None => (0..self.schema.fields().len()).collect(),
+        };
+        let with_row_key = wanted.contains(&columns);
+        let read: Vec<usize> = wanted.iter().copied().filter(|place| *place < columns).collect();
+        let choice = access::choose(&self.table, self.rows, filters, &read)?;
+        let parallelism = state.config().target_partitions();
+        let parts = match (choice.rows as u64 / ROWS_PER_PARTITION_MIN).min(parallelism as u64) {
+            0 | 1 => vec![choice.access.clone()],
+            parts if limit.is_none_or(|limit| limit as u64 > ROWS_PER_PARTITION_MIN) => {
+                cairn_engine::table::split(&self.view, &self.table, &choice.access, parts as usize)
+            }
+            _ => vec![choice.access.clone()],
+        };
+        let spec = TableScanSpec {
+            table: Arc::clone(&self.table),
+            view: self.view.clone(),
+            wanted,
+            with_row_key,
+            limit,
+            reverse: false,
+        };
+        Ok(Arc::new(TableScanExec::new(spec, choice, parts)?))
+    }
+}
