@@ -70,7 +70,7 @@ fn query_of(db: &Database, what: &str) -> Outcome<String> {
     if what.trim().contains(char::is_whitespace) {
         return Ok(what.trim().trim_end_matches(';').to_owned());
     }
-    let catalog = db.catalog()?;
+    let catalog = db.catalog();
     let (schema, name) = what.split_once('.').unwrap_or((cairndb::catalog::PUBLIC, what));
     let is_there = |schema: &str, name: &str| {
         catalog.relation(schema, name).is_some() || name == cairndb::catalog::STORE

@@ -6,7 +6,7 @@ use cairndb::Database;
 
 fn print(format: Format, sql: &str) -> String {
     let db = Database::in_memory().unwrap();
-    let mut rows = db.query(sql).unwrap();
+    let mut rows = db.query(sql, &[]).unwrap();
     let columns = rows.columns().to_vec();
     let mut writer = format.writer();
     let mut out = Vec::new();

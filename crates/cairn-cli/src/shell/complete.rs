@@ -151,7 +151,7 @@ struct Names {
 impl Words {
     /// Takes over new names, when definitions have changed.
     pub(crate) fn refresh(&self, runner: &Runner) {
-        let Ok(catalog) = runner.session.catalog() else { return };
+        let catalog = runner.session.catalog();
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if names.version == Some(catalog.version()) {
             return;

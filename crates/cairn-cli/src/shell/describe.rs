@@ -14,7 +14,7 @@ use crate::script::Runner;
 
 /// `\d`, `\dt`, `\dv`, `\ds`: the relations of those kinds (`t`, `v`, `s`).
 pub(crate) fn relations(runner: &mut Runner, kinds: &str) -> Outcome {
-    let catalog = runner.session.catalog()?;
+    let catalog = runner.session.catalog();
     let mut rows: Vec<[String; 4]> = Vec::new();
     let row = |schema: &str, name: &str, kind: &str, comment: &Option<String>| {
         [schema.to_owned(), name.to_owned(), kind.to_owned(), comment.clone().unwrap_or_default()]
@@ -34,7 +34,7 @@ pub(crate) fn relations(runner: &mut Runner, kinds: &str) -> Outcome {
 
 /// `\di`.
 pub(crate) fn indexes(runner: &mut Runner) -> Outcome {
-    let catalog = runner.session.catalog()?;
+    let catalog = runner.session.catalog();
     let mut rows: Vec<[String; 4]> = Vec::new();
     for table in catalog.tables() {
         for (name, definition) in index_lines(table) {
@@ -47,7 +47,7 @@ pub(crate) fn indexes(runner: &mut Runner) -> Outcome {
 
 /// `\dn`.
 pub(crate) fn schemas(runner: &mut Runner) -> Outcome {
-    let catalog = runner.session.catalog()?;
+    let catalog = runner.session.catalog();
     let rows: Vec<[String; 2]> =
         catalog.schemas().map(|s| [s.name.clone(), s.comment.clone().unwrap_or_default()]).collect();
     list(runner, &["Name", "Description"], rows, "No schemas.")
@@ -56,14 +56,14 @@ pub(crate) fn schemas(runner: &mut Runner) -> Outcome {
 /// `\l`.
 pub(crate) fn database(runner: &mut Runner) -> Outcome {
     let path = runner.db.path().map_or_else(|| ":memory:".to_owned(), |path| path.display().to_string());
-    let catalog = runner.session.catalog()?;
+    let catalog = runner.session.catalog();
     let tables = catalog.tables().count().to_string();
     list(runner, &["Database", "Tables"], vec![[path, tables]], "")
 }
 
 /// `\d NAME`.
 pub(crate) fn relation(runner: &mut Runner, name: &str) -> Outcome {
-    let catalog = runner.session.catalog()?;
+    let catalog = runner.session.catalog();
     let (schema, name) = split_name(name);
     match catalog.relation(&schema, &name) {
         Some(Relation::Table(table)) => describe_table(runner, &catalog, &table),

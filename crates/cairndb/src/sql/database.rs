@@ -64,7 +64,7 @@ impl Database {
     /// use cairndb::Database;
     /// let db = Database::in_memory()?;
     /// db.execute_batch("BEGIN; CREATE TABLE a (x INTEGER); CREATE TABLE b (y INTEGER); COMMIT;")?;
-    /// assert_eq!(db.catalog()?.tables().count(), 2);
+    /// assert_eq!(db.catalog().tables().count(), 2);
     /// # Ok::<(), cairndb::Error>(())
     /// ```
     ///
@@ -89,11 +89,8 @@ impl Database {
     }
 
     /// All definitions (tables, columns, indexes, views, sequences) as of now.
-    ///
-    /// # Errors
-    /// When a definition cannot be read.
-    pub fn catalog(&self) -> Result<Arc<Catalog>> {
-        Ok(self.shared.kernel.0.catalog()?)
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.shared.kernel.0.catalog()
     }
 
     /// A session for one statement.

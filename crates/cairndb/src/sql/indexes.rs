@@ -106,7 +106,7 @@ impl Database {
     /// # Errors
     /// When a definition cannot be read.
     pub fn list_indexes(&self) -> Result<Vec<IndexInfo>> {
-        let catalog = self.catalog()?;
+        let catalog = self.catalog();
         let mut all = Vec::new();
         for table in catalog.tables() {
             let name_of =

@@ -160,12 +160,9 @@ impl Session {
     }
 
     /// All definitions as this session sees them, those of its open block included.
-    ///
-    /// # Errors
-    /// When a definition cannot be read.
-    pub fn catalog(&self) -> Result<Arc<Catalog>> {
+    pub fn catalog(&self) -> Arc<Catalog> {
         match self.inner.transaction() {
-            Some(transaction) => Ok(transaction.catalog()?),
+            Some(transaction) => transaction.catalog(),
             None => self.db.catalog(),
         }
     }

@@ -77,11 +77,8 @@ impl Transaction {
     }
 
     /// All definitions as this transaction sees them, its own included.
-    ///
-    /// # Errors
-    /// When a definition cannot be read or the transaction has ended.
-    pub fn catalog(&self) -> Result<Arc<Catalog>> {
-        Ok(self.kernel.0.catalog()?)
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.kernel.0.catalog()
     }
 
     fn run(&self, sql: &str, values: &[Value]) -> Result<StatementResult> {

@@ -17,7 +17,7 @@ pub(super) fn import(db: &Database, path: &Path, kind: FileKind, command: &Impor
     let table = command.table.clone().unwrap_or_else(|| table_name(path));
     let tx = db.begin_transaction(IsolationLevel::Snapshot)?;
     let (schema, name) = place(&tx, &table)?;
-    let exists = tx.catalog()?.relation(&schema, &name).is_some();
+    let exists = tx.catalog().relation(&schema, &name).is_some();
     let target = if schema == cairndb::catalog::PUBLIC {
         quoted(&name)
     } else {
@@ -99,7 +99,7 @@ fn table_name(path: &Path) -> String {
 /// Schema and name of `[schema.]table`; an existing table is found in whatever case it is written.
 fn place(tx: &Transaction, table: &str) -> Outcome<(String, String)> {
     let (schema, name) = table.split_once('.').unwrap_or((cairndb::catalog::PUBLIC, table));
-    let catalog = tx.catalog()?;
+    let catalog = tx.catalog();
     let lower = name.to_lowercase();
     let known = |name: &str| catalog.relation(schema, name).is_some();
     let name = if !known(name) && known(&lower) { lower } else { name.to_owned() };
