@@ -10,7 +10,7 @@
 //! | [`field`] | mapping between [`DataType`] and Arrow types and fields |
 //! | [`decimal`], [`interval`], [`datetime`], [`float`], [`json`] | one kind of value each: arithmetic, order, text |
 //! | [`value`] | [`Value`], total order, conversions |
-//! | [`column`] | Arrow arrays to values and back |
+//! | [`mod@column`] | Arrow arrays to values and back |
 //! | [`text`] | PostgreSQL's text input and output |
 //! | [`key`] | order-preserving key code (`docs/format/key.md`) |
 //! | [`row`] | row code (`docs/format/row.md`) |
