@@ -8,7 +8,7 @@ use super::name;
 use super::removal::Removal;
 use super::spec::SequenceOptions;
 use crate::catalog::{ObjectId, SequenceDescriptor};
-use crate::error::{Error, Result};
+use crate::error::{Error, ObjectKind, Result};
 use crate::sequence::Position;
 use crate::transaction::{Transaction, Writer};
 
@@ -93,7 +93,8 @@ impl Transaction {
         self.write("DROP SEQUENCE", |writer| {
             let mut removal = Removal::default();
             for (schema, name) in sequences {
-                let sequence = writer.catalog.sequence(schema, name)?;
+                let found = writer.catalog.sequence(schema, name);
+                let sequence = super::table::to_drop(found, ObjectKind::Sequence, name)?;
                 if let Some((table, column)) = sequence.owned_by
                     && let Some(table) = writer.catalog.table_by_id(table)
                     && let Some(column) = table.column_by_id(column)

@@ -76,7 +76,7 @@ impl Transaction {
         self.write("DROP TABLE", |writer| {
             let mut removal = Removal::default();
             for (schema, name) in tables {
-                removal.table(&*find(writer, schema, name)?);
+                removal.table(&*to_drop(writer.catalog.table(schema, name), ObjectKind::Table, name)?);
             }
             removal.run(writer, cascade)
         })
@@ -128,6 +128,17 @@ impl Transaction {
             Ok(())
         })
     }
+}
+
+/// What is to be dropped and is not there is named by its kind, as PostgreSQL does.
+pub(super) fn to_drop<T>(found: Result<T>, kind: ObjectKind, name: &str) -> Result<T> {
+    found.map_err(|e| match e {
+        Error::Undefined { kind: ObjectKind::Relation, .. } => {
+            let message = format!("{} \"{name}\" does not exist", kind.word());
+            Error::Undefined { kind: ObjectKind::Relation, message }
+        }
+        other => other,
+    })
 }
 
 fn is_key(constraint: &ConstraintSpec) -> bool {

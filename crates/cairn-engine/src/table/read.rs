@@ -44,7 +44,7 @@ pub fn get(view: &ReadView, table: &Table, keys: &[Bytes], projection: &[usize])
 
 /// The fields of those live columns.
 pub(crate) fn projected_schema(table: &Table, projection: &[usize]) -> SchemaRef {
-    let fields: Vec<_> = projection.iter().map(|p| table.arrow_schema().field(*p).clone()).collect();
+    let fields: Vec<_> = projection.iter().map(|p| table.arrow_schema().fields()[*p].clone()).collect();
     Arc::new(Schema::new(fields))
 }
 

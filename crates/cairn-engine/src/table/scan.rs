@@ -96,8 +96,8 @@ pub fn scan(view: &ReadView, table: &Table, request: ScanRequest) -> Result<Tabl
     };
     let mut schema = projected_schema(table, &request.projection);
     if request.with_row_key {
-        let mut fields: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone()).collect();
-        fields.push(Field::new(ROW_KEY, ArrowType::Binary, false));
+        let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
+        fields.push(Arc::new(Field::new(ROW_KEY, ArrowType::Binary, false)));
         schema = Arc::new(Schema::new(fields));
     }
     let mut ranges: VecDeque<KeyRange> = ranges.into();
