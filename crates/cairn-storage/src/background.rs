@@ -194,7 +194,7 @@ impl Core {
     pub(crate) fn leave_old_log(&self) -> Result<()> {
         let _flushing = self.flush_lock.lock();
         let floor = self.log_floor_without(&self.sources().active)?;
-        self.tree.set_log_floor(floor)?;
+        self.tree.set_log_floor(floor, self.visible.load(Ordering::Acquire))?;
         self.remove_segments_below(floor);
         Ok(())
     }

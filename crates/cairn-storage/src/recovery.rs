@@ -1,7 +1,7 @@
 //! Opening a store: find it or create it, lock it, read manifest and log, finish what a crash left.
 //!
-//! Order: lock → manifest → log from its floor → torn tail cut and sealed → (after a crash) recovered
-//! memtables flushed → leftovers removed → workers started.
+//! Order: lock → manifest → log from its floor → (after an unclean end) recovered memtables flushed, the
+//! floor moved behind the old segments → leftovers removed → workers started.
 //!
 //! Invariants:
 //! - I1: nothing in the directory is changed before the lock is held, and nothing at all in a directory
@@ -133,7 +133,7 @@ struct Recovered {
     log: Log,
     /// Newest first; the first takes new commits.
     memtables: Vec<Arc<Memtable>>,
-    /// Whether the log ended with a seal.
+    /// Whether the log is as a clean close left it, all of it durable.
     was_clean: bool,
 }
 
@@ -158,10 +158,8 @@ fn read_back(env: &Env, dir: &Path, options: &Options, state: &TreeState) -> Res
         Ok(())
     })?;
     log.check_reaches(dir, state.log_floor, state.durable_seq)?;
-    if let Some(tail) = log.open_tail.filter(|_| !log.last_is_empty) {
-        wal::repair_tail(env, dir, &identity, &tail)?;
-    }
-    let was_clean = log.open_tail.is_none() || log.last_is_empty;
+    // A seal may be in the page cache only; that a close went through to the end is known from the manifest.
+    let was_clean = log.open_tail.is_none() && state.durable_seq >= log.last_seq;
     Ok(Recovered { identity, log, memtables, was_clean })
 }
 
@@ -180,8 +178,9 @@ fn assemble(
     let reserved = log.unborn.or(last_empty);
     let writer = LogWriter::new(env, dir, identity, &options, reserved, log.last_seq);
     let has_data = memtables.iter().any(|table| !table.is_empty());
-    let flush = has_data && (!was_clean || memtables.len() > 1 || log.segments.len() > SEGMENTS_MAX);
+    let flush = !was_clean || has_data && ( memtables.len() > 1 || log.segments.len() > SEGMENTS_MAX);
     let active = if flush { Arc::new(Memtable::new()) } else { memtables.remove(0) };
+    memtables.retain(|table| !table.is_empty());
     let sources = Sources { active, immutable: memtables, version: tree.version() };
     let core = Core::new(Parts {
         env: env.clone(),
@@ -196,6 +195,7 @@ fn assemble(
     });
     if flush {
         while core.flush_oldest()? {}
+        core.leave_old_log()?;
     } else {
         core.remove_segments_below(state.log_floor);
     }

@@ -272,6 +272,18 @@ impl Tree {
         Ok(())
     }
 
+    /// Records the oldest log segment still needed, and that every commit up to `last_seq` is in the tree;
+    /// nothing is written where both are known.
+    pub(crate) fn set_log_floor(&self, log_floor: u64, last_seq: CommitSeq) -> Result<()> {
+        let mut manifest = self.manifest.lock();
+        if (manifest.state.log_floor, manifest.state.last_seq) == (log_floor, last_seq) {
+            return Ok(());
+        }
+        self.mend(&mut manifest)?;
+        let edit = Edit { log_floor: Some(log_floor), last_seq: Some(last_seq), ..Edit::default() };
+        self.commit_edit(&mut manifest, edit)
+    }
+
     /// Records a new epoch.
     pub(crate) fn set_epoch(&self, epoch: u64) -> Result<()> {
         self.edit_files(Edit { epoch: Some(epoch), ..Edit::default() })

@@ -14,7 +14,7 @@ mod reader;
 mod writer;
 
 pub(crate) use format::{Effect, Identity, RecordBuffer, RecordHeader, RecordKind};
-pub(crate) use reader::{Log, list_segments, read_log, repair_tail};
+pub(crate) use reader::{Log, list_segments, read_log};
 pub(crate) use writer::LogWriter;
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! Reading the log back: every commit in order, and the judgement of where it ends.
 //!
 //! A bad record at P ends the log (a torn tail: it was never acknowledged as durable) only in the last
-//! segment, and only if no whole record behind it says that more than P had been synced when it was
-//! written. Everything else is damage, and reported with file and offset.
+//! segment that holds a record, and only if no whole record behind it says that more than P had been synced
+//! when it was written. Everything else is damage, and reported with file and offset.
 //!
 //! Invariants:
 //! - I1: commits are handed out in sequence without gap, across segments too.
-//! - I2: reading changes nothing; `repair_tail` does, after all of the log was read.
+//! - I2: reading changes nothing, and nothing is ever written to a segment of an earlier run: after an
+//!   unclean end recovery flushes what was read and moves the floor behind it. What a failed fsync left in
+//!   the page cache only can be read, but a seal or a segment built on it would outlive it.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +28,7 @@ pub(crate) enum End {
     Sealed,
     /// It ends at `offset` without a seal.
     Open { offset: u64 },
-    /// It was being created: there is no whole header and no record. The file counts as absent.
+    /// It was being created: there is no record, or not even a header. The file counts as absent.
     Unborn,
 }
 
@@ -41,7 +43,7 @@ pub(crate) struct Log {
     pub(crate) last_time: u64,
     /// The greatest transaction id found.
     pub(crate) last_txn_id: u64,
-    /// The last segment, if it is not sealed.
+    /// The end of the last segment with records, if it is not sealed.
     pub(crate) open_tail: Option<Tail>,
     /// Whether the last segment holds no commit at all.
     pub(crate) last_is_empty: bool,
@@ -54,7 +56,6 @@ pub(crate) struct Log {
 pub(crate) struct Tail {
     pub(crate) segment: u64,
     pub(crate) offset: u64,
-    pub(crate) last_seq: u64,
 }
 
 impl Log {
@@ -111,11 +112,24 @@ pub(crate) fn read_log(
         let path = dir.join(super::format::file_name(floor));
         return Err(Error::corrupt(&path, 0, "a log segment expected, the file is missing"));
     }
+    // At most one segment without records is behind the last one with records.
+    let mut trailing = match segments.last() {
+        Some(&last) => Some(SegmentReader::open(env, dir, identity, last)?),
+        None => None,
+    };
+    let empty = usize::from(trailing.as_ref().is_some_and(SegmentReader::holds_no_record));
     let mut expected: Option<u64> = None;
     for (at, &segment) in segments.iter().enumerate() {
-        let is_last = at + 1 == segments.len();
-        let reader = SegmentReader::open(env, dir, identity, segment)?;
-        let end = reader.read(is_last, flushed_seq, &mut expected, &mut log, apply)?;
+        let is_last = at + 1 + empty >= segments.len();
+        let reader = match trailing.take_if(|reader| reader.segment == segment) {
+            Some(reader) => reader,
+            None => SegmentReader::open(env, dir, identity, segment)?,
+        };
+        let end = match log.open_tail {
+            // Created when the one before was being recovered: it is begun again.
+            Some(_) => End::Unborn,
+            None => reader.read(is_last, flushed_seq, &mut expected, &mut log, apply)?,
+        };
         if end == End::Unborn {
             log.unborn = Some(segment);
             break;
@@ -123,8 +137,7 @@ pub(crate) fn read_log(
         log.segments.push(segment);
         log.last_is_empty = expected == Some(reader.first_seq());
         if let End::Open { offset } = end {
-            let last_seq = expected.map_or(0, |seq| seq - 1);
-            log.open_tail = Some(Tail { segment, offset, last_seq });
+            log.open_tail = Some(Tail { segment, offset }).filter(|_| !log.last_is_empty);
         }
     }
     if let Some(next) = expected {
@@ -156,6 +169,13 @@ impl<'a> SegmentReader<'a> {
             Err(reason) => Err(reason),
         };
         Ok(SegmentReader { path, identity, segment, bytes, header })
+    }
+
+    /// Whether the segment has no record, and there is no sign that it had one.
+    fn holds_no_record(&self) -> bool {
+        let first = HEADER_BYTES as u64;
+        Record::decode(&self.bytes, first, self.identity, self.segment).is_err()
+            && self.synced_record_behind(if self.header.is_ok() { first } else { 0 }).is_none()
     }
 
     fn first_seq(&self) -> u64 {
@@ -277,18 +297,6 @@ fn read_whole(file: &dyn File, path: &Path) -> Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
     file.read_exact_at(&mut bytes, 0).map_err(|e| Error::io("read", path, e))?;
     Ok(bytes)
-}
-
-/// Makes the end of the log final: what is behind it is cut off and the rest synced, then a seal is added
-/// and synced. In this order, because the seal claims that all before it is durable.
-pub(crate) fn repair_tail(env: &Env, dir: &Path, identity: &Identity, tail: &Tail) -> Result<()> {
-    let path = dir.join(super::format::file_name(tail.segment));
-    let file = env.files().open(&path, OpenMode::ReadWrite).map_err(|e| Error::io("open", &path, e))?;
-    file.set_len(tail.offset).map_err(|e| Error::io("truncate", &path, e))?;
-    file.sync_all().map_err(|e| Error::io("sync", &path, e))?;
-    let seal = seal(identity, tail.segment, tail.offset, tail.last_seq);
-    file.write_all_at(&seal, tail.offset).map_err(|e| Error::io("write", &path, e))?;
-    file.sync_all().map_err(|e| Error::io("sync", &path, e))
 }
 
 /// The bytes of a seal; all before `offset` must be durable.

@@ -108,19 +108,34 @@ fn a_torn_tail_is_cut_and_damage_is_told() {
     flip(&env, &path, 64 + 2 * record + 80);
     let (seqs, found) = read(&env).unwrap();
     assert_eq!(seqs, [1, 2]);
-    let tail = found.open_tail.unwrap();
-    assert_eq!(tail.offset, 64 + 2 * record);
+    assert_eq!(found.open_tail.map(|tail| tail.offset), Some(64 + 2 * record));
     // The one before: the last record says it was.
     flip(&env, &path, 64 + 2 * record + 80);
     flip(&env, &path, 64 + record + 80);
     let error = read(&env).unwrap_err();
     assert!(matches!(error, Error::Corrupt { offset, .. } if offset == 64 + record), "{error}");
     flip(&env, &path, 64 + record + 80);
-    repair_tail(&env, dir(), &IDENTITY, &tail).unwrap();
-    let (seqs, found) = read(&env).unwrap();
-    assert_eq!((seqs, found.open_tail), (vec![1, 2], None));
     // Behind a seal even the last record is known to be durable.
-    flip(&env, &path, 64 + record + 80);
+    log.seal_segment().unwrap();
+    flip(&env, &path, 64 + 2 * record + 80);
+    assert!(matches!(read(&env), Err(Error::Corrupt { .. })));
+}
+
+#[test]
+fn a_torn_tail_may_have_an_empty_segment_behind_it() {
+    let env = new_env();
+    let mut log = LogWriter::new(&env, dir(), IDENTITY, &options(), None, 0);
+    write(&mut log, 1..=3, 100);
+    let path = path_of(&env, 0);
+    let record = (72 + 9 + 8 + 100u64).next_multiple_of(8);
+    flip(&env, &path, 64 + 2 * record + 80);
+    let mut next = LogWriter::new(&env, dir(), IDENTITY, &options(), Some(900), 3);
+    next.ensure_segment(|| 0).unwrap();
+    let (seqs, found) = read(&env).unwrap();
+    assert_eq!((seqs, found.unborn), (vec![1, 2], Some(900)));
+    assert_eq!(found.open_tail.map(|tail| tail.offset), Some(64 + 2 * record));
+    // With a record behind it, it is damage.
+    write(&mut next, 4..=4, 10);
     assert!(matches!(read(&env), Err(Error::Corrupt { .. })));
 }
 
