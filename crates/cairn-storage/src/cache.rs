@@ -20,7 +20,6 @@ use cairn_env::{Env, OpenMode};
 use parking_lot::Mutex;
 
 use crate::error::Result;
-use crate::sst::block::Block;
 
 /// Bookkeeping charged for a block besides its bytes.
 const OVERHEAD: usize = 192;
@@ -30,7 +29,7 @@ const COUNTERS: usize = 16;
 /// The place of one block.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
-    block: Mutex<Option<Arc<Block>>>,
+    block: Mutex<Option<Arc<[u8]>>>,
     used: AtomicBool,
 }
 
@@ -111,18 +110,18 @@ impl BlockCache {
         }
     }
 
-    /// Runs `search` on the block of a slot, which `load` gives if it is not there. `page` is the block's
-    /// first page, `file` the file's number.
+    /// Runs `search` on the block of a slot of file `file`; `load` gives it, with its first page, if it is
+    /// not there.
     #[inline]
     pub(crate) fn with<R>(
         &self,
-        (file, page): (u64, u32),
+        file: u64,
         (slots, at): (&Arc<[Slot]>, usize),
-        load: impl FnOnce() -> Result<Block>,
-        search: impl FnOnce(&Arc<Block>) -> R,
+        load: impl FnOnce() -> Result<(u32, Arc<[u8]>)>,
+        search: impl FnOnce(&Arc<[u8]>) -> R,
     ) -> Result<R> {
         let slot = &slots[at];
-        let counter = &self.counters[page as usize % COUNTERS];
+        let counter = &self.counters[at % COUNTERS];
         {
             let held = slot.block.lock();
             if let Some(block) = &*held {
@@ -134,15 +133,15 @@ impl BlockCache {
             }
         }
         counter.misses.fetch_add(1, Ordering::Relaxed);
-        let block = Arc::new(load()?);
+        let (page, block) = load()?;
         self.insert((file, page), (slots, at), &block);
         Ok(search(&block))
     }
 
     /// Keeps a block, evicting others.
     #[cold]
-    fn insert(&self, (file, page): (u64, u32), (slots, at): (&Arc<[Slot]>, usize), block: &Arc<Block>) {
-        let charge = block.bytes() + OVERHEAD;
+    fn insert(&self, (file, page): (u64, u32), (slots, at): (&Arc<[Slot]>, usize), block: &Arc<[u8]>) {
+        let charge = block.len() + OVERHEAD;
         if charge > self.shard_bytes {
             return;
         }
@@ -193,16 +192,9 @@ fn read_number(env: &Env, path: &str, label: &str) -> Option<u64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::key::Kind;
-    use crate::sst::block::BlockBuilder;
-    use bytes::Bytes;
 
-    fn block(value: usize) -> Block {
-        let mut builder = BlockBuilder::default();
-        builder.add(b"k", 1, Kind::Put, &vec![1; value]);
-        let mut out = Vec::new();
-        builder.encode(1, &mut out);
-        Block::parse(Bytes::from(out)).expect("a block just built is sound")
+    fn block(len: usize) -> Arc<[u8]> {
+        vec![1; len].into()
     }
 
     #[test]
@@ -213,9 +205,9 @@ mod tests {
             let mut loaded = false;
             let load = || {
                 loaded = true;
-                Ok(block(len))
+                Ok((at as u32, block(len)))
             };
-            cache.with((7, at as u32), (&places, at), load, |block| assert_eq!(block.len(), 1)).unwrap();
+            cache.with(7, (&places, at), load, |block| assert_eq!(block[0], 1)).unwrap();
             loaded
         };
         assert!(touch(0, 1_000));
@@ -236,7 +228,7 @@ mod tests {
         for file in 0..100 {
             let places = slots(20);
             for at in 0..20 {
-                cache.with((file, at as u32), (&places, at), || Ok(block(5_000)), |_| ()).unwrap();
+                cache.with(file, (&places, at), || Ok((at as u32, block(5_000))), |_| ()).unwrap();
             }
         }
         assert!(cache.stats().bytes <= 1 << 20);

@@ -1,16 +1,19 @@
 //! Rows of a data block: a slot array, searched in place (decision 0003, `docs/format/sst.md`).
 //!
 //! ```text
-//! header 32 B | prefix u32[n] | offset [n+1] | key length [n] | tag [n] | common key prefix | rows
+//! header 32 B | common key prefix | prefix u32[n] | offset [n+1] | key length [n] | tag [n] | rows
 //! ```
 //! The key prefix that all rows share is stored once; a row is `rest of key ++ value`. `prefix[i]` is
 //! the first four bytes of the rest as a big-endian number, so that a search touches a few lines of
 //! memory; offsets, key lengths and tags are as narrow as the block allows, or absent where constant.
+//! A block in memory is an `Arc<[u8]>`, so that reference count, header, common prefix and the first
+//! search prefixes lie next to each other.
 //!
-//! Guarantees: I1: [`Block::parse`] checks every offset and length once, so that reads afterwards stay
+//! Guarantees: I1: [`Block::check`] checks every offset and length once, so that reads afterwards stay
 //! inside the block whatever the bytes are. Rows are never copied: values are slices of the block.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -19,6 +22,8 @@ use crate::key::{CommitSeq, Kind};
 use crate::options::KEY_BYTES_MAX;
 
 const HEADER: usize = 32;
+/// Values up to this length are copied out of their block.
+const COPIED_VALUE_MAX: usize = 512;
 
 /// Sequence and kind in one number, ascending with the sequence.
 fn tag(seq: CommitSeq, kind: Kind) -> u64 {
@@ -61,15 +66,15 @@ fn put_narrow(out: &mut Vec<u8>, width: u8, value: u64) {
     out.extend_from_slice(&value.to_le_bytes()[..width as usize]);
 }
 
-/// A parsed data block. Cloning shares the bytes.
+/// A data block over its bytes: `Arc<[u8]>` to keep it, `&[u8]` to look at it.
 #[derive(Debug, Clone)]
-pub(crate) struct Block {
-    data: Bytes,
+pub(crate) struct Block<D = Arc<[u8]>> {
+    data: D,
     rows: u32,
+    common: u32,
     offsets_at: u32,
     key_lens_at: u32,
     tags_at: u32,
-    common_at: u32,
     rows_at: u32,
     key_len: u32,
     offset_width: u8,
@@ -78,51 +83,103 @@ pub(crate) struct Block {
     base_tag: u64,
 }
 
-impl Block {
-    /// Checks and takes over the body of a data block.
-    pub(crate) fn parse(data: Bytes) -> Result<Block, String> {
-        if data.len() < HEADER {
-            return Err(format!("a data block of {} bytes has no header", data.len()));
+impl Block<Arc<[u8]>> {
+    /// The value of row `i`: a short one is copied, which is cheaper than touching the block's reference
+    /// count for long and does not keep the block alive for a few bytes; a long one shares its memory.
+    pub(crate) fn value_bytes(&self, i: usize) -> Bytes {
+        value_bytes(self, &self.data, i)
+    }
+
+    /// Reads the header of bytes that were checked by [`Block::check`].
+    #[inline]
+    pub(crate) fn open(data: Arc<[u8]>) -> Block<Arc<[u8]>> {
+        Block::layout(data)
+    }
+}
+
+/// Part of a block that is kept alive.
+struct Shared {
+    data: Arc<[u8]>,
+    range: std::ops::Range<usize>,
+}
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.data[self.range.clone()]
+    }
+}
+
+/// The value of row `i` of `block`, whose bytes `data` holds; see [`Block::value_bytes`].
+pub(crate) fn value_bytes<D: AsRef<[u8]>>(block: &Block<D>, data: &Arc<[u8]>, i: usize) -> Bytes {
+    let value = block.value(i);
+    if value.len() <= COPIED_VALUE_MAX {
+        return Bytes::copy_from_slice(value);
+    }
+    let end = block.offset(i + 1);
+    Bytes::from_owner(Shared { data: Arc::clone(data), range: end - value.len()..end })
+}
+
+impl<D: AsRef<[u8]>> Block<D> {
+    /// Checks the body of a data block (I1).
+    pub(crate) fn check(data: D) -> Result<Block<D>, String> {
+        let bytes = data.as_ref();
+        if bytes.len() < HEADER {
+            return Err(format!("a data block of {} bytes has no header", bytes.len()));
         }
-        let rows = u32_at(&data, 0);
-        let common = u64::from(u32_at(&data, 4));
-        let [offset_width, key_len_width, tag_width, zero] = [data[20], data[21], data[22], data[23]];
+        let n = u64::from(u32_at(bytes, 0));
+        let common = u64::from(u32_at(bytes, 4));
+        let [offset_width, key_len_width, tag_width, zero] = [bytes[20], bytes[21], bytes[22], bytes[23]];
         let widths_known = matches!(offset_width, 2 | 4)
             && matches!(key_len_width, 0 | 1 | 2 | 4)
             && matches!(tag_width, 0 | 1 | 2 | 4 | 8);
-        if rows == 0 || zero != 0 || !widths_known || u64_at(&data, 24) != 0 {
+        if n == 0 || zero != 0 || !widths_known || u64_at(bytes, 24) != 0 {
             return Err("the header of the data block is not understood".into());
         }
-        let n = u64::from(rows);
-        let offsets_at = HEADER as u64 + 4 * n;
-        let key_lens_at = offsets_at + u64::from(offset_width) * (n + 1);
-        let tags_at = key_lens_at + u64::from(key_len_width) * n;
-        let common_at = tags_at + u64::from(tag_width) * n;
-        let rows_at = common_at + common;
-        if rows_at > data.len() as u64 {
-            return Err(format!("the tables of {rows} rows do not fit {} bytes", data.len()));
+        let tables =
+            (n + 1) * u64::from(offset_width) + n * (4 + u64::from(key_len_width) + u64::from(tag_width));
+        if HEADER as u64 + common + tables > bytes.len() as u64 {
+            return Err(format!("the tables of {n} rows do not fit {} bytes", bytes.len()));
         }
-        let block = Block {
-            rows,
-            offsets_at: offsets_at as u32,
-            key_lens_at: key_lens_at as u32,
-            tags_at: tags_at as u32,
-            common_at: common_at as u32,
-            rows_at: rows_at as u32,
-            base_tag: u64_at(&data, 8),
-            key_len: u32_at(&data, 16),
-            offset_width,
-            key_len_width,
-            tag_width,
-            data,
-        };
+        let block = Block::layout(data);
         block.check_rows()?;
         Ok(block)
     }
 
+    /// Finds the tables by the header; the bytes were checked.
+    #[inline]
+    pub(crate) fn layout(data: D) -> Block<D> {
+        let bytes = data.as_ref();
+        let (rows, common) = (u32_at(bytes, 0), u32_at(bytes, 4));
+        let [offset_width, key_len_width, tag_width] = [bytes[20], bytes[21], bytes[22]];
+        let offsets_at = HEADER as u32 + common + 4 * rows;
+        let key_lens_at = offsets_at + u32::from(offset_width) * (rows + 1);
+        let tags_at = key_lens_at + u32::from(key_len_width) * rows;
+        let rows_at = tags_at + u32::from(tag_width) * rows;
+        let (base_tag, key_len) = (u64_at(bytes, 8), u32_at(bytes, 16));
+        Block {
+            data,
+            rows,
+            common,
+            offsets_at,
+            key_lens_at,
+            tags_at,
+            rows_at,
+            key_len,
+            offset_width,
+            key_len_width,
+            tag_width,
+            base_tag,
+        }
+    }
+
+    #[inline]
+    fn data(&self) -> &[u8] {
+        self.data.as_ref()
+    }
+
     /// I1: offsets rise and end with the block, and each key lies inside its row.
     fn check_rows(&self) -> Result<(), String> {
-        let common = (self.rows_at - self.common_at) as usize;
+        let common = self.common as usize;
         let mut start = self.offset(0);
         if start != self.rows_at as usize {
             return Err("the first row does not start behind the tables".into());
@@ -141,7 +198,7 @@ impl Block {
             }
             start = end;
         }
-        if start != self.data.len() {
+        if start != self.data().len() {
             return Err("the last row does not end with the block".into());
         }
         Ok(())
@@ -152,20 +209,20 @@ impl Block {
         let at = self.offsets_at as usize;
         self.rows_at as usize
             + if self.offset_width == 2 {
-                u16_at(&self.data, at + 2 * i) as usize
+                u16_at(self.data(), at + 2 * i) as usize
             } else {
-                u32_at(&self.data, at + 4 * i) as usize
+                u32_at(self.data(), at + 4 * i) as usize
             }
     }
 
     #[inline]
     fn key_len_of(&self, i: usize) -> usize {
-        self.key_len as usize + narrow(&self.data, self.key_lens_at as usize, self.key_len_width, i) as usize
+        self.key_len as usize + narrow(self.data(), self.key_lens_at as usize, self.key_len_width, i) as usize
     }
 
     #[inline]
     fn tag(&self, i: usize) -> u64 {
-        self.base_tag.wrapping_add(narrow(&self.data, self.tags_at as usize, self.tag_width, i))
+        self.base_tag.wrapping_add(narrow(self.data(), self.tags_at as usize, self.tag_width, i))
     }
 
     /// Number of rows, at least 1.
@@ -174,34 +231,23 @@ impl Block {
         self.rows as usize
     }
 
-    /// Bytes held.
-    pub(crate) fn bytes(&self) -> usize {
-        self.data.len()
-    }
-
     /// What every key of the block begins with.
     #[inline]
     pub(crate) fn common(&self) -> &[u8] {
-        &self.data[self.common_at as usize..self.rows_at as usize]
+        &self.data()[HEADER..HEADER + self.common as usize]
     }
 
     /// The key of row `i` behind the common prefix.
     #[inline]
     pub(crate) fn rest(&self, i: usize) -> &[u8] {
         let start = self.offset(i);
-        &self.data[start..start + self.key_len_of(i)]
+        &self.data()[start..start + self.key_len_of(i)]
     }
 
     /// The value of row `i`.
     #[inline]
     pub(crate) fn value(&self, i: usize) -> &[u8] {
-        &self.data[self.offset(i) + self.key_len_of(i)..self.offset(i + 1)]
-    }
-
-    /// The value of row `i`, sharing the block's memory.
-    #[inline]
-    pub(crate) fn value_bytes(&self, i: usize) -> Bytes {
-        self.data.slice(self.offset(i) + self.key_len_of(i)..self.offset(i + 1))
+        &self.data()[self.offset(i) + self.key_len_of(i)..self.offset(i + 1)]
     }
 
     /// The commit sequence of row `i`.
@@ -237,7 +283,8 @@ impl Block {
         }
         let rest = &key[head..];
         let wanted = search_prefix(rest);
-        let prefixes = &self.data[HEADER..HEADER + 4 * n];
+        let start = HEADER + self.common as usize;
+        let prefixes = &self.data()[start..start + 4 * n];
         let mut low = first_not_below(prefixes, wanted);
         // Rows that share the four bytes are compared whole.
         let mut high = low;
@@ -360,6 +407,7 @@ impl BlockBuilder {
         out.extend_from_slice(&(least as u32).to_le_bytes());
         out.extend_from_slice(&[offset_width, key_len_width, tag_width, 0]);
         out.extend_from_slice(&[0; 8]);
+        out.extend_from_slice(&self.key(0)[..common]);
         for row in rows {
             let rest = &self.arena[row.start + common..row.start + row.key_len];
             out.extend_from_slice(&search_prefix(rest).to_le_bytes());
@@ -376,7 +424,6 @@ impl BlockBuilder {
         for row in rows {
             put_narrow(out, tag_width, row.tag - base_tag);
         }
-        out.extend_from_slice(&self.key(0)[..common]);
         for row in rows {
             out.extend_from_slice(&self.arena[row.start + common..row.end]);
         }
@@ -415,7 +462,7 @@ mod tests {
         }
         let mut out = Vec::new();
         builder.encode(builder.len(), &mut out);
-        Block::parse(Bytes::from(out)).expect("a block just built is sound")
+        Block::check(Arc::from(out)).expect("a block just built is sound")
     }
 
     #[test]
@@ -450,7 +497,7 @@ mod tests {
             for bit in 0..8 {
                 let mut bad = good.clone();
                 bad[at] ^= 1 << bit;
-                if let Ok(block) = Block::parse(Bytes::from(bad)) {
+                if let Ok(block) = Block::check(&bad[..]) {
                     for i in 0..block.len() {
                         let _ = (block.rest(i), block.value(i), block.seq(i), block.kind(i));
                     }
@@ -459,7 +506,7 @@ mod tests {
             }
         }
         for len in 0..good.len() {
-            assert!(Block::parse(Bytes::copy_from_slice(&good[..len])).is_err());
+            assert!(Block::check(&good[..len]).is_err());
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct TableCursor {
     partition: usize,
     leaf: Option<Arc<Leaf>>,
     at: usize,
-    block: Option<Arc<Block>>,
+    block: Option<Block>,
     row: usize,
     key: Vec<u8>,
     common: usize,

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use cairn_env::{Env, File, OpenMode};
 
-use super::block::Block;
+use super::block::{Block, value_bytes};
 use super::filter::Filter;
 use super::format::{
     BlockKind, Extent, FileId, Footer, Handle, PAGE, Properties, Refused, decode_header, open_extent,
@@ -25,8 +25,6 @@ use crate::fields::Fields;
 use crate::key::{CommitSeq, Kind};
 use crate::tombstone::Fragments;
 
-/// Values up to this length are copied out of their block.
-const COPIED_VALUE_MAX: usize = 512;
 /// Bytes that a streaming reader asks the file for at once.
 const STREAM_BYTES: usize = 512 << 10;
 
@@ -283,9 +281,16 @@ impl Table {
         let mut leaf = self.leaf(partition)?;
         let mut at = leaf.index.lower_bound(key);
         while at < leaf.index.len() {
-            let found = self.with_block(leaf, at, |block| {
+            let found = self.with_block(leaf, at, |data| {
+                let block = Block::layout(&data[..]);
                 let row = block.lower_bound(key, seq_max);
-                (row < block.len()).then(|| block.has_key(row, key).then(|| found_at(block, row)))
+                (row < block.len()).then(|| {
+                    block.has_key(row, key).then(|| Found {
+                        seq: block.seq(row),
+                        kind: block.kind(row),
+                        value: value_bytes(&block, data, row),
+                    })
+                })
             })?;
             if let Some(found) = found {
                 return Ok(found);
@@ -304,45 +309,40 @@ impl Table {
         Ok(None)
     }
 
-    /// Runs `search` on a data block, from the cache or the file.
+    /// Runs `search` on the bytes of a data block, from the cache or the file.
     #[inline]
-    fn with_block<R>(&self, leaf: &Leaf, at: usize, search: impl FnOnce(&Arc<Block>) -> R) -> Result<R> {
-        let handle = leaf.index.handle(at, 0);
-        let key = (self.source.id.number, handle.page);
-        self.cache.with(key, (&leaf.slots, at), || self.load_block(handle), search)
+    fn with_block<R>(&self, leaf: &Leaf, at: usize, search: impl FnOnce(&Arc<[u8]>) -> R) -> Result<R> {
+        let load = || {
+            let handle = leaf.index.handle(at, 0);
+            Ok((handle.page, self.load_block(handle)?))
+        };
+        self.cache.with(self.source.id.number, (&leaf.slots, at), load, search)
     }
 
     /// A data block, from the cache or the file.
-    pub(crate) fn block(&self, leaf: &Leaf, at: usize) -> Result<Arc<Block>> {
-        self.with_block(leaf, at, Arc::clone)
+    pub(crate) fn block(&self, leaf: &Leaf, at: usize) -> Result<Block> {
+        self.with_block(leaf, at, Arc::clone).map(Block::open)
     }
 
     #[cold]
-    fn load_block(&self, handle: Handle) -> Result<Block> {
+    fn load_block(&self, handle: Handle) -> Result<Arc<[u8]>> {
         let body = self.source.extent(handle, BlockKind::Data)?;
-        Block::parse(body).map_err(|what| self.source.damaged(handle, what))
+        self.check_block(&body, handle)
+    }
+
+    fn check_block(&self, body: &[u8], handle: Handle) -> Result<Arc<[u8]>> {
+        Block::check(body).map_err(|what| self.source.damaged(handle, what))?;
+        Ok(Arc::from(body))
     }
 
     /// A data block read beside the cache, through a buffer of neighbours.
-    pub(crate) fn stream_block(&self, leaf: &Leaf, at: usize, stream: &mut Stream) -> Result<Arc<Block>> {
+    pub(crate) fn stream_block(&self, leaf: &Leaf, at: usize, stream: &mut Stream) -> Result<Block> {
         let handle = leaf.index.handle(at, 0);
         let bytes = stream.read(&self.source, handle)?;
         let extent = self.source.open_extent(bytes, handle, BlockKind::Data)?;
         let body = self.source.unpack(&extent, handle)?;
-        Block::parse(body).map(Arc::new).map_err(|what| self.source.damaged(handle, what))
+        self.check_block(&body, handle).map(Block::open)
     }
-}
-
-/// The row as a found version. A short value is copied: cheaper than touching the block's reference
-/// count, which lies on a line of memory of its own, and the block is not kept alive for a few bytes.
-#[inline]
-fn found_at(block: &Block, row: usize) -> Found {
-    let value = block.value(row);
-    let value = match value.len() {
-        0..=COPIED_VALUE_MAX => Bytes::copy_from_slice(value),
-        _ => block.value_bytes(row),
-    };
-    Found { seq: block.seq(row), kind: block.kind(row), value }
 }
 
 /// A window of a file, read ahead: for compaction and verification.

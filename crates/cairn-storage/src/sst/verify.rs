@@ -209,7 +209,7 @@ impl Walk<'_> {
         for at in 0..leaf.len() {
             let handle = leaf.handle(at, 0);
             let Some(body) = self.body(handle, BlockKind::Data) else { continue };
-            match Block::parse(body) {
+            match Block::check(&body[..]) {
                 Ok(block) => self.check_rows(handle, &block, &leaf.separator(at), filter.as_ref()),
                 Err(what) => self.note(handle, what),
             }
@@ -219,7 +219,13 @@ impl Walk<'_> {
         }
     }
 
-    fn check_rows(&mut self, handle: Handle, block: &Block, separator: &[u8], filter: Option<&Filter>) {
+    fn check_rows(
+        &mut self,
+        handle: Handle,
+        block: &Block<&[u8]>,
+        separator: &[u8],
+        filter: Option<&Filter>,
+    ) {
         self.data_blocks += 1;
         for row in 0..block.len() {
             let key = [block.common(), block.rest(row)].concat();
