@@ -33,3 +33,9 @@ pub use error::{Class, Error, Result};
 pub use parse::split::{Split, split_statements};
 pub use results::{Column, Results, StatementResult};
 pub use session::{Parameters, Prepared, Script, Session};
+
+/// The names of the `:name` parameters of a statement, without their colon, in the order in which they get `$1`,
+/// `$2` …; empty where parameters are numbered.
+pub fn parameter_names(sql: &str) -> Vec<String> {
+    parse::parameters::number(sql).map(|(_, names)| names).unwrap_or_default()
+}
