@@ -1,5 +1,23 @@
-//! Data definition: CREATE, ALTER, DROP, TRUNCATE, COMMENT. Each statement runs in the session's
-//! transaction.
+//! Data definition: CREATE, ALTER, DROP, TRUNCATE, COMMENT. Each statement runs in the session's transaction.
+//!
+//! A statement is read into the engine's specifications (`cairn_engine::ddl`), which check and do the work; expressions
+//! (DEFAULT, CHECK, views) are planned once here, so that what cannot be evaluated is never stored.
+//!
+//! I1. A clause that is not supported is refused with `0A000`, never dropped.
+
+mod alter;
+mod column;
+mod create;
+mod drop;
+mod extra;
+mod functions;
+mod index;
+pub(crate) mod names;
+mod retype;
+mod sequence;
+mod view;
+
+pub(crate) use extra::{is_own, parse};
 
 use sqlparser::ast::Statement;
 
@@ -11,13 +29,40 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// `0A000` for statements that are not supported; the engine's for the rest.
-pub(crate) fn execute(_context: &Context, statement: &Statement) -> Result<StatementResult> {
-    let text = statement.to_string();
-    let words: Vec<&str> = text.split_whitespace().take(2).collect();
-    Err(Error::unsupported(words.join(" ")))
+pub(crate) fn execute(context: &Context, statement: &Statement) -> Result<StatementResult> {
+    match statement {
+        Statement::CreateTable(create) => create::table(context, create),
+        Statement::CreateView(create) => view::create(context, create),
+        Statement::CreateIndex(create) => index::create(context, create),
+        Statement::CreateSchema { schema_name, if_not_exists, with, options, default_collate_spec, .. } => {
+            if with.is_some() || options.is_some() || default_collate_spec.is_some() {
+                return Err(Error::unsupported("CREATE SCHEMA with options"));
+            }
+            create::schema(context, schema_name, *if_not_exists)
+        }
+        Statement::CreateSequence { .. } => sequence::create(context, statement),
+        Statement::AlterTable(alter) => alter::table(context, alter),
+        Statement::AlterIndex { name, operation } => index::alter(context, name, operation),
+        Statement::Drop { .. } => drop::run(context, statement),
+        Statement::Truncate(truncate) => drop::truncate(context, truncate),
+        Statement::Comment { object_type, object_name, comment, if_exists } => {
+            drop::comment(context, object_type, object_name, comment.as_deref(), *if_exists)
+        }
+        Statement::Call(call) => extra::run(context, call),
+        other => {
+            let text = other.to_string();
+            let words: Vec<&str> = text.split_whitespace().take(2).collect();
+            Err(Error::unsupported(words.join(" ")))
+        }
+    }
 }
 
 /// Functions over sequences (`nextval`, `currval`, `setval`, `lastval`), registered with the others.
 pub(crate) fn functions() -> Vec<datafusion::logical_expr::ScalarUDF> {
-    Vec::new()
+    functions::all()
+}
+
+/// Tells the session's user what a statement passed over, such as a table that was there already.
+pub(crate) fn notice(context: &Context, sqlstate: &'static str, message: String) {
+    context.notice(sqlstate, message);
 }

@@ -1,9 +1,34 @@
-//! INSERT, UPDATE, DELETE with ON CONFLICT and RETURNING, and the evaluation of DEFAULT and CHECK
-//! expressions for the engine.
+//! INSERT, UPDATE, DELETE with ON CONFLICT and RETURNING, and the evaluation of DEFAULT and CHECK expressions for the
+//! engine.
+//!
+//! ```text
+//!   INSERT ─ VALUES (literal) ─ assign ─┐
+//!          └ query → DataFusion ─ assign ┴─ defaults → engine::insert ─ conflicts → engine::update ─┐
+//!   UPDATE ─ SELECT row key, old row, new values → assign ────────────────────────→ engine::update ─┼─ RETURNING
+//!   DELETE ─ SELECT row key [, old row] ──────────────────────────────────────────→ engine::delete ─┘
+//! ```
+//! DataFusion's own DML is never used: it plans queries, and what is written is decided here.
+//!
+//! I1. The rows that a statement changes are known before the first of them is changed (no Halloween problem).
+//! I2. Constraints, index entries and foreign keys are the engine's; nothing here writes a key.
+
+pub(crate) mod assign;
+mod conflict;
+pub(crate) mod default;
+mod delete;
+mod expressions;
+pub(crate) mod inserter;
+mod insert;
+pub(crate) mod literal;
+pub(crate) mod point;
+pub(crate) mod relations;
+mod returning;
+pub(crate) mod target;
+mod update;
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Delete, Insert, Update};
+use sqlparser::ast::{Delete, Insert, Statement, Update, With};
 
 use crate::context::Context;
 use crate::engine::Shared;
@@ -11,19 +36,48 @@ use crate::results::StatementResult;
 use crate::{Error, Result};
 
 /// Runs an INSERT.
-pub(crate) fn insert(_context: &Context, _insert: &Insert) -> Result<StatementResult> {
-    Err(Error::unsupported("INSERT"))
+pub(crate) fn insert(context: &Context, statement: &Insert) -> Result<StatementResult> {
+    insert::run(context, statement, None)
 }
 
 /// Runs an UPDATE.
-pub(crate) fn update(_context: &Context, _update: &Update) -> Result<StatementResult> {
-    Err(Error::unsupported("UPDATE"))
+pub(crate) fn update(context: &Context, statement: &Update) -> Result<StatementResult> {
+    update::run(context, statement, None)
 }
 
 /// Runs a DELETE.
-pub(crate) fn delete(_context: &Context, _delete: &Delete) -> Result<StatementResult> {
-    Err(Error::unsupported("DELETE"))
+pub(crate) fn delete(context: &Context, statement: &Delete) -> Result<StatementResult> {
+    delete::run(context, statement, None)
+}
+
+/// Runs a statement of DML with a WITH clause in front of it.
+///
+/// # Errors
+/// `0A000` for other statements, and for data-modifying statements within the clause.
+pub(crate) fn with_prefix(context: &Context, with: &With, statement: &Statement) -> Result<StatementResult> {
+    use sqlparser::ast::SetExpr;
+    let modifies = |body: &SetExpr| matches!(body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_));
+    if with.cte_tables.iter().any(|cte| modifies(&cte.query.body)) {
+        return Err(Error::unsupported("a data-modifying statement in WITH"));
+    }
+    match statement {
+        Statement::Insert(statement) => {
+            context.require_writable("INSERT")?;
+            insert::run(context, statement, Some(with))
+        }
+        Statement::Update(statement) => {
+            context.require_writable("UPDATE")?;
+            update::run(context, statement, Some(with))
+        }
+        Statement::Delete(statement) => {
+            context.require_writable("DELETE")?;
+            delete::run(context, statement, Some(with))
+        }
+        _ => Err(Error::unsupported("WITH in front of this statement")),
+    }
 }
 
 /// Gives the database the evaluation of its CHECK and DEFAULT expressions.
-pub(crate) fn install_expressions(_shared: &Arc<Shared>) {}
+pub(crate) fn install_expressions(shared: &Arc<Shared>) {
+    expressions::install(shared);
+}

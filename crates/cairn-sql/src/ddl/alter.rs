@@ -1,0 +1,254 @@
+//! ALTER TABLE.
+
+use std::sync::Arc;
+
+use cairn_engine::Table;
+use cairn_engine::catalog::Relation;
+use cairn_engine::ddl::{Backfill, ConstraintSpec, Generation};
+use cairn_types::{DataType, Value};
+use sqlparser::ast::{
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, DropBehavior, Expr, Ident, ObjectName,
+    RenameTableNameKind,
+};
+
+use super::column::{self, Defined};
+use super::create::keep_columns_of_checks;
+use super::names::{self, Kind};
+use super::{notice, retype};
+use crate::context::Context;
+use crate::dml::literal;
+use crate::results::StatementResult;
+use crate::session::variables::fold;
+use crate::{Error, Result, catalog};
+
+/// ALTER TABLE with any number of operations; the first that fails undoes them all.
+pub(super) fn table(context: &Context, alter: &AlterTable) -> Result<StatementResult> {
+    if alter.location.is_some() || alter.on_cluster.is_some() || alter.table_type.is_some() {
+        return Err(Error::unsupported("this clause of ALTER TABLE"));
+    }
+    let all = context.catalog()?;
+    let (schema, name) = catalog::resolve_name(context, &all, &alter.name)?;
+    let found = all.relation(&schema, &name);
+    if found.is_none() && alter.if_exists {
+        notice(context, "00000", format!("relation \"{name}\" does not exist, skipping"));
+        return Ok(StatementResult::command("ALTER TABLE"));
+    }
+    if let [AlterTableOperation::RenameTable { table_name }] = alter.operations.as_slice() {
+        rename(context, &schema, &name, found, table_name, &alter.name)?;
+        return Ok(StatementResult::command("ALTER TABLE"));
+    }
+    names::require(context, &all, &alter.name, Kind::Table)?;
+    for operation in &alter.operations {
+        Alter { context, schema: &schema, name: &name }.run(operation)?;
+    }
+    Ok(StatementResult::command("ALTER TABLE"))
+}
+
+fn rename(
+    context: &Context,
+    schema: &str,
+    name: &str,
+    found: Option<Relation>,
+    to: &RenameTableNameKind,
+    written: &ObjectName,
+) -> Result<()> {
+    names::writable_schema(schema)?;
+    let (RenameTableNameKind::To(new) | RenameTableNameKind::As(new)) = to;
+    let [part] = new.0.as_slice() else {
+        return Err(Error::new("42601", format!("syntax error at or near \"{new}\"")));
+    };
+    let new = part.as_ident().map(names::stored).unwrap_or_default();
+    let txn = context.txn();
+    Ok(match found {
+        Some(Relation::Table(_)) => txn.rename_table(schema, name, &new)?,
+        Some(Relation::View(_)) => txn.rename_view(schema, name, &new)?,
+        Some(Relation::Sequence(_)) => txn.rename_sequence(schema, name, &new)?,
+        Some(Relation::Index(..)) => txn.rename_index(schema, name, &new)?,
+        None => return Err(names::missing(written, Kind::Table, true)),
+    })
+}
+
+struct Alter<'a> {
+    context: &'a Context,
+    schema: &'a str,
+    name: &'a str,
+}
+
+fn cascades(behavior: Option<&DropBehavior>) -> bool {
+    matches!(behavior, Some(DropBehavior::Cascade))
+}
+
+impl Alter<'_> {
+    fn table(&self) -> Result<Arc<Table>> {
+        Ok(self.context.catalog()?.table(self.schema, self.name)?)
+    }
+
+    fn run(&self, operation: &AlterTableOperation) -> Result<()> {
+        let txn = self.context.txn();
+        let (schema, name) = (self.schema, self.name);
+        match operation {
+            AlterTableOperation::AddColumn { if_not_exists, column_def, column_position: None, .. } => {
+                self.add_column(*if_not_exists, column_def)
+            }
+            AlterTableOperation::DropColumn { column_names, if_exists, drop_behavior, .. } => {
+                column_names.iter().try_for_each(|column| self.drop_column(column, *if_exists, drop_behavior.as_ref()))
+            }
+            AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
+                let old = fold(old_column_name);
+                if self.table()?.column_place(&old).is_none() {
+                    return Err(Error::new("42703", format!("column \"{old}\" does not exist")));
+                }
+                Ok(txn.rename_column(schema, name, &old, &names::stored(new_column_name))?)
+            }
+            AlterTableOperation::AlterColumn { column_name, op } => self.alter_column(column_name, op),
+            AlterTableOperation::AddConstraint { constraint, not_valid } => {
+                if *not_valid {
+                    return Err(Error::unsupported("NOT VALID"));
+                }
+                let (spec, check) = column::constraint(self.context, constraint)?;
+                self.add_constraint(spec, check.as_ref())
+            }
+            AlterTableOperation::DropConstraint { if_exists, name: constraint, drop_behavior } => {
+                let constraint = fold(constraint);
+                if *if_exists && !self.has_constraint(&constraint)? {
+                    let message = format!("constraint \"{constraint}\" of relation \"{name}\" does not exist, skipping");
+                    notice(self.context, "00000", message);
+                    return Ok(());
+                }
+                Ok(txn.drop_constraint(schema, name, &constraint, cascades(drop_behavior.as_ref()))?)
+            }
+            AlterTableOperation::RenameConstraint { old_name, new_name } => {
+                Ok(txn.rename_constraint(schema, name, &fold(old_name), &names::stored(new_name))?)
+            }
+            // Constraints are always valid: NOT VALID is refused.
+            AlterTableOperation::ValidateConstraint { name: constraint } => {
+                let constraint = fold(constraint);
+                match self.has_constraint(&constraint)? {
+                    true => Ok(()),
+                    false => Err(Error::new(
+                        "42704",
+                        format!("constraint \"{constraint}\" of relation \"{name}\" does not exist"),
+                    )),
+                }
+            }
+            other => {
+                let text = other.to_string();
+                let words: Vec<&str> = text.split_whitespace().take(2).collect();
+                Err(Error::unsupported(format!("ALTER TABLE ... {}", words.join(" "))))
+            }
+        }
+    }
+
+    fn has_constraint(&self, constraint: &str) -> Result<bool> {
+        let table = self.table()?;
+        Ok((!table.primary_key.is_empty() && table.primary_key_name == constraint)
+            || table.indexes.iter().any(|i| i.constraint && i.name == constraint)
+            || table.checks.iter().any(|c| c.name == constraint)
+            || table.foreign_keys.iter().any(|k| k.name == constraint))
+    }
+
+    fn add_constraint(&self, mut spec: ConstraintSpec, check: Option<&Expr>) -> Result<()> {
+        let columns: Vec<(String, DataType)> =
+            self.table()?.live_columns().map(|c| (c.name.clone(), c.ty.clone())).collect();
+        if let Some(check) = check {
+            column::validate_check(self.context, self.name, &columns, check)?;
+        }
+        keep_columns_of_checks(std::slice::from_mut(&mut spec), &columns);
+        Ok(self.context.txn().add_constraint(self.schema, self.name, spec)?)
+    }
+
+    fn add_column(&self, if_not_exists: bool, def: &ColumnDef) -> Result<()> {
+        let (txn, schema, name) = (self.context.txn(), self.schema, self.name);
+        let Defined { mut column, constraints, checks, default } = column::define(self.context, name, def)?;
+        if self.table()?.column_place(&column.name).is_some() && if_not_exists {
+            let message = format!("column \"{}\" of relation \"{name}\" already exists, skipping", column.name);
+            notice(self.context, "42701", message);
+            return Ok(());
+        }
+        let added = column.name.clone();
+        let constant = match &default {
+            None => Some(Value::Null),
+            Some(expr) => literal::value(expr, &column.ty, &added, &[])?,
+        };
+        // What differs from row to row, and SERIAL and IDENTITY, are filled in row by row.
+        let fill = column.generation.is_some() || constant.is_none();
+        let null = matches!(constant, Some(Value::Null));
+        let not_null = !column.nullable && column.generation.is_none();
+        if not_null && (fill || null) {
+            column.nullable = true;
+        }
+        let generated = matches!(column.generation, Some(Generation::Serial | Generation::Identity { .. }));
+        let backfill = match constant {
+            Some(value) if !null && !fill => Backfill::Value(value),
+            _ => Backfill::Null,
+        };
+        txn.add_column(schema, name, column, backfill)?;
+        if fill {
+            retype::fill(self.context, &self.table()?, &added)?;
+        }
+        if not_null && (fill || null) && !generated {
+            txn.set_not_null(schema, name, &added, true)?;
+        }
+        for constraint in constraints {
+            let check = match &constraint {
+                ConstraintSpec::Check { sql, .. } => checks.iter().find(|c| c.to_string() == *sql),
+                _ => None,
+            };
+            self.add_constraint(constraint, check)?;
+        }
+        Ok(())
+    }
+
+    fn drop_column(&self, column: &Ident, if_exists: bool, behavior: Option<&DropBehavior>) -> Result<()> {
+        let column = fold(column);
+        if if_exists && self.table()?.column_place(&column).is_none() {
+            let message = format!("column \"{column}\" of relation \"{}\" does not exist, skipping", self.name);
+            notice(self.context, "00000", message);
+            return Ok(());
+        }
+        Ok(self.context.txn().drop_column(self.schema, self.name, &column, cascades(behavior))?)
+    }
+
+    fn alter_column(&self, column: &Ident, op: &AlterColumnOperation) -> Result<()> {
+        let (txn, schema, name) = (self.context.txn(), self.schema, self.name);
+        let column = fold(column);
+        let table = self.table()?;
+        let current = table.column(&column)?;
+        match op {
+            AlterColumnOperation::SetNotNull => Ok(txn.set_not_null(schema, name, &column, true)?),
+            AlterColumnOperation::DropNotNull => {
+                if table.primary_key.contains(&current.id) {
+                    return Err(Error::new("42P16", format!("column \"{column}\" is in a primary key")));
+                }
+                if current.identity.is_some() {
+                    let message = format!("column \"{column}\" of relation \"{name}\" is an identity column");
+                    return Err(Error::new("42601", message));
+                }
+                Ok(txn.set_not_null(schema, name, &column, false)?)
+            }
+            AlterColumnOperation::SetDefault { value } => {
+                if current.identity.is_some() {
+                    let message = format!("column \"{column}\" of relation \"{name}\" is an identity column");
+                    return Err(Error::new("42601", message));
+                }
+                column::validate_default(self.context, value, &column, &current.ty)?;
+                Ok(txn.set_default(schema, name, &column, Some(value.to_string()))?)
+            }
+            AlterColumnOperation::DropDefault => {
+                if current.identity.is_some() {
+                    let message = format!("column \"{column}\" of relation \"{name}\" is an identity column");
+                    return Err(Error::new("42601", message)
+                        .with_hint("Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead."));
+                }
+                Ok(txn.set_default(schema, name, &column, None)?)
+            }
+            AlterColumnOperation::SetDataType { data_type, using, .. } => {
+                let ty = crate::parse::types::data_type(data_type)?;
+                retype::run(self.context, &table, &column, ty, using.as_ref())
+            }
+            AlterColumnOperation::AddGenerated { .. } => {
+                Err(Error::unsupported("ALTER COLUMN ... ADD GENERATED"))
+            }
+        }
+    }
+}

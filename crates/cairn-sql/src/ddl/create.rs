@@ -1,0 +1,194 @@
+//! CREATE TABLE, CREATE TABLE AS, CREATE SCHEMA.
+
+use cairn_engine::Catalog;
+use cairn_engine::ddl::{ColumnSpec, ConstraintSpec, TableSpec};
+use cairn_types::DataType;
+use sqlparser::ast::{
+    self, CreateTable, CreateTableLikeDefaults, CreateTableLikeKind, CreateTableOptions, HiveDistributionStyle, Query,
+    SchemaName,
+};
+
+use super::{column, names, notice};
+use crate::context::Context;
+use crate::dml::assign::assign_array;
+use crate::dml::inserter::Inserter;
+use crate::results::StatementResult;
+use crate::{Error, Result};
+
+/// CREATE TABLE.
+pub(super) fn table(context: &Context, create: &CreateTable) -> Result<StatementResult> {
+    refuse(create)?;
+    let catalog = context.catalog()?;
+    let (schema, name) = names::for_creation(context, &catalog, &create.name)?;
+    let tag = if create.query.is_some() { "CREATE TABLE AS" } else { "CREATE TABLE" };
+    if create.if_not_exists && catalog.relation(&schema, &name).is_some() {
+        notice(context, "42P07", format!("relation \"{name}\" already exists, skipping"));
+        return Ok(StatementResult::command(tag));
+    }
+    if let Some(query) = &create.query {
+        return from_query(context, create, query, schema, name);
+    }
+    let spec = spec(context, &catalog, create, schema, name)?;
+    context.txn().create_table(spec)?;
+    Ok(StatementResult::command(tag))
+}
+
+fn spec(context: &Context, catalog: &Catalog, create: &CreateTable, schema: String, name: String) -> Result<TableSpec> {
+    let mut spec = TableSpec { schema, name: name.clone(), ..TableSpec::default() };
+    if let Some(CreateTableLikeKind::Parenthesized(like) | CreateTableLikeKind::Plain(like)) = &create.like {
+        let (.., relation) = names::require(context, catalog, &like.name, names::Kind::Table)?;
+        let cairn_engine::catalog::Relation::Table(source) = relation else {
+            return Err(Error::internal("a table is no table"));
+        };
+        for column in source.live_columns() {
+            let mut copy = ColumnSpec::new(column.name.clone(), column.ty.clone());
+            copy.nullable = column.nullable;
+            if matches!(like.defaults, Some(CreateTableLikeDefaults::Including)) {
+                copy.default.clone_from(&column.default);
+            }
+            spec.columns.push(copy);
+        }
+    }
+    let mut checks = Vec::new();
+    for def in &create.columns {
+        let defined = column::define(context, &name, def)?;
+        spec.columns.push(defined.column);
+        spec.constraints.extend(defined.constraints);
+        checks.extend(defined.checks);
+    }
+    for constraint in &create.constraints {
+        let (constraint, check) = column::constraint(context, constraint)?;
+        spec.constraints.push(constraint);
+        checks.extend(check);
+    }
+    for constraint in &spec.constraints {
+        if let ConstraintSpec::PrimaryKey { columns, .. } = constraint {
+            for column in &mut spec.columns {
+                column.nullable &= !columns.contains(&column.name);
+            }
+        }
+    }
+    // The engine says so too, but only after the checks have been planned over columns of one name.
+    for (n, column) in spec.columns.iter().enumerate() {
+        if spec.columns[..n].iter().any(|c| c.name == column.name) {
+            return Err(Error::new("42701", format!("column \"{}\" specified more than once", column.name)));
+        }
+    }
+    let columns: Vec<(String, DataType)> =
+        spec.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect();
+    for check in &checks {
+        column::validate_check(context, &name, &columns, check)?;
+    }
+    keep_columns_of_checks(&mut spec.constraints, &columns);
+    Ok(spec)
+}
+
+/// Of the names in a CHECK only columns count.
+pub(super) fn keep_columns_of_checks(constraints: &mut [ConstraintSpec], columns: &[(String, DataType)]) {
+    for constraint in constraints {
+        if let ConstraintSpec::Check { columns: named, .. } = constraint {
+            named.retain(|name| columns.iter().any(|(column, _)| column == name));
+        }
+    }
+}
+
+fn from_query(
+    context: &Context,
+    create: &CreateTable,
+    query: &Query,
+    schema: String,
+    name: String,
+) -> Result<StatementResult> {
+    if !create.constraints.is_empty() || create.columns.iter().any(|c| !c.options.is_empty()) {
+        return Err(Error::new("42601", "syntax error: CREATE TABLE AS takes column names only"));
+    }
+    let plan = context.plan_query(query)?;
+    let mut results = context.run(plan)?;
+    let types: Vec<DataType> = results.columns().iter().map(|c| c.ty.clone()).collect();
+    if create.columns.len() > types.len() {
+        return Err(Error::new("42601", "too many column names were specified"));
+    }
+    let mut spec = TableSpec { schema, name, ..TableSpec::default() };
+    for (n, column) in results.columns().iter().enumerate() {
+        let name = create.columns.get(n).map_or_else(|| column.name.clone(), |def| names::stored(&def.name));
+        if let Some(def) = create.columns.get(n)
+            && def.data_type != ast::DataType::Unspecified
+        {
+            return Err(Error::new("42601", format!("syntax error at or near \"{}\"", def.data_type)));
+        }
+        spec.columns.push(ColumnSpec::new(name, column.ty.clone()));
+    }
+    let table = context.txn().create_table(spec)?;
+    let mut inserter = Inserter::new(context, std::sync::Arc::clone(&table), (0..types.len()).collect())?;
+    while let Some(batch) = results.next_batch()? {
+        let mut columns = Vec::with_capacity(types.len());
+        for (i, ty) in types.iter().enumerate() {
+            let column = table.live_column(i);
+            columns.push(assign_array(batch.column(i), ty, &column.ty, &column.name, false)?);
+        }
+        inserter.push(columns, batch.num_rows())?;
+    }
+    Ok(StatementResult::Command { tag: format!("SELECT {}", inserter.count), rows: inserter.count })
+}
+
+fn refuse(create: &CreateTable) -> Result<()> {
+    let refused = |given: bool, what: &str| match given {
+        true => Err(Error::unsupported(what)),
+        false => Ok(()),
+    };
+    refused(create.temporary || create.global.is_some(), "a temporary table")?;
+    refused(create.or_replace, "CREATE OR REPLACE TABLE")?;
+    refused(create.external, "an external table")?;
+    refused(create.transient || create.volatile || create.dynamic || create.iceberg || create.snapshot, "this kind of table")?;
+    refused(create.table_options != CreateTableOptions::None, "a storage option of CREATE TABLE")?;
+    refused(create.on_commit.is_some(), "ON COMMIT")?;
+    refused(create.inherits.is_some(), "table inheritance")?;
+    refused(
+        create.partition_by.is_some() || create.partition_of.is_some() || create.for_values.is_some(),
+        "a partitioned table",
+    )?;
+    refused(
+        create.hive_distribution != HiveDistributionStyle::NONE
+            || create.hive_formats.as_ref().is_some_and(|f| {
+                f.row_format.is_some() || f.serde_properties.is_some() || f.storage.is_some() || f.location.is_some()
+            })
+            || create.file_format.is_some()
+            || create.location.is_some()
+            || create.without_rowid
+            || create.clone.is_some()
+            || create.version.is_some()
+            || create.comment.is_some()
+            || create.on_cluster.is_some()
+            || create.primary_key.is_some()
+            || create.order_by.is_some()
+            || create.cluster_by.is_some()
+            || create.clustered_by.is_some()
+            || create.strict
+            || create.copy_grants
+            || create.default_ddl_collation.is_some()
+            || create.with_tags.is_some(),
+        "this clause of CREATE TABLE",
+    )
+}
+
+/// CREATE SCHEMA.
+pub(super) fn schema(context: &Context, name: &SchemaName, if_not_exists: bool) -> Result<StatementResult> {
+    let SchemaName::Simple(name) = name else {
+        return Err(Error::unsupported("CREATE SCHEMA AUTHORIZATION"));
+    };
+    let name = match name.0.as_slice() {
+        [part] => part.as_ident().map(names::stored).unwrap_or_default(),
+        _ => return Err(Error::new("42601", format!("invalid schema name {name}"))),
+    };
+    if context.catalog()?.schema(&name).is_some() && if_not_exists {
+        notice(context, "42P06", format!("schema \"{name}\" already exists, skipping"));
+        return Ok(StatementResult::command("CREATE SCHEMA"));
+    }
+    if name.starts_with("pg_") || name == "information_schema" {
+        return Err(Error::new("42939", format!("unacceptable schema name \"{name}\""))
+            .with_detail("The prefix \"pg_\" is reserved for system schemas."));
+    }
+    context.txn().create_schema(&name)?;
+    Ok(StatementResult::command("CREATE SCHEMA"))
+}
+

@@ -1,0 +1,159 @@
+//! DROP, TRUNCATE, COMMENT.
+
+use std::sync::Arc;
+
+use cairn_engine::Table;
+use cairn_engine::catalog::Relation;
+use cairn_engine::ddl::CommentTarget;
+use cairn_engine::table;
+use sqlparser::ast::{
+    CascadeOption, CommentObject, Ident, ObjectName, ObjectType, Statement, Truncate, TruncateIdentityOption,
+};
+
+use super::names::{self, Kind};
+use super::notice;
+use crate::context::Context;
+use crate::results::StatementResult;
+use crate::session::variables::fold;
+use crate::{Error, Result};
+
+/// DROP of tables, views, indexes, sequences and schemas.
+pub(super) fn run(context: &Context, statement: &Statement) -> Result<StatementResult> {
+    let Statement::Drop { object_type, if_exists, names, cascade, purge, temporary, table, .. } = statement else {
+        return Err(Error::internal("not DROP"));
+    };
+    if *purge || *temporary || table.is_some() {
+        return Err(Error::unsupported("this clause of DROP"));
+    }
+    let kind = match object_type {
+        ObjectType::Table => Kind::Table,
+        ObjectType::View => Kind::View,
+        ObjectType::Index => Kind::Index,
+        ObjectType::Sequence => Kind::Sequence,
+        ObjectType::Schema => return schemas(context, names, *if_exists, *cascade),
+        other => return Err(Error::unsupported(format!("DROP {other}"))),
+    };
+    let catalog = context.catalog()?;
+    let mut found: Vec<(String, String)> = Vec::new();
+    for name in names {
+        match names::find(context, &catalog, name, kind)? {
+            Some((schema, relation, _)) => {
+                if !found.contains(&(schema.clone(), relation.clone())) {
+                    found.push((schema, relation));
+                }
+            }
+            None if *if_exists => {
+                let shown = names::missing(name, kind, false);
+                notice(context, "00000", format!("{shown}, skipping"));
+            }
+            None => return Err(names::missing(name, kind, false)),
+        }
+    }
+    let pairs: Vec<(&str, &str)> = found.iter().map(|(s, n)| (s.as_str(), n.as_str())).collect();
+    let txn = context.txn();
+    if !pairs.is_empty() {
+        match kind {
+            Kind::Table => txn.drop_tables(&pairs, *cascade)?,
+            Kind::View => txn.drop_views(&pairs, *cascade)?,
+            Kind::Sequence => txn.drop_sequences(&pairs, *cascade)?,
+            Kind::Index => {
+                for (schema, index) in pairs {
+                    txn.drop_index(schema, index)?;
+                }
+            }
+        }
+    }
+    Ok(StatementResult::command(format!("DROP {}", kind.word().to_uppercase())))
+}
+
+fn schemas(context: &Context, names: &[ObjectName], if_exists: bool, cascade: bool) -> Result<StatementResult> {
+    for name in names {
+        let [part] = name.0.as_slice() else {
+            return Err(Error::new("42601", format!("invalid schema name {name}")));
+        };
+        let name = part.as_ident().map(fold).unwrap_or_default();
+        names::writable_schema(&name)?;
+        if context.catalog()?.schema(&name).is_none() {
+            if if_exists {
+                notice(context, "00000", format!("schema \"{name}\" does not exist, skipping"));
+                continue;
+            }
+            return Err(Error::new("3F000", format!("schema \"{name}\" does not exist")));
+        }
+        context.txn().drop_schema(&name, cascade)?;
+    }
+    Ok(StatementResult::command("DROP SCHEMA"))
+}
+
+/// TRUNCATE.
+pub(super) fn truncate(context: &Context, truncate: &Truncate) -> Result<StatementResult> {
+    if truncate.partitions.is_some() || truncate.on_cluster.is_some() {
+        return Err(Error::unsupported("this clause of TRUNCATE"));
+    }
+    let catalog = context.catalog()?;
+    let mut tables: Vec<Arc<Table>> = Vec::new();
+    for target in &truncate.table_names {
+        match names::find(context, &catalog, &target.name, Kind::Table)? {
+            Some((.., Relation::Table(table))) => tables.push(table),
+            Some(_) => return Err(Error::internal("a table is no table")),
+            None if truncate.if_exists => {}
+            None => return Err(names::missing(&target.name, Kind::Table, true)),
+        }
+    }
+    let tables: Vec<&Table> = tables.iter().map(Arc::as_ref).collect();
+    let restart = matches!(truncate.identity, Some(TruncateIdentityOption::Restart));
+    let cascade = matches!(truncate.cascade, Some(CascadeOption::Cascade));
+    table::truncate(context.txn(), &tables, restart, cascade)?;
+    Ok(StatementResult::command("TRUNCATE TABLE"))
+}
+
+/// COMMENT ON.
+pub(super) fn comment(
+    context: &Context,
+    kind: &CommentObject,
+    name: &ObjectName,
+    text: Option<&str>,
+    if_exists: bool,
+) -> Result<StatementResult> {
+    if if_exists {
+        return Err(Error::new("42601", "syntax error at or near \"IF\""));
+    }
+    let catalog = context.catalog()?;
+    let pair = |kind: Kind, name: &ObjectName| -> Result<(String, String)> {
+        let (schema, relation, _) = names::require(context, &catalog, name, kind)?;
+        Ok((schema, relation))
+    };
+    let target = match kind {
+        CommentObject::Table => {
+            let (schema, table) = pair(Kind::Table, name)?;
+            CommentTarget::Table(schema, table)
+        }
+        CommentObject::View => {
+            let (schema, view) = pair(Kind::View, name)?;
+            CommentTarget::View(schema, view)
+        }
+        CommentObject::Index => {
+            let (schema, index) = pair(Kind::Index, name)?;
+            CommentTarget::Index(schema, index)
+        }
+        CommentObject::Sequence => {
+            let (schema, sequence) = pair(Kind::Sequence, name)?;
+            CommentTarget::Sequence(schema, sequence)
+        }
+        CommentObject::Schema => CommentTarget::Schema(name.0.last().and_then(|p| p.as_ident()).map(fold).unwrap_or_default()),
+        CommentObject::Column => {
+            let parts: Vec<Ident> = name.0.iter().filter_map(|p| p.as_ident()).cloned().collect();
+            let [table @ .., column] = parts.as_slice() else {
+                return Err(Error::new("42601", "column name must be qualified"));
+            };
+            if table.is_empty() {
+                return Err(Error::new("42601", "column name must be qualified"));
+            }
+            let (schema, table) = pair(Kind::Table, &ObjectName::from(table.to_vec()))?;
+            CommentTarget::Column(schema, table, fold(column))
+        }
+        other => return Err(Error::unsupported(format!("COMMENT ON {other}"))),
+    };
+    context.txn().comment(&target, text.filter(|t| !t.is_empty()).map(str::to_owned))?;
+    Ok(StatementResult::command("COMMENT"))
+}

@@ -1,0 +1,204 @@
+//! Statements that the SQL parser does not know: ALTER SEQUENCE and REINDEX.
+//!
+//! [`parse`] recognises them and hands them on as a `CALL` of a function that no user can name, whose argument is the
+//! statement's text; [`run`] reads the text when the statement runs.
+
+use cairn_engine::ddl::SequenceOptions;
+use sqlparser::ast::{Expr, Function, Ident, ObjectName, Statement};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
+
+use super::names::{self, Kind};
+use super::{index, notice, sequence};
+use crate::context::Context;
+use crate::results::StatementResult;
+use crate::{Error, Result};
+
+/// The name of the function called.
+const CALLED: &str = "\u{1}statement";
+
+type Parsed<T> = std::result::Result<T, ParserError>;
+
+/// Parses `sql` if it is one of these statements.
+pub(crate) fn parse(sql: &str) -> Option<Parsed<Statement>> {
+    let mut words = sql.split_whitespace().take(2).map(str::to_ascii_uppercase);
+    let (first, second) = (words.next()?, words.next().unwrap_or_default());
+    let own = first == "REINDEX" || first == "ALTER" && second == "SEQUENCE";
+    own.then(|| carried(sql))
+}
+
+/// The statement's text in a `CALL`.
+fn carried(sql: &str) -> Parsed<Statement> {
+    let dialect = PostgreSqlDialect {};
+    let mut parser = Parser::new(&dialect).try_with_sql("CALL f('')")?;
+    let Statement::Call(mut call) = parser.parse_statement()? else {
+        return Err(ParserError::ParserError("CALL".to_owned()));
+    };
+    call.name = ObjectName::from(vec![Ident::with_quote('"', CALLED), Ident::with_quote('"', sql)]);
+    // The text must be a whole statement now: a syntax error belongs to parsing.
+    read(sql)?;
+    Ok(Statement::Call(call))
+}
+
+/// Whether a `CALL` carries one of these statements.
+pub(crate) fn is_own(call: &Function) -> bool {
+    text_of(call).is_some()
+}
+
+fn text_of(call: &Function) -> Option<&str> {
+    match call.name.0.as_slice() {
+        [name, text] if name.as_ident().is_some_and(|n| n.value == CALLED) => {
+            text.as_ident().map(|ident| ident.value.as_str())
+        }
+        _ => None,
+    }
+}
+
+enum Own {
+    Reindex { kind: String, name: ObjectName },
+    AlterSequence { name: ObjectName, if_exists: bool, change: Change },
+}
+
+enum Change {
+    Options { options: Box<SequenceOptions>, owner: Option<ObjectName> },
+    Rename(Ident),
+    SetSchema,
+    Owner,
+}
+
+fn read(sql: &str) -> Parsed<Own> {
+    let dialect = PostgreSqlDialect {};
+    let mut parser = Parser::new(&dialect).try_with_sql(sql)?;
+    let own = match parser.next_token().token {
+        Token::Word(word) if word.value.eq_ignore_ascii_case("reindex") => reindex(&mut parser)?,
+        _ => {
+            parser.expect_keyword(Keyword::SEQUENCE)?;
+            alter_sequence(&mut parser)?
+        }
+    };
+    match parser.next_token() {
+        token if matches!(token.token, Token::EOF | Token::SemiColon) => Ok(own),
+        token => parser.expected("end of statement", token),
+    }
+}
+
+fn reindex(parser: &mut Parser<'_>) -> Parsed<Own> {
+    let kind = match parser.next_token().token {
+        Token::Word(word) => word.value.to_ascii_uppercase(),
+        _ => return parser.expected("INDEX or TABLE", parser.peek_token()),
+    };
+    let _ = parser.parse_keyword(Keyword::CONCURRENTLY);
+    Ok(Own::Reindex { kind, name: parser.parse_object_name(false)? })
+}
+
+fn alter_sequence(parser: &mut Parser<'_>) -> Parsed<Own> {
+    let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+    let name = parser.parse_object_name(false)?;
+    if parser.parse_keywords(&[Keyword::RENAME, Keyword::TO]) {
+        let change = Change::Rename(parser.parse_identifier()?);
+        return Ok(Own::AlterSequence { name, if_exists, change });
+    }
+    if parser.parse_keywords(&[Keyword::OWNER, Keyword::TO]) {
+        parser.parse_identifier()?;
+        return Ok(Own::AlterSequence { name, if_exists, change: Change::Owner });
+    }
+    if parser.parse_keywords(&[Keyword::SET, Keyword::SCHEMA]) {
+        parser.parse_identifier()?;
+        return Ok(Own::AlterSequence { name, if_exists, change: Change::SetSchema });
+    }
+    let mut options = SequenceOptions::default();
+    let mut owner = None;
+    let failed = |e: Error| ParserError::ParserError(e.to_string());
+    loop {
+        let word = match parser.peek_token().token {
+            Token::Word(word) => word.value.to_ascii_uppercase(),
+            _ => break,
+        };
+        parser.next_token();
+        match word.as_str() {
+            "AS" => {
+                let ty = parser.parse_data_type()?;
+                options.ty = Some(sequence::sequence_type(&ty).map_err(failed)?);
+            }
+            "RESTART" => {
+                let with = parser.parse_keyword(Keyword::WITH);
+                let value = match with || starts_number(parser) {
+                    true => Some(integer(parser)?),
+                    false => None,
+                };
+                options.restart = Some(value);
+            }
+            "START" => {
+                let _ = parser.parse_keyword(Keyword::WITH);
+                options.start = Some(integer(parser)?);
+            }
+            "INCREMENT" => {
+                let _ = parser.parse_keyword(Keyword::BY);
+                options.increment = Some(integer(parser)?);
+            }
+            "MINVALUE" => options.min = Some(Some(integer(parser)?)),
+            "MAXVALUE" => options.max = Some(Some(integer(parser)?)),
+            "CACHE" => options.cache = Some(integer(parser)?),
+            "CYCLE" => options.cycle = Some(true),
+            "NO" => match parser.next_token().token {
+                Token::Word(word) if word.value.eq_ignore_ascii_case("minvalue") => options.min = Some(None),
+                Token::Word(word) if word.value.eq_ignore_ascii_case("maxvalue") => options.max = Some(None),
+                Token::Word(word) if word.value.eq_ignore_ascii_case("cycle") => options.cycle = Some(false),
+                _ => return parser.expected("MINVALUE, MAXVALUE or CYCLE", parser.peek_token()),
+            },
+            "OWNED" => {
+                parser.expect_keyword(Keyword::BY)?;
+                owner = Some(parser.parse_object_name(false)?);
+            }
+            _ => return parser.expected("an option of ALTER SEQUENCE", parser.peek_token()),
+        }
+    }
+    let change = Change::Options { options: Box::new(options), owner };
+    Ok(Own::AlterSequence { name, if_exists, change })
+}
+
+fn starts_number(parser: &Parser<'_>) -> bool {
+    matches!(parser.peek_token().token, Token::Number(..) | Token::Minus | Token::Plus)
+}
+
+fn integer(parser: &mut Parser<'_>) -> Parsed<i64> {
+    let expr: Expr = parser.parse_expr()?;
+    sequence::number(&expr).map_err(|e| ParserError::ParserError(e.to_string()))
+}
+
+/// Runs one of these statements.
+pub(super) fn run(context: &Context, call: &Function) -> Result<StatementResult> {
+    let Some(text) = text_of(call) else { return Err(Error::unsupported("CALL")) };
+    match read(text).map_err(|e| Error::new("42601", e.to_string()))? {
+        Own::Reindex { kind, name } => index::rebuild(context, &kind, &name),
+        Own::AlterSequence { name, if_exists, change } => alter(context, &name, if_exists, change),
+    }
+}
+
+fn alter(context: &Context, name: &ObjectName, if_exists: bool, change: Change) -> Result<StatementResult> {
+    let catalog = context.catalog()?;
+    let done = || Ok(StatementResult::command("ALTER SEQUENCE"));
+    let Some((schema, sequence, _)) = names::find(context, &catalog, name, Kind::Sequence)? else {
+        if if_exists {
+            notice(context, "00000", format!("relation \"{name}\" does not exist, skipping"));
+            return done();
+        }
+        return Err(names::missing(name, Kind::Sequence, true));
+    };
+    match change {
+        Change::Rename(new) => context.txn().rename_sequence(&schema, &sequence, &names::stored(&new))?,
+        Change::SetSchema => return Err(Error::unsupported("ALTER SEQUENCE ... SET SCHEMA")),
+        Change::Owner => return Err(Error::unsupported("ALTER SEQUENCE ... OWNER TO")),
+        Change::Options { options, owner } => {
+            if *options != SequenceOptions::default() {
+                context.txn().alter_sequence(&schema, &sequence, *options)?;
+            }
+            if let Some(owner) = owner {
+                sequence::set_owner(context, &schema, &sequence, &owner)?;
+            }
+        }
+    }
+    done()
+}

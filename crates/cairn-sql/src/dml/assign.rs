@@ -1,0 +1,191 @@
+//! Assignment: a value of one type into a column of another, as PostgreSQL's assignment casts do it.
+//!
+//! I1. What PostgreSQL refuses without an explicit cast (text into an integer column) is refused here with `42804`;
+//!     literals and parameters, whose type is not known yet, are read as the column's type instead.
+//! I2. Nothing is cut or rounded silently but what PostgreSQL cuts or rounds: digits beyond a scale, blanks beyond
+//!     VARCHAR(n).
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, new_null_array};
+use arrow::datatypes::DataType as ArrowType;
+use cairn_types::{ColumnBuilder, DataType, Decimal, Interval, TypeError, Value};
+
+use crate::{Error, Result};
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// A column's values converted to the column's type. `unknown` says that they come from literals or parameters.
+///
+/// # Errors
+/// `42804` where there is no assignment cast, `22xxx` where a value does not fit.
+pub(crate) fn assign_array(
+    array: &ArrayRef,
+    from: &DataType,
+    to: &DataType,
+    column: &str,
+    unknown: bool,
+) -> Result<ArrayRef> {
+    let want = to.to_arrow();
+    if array.null_count() == array.len() || *array.data_type() == ArrowType::Null {
+        return Ok(new_null_array(&want, array.len()));
+    }
+    let same = from == to || matches!((from, to), (DataType::Varchar(_) | DataType::Text, DataType::Text | DataType::Varchar(None)));
+    if same && *array.data_type() == want {
+        return Ok(Arc::clone(array));
+    }
+    if !unknown && !is_assignable(from, to) {
+        return Err(mismatch(column, to, from));
+    }
+    let mut builder = ColumnBuilder::with_capacity(to, array.len());
+    for row in 0..array.len() {
+        let value = Value::from_array(array, row, from);
+        builder.push(&convert(value, to, column, unknown)?)?;
+    }
+    Ok(builder.finish()?)
+}
+
+/// A value converted to the type of a column.
+///
+/// # Errors
+/// As [`assign_array`].
+pub(crate) fn assign_value(value: Value, to: &DataType, column: &str, unknown: bool) -> Result<Value> {
+    if let Some(from) = value.data_type()
+        && !unknown
+        && !is_assignable(&from, to)
+    {
+        return Err(mismatch(column, to, &from));
+    }
+    convert(value, to, column, unknown)
+}
+
+fn mismatch(column: &str, to: &DataType, from: &DataType) -> Error {
+    let (to, from) = (to.sql_name(), from.sql_name());
+    Error::new("42804", format!("column \"{column}\" is of type {to} but expression is of type {from}"))
+        .with_hint("You will need to rewrite or cast the expression.")
+}
+
+/// Whether an assignment cast exists.
+pub(crate) fn is_assignable(from: &DataType, to: &DataType) -> bool {
+    use DataType as T;
+    if to.is_character() {
+        return true;
+    }
+    match (from, to) {
+        (f, t) if f.is_numeric() && t.is_numeric() => true,
+        (T::Date | T::Timestamp | T::TimestampTz, T::Date | T::Timestamp | T::TimestampTz) => true,
+        (T::Timestamp | T::TimestampTz | T::Interval, T::Time) | (T::Time, T::Interval) => true,
+        (T::Json | T::Jsonb, T::Json | T::Jsonb) => true,
+        // Types that functions hand over as text.
+        (T::Text | T::Varchar(_), T::Json | T::Jsonb | T::Uuid | T::Interval | T::Bytea) => true,
+        (T::Text | T::Varchar(_), T::Array(_)) => true,
+        (T::Array(f), T::Array(t)) => is_assignable(f, t),
+        (f, t) => f.base_name() == t.base_name(),
+    }
+}
+
+/// PostgreSQL's words for a number that does not fit.
+fn out_of_range(to: &DataType) -> Error {
+    TypeError::TypeRange { type_name: to.base_name().to_owned() }.into()
+}
+
+fn integer(n: i64, to: &DataType) -> Result<Value> {
+    match to {
+        DataType::SmallInt => i16::try_from(n).map(Value::SmallInt).map_err(|_| out_of_range(to)),
+        DataType::Integer => i32::try_from(n).map(Value::Integer).map_err(|_| out_of_range(to)),
+        _ => Ok(Value::BigInt(n)),
+    }
+}
+
+fn float_to_integer(x: f64, to: &DataType) -> Result<Value> {
+    let rounded = x.round_ties_even();
+    // 2^63 itself is a double and no i64.
+    if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded) {
+        return Err(out_of_range(to));
+    }
+    integer(rounded as i64, to)
+}
+
+fn decimal_to_integer(n: Decimal, to: &DataType) -> Result<Value> {
+    let whole = n.rescale(0).and_then(|n| i64::try_from(n.unscaled).ok()).ok_or_else(|| out_of_range(to))?;
+    integer(whole, to)
+}
+
+fn convert(value: Value, to: &DataType, column: &str, unknown: bool) -> Result<Value> {
+    use DataType as T;
+    use Value as V;
+    let is_int = matches!(to, T::SmallInt | T::Integer | T::BigInt);
+    Ok(match (value, to) {
+        (V::Null, _) => V::Null,
+        (V::SmallInt(n), _) if is_int => integer(i64::from(n), to)?,
+        (V::Integer(n), _) if is_int => integer(i64::from(n), to)?,
+        (V::BigInt(n), _) if is_int => integer(n, to)?,
+        (V::Real(x), _) if is_int => float_to_integer(f64::from(x), to)?,
+        (V::Double(x), _) if is_int => float_to_integer(x, to)?,
+        (V::Numeric(n), _) if is_int => decimal_to_integer(n, to)?,
+        (v @ (V::Real(_) | V::Double(_)), T::Numeric(_)) => {
+            let text = v.to_text(&v.data_type().unwrap_or(T::Double));
+            V::parse_text(&text, to)?
+        }
+        (V::Text(t), T::Json | T::Jsonb | T::Uuid | T::Interval | T::Bytea | T::Array(_)) => V::parse_text(&t, to)?,
+        (V::Json(t) | V::Jsonb(t), T::Json | T::Jsonb) => V::parse_text(&t, to)?,
+        (V::Text(t), _) if unknown && !to.is_character() => V::parse_text(&t, to)?,
+        (V::Text(t), _) => V::Text(t).fit(to)?,
+        (v, _) if to.is_character() => {
+            let text = match &v {
+                V::Boolean(b) => b.to_string(),
+                other => other.to_text(&other.data_type().unwrap_or(T::Text)),
+            };
+            V::Text(text).fit(to)?
+        }
+        (V::Date(d), T::Timestamp) => V::Timestamp(days(d, to)?),
+        (V::Date(d), T::TimestampTz) => V::TimestampTz(days(d, to)?),
+        (V::Timestamp(t) | V::TimestampTz(t), T::Date) => {
+            V::Date(i32::try_from(t.div_euclid(DAY_MICROS)).map_err(|_| out_of_range(to))?)
+        }
+        (V::Timestamp(t) | V::TimestampTz(t), T::Timestamp) => V::Timestamp(t),
+        (V::Timestamp(t) | V::TimestampTz(t), T::TimestampTz) => V::TimestampTz(t),
+        (V::Timestamp(t) | V::TimestampTz(t), T::Time) => V::Time(t.rem_euclid(DAY_MICROS)),
+        (V::Time(t), T::Interval) => V::Interval(Interval { months: 0, days: 0, nanos: t * 1000 }),
+        (V::Interval(i), T::Time) => V::Time((i.nanos / 1000).rem_euclid(DAY_MICROS)),
+        (V::Array(items), T::Array(element)) => V::Array(
+            items.into_iter().map(|item| convert(item, element, column, unknown)).collect::<Result<_>>()?,
+        ),
+        (v, _) => {
+            let from = v.data_type();
+            v.fit(to).map_err(|e| match (&e, from) {
+                (TypeError::Mismatch { .. }, Some(from)) => mismatch(column, to, &from),
+                _ => e.into(),
+            })?
+        }
+    })
+}
+
+fn days(days: i32, to: &DataType) -> Result<i64> {
+    i64::from(days).checked_mul(DAY_MICROS).ok_or_else(|| out_of_range(to))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn state(value: Value, to: DataType) -> std::result::Result<Value, &'static str> {
+        assign_value(value, &to, "c", false).map_err(|e| e.sqlstate())
+    }
+
+    #[test]
+    fn assignment_follows_postgresql() {
+        assert_eq!(state(Value::BigInt(40000), DataType::SmallInt).unwrap_err(), "22003");
+        assert_eq!(state(Value::Double(2.5), DataType::Integer).unwrap(), Value::Integer(2));
+        let numeric = Value::Numeric(Decimal::parse("2.5").unwrap());
+        assert_eq!(state(numeric, DataType::Integer).unwrap(), Value::Integer(3));
+        assert_eq!(state(Value::Text("abc".into()), DataType::Varchar(Some(2))).unwrap_err(), "22001");
+        assert_eq!(state(Value::Text("1".into()), DataType::Integer).unwrap_err(), "42804");
+        assert_eq!(state(Value::Boolean(true), DataType::Integer).unwrap_err(), "42804");
+        assert_eq!(state(Value::Integer(7), DataType::Text).unwrap(), Value::Text("7".into()));
+        assert_eq!(state(Value::Timestamp(-1), DataType::Date).unwrap(), Value::Date(-1));
+        let unknown = assign_value(Value::Text("12".into()), &DataType::Integer, "c", true);
+        assert_eq!(unknown.unwrap(), Value::Integer(12));
+    }
+}

@@ -1,0 +1,255 @@
+//! ON CONFLICT: which key is meant, and DO UPDATE of the rows that are in the way.
+
+use std::collections::HashSet;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
+use bytes::Bytes;
+use cairn_engine::Table;
+use cairn_engine::table::{self, ConflictTarget as Target, Inserted, OnConflict};
+use cairn_types::DataType;
+use sqlparser::ast::{self, ConflictTarget, Expr, OnConflictAction, OnInsert};
+
+use super::assign::assign_array;
+use super::default::Default;
+use super::literal;
+use super::relations::{self, Relation, arrow_error};
+use super::target::{batch_of, column_place};
+use super::update::{Assigned, NewValue, assignments};
+use crate::context::Context;
+use crate::session::variables::fold;
+use crate::{Error, Result};
+
+/// What to do with rows whose key is taken.
+pub(crate) struct Conflict {
+    target: Target,
+    /// `None`: DO NOTHING.
+    update: Option<Update>,
+}
+
+struct Update {
+    assigned: Vec<Assigned>,
+    condition: Option<Expr>,
+    alias: String,
+    /// Row keys that this statement has written: a second time is an error.
+    touched: HashSet<Bytes>,
+}
+
+impl Conflict {
+    /// Reads the clause.
+    ///
+    /// # Errors
+    /// `42P10`, `42704`, `42601`, `42703`.
+    pub(crate) fn read(context: &Context, table: &Table, alias: &str, clause: &OnInsert) -> Result<Conflict> {
+        let OnInsert::OnConflict(clause) = clause else {
+            return Err(Error::new("42601", "syntax error at or near \"DUPLICATE\"").with_hint("Use ON CONFLICT."));
+        };
+        let target = match &clause.conflict_target {
+            None => Target::Any,
+            Some(ConflictTarget::Columns(columns)) => by_columns(table, columns)?,
+            Some(ConflictTarget::OnConstraint(name)) => by_constraint(table, name)?,
+        };
+        let update = match &clause.action {
+            OnConflictAction::DoNothing => None,
+            OnConflictAction::DoUpdate(_) if target == Target::Any => {
+                return Err(Error::new(
+                    "42601",
+                    "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+                )
+                .with_hint("For example, ON CONFLICT (column_name)."));
+            }
+            OnConflictAction::DoUpdate(update) => Some(Update {
+                assigned: assignments(context, table, &update.assignments)?,
+                condition: update.selection.clone(),
+                alias: alias.to_owned(),
+                touched: HashSet::new(),
+            }),
+        };
+        Ok(Conflict { target, update })
+    }
+
+    /// What the engine is told.
+    pub(crate) fn mode(&self) -> OnConflict {
+        match self.update {
+            None => OnConflict::DoNothing { target: self.target },
+            Some(_) => OnConflict::Report { target: self.target },
+        }
+    }
+
+    /// Updates the rows in the way of `batch`; returns the rows as they are now with the places in `batch` that caused
+    /// them.
+    ///
+    /// # Errors
+    /// `21000` where a row is met twice; those of evaluating and of [`table::update`].
+    pub(crate) fn apply(
+        &mut self,
+        context: &Context,
+        table: &Table,
+        batch: &RecordBatch,
+        inserted: &Inserted,
+    ) -> Result<Option<(RecordBatch, Vec<usize>)>> {
+        let Some(update) = &mut self.update else { return Ok(None) };
+        update.touched.extend(inserted.keys.iter().cloned());
+        let mut keys = Vec::with_capacity(inserted.conflicts.len());
+        for conflict in &inserted.conflicts {
+            if !update.touched.insert(conflict.existing.clone()) {
+                return Err(Error::new("21000", "ON CONFLICT DO UPDATE command cannot affect row a second time")
+                    .with_hint(
+                        "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+                    ));
+            }
+            keys.push(conflict.existing.clone());
+        }
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        let all: Vec<usize> = (0..table.live_columns().len()).collect();
+        let fetched = table::get(&context.txn().view()?, table, &keys, &all)?;
+        if fetched.found.len() != keys.len() {
+            return Err(Error::internal("a conflicting row is gone"));
+        }
+        let places: Vec<usize> = inserted.conflicts.iter().map(|c| c.row).collect();
+        let rows = UInt64Array::from_iter_values(places.iter().map(|p| *p as u64));
+        let proposed = arrow::compute::take_record_batch(batch, &rows).map_err(arrow_error)?;
+        update.run(context, table, &keys, fetched.batch, proposed, places)
+    }
+}
+
+impl Update {
+    fn run(
+        &self,
+        context: &Context,
+        table: &Table,
+        keys: &[Bytes],
+        existing: RecordBatch,
+        proposed: RecordBatch,
+        places: Vec<usize>,
+    ) -> Result<Option<(RecordBatch, Vec<usize>)>> {
+        let rows = existing.num_rows();
+        let mut columns: Vec<ArrayRef> = existing.columns().to_vec();
+        let quick = match self.condition {
+            None => self.quick(table, &existing, &proposed)?,
+            Some(_) => None,
+        };
+        let mut keep = None;
+        match quick {
+            Some(values) => {
+                for (place, value) in values {
+                    columns[place] = value;
+                }
+            }
+            None => {
+                let relation = |alias: &str, rows: RecordBatch| Relation {
+                    alias: alias.to_owned(),
+                    rows,
+                    in_wildcard: false,
+                };
+                let sides = [relation(&self.alias, existing.clone()), relation("excluded", proposed)];
+                let mut items = Vec::new();
+                for (n, assigned) in self.assigned.iter().enumerate() {
+                    if let NewValue::Expr(expr) = &assigned.value {
+                        items.push(relations::item(expr.clone(), &format!("__cairn_new_{n}")));
+                    }
+                }
+                if let Some(condition) = &self.condition {
+                    items.push(relations::item(condition.clone(), "__cairn_where"));
+                }
+                let values = match items.is_empty() {
+                    true => RecordBatch::new_empty(existing.schema()),
+                    false => relations::evaluate(context, &sides, &items)?,
+                };
+                let mut next = 0;
+                for assigned in &self.assigned {
+                    let column = table.live_column(assigned.place);
+                    columns[assigned.place] = match &assigned.value {
+                        NewValue::Default => Default::of(context, column)?.array(context, column, rows)?,
+                        NewValue::Expr(expr) => {
+                            next += 1;
+                            let from = DataType::from_field(values.schema().field(next - 1));
+                            let unknown = literal::is_unknown(expr);
+                            assign_array(values.column(next - 1), &from, &column.ty, &column.name, unknown)?
+                        }
+                    };
+                }
+                if self.condition.is_some() {
+                    keep = Some(values.column(values.num_columns() - 1).as_boolean().clone());
+                }
+            }
+        }
+        let mut new = batch_of(table, columns, rows)?;
+        let (mut keys, mut places) = (keys.to_vec(), places);
+        if let Some(keep) = keep {
+            let kept = |n: usize| keep.is_valid(n) && keep.value(n);
+            new = arrow::compute::filter_record_batch(&new, &keep).map_err(arrow_error)?;
+            keys = keys.into_iter().enumerate().filter(|(n, _)| kept(*n)).map(|(_, k)| k).collect();
+            places = places.into_iter().enumerate().filter(|(n, _)| kept(*n)).map(|(_, p)| p).collect();
+        }
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        let changed: Vec<usize> = self.assigned.iter().map(|a| a.place).collect();
+        table::update(context.txn(), table, &keys, &new, &changed)?;
+        Ok(Some((new, places)))
+    }
+
+    /// Assignments that are only `excluded.column`, literals and parameters need no plan.
+    fn quick(
+        &self,
+        table: &Table,
+        existing: &RecordBatch,
+        proposed: &RecordBatch,
+    ) -> Result<Option<Vec<(usize, ArrayRef)>>> {
+        let mut values = Vec::with_capacity(self.assigned.len());
+        for assigned in &self.assigned {
+            let NewValue::Expr(Expr::CompoundIdentifier(parts)) = &assigned.value else { return Ok(None) };
+            let [side, name] = parts.as_slice() else { return Ok(None) };
+            let from = match fold(side) {
+                side if side == "excluded" => proposed,
+                side if side == self.alias => existing,
+                _ => return Ok(None),
+            };
+            let Some(source) = table.column_place(&fold(name)) else { return Ok(None) };
+            let (from_column, column) = (table.live_column(source), table.live_column(assigned.place));
+            let array = assign_array(from.column(source), &from_column.ty, &column.ty, &column.name, false)?;
+            values.push((assigned.place, array));
+        }
+        Ok(Some(values))
+    }
+}
+
+fn by_columns(table: &Table, columns: &[ast::Ident]) -> Result<Target> {
+    let mut wanted = Vec::with_capacity(columns.len());
+    for ident in columns {
+        let place = column_place(table, ident).map_err(|_| {
+            Error::new("42703", format!("column \"{}\" does not exist", fold(ident)))
+        })?;
+        wanted.push(table.live_column(place).id);
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    let same = |mut key: Vec<u32>| {
+        key.sort_unstable();
+        key == wanted
+    };
+    if !table.primary_key.is_empty() && same(table.primary_key.clone()) {
+        return Ok(Target::PrimaryKey);
+    }
+    table
+        .indexes
+        .iter()
+        .find(|i| i.unique && same(i.columns.iter().map(|c| c.column).collect()))
+        .map(|i| Target::Index(i.id))
+        .ok_or_else(|| {
+            Error::new("42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification")
+        })
+}
+
+fn by_constraint(table: &Table, name: &ast::ObjectName) -> Result<Target> {
+    let name = super::target::column_ident(name).map(fold)?;
+    if !table.primary_key.is_empty() && table.primary_key_name == name {
+        return Ok(Target::PrimaryKey);
+    }
+    match table.indexes.iter().find(|i| i.name == name && i.unique) {
+        Some(index) => Ok(Target::Index(index.id)),
+        None => Err(Error::new("42704", format!("constraint \"{name}\" for table \"{}\" does not exist", table.name))),
+    }
+}

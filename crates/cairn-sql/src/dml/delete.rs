@@ -1,0 +1,44 @@
+//! DELETE FROM … [USING …] [WHERE …] [RETURNING …].
+
+use cairn_engine::table;
+use sqlparser::ast::{Delete, FromTable, With};
+
+use super::update::{Changes, changed_table};
+use super::{returning, target};
+use crate::context::Context;
+use crate::results::StatementResult;
+use crate::{Error, Result};
+
+/// Runs a DELETE.
+pub(super) fn run(context: &Context, delete: &Delete, with: Option<&With>) -> Result<StatementResult> {
+    if !delete.tables.is_empty() || !delete.order_by.is_empty() || delete.limit.is_some() || delete.output.is_some() {
+        return Err(Error::unsupported("ORDER BY, LIMIT, OUTPUT or several tables in DELETE"));
+    }
+    let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+    let [factor] = from.as_slice() else {
+        return Err(Error::new("42601", "DELETE changes one table").with_hint("Use USING for the others."));
+    };
+    let (name, alias) = changed_table(factor)?;
+    let table = target::find(context, name, "DELETE")?;
+    let alias = alias.unwrap_or_else(|| table.name.clone());
+    let using = delete.using.as_deref().unwrap_or(&[]);
+    let changes = Changes { table: &table, alias: &alias, from: using, selection: delete.selection.as_ref(), with };
+    let wants_rows = delete.returning.is_some();
+    let found = changes.find(context, wants_rows, wants_rows, Vec::new())?;
+    let count = match found.rows.num_rows() {
+        0 => 0,
+        _ => table::delete(context.txn(), &table, &found.keys()?)? as u64,
+    };
+    let answer = match &delete.returning {
+        Some(items) => {
+            let columns: Vec<usize> = (0..table.live_columns().len()).collect();
+            let old = found.rows.project(&columns).map_err(super::relations::arrow_error)?;
+            let old = target::batch_of(&table, old.columns().to_vec(), old.num_rows())?;
+            let mut sides = vec![returning::relation(&table, &alias, &[old])?];
+            sides.extend(found.others(0)?);
+            Some((items.as_slice(), sides))
+        }
+        None => None,
+    };
+    returning::finish(context, "DELETE", count, answer)
+}

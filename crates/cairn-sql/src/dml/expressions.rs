@@ -1,0 +1,178 @@
+//! CHECK and DEFAULT for the engine: `cairn_engine::Expressions` over DataFusion.
+//!
+//! The conditions of a table are compiled once per schema version to physical expressions and then cost no planning.
+//! They are kept with the transaction in which they were compiled ended, so that they hold no snapshot.
+//!
+//! I1. A CHECK refuses a row whose condition is false; NULL lets it pass.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use cairn_engine::{CheckFailure, Error as EngineError, Expressions, Isolation, Table, TxnOptions};
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_expr::PhysicalExpr;
+use parking_lot::Mutex;
+
+use super::default::{Default, parse_expr};
+use super::relations::{self, Relation};
+use super::target::relaxed;
+use crate::context::{Context, Scope, SequenceMemory};
+use crate::engine::Shared;
+use crate::session::settings::Settings;
+use crate::{Error, Result};
+
+/// Tables whose conditions are kept compiled.
+const COMPILED_MAX: usize = 1024;
+
+/// Gives the database the evaluation of its expressions.
+pub(super) fn install(shared: &Arc<Shared>) {
+    let evaluator = Evaluator { shared: Arc::downgrade(shared), compiled: Mutex::default() };
+    // A database that had an SQL engine before keeps that one's, which is the same.
+    let _ = shared.database.set_expressions(Arc::new(evaluator));
+}
+
+type Conditions = Arc<Vec<(String, Arc<dyn PhysicalExpr>)>>;
+
+struct Evaluator {
+    shared: Weak<Shared>,
+    /// By table id, with the checks' text that was compiled.
+    compiled: Mutex<HashMap<u32, (Vec<String>, Conditions)>>,
+}
+
+/// A context outside any session.
+fn context(shared: &Arc<Shared>) -> Result<Context> {
+    let options = TxnOptions { isolation: Isolation::Snapshot, read_only: true, ..TxnOptions::default() };
+    let txn = Arc::new(shared.database.begin(options)?);
+    let now = shared.now_us();
+    Ok(Context {
+        scope: Arc::new(Scope {
+            shared: Arc::clone(shared),
+            txn,
+            settings: Arc::new(Settings::default()),
+            params: Vec::new(),
+            transaction_start_us: now,
+            statement_start_us: now,
+            sequences: Arc::new(Mutex::new(SequenceMemory::default())),
+            exchange: Arc::default(),
+        }),
+    })
+}
+
+fn engine_error(error: Error) -> EngineError {
+    EngineError::Data { sqlstate: error.sqlstate(), message: error.message().to_owned() }
+}
+
+impl Evaluator {
+    fn shared(&self) -> Result<Arc<Shared>> {
+        self.shared.upgrade().ok_or_else(|| Error::internal("the SQL engine is closed"))
+    }
+
+    fn conditions(&self, table: &Table) -> Result<Conditions> {
+        let signature = signature(table);
+        if let Some((known, conditions)) = self.compiled.lock().get(&table.id)
+            && *known == signature
+        {
+            return Ok(Arc::clone(conditions));
+        }
+        let shared = self.shared()?;
+        let compiled = shared.clone().runtime.run({
+            let (name, schema) = (table.name.clone(), relaxed(table));
+            let checks: Vec<(String, String)> =
+                table.checks.iter().map(|c| (c.name.clone(), c.sql.clone())).collect();
+            move || {
+                let context = context(&shared)?;
+                let rows = RecordBatch::new_empty(schema);
+                let conditions: Result<Vec<_>> = checks
+                    .into_iter()
+                    .map(|(check, sql)| Ok((check, compile(&context, &name, &rows, &sql)?)))
+                    .collect();
+                context.txn().rollback()?;
+                conditions
+            }
+        })?;
+        let conditions = Arc::new(compiled);
+        let mut all = self.compiled.lock();
+        if all.len() >= COMPILED_MAX {
+            all.clear();
+        }
+        all.insert(table.id, (signature, Arc::clone(&conditions)));
+        Ok(conditions)
+    }
+}
+
+/// What compiled conditions depend on: the checks and the columns.
+fn signature(table: &Table) -> Vec<String> {
+    let checks = table.checks.iter().map(|c| format!("{}\u{1}{}", c.name, c.sql));
+    let columns = table.live_columns().map(|c| format!("{}\u{1}{}", c.name, c.ty.sql_name()));
+    checks.chain(columns).collect()
+}
+
+/// A condition over the columns of `rows`.
+fn compile(context: &Context, table: &str, rows: &RecordBatch, sql: &str) -> Result<Arc<dyn PhysicalExpr>> {
+    let expr = parse_expr(sql)?;
+    let side = Relation { alias: table.to_owned(), rows: rows.clone(), in_wildcard: false };
+    let plan = relations::plan(context, &[side], &[relations::item(expr, "ok")], None)?;
+    let state = crate::query::state::of(context);
+    let LogicalPlan::Projection(projection) = plan else {
+        return Err(Error::internal("a condition did not plan as a projection"));
+    };
+    let schema = DFSchema::try_from_qualified_schema(table, &rows.schema())?;
+    let [expr] = projection.expr.as_slice() else {
+        return Err(Error::internal("a condition is not one expression"));
+    };
+    Ok(state.create_physical_expr(expr.clone().unalias(), &schema)?)
+}
+
+impl Expressions for Evaluator {
+    fn check(
+        &self,
+        table: &Table,
+        checks: &[usize],
+        rows: &RecordBatch,
+    ) -> cairn_engine::Result<Option<CheckFailure>> {
+        let conditions = self.conditions(table).map_err(engine_error)?;
+        let mut first: Option<CheckFailure> = None;
+        for &check in checks {
+            let Some((name, condition)) = conditions.get(check) else {
+                return Err(EngineError::InvalidArgument(format!("check {check} is not there")));
+            };
+            let failed = first_false(condition, rows).map_err(engine_error)?;
+            if let Some(row) = failed
+                && first.as_ref().is_none_or(|f| row < f.row)
+            {
+                first = Some(CheckFailure { row, constraint: name.clone() });
+            }
+        }
+        Ok(first)
+    }
+
+    fn default(&self, table: &Table, place: usize, rows: usize) -> cairn_engine::Result<ArrayRef> {
+        let run = || -> Result<ArrayRef> {
+            let shared = self.shared()?;
+            let column = table.live_column(place).clone();
+            shared.clone().runtime.run(move || {
+                let context = context(&shared)?;
+                let array = Default::of(&context, &column)?.array(&context, &column, rows)?;
+                context.txn().rollback()?;
+                Ok(array)
+            })
+        };
+        run().map_err(engine_error)
+    }
+}
+
+fn first_false(condition: &Arc<dyn PhysicalExpr>, rows: &RecordBatch) -> Result<Option<usize>> {
+    let value = condition.evaluate(rows)?.into_array(rows.num_rows())?;
+    if value.data_type().is_null() {
+        return Ok(None);
+    }
+    let Some(value) = value.as_boolean_opt() else {
+        return Err(Error::new("42804", "argument of CHECK must be type boolean"));
+    };
+    if value.true_count() + value.null_count() == value.len() {
+        return Ok(None);
+    }
+    Ok((0..value.len()).find(|n| value.is_valid(*n) && !value.value(*n)))
+}

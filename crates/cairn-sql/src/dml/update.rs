@@ -1,0 +1,285 @@
+//! UPDATE … SET … [FROM …] [WHERE …] [RETURNING …].
+
+use std::collections::HashSet;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::datatypes::{Field, Schema};
+use cairn_engine::Table;
+use cairn_engine::table::{self, ROW_KEY};
+use cairn_types::DataType;
+use datafusion::common::DFSchemaRef;
+use sqlparser::ast::{
+    Assignment, AssignmentTarget, Expr, Query, SelectItem, SetExpr, TableFactor, TableWithJoins, Update,
+    UpdateTableFromKind, WildcardAdditionalOptions, With,
+};
+
+use super::assign::assign_array;
+use super::default::Default;
+use super::relations::{self, Relation, arrow_error, concat, select_of};
+use super::target::{batch_of, batch_with, column_ident, column_place};
+use super::{literal, returning, target};
+use crate::context::Context;
+use crate::results::StatementResult;
+use crate::session::variables::fold;
+use crate::{Error, Result, catalog};
+
+/// One column of SET.
+pub(super) struct Assigned {
+    pub(super) place: usize,
+    pub(super) value: NewValue,
+}
+
+/// What it becomes.
+pub(super) enum NewValue {
+    /// DEFAULT.
+    Default,
+    /// An expression over the old row.
+    Expr(Expr),
+}
+
+/// The table of UPDATE or DELETE with the name that its columns go by.
+pub(super) fn changed_table(factor: &TableWithJoins) -> Result<(&sqlparser::ast::ObjectName, Option<String>)> {
+    if !factor.joins.is_empty() {
+        return Err(Error::new("42601", "syntax error at or near \"JOIN\"").with_hint("Use FROM or USING."));
+    }
+    match &factor.relation {
+        TableFactor::Table { name, alias, args: None, with_hints, partitions, sample: None, .. }
+            if with_hints.is_empty() && partitions.is_empty() =>
+        {
+            if alias.as_ref().is_some_and(|a| !a.columns.is_empty()) {
+                return Err(Error::unsupported("a column list in the alias of the changed table"));
+            }
+            Ok((name, alias.as_ref().map(|a| fold(&a.name))))
+        }
+        _ => Err(Error::new("42601", "only a table can be changed")),
+    }
+}
+
+/// Runs an UPDATE.
+pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Result<StatementResult> {
+    if update.or.is_some() || !update.order_by.is_empty() || update.limit.is_some() || update.output.is_some() {
+        return Err(Error::unsupported("OR, ORDER BY, LIMIT or OUTPUT in UPDATE"));
+    }
+    let (name, alias) = changed_table(&update.table)?;
+    let table = target::find(context, name, "UPDATE")?;
+    let alias = alias.unwrap_or_else(|| table.name.clone());
+    let assigned = assignments(context, &table, &update.assignments)?;
+    let from = match &update.from {
+        None => &[][..],
+        Some(UpdateTableFromKind::AfterSet(from)) => from.as_slice(),
+        Some(UpdateTableFromKind::BeforeSet(_)) => return Err(Error::new("42601", "FROM must follow SET in UPDATE")),
+    };
+    let mut news = Vec::new();
+    for (n, assigned) in assigned.iter().enumerate() {
+        if let NewValue::Expr(expr) = &assigned.value {
+            news.push(relations::item(expr.clone(), &format!("__cairn_new_{n}")));
+        }
+    }
+    let extra = news.len();
+    let changes = Changes { table: &table, alias: &alias, from, selection: update.selection.as_ref(), with };
+    let found = changes.find(context, true, update.returning.is_some(), news)?;
+    let rows = found.rows.num_rows();
+    let mut columns: Vec<ArrayRef> = found.rows.columns()[..table.live_columns().len()].to_vec();
+    let mut next = found.rows.num_columns() - extra;
+    for assigned in &assigned {
+        let column = table.live_column(assigned.place);
+        columns[assigned.place] = match &assigned.value {
+            NewValue::Default => Default::of(context, column)?.array(context, column, rows)?,
+            NewValue::Expr(expr) => {
+                let from = DataType::from_field(found.rows.schema().field(next));
+                next += 1;
+                let unknown = literal::is_unknown(expr);
+                assign_array(found.rows.column(next - 1), &from, &column.ty, &column.name, unknown)?
+            }
+        };
+    }
+    let new = batch_of(&table, columns, rows)?;
+    let mut count = 0;
+    if rows > 0 {
+        let changed: Vec<usize> = assigned.iter().map(|a| a.place).collect();
+        count = table::update(context.txn(), &table, &found.keys()?, &new, &changed)? as u64;
+    }
+    let answer = match &update.returning {
+        Some(items) => {
+            let mut sides = vec![returning::relation(&table, &alias, &[new])?];
+            sides.extend(found.others(extra)?);
+            Some((items.as_slice(), sides))
+        }
+        None => None,
+    };
+    returning::finish(context, "UPDATE", count, answer)
+}
+
+/// The assignments of SET.
+pub(super) fn assignments(context: &Context, table: &Table, list: &[Assignment]) -> Result<Vec<Assigned>> {
+    let mut out: Vec<Assigned> = Vec::new();
+    for assignment in list {
+        let pairs = match &assignment.target {
+            AssignmentTarget::ColumnName(name) => vec![(name, assignment.value.clone())],
+            AssignmentTarget::Tuple(names) => names.iter().zip(spread(&assignment.value, names.len())?).collect(),
+        };
+        for (name, expr) in pairs {
+            let ident = column_ident(name)?;
+            let place = column_place(table, ident)?;
+            let column = table.live_column(place);
+            if out.iter().any(|a| a.place == place) {
+                return Err(Error::new("42601", format!("multiple assignments to same column \"{}\"", column.name)));
+            }
+            let value = if literal::is_default(&expr) {
+                NewValue::Default
+            } else {
+                if column.identity.is_some_and(|i| i.always) {
+                    let name = &column.name;
+                    return Err(Error::new("428C9", format!("column \"{name}\" can only be updated to DEFAULT"))
+                        .with_detail(format!("Column \"{name}\" is an identity column defined as GENERATED ALWAYS.")));
+                }
+                // Read as the column's type now, so that a bad literal is an error even where no row is met.
+                if literal::is_unknown(&expr) {
+                    literal::value(&expr, &column.ty, &column.name, &context.scope.params)?;
+                }
+                NewValue::Expr(expr)
+            };
+            out.push(Assigned { place, value });
+        }
+    }
+    Ok(out)
+}
+
+/// The `n` values of `(a, b) = …`.
+fn spread(value: &Expr, n: usize) -> Result<Vec<Expr>> {
+    let wrong = || Error::new("42601", "number of columns does not match number of values");
+    match value {
+        Expr::Tuple(values) => match values.len() == n {
+            true => Ok(values.clone()),
+            false => Err(wrong()),
+        },
+        Expr::Nested(inner) if n == 1 => Ok(vec![Expr::clone(inner)]),
+        Expr::Nested(inner) => spread(inner, n),
+        Expr::Function(f) if f.name.to_string().eq_ignore_ascii_case("row") => {
+            use sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArguments};
+            let FunctionArguments::List(list) = &f.args else { return Err(wrong()) };
+            let one = |arg: &FunctionArg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr.clone()),
+                _ => Err(wrong()),
+            };
+            let values = list.args.iter().map(one).collect::<Result<Vec<_>>>()?;
+            if values.len() == n { Ok(values) } else { Err(wrong()) }
+        }
+        Expr::Subquery(query) => (0..n).map(|i| column_of(query, i, n)).collect(),
+        _ => Err(Error::new(
+            "0A000",
+            "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression",
+        )),
+    }
+}
+
+/// Column `i` of a subquery of `n` columns, as a subquery of its own.
+fn column_of(query: &Query, i: usize, n: usize) -> Result<Expr> {
+    let mut one = query.clone();
+    let SetExpr::Select(select) = &mut *one.body else {
+        return Err(Error::unsupported("a set operation as source of a multiple-column UPDATE item"));
+    };
+    if select.distinct.is_some() {
+        return Err(Error::unsupported("DISTINCT in the source of a multiple-column UPDATE item"));
+    }
+    if select.projection.iter().any(|p| matches!(p, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))) {
+        return Err(Error::unsupported("* in the source of a multiple-column UPDATE item"));
+    }
+    if select.projection.len() != n {
+        return Err(Error::new("42601", "number of columns does not match number of values"));
+    }
+    select.projection = vec![select.projection[i].clone()];
+    Ok(Expr::Subquery(Box::new(one)))
+}
+
+/// Which rows a statement changes.
+pub(super) struct Changes<'s> {
+    pub(super) table: &'s Table,
+    pub(super) alias: &'s str,
+    pub(super) from: &'s [TableWithJoins],
+    pub(super) selection: Option<&'s Expr>,
+    pub(super) with: Option<&'s With>,
+}
+
+/// The rows found: the columns of the table, its row key, those of FROM if wanted, and the extra ones.
+pub(super) struct Found {
+    pub(super) rows: RecordBatch,
+    schema: DFSchemaRef,
+    width: usize,
+}
+
+impl Changes<'_> {
+    /// Finds the rows, each once.
+    pub(super) fn find(&self, context: &Context, columns: bool, all: bool, extra: Vec<SelectItem>) -> Result<Found> {
+        let mut query = relations::empty_query()?;
+        query.with = self.with.cloned();
+        let select = select_of(&mut query)?;
+        let name = catalog::with_row_key(&self.table.schema, &self.table.name);
+        select.from.push(TableWithJoins { relation: relations::table_factor(name, self.alias)?, joins: Vec::new() });
+        select.from.extend(self.from.iter().cloned());
+        select.selection = self.selection.cloned();
+        select.projection.push(match (columns || all, all && !self.from.is_empty()) {
+            (_, true) => SelectItem::Wildcard(WildcardAdditionalOptions::default()),
+            (true, false) => relations::wildcard_of(self.alias),
+            (false, false) => SelectItem::UnnamedExpr(relations::column(self.alias, ROW_KEY)),
+        });
+        select.projection.extend(extra);
+        let width = if columns || all { self.table.live_columns().len() } else { 0 };
+        let plan = context.plan_query(&query)?;
+        let schema = plan.schema().clone();
+        let (output, batches) = context.collect(plan)?;
+        let mut rows = concat(&output, &batches)?;
+        if !self.from.is_empty() {
+            rows = first_of_each(&rows, width)?;
+        }
+        Ok(Found { rows, schema, width })
+    }
+}
+
+impl Found {
+    /// The row keys.
+    pub(super) fn keys(&self) -> Result<Vec<bytes::Bytes>> {
+        match self.rows.column(self.width).as_binary_opt::<i32>() {
+            Some(keys) => Ok(table::row_keys(keys)),
+            None => Err(Error::internal("row keys are not binary")),
+        }
+    }
+
+    /// The columns of FROM, by table, without the last `extra` columns.
+    pub(super) fn others(&self, extra: usize) -> Result<Vec<Relation>> {
+        let end = self.rows.num_columns() - extra;
+        let mut sides: Vec<(String, Vec<usize>)> = Vec::new();
+        for i in self.width + 1..end {
+            let (qualifier, _) = self.schema.qualified_field(i);
+            let alias = qualifier.map_or_else(|| "__cairn_from".to_owned(), |q| q.table().to_owned());
+            match sides.iter_mut().find(|(name, _)| *name == alias) {
+                Some((_, columns)) => columns.push(i),
+                None => sides.push((alias, vec![i])),
+            }
+        }
+        let batch = |(alias, columns): (String, Vec<usize>)| {
+            let fields: Vec<Field> = columns
+                .iter()
+                .map(|i| {
+                    let (_, field) = self.schema.qualified_field(*i);
+                    let output = self.rows.schema();
+                    output.field(*i).clone().with_name(field.name()).with_nullable(true)
+                })
+                .collect();
+            let arrays = columns.iter().map(|i| self.rows.column(*i).clone()).collect();
+            let rows = batch_with(std::sync::Arc::new(Schema::new(fields)), arrays, self.rows.num_rows())?;
+            Ok(Relation { alias, rows, in_wildcard: true })
+        };
+        sides.into_iter().map(batch).collect()
+    }
+}
+
+/// Of rows with the same row key the first, as PostgreSQL takes one join row and passes over the others.
+fn first_of_each(rows: &RecordBatch, key: usize) -> Result<RecordBatch> {
+    let Some(keys) = rows.column(key).as_binary_opt::<i32>() else {
+        return Err(Error::internal("row keys are not binary"));
+    };
+    let mut seen = HashSet::with_capacity(keys.len());
+    let first: BooleanArray = (0..keys.len()).map(|n| Some(seen.insert(keys.value(n)))).collect();
+    arrow::compute::filter_record_batch(rows, &first).map_err(arrow_error)
+}
