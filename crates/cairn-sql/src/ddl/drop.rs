@@ -58,7 +58,7 @@ pub(super) fn run(context: &Context, statement: &Statement) -> Result<StatementR
             Kind::Sequence => txn.drop_sequences(&pairs, *cascade)?,
             Kind::Index => {
                 for (schema, index) in pairs {
-                    txn.drop_index(schema, index)?;
+                    txn.drop_index(schema, index, *cascade)?;
                 }
             }
         }

@@ -193,7 +193,7 @@ fn alter(context: &Context, name: &ObjectName, if_exists: bool, change: Change) 
         Change::Owner => return Err(Error::unsupported("ALTER SEQUENCE ... OWNER TO")),
         Change::Options { options, owner } => {
             if *options != SequenceOptions::default() {
-                context.txn().alter_sequence(&schema, &sequence, *options)?;
+                context.txn().alter_sequence(&schema, &sequence, &options)?;
             }
             if let Some(owner) = owner {
                 sequence::set_owner(context, &schema, &sequence, &owner)?;

@@ -59,7 +59,7 @@ pub(super) fn create(context: &Context, create: &CreateIndex) -> Result<Statemen
         columns.push(IndexColumnSpec { column: fold(ident), descending, nulls_first });
     }
     let spec = IndexSpec { schema, table, name, kind, columns, unique: create.unique };
-    context.txn().create_index(spec)?;
+    context.txn().create_index(&spec)?;
     Ok(StatementResult::command("CREATE INDEX"))
 }
 
@@ -105,8 +105,8 @@ pub(super) fn rebuild(context: &Context, kind: &str, name: &ObjectName) -> Resul
             columns: index.columns.iter().map(column).collect(),
             unique: index.unique,
         };
-        context.txn().drop_index(&table.schema, &index.name)?;
-        context.txn().create_index(spec)?;
+        context.txn().drop_index(&table.schema, &index.name, false)?;
+        context.txn().create_index(&spec)?;
     }
     Ok(StatementResult::command("REINDEX"))
 }

@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, old: &Table, column: &str, ty: DataType, us
     let places: Vec<usize> = (0..old.live_columns().len()).collect();
     let view = context.txn().view()?;
     let batches = table::scan(&view, old, ScanRequest::full(places))?.collect::<std::result::Result<Vec<_>, _>>()?;
-    let new = context.txn().rewrite_column_type(&old.schema, &old.name, column, ty.clone())?;
+    let new = context.txn().rewrite_column_type(&old.schema, &old.name, column, &ty)?;
     for batch in batches {
         let rows = batch.num_rows();
         let converted: ArrayRef = match using {

@@ -30,7 +30,7 @@ pub(super) fn create(context: &Context, statement: &Statement) -> Result<Stateme
         wanted.ty = Some(sequence_type(ty)?);
     }
     options(sequence_options, &mut wanted)?;
-    context.txn().create_sequence(&schema, &sequence, wanted)?;
+    context.txn().create_sequence(&schema, &sequence, &wanted)?;
     if let Some(owner) = owned_by {
         set_owner(context, &schema, &sequence, owner)?;
     }
@@ -59,8 +59,9 @@ pub(super) fn set_owner(context: &Context, schema: &str, sequence: &str, owner: 
             let all = context.catalog()?;
             let name = ObjectName::from(table.iter().map(|ident| ast::Ident::clone(ident)).collect::<Vec<_>>());
             let (table_schema, table) = catalog::resolve_name(context, &all, &name)?;
-            let column = fold(column);
-            Ok(context.txn().set_sequence_owner(schema, sequence, Some((&table_schema, &table, &column)))?)
+            let table = all.table(&table_schema, &table)?;
+            let column = table.column(&fold(column))?.id;
+            Ok(context.txn().set_sequence_owner(schema, sequence, Some((table.id, column)))?)
         }
         _ => Err(Error::new("42601", "invalid OWNED BY option").with_hint("Specify OWNED BY table.column or OWNED BY NONE.")),
     }

@@ -60,7 +60,7 @@ pub(super) fn create(context: &Context, create: &CreateView) -> Result<Statement
         depends_on: dependencies(context, &plan)?,
         replace: create.or_replace,
     };
-    context.txn().create_view(spec)?;
+    context.txn().create_view(&spec)?;
     Ok(StatementResult::command("CREATE VIEW"))
 }
 

@@ -33,7 +33,7 @@ pub(super) fn install(shared: &Arc<Shared>) {
     let _ = shared.database.set_expressions(Arc::new(evaluator));
 }
 
-type Conditions = Arc<Vec<(String, Arc<dyn PhysicalExpr>)>>;
+type Conditions = Arc<Vec<Arc<dyn PhysicalExpr>>>;
 
 struct Evaluator {
     shared: Weak<Shared>,
@@ -79,16 +79,13 @@ impl Evaluator {
         let shared = self.shared()?;
         let compiled = shared.clone().runtime.run({
             let (name, schema) = (table.name.clone(), relaxed(table));
-            let checks: Vec<(String, String)> =
-                table.checks.iter().map(|c| (c.name.clone(), c.sql.clone())).collect();
+            let checks: Vec<String> = table.checks.iter().map(|c| c.sql.clone()).collect();
             move || {
                 let context = context(&shared)?;
                 let rows = RecordBatch::new_empty(schema);
-                let conditions: Result<Vec<_>> = checks
-                    .into_iter()
-                    .map(|(check, sql)| Ok((check, compile(&context, &name, &rows, &sql)?)))
-                    .collect();
-                context.txn().rollback()?;
+                let conditions: Result<Vec<_>> =
+                    checks.iter().map(|sql| compile(&context, &name, &rows, sql)).collect();
+                context.txn().rollback();
                 conditions
             }
         })?;
@@ -135,14 +132,14 @@ impl Expressions for Evaluator {
         let conditions = self.conditions(table).map_err(engine_error)?;
         let mut first: Option<CheckFailure> = None;
         for &check in checks {
-            let Some((name, condition)) = conditions.get(check) else {
+            let Some(condition) = conditions.get(check) else {
                 return Err(EngineError::InvalidArgument(format!("check {check} is not there")));
             };
             let failed = first_false(condition, rows).map_err(engine_error)?;
             if let Some(row) = failed
                 && first.as_ref().is_none_or(|f| row < f.row)
             {
-                first = Some(CheckFailure { row, constraint: name.clone() });
+                first = Some(CheckFailure { row, check });
             }
         }
         Ok(first)
@@ -155,7 +152,7 @@ impl Expressions for Evaluator {
             shared.clone().runtime.run(move || {
                 let context = context(&shared)?;
                 let array = Default::of(&context, &column)?.array(&context, &column, rows)?;
-                context.txn().rollback()?;
+                context.txn().rollback();
                 Ok(array)
             })
         };
