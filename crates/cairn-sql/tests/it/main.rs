@@ -1,3 +1,0 @@
-//! Integration tests of the SQL layer, from outside.
-
-mod slt;
