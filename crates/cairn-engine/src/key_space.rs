@@ -102,3 +102,23 @@ pub(crate) fn absolute(table: ObjectId, index: IndexId, range: &KeyRange) -> Key
     };
     KeyRange::new(start, end)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn golden_bytes() {
+        assert_eq!(key(1000, 2, b"k"), [0, 0, 0, 0, 3, 0xE8, 0, 2, b'k']);
+        assert_eq!(object_key(section::TABLES, 1000), [0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 3, 0xE8]);
+        assert_eq!(sequence_key(1, 2), [0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2]);
+    }
+
+    #[test]
+    fn ranges_stay_within_their_index() {
+        let all = absolute(7, 3, &KeyRange::all());
+        assert!(all.contains(&key(7, 3, b"")) && all.contains(&key(7, 3, &[0xFF; 20])));
+        assert!(!all.contains(&key(7, 2, &[0xFF; 20])) && !all.contains(&key(7, 4, b"")));
+        assert_eq!(index_span(7, u16::MAX).1, prefix(8, 0));
+    }
+}

@@ -293,7 +293,7 @@ fn drop_column(
     let own = old.id;
     descriptor
         .foreign_keys
-        .retain(|k| !k.columns.contains(&id) && !(k.parent == own && k.parent_columns.contains(&id)));
+        .retain(|k| !k.columns.contains(&id) && (k.parent != own || !k.parent_columns.contains(&id)));
     let gone = column_mut(&mut descriptor, id)?;
     gone.name = String::new();
     gone.dropped = true;

@@ -16,8 +16,10 @@ use cairn_types::{DataType, Value};
 
 use crate::support::{Random, all_rows, batch, begin, rows, seed, simple_table};
 
+/// `a` and `b`.
+type Cells = (Option<i32>, Option<i32>);
 /// `id` → `(a, b)`; `b` is unique.
-pub(crate) type State = BTreeMap<i32, (Option<i32>, Option<i32>)>;
+pub(crate) type State = BTreeMap<i32, Cells>;
 
 #[test]
 fn indexes_agree_with_scans_whatever_is_done() {
@@ -112,7 +114,7 @@ pub(crate) fn index(txn: &Transaction, name: &str, columns: &[&str], unique: boo
     Ok(())
 }
 
-fn row(id: i32, (a, b): &(Option<i32>, Option<i32>)) -> Vec<Value> {
+fn row(id: i32, (a, b): &Cells) -> Vec<Value> {
     vec![Value::Integer(id), Value::from(*a), Value::from(*b)]
 }
 
@@ -196,7 +198,7 @@ fn insert(txn: &Transaction, state: &mut State, random: &mut Random) -> Result<(
     let table = txn.catalog().table("public", "t")?;
     let count = if random.below(4) == 0 { 40 } else { 1 + random.below(4) };
     let sorted = random.below(2) == 0;
-    let mut new: Vec<(i32, (Option<i32>, Option<i32>))> =
+    let mut new: Vec<(i32, Cells)> =
         (0..count).map(|_| (random.below(60) as i32, (cell(random), cell(random)))).collect();
     if sorted {
         new.sort_unstable();

@@ -24,6 +24,7 @@ use cairn_types::{DataType, Value};
 use crate::support::{all, batch};
 
 #[test]
+#[allow(clippy::disallowed_methods)]
 fn golden_scripts() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/scripts");
     let mut paths: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path()).collect();
@@ -31,14 +32,12 @@ fn golden_scripts() {
     assert!(!paths.is_empty());
     let mut failed = Vec::new();
     for path in paths {
-        #[allow(clippy::disallowed_methods)]
         let text = std::fs::read_to_string(&path).unwrap();
         let printed = run_file(&text);
         if printed == text {
             continue;
         }
         if std::env::var("CAIRN_GOLDEN").is_ok_and(|v| v == "write") {
-            #[allow(clippy::disallowed_methods)]
             std::fs::write(&path, printed).unwrap();
         } else {
             for (wanted, found) in text.lines().zip(printed.lines()).filter(|(a, b)| a != b).take(5) {

@@ -84,3 +84,46 @@ impl AccessMethod for BTree {
         key_range(&shape.columns, bounds)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use arrow_array::Int32Array;
+    use cairn_types::key::KeyOrder;
+
+    use super::*;
+    use crate::KeyColumn;
+
+    fn entry(unique: bool, row: usize) -> (IndexShape, Entry) {
+        let column = KeyColumn { ty: DataType::Integer, order: KeyOrder::ASCENDING };
+        let shape = IndexShape { columns: vec![column], unique };
+        let cells = Int32Array::from(vec![Some(1), None]);
+        let mut entry = Entry { key: b"P".to_vec(), ..Entry::default() };
+        BTREE.encode_entry(&shape, &[&cells], row, b"rk", &mut entry).unwrap();
+        (shape, entry)
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let (_, exclusive) = entry(true, 0);
+        assert_eq!((&exclusive.key[..], &exclusive.value[..]), (&b"P\x80\x80\0\0\x01"[..], &b"rk"[..]));
+        assert!(exclusive.exclusive);
+        let (_, null) = entry(true, 1);
+        assert_eq!((&null.key[..], &null.value[..]), (&b"P\xFFrk"[..], &b"rk"[..]));
+        assert!(!null.exclusive);
+        let (_, shared) = entry(false, 0);
+        assert_eq!((&shared.key[..], &shared.value[..]), (&b"P\x80\x80\0\0\x01rk"[..], &b"\x02\0"[..]));
+    }
+
+    #[test]
+    fn entries_come_apart_and_damage_is_an_error() {
+        for (unique, row) in [(true, 0), (true, 1), (false, 0), (false, 1)] {
+            let (shape, entry) = entry(unique, row);
+            let (_, row_key) = BTREE.split_entry(&shape, &entry.key[1..], &entry.value).unwrap();
+            assert_eq!(row_key, b"rk");
+        }
+        let (shape, entry) = entry(false, 0);
+        assert!(BTREE.split_entry(&shape, &entry.key, b"\xFF\xFF").is_err());
+        assert!(BTREE.split_entry(&shape, &entry.key, b"\x01").is_err());
+    }
+}
