@@ -10,6 +10,9 @@ use crate::tombstone::Fragments;
 use crate::wal::format::EFFECT_BYTES;
 use crate::wal::{Effect, RecordBuffer};
 
+/// Memory that an emptied batch keeps.
+const KEEP_BYTES: usize = 1 << 20;
+
 /// Writes for [`crate::Store::write`]: atomic, and without any check for conflicts.
 ///
 /// ```
@@ -107,6 +110,68 @@ impl WriteBatch {
         &self.bytes[place.start..place.start + place.key_len]
     }
 
+    /// Forgets the writes and keeps the memory for the next ones.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(KEEP_BYTES);
+        self.entries.clear();
+        self.entries.shrink_to(KEEP_BYTES / size_of::<Place>());
+        self.ranges.clear();
+        self.writes = 0;
+    }
+
+    /// The puts and deletes, by key, the last write of a key first: the number of the write (from 0), the
+    /// key, and the value unless it is a delete. Only for a batch without range deletes.
+    pub(crate) fn sorted(&self) -> impl Iterator<Item = (u64, &[u8], Option<&[u8]>)> {
+        debug_assert!(self.ranges.is_empty());
+        self.order().into_iter().map(|at| {
+            let place = &self.entries[at as usize];
+            (place.op as u64 - 1, self.key(place), self.value(place))
+        })
+    }
+
+    fn value(&self, place: &Place) -> Option<&[u8]> {
+        let at = place.start + place.key_len;
+        place.value_len.map(|len| &self.bytes[at..at + len])
+    }
+
+    /// The places of the entries in the order of `sorted`.
+    ///
+    /// Sorts by the eight bytes behind what all keys have in common, which stand beside the place, so that
+    /// few comparisons have to look at keys: memory is the cost here.
+    fn order(&self) -> Vec<u32> {
+        let entries = &self.entries;
+        assert!(entries.len() <= u32::MAX as usize, "the transaction limit is below 2^32 writes");
+        let mut order: Vec<u32> = (0..entries.len() as u32).collect();
+        if entries.windows(2).all(|pair| self.key(&pair[0]) < self.key(&pair[1])) {
+            return order;
+        }
+        let first = self.key(&entries[0]);
+        let common = entries.iter().fold(first.len(), |common, place| {
+            let key = self.key(place);
+            first[..common].iter().zip(key).take_while(|(a, b)| a == b).count()
+        });
+        let prefix = |place: &Place| {
+            let rest = &self.key(place)[common..];
+            let mut bytes = [0; 8];
+            let len = rest.len().min(8);
+            bytes[..len].copy_from_slice(&rest[..len]);
+            u64::from_be_bytes(bytes)
+        };
+        let mut keyed: Vec<(u64, u32)> =
+            entries.iter().zip(0..).map(|(place, at)| (prefix(place), at)).collect();
+        keyed.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0).then_with(|| {
+                let (first, second) = (&entries[a.1 as usize], &entries[b.1 as usize]);
+                self.key(first)[common..].cmp(&self.key(second)[common..]).then(b.1.cmp(&a.1))
+            })
+        });
+        for (place, (_, at)) in order.iter_mut().zip(keyed) {
+            *place = at;
+        }
+        order
+    }
+
     /// The resolved effects, range deletes first, keys ascending and each once.
     pub(crate) fn encode(&self) -> RecordBuffer {
         let mut record = RecordBuffer::with_capacity(self.bytes.len() + (self.writes + 1) * EFFECT_BYTES);
@@ -115,22 +180,20 @@ impl WriteBatch {
         }
         let ranges: Vec<RangeTombstone> = self.ranges.iter().map(|(_, range)| range.clone()).collect();
         let fragments = Fragments::build(&ranges);
-        let ascends = self.entries.windows(2).all(|pair| self.key(&pair[0]) < self.key(&pair[1]));
-        let mut sorted = self.entries.clone();
-        if !ascends {
-            sorted.sort_unstable_by(|a, b| self.key(a).cmp(self.key(b)).then(b.op.cmp(&a.op)));
-            sorted.dedup_by(|later, first| self.key(later) == self.key(first));
-        }
-        for place in &sorted {
+        let mut previous: Option<&[u8]> = None;
+        for at in self.order() {
+            let place = &self.entries[at as usize];
             let key = self.key(place);
-            if fragments.newest_covering(key, u64::MAX).is_some_and(|op| op > place.op as u64) {
+            if previous == Some(key) {
                 continue;
             }
-            record.push(match place.value_len {
-                Some(len) => {
-                    let at = place.start + place.key_len;
-                    Effect::Put { key, value: &self.bytes[at..at + len] }
-                }
+            previous = Some(key);
+            let cover = fragments.newest_covering(key, u64::MAX);
+            if cover.is_some_and(|op| op > place.op as u64) {
+                continue;
+            }
+            record.push(match self.value(place) {
+                Some(value) => Effect::Put { key, value },
                 None => Effect::Delete { key },
             });
         }

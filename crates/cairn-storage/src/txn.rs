@@ -82,10 +82,8 @@ impl Txn {
     /// [`Error::KeyTooLarge`], [`Error::ValueTooLarge`], [`Error::TransactionTooLarge`]; the transaction
     /// goes on without the write.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        check_entry(key, value)?;
         self.check_room(key.len() + value.len())?;
-        self.writes.put(key, value);
-        Ok(())
+        self.writes.put(key, value)
     }
 
     /// Deletes `key`; it need not be there.
@@ -93,10 +91,8 @@ impl Txn {
     /// # Errors
     /// As [`Txn::put`].
     pub fn delete(&mut self, key: &[u8]) -> Result<()> {
-        check_entry(key, b"")?;
         self.check_room(key.len())?;
-        self.writes.delete(key);
-        Ok(())
+        self.writes.delete(key)
     }
 
     /// Deletes the keys from `start` up to, without, `end`, at a cost that does not depend on their number.
@@ -120,7 +116,7 @@ impl Txn {
     /// # Errors
     /// [`Error::Io`] and [`Error::Corrupt`] from reading an SST.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        get(&self.hold, &self.writes.view(), self.reads.as_deref(), key)
+        get(&self.hold, &self.writes.view_for(key), self.reads.as_deref(), key)
     }
 
     /// Goes through a range: own writes up to now over the snapshot.

@@ -2,14 +2,25 @@
 //! that reads see them through the same merge as committed data, and a view of an earlier moment costs no
 //! copy.
 //!
+//! Writes first gather in a batch; only a read that could see one of them (or a range delete) moves them to
+//! the memtable, in key order. A bulk load that never reads is sorted once, at commit.
+//!
 //! Operation n has the sequence `OWN_BASE + n`, above every commit: own writes hide committed ones.
 //!
 //! Invariants:
 //! - I1: an operation number is used once; rolled back operations stay in the table and are skipped.
+//! - I3: gathered writes are newer than everything in the memtable, and their numbers follow each other.
 //! - I2: `undone` is ascending and its ranges do not touch.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::batch::{WriteBatch, check_entry};
+use crate::error::Result;
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone, SEQ_MAX};
 use crate::memtable::{Entry, Hint, Memtable};
 use crate::wal::format::EFFECT_BYTES;
@@ -24,10 +35,56 @@ const ENTRY_BYTES: usize = 32;
 /// The writes, owned by the transaction.
 pub(crate) struct WriteSet {
     table: Arc<Memtable>,
-    hint: Hint,
     next_op: u64,
     undone: Arc<[(u64, u64)]>,
     bytes: usize,
+    gathered: Mutex<Gathered>,
+}
+
+/// Writes that are not in the memtable yet (I3).
+#[derive(Default)]
+struct Gathered {
+    batch: WriteBatch,
+    first_op: u64,
+    /// Hashes of the keys, so that most reads need not look.
+    keys: HashSet<u64, BuildHasherDefault<SameHash>>,
+    hint: Hint,
+}
+
+/// The identity: what is hashed is a hash already.
+#[derive(Default)]
+struct SameHash(u64);
+
+impl Hasher for SameHash {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64(bytes);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+impl Gathered {
+    /// Moves the writes to the memtable.
+    fn settle(&mut self, table: &Memtable) {
+        if self.batch.is_empty() {
+            return;
+        }
+        for (at, key, value) in self.batch.sorted() {
+            let op = OWN_BASE + self.first_op + at;
+            match value {
+                Some(value) => table.insert(key, op, Kind::Put, value, &mut self.hint),
+                None => table.insert(key, op, Kind::Delete, b"", &mut self.hint),
+            }
+        }
+        self.batch.clear();
+        self.keys.clear();
+    }
 }
 
 /// The writes as they were at a moment; constant while the transaction writes on.
@@ -42,34 +99,43 @@ impl WriteSet {
     pub(crate) fn new() -> WriteSet {
         WriteSet {
             table: Arc::new(Memtable::new()),
-            hint: Hint::default(),
             next_op: 0,
             undone: Arc::new([]),
             bytes: 0,
+            gathered: Mutex::new(Gathered::default()),
         }
     }
 
-    fn op(&mut self) -> CommitSeq {
+    /// The batch for operation `next_op`, which is taken.
+    fn gather(&mut self, key: &[u8], value_len: usize) -> &mut WriteBatch {
+        self.bytes += key.len() + value_len + ENTRY_BYTES;
+        let gathered = self.gathered.get_mut();
+        if gathered.batch.is_empty() {
+            gathered.first_op = self.next_op;
+        }
         self.next_op += 1;
-        OWN_BASE + self.next_op - 1
+        gathered.keys.insert(xxh3_64(key));
+        &mut gathered.batch
     }
 
-    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) {
-        let op = self.op();
-        self.bytes += key.len() + value.len() + ENTRY_BYTES;
-        self.table.insert(key, op, Kind::Put, value, &mut self.hint);
+    /// Sets a key.
+    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        check_entry(key, value)?;
+        self.gather(key, value.len()).put(key, value)
     }
 
-    pub(crate) fn delete(&mut self, key: &[u8]) {
-        let op = self.op();
-        self.bytes += key.len() + ENTRY_BYTES;
-        self.table.insert(key, op, Kind::Delete, b"", &mut self.hint);
+    /// Deletes a key.
+    pub(crate) fn delete(&mut self, key: &[u8]) -> Result<()> {
+        check_entry(key, b"")?;
+        self.gather(key, 0).delete(key)
     }
 
+    /// Deletes a range; its ends are keys within the limits.
     pub(crate) fn delete_range(&mut self, start: &[u8], end: &[u8]) {
-        let op = self.op();
+        self.gathered.get_mut().settle(&self.table);
         self.bytes += start.len() + end.len() + ENTRY_BYTES;
-        self.table.delete_range(start, end, op);
+        self.table.delete_range(start, end, OWN_BASE + self.next_op);
+        self.next_op += 1;
     }
 
     /// Bytes held, rolled back writes included.
@@ -107,13 +173,32 @@ impl WriteSet {
         undone == self.next_op
     }
 
+    /// The writes so far, for any read.
     pub(crate) fn view(&self) -> OwnView {
+        self.gathered.lock().settle(&self.table);
+        self.settled_view()
+    }
+
+    /// The writes so far, for reading `key`.
+    pub(crate) fn view_for(&self, key: &[u8]) -> OwnView {
+        let mut gathered = self.gathered.lock();
+        if !gathered.batch.is_empty() && gathered.keys.contains(&xxh3_64(key)) {
+            gathered.settle(&self.table);
+        }
+        drop(gathered);
+        self.settled_view()
+    }
+
+    fn settled_view(&self) -> OwnView {
         OwnView { table: Arc::clone(&self.table), bound: self.next_op, undone: Arc::clone(&self.undone) }
     }
 
     /// The resolved effects: range deletes first, then for each key its last live write unless a later
     /// range delete took it.
     pub(crate) fn encode(&self) -> RecordBuffer {
+        if self.table.is_empty() && self.undone.is_empty() {
+            return self.gathered.lock().batch.encode();
+        }
         let view = self.view();
         let effect_bytes = self.table.data_bytes() + (self.table.len() + 1) * EFFECT_BYTES;
         let mut record = RecordBuffer::with_capacity(effect_bytes);
@@ -208,22 +293,23 @@ mod tests {
     #[test]
     fn the_last_live_write_of_a_key_counts() {
         let mut set = WriteSet::new();
-        set.put(b"a", b"1");
-        set.put(b"b", b"2");
+        let put = |set: &mut WriteSet, key: &[u8], value: &[u8]| set.put(key, value).unwrap();
+        put(&mut set, b"a", b"1");
+        put(&mut set, b"b", b"2");
         let early = set.view();
         let savepoint = set.position();
         set.delete_range(b"a", b"c");
-        set.put(b"b", b"3");
+        put(&mut set, b"b", b"3");
         assert_eq!(effects(&set), ["range a c", "put b 3"]);
         assert_eq!(early.get(b"b").unwrap().value, "2");
         assert_eq!(early.covering(b"b"), None);
         set.rollback_to(savepoint);
         assert_eq!(effects(&set), ["put a 1", "put b 2"]);
-        set.delete(b"b");
+        set.delete(b"b").unwrap();
         assert_eq!(effects(&set), ["put a 1", "delete b"]);
         set.rollback_to(0);
         assert!(set.is_empty() && effects(&set).is_empty());
-        set.put(b"x", b"9");
+        put(&mut set, b"x", b"9");
         assert_eq!(effects(&set), ["put x 9"]);
         assert_eq!(set.undone.len(), 1);
     }
