@@ -2,8 +2,8 @@
 //!
 //! The current child is kept apart from a binary heap of the others. A step moves it and compares it
 //! with the top of the heap only: runs of entries from one child (the rule in a tree whose levels grow
-//! tenfold) cost one comparison each. Each child's first eight key bytes behind nothing are compared as
-//! a number before whole keys are.
+//! tenfold) cost one comparison each. The first eight bytes of each key are compared as a number before
+//! whole keys are.
 //!
 //! Guarantees: entries come in the order of entries; of equal ones (same key and sequence) the child
 //! given first comes first, in either direction of a forward run. After an error the cursor is not valid.
@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 use bytes::Bytes;
 
 use crate::error::Result;
-use crate::key::{CommitSeq, Cursor, Kind, SEQ_LAST};
+use crate::key::{CommitSeq, Cursor, Kind};
 
 /// A merge of cursors; newer sources are given first.
 pub(crate) struct MergeCursor {
@@ -262,6 +262,7 @@ impl Cursor for MergeCursor {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::key::SEQ_LAST;
     use proptest::prelude::*;
 
     type Entry = (Vec<u8>, CommitSeq, usize);

@@ -228,6 +228,7 @@ impl Core {
             return Ok(());
         }
         self.room.notify_all();
+        self.tree.stop_compactions();
         // Dropped outside the lock: joining waits for steps that may look at it.
         let background = self.background.lock().take();
         drop(background);

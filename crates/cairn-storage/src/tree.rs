@@ -19,12 +19,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cairn_env::Env;
 use parking_lot::{Mutex, RwLock};
 
 use crate::cache::{BlockCache, CacheStats, default_capacity};
+use crate::compaction::STRATEGIES;
 use crate::compaction::rewrite::{Below, Outputs, Retention, Target, rewrite};
 use crate::error::{Error, Result};
 use crate::key::CommitSeq;
@@ -103,6 +104,7 @@ pub(crate) struct Tree {
     pub(crate) compacted_bytes: AtomicU64,
     flushes: AtomicU64,
     flushed_bytes: AtomicU64,
+    stop: AtomicBool,
 }
 
 impl Tree {
@@ -199,6 +201,7 @@ impl Tree {
             compacted_bytes: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
             flushed_bytes: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
         };
         Ok((tree, told))
     }
@@ -259,6 +262,7 @@ impl Tree {
             database: self.database,
             new_file: &new_file,
             file_bytes: u64::MAX,
+            stop: &AtomicBool::new(false),
             grandparents: &[],
         };
         let fragments = Fragments::build(&table.tombstones());
@@ -285,6 +289,7 @@ impl Tree {
     }
 
     /// Records a new epoch.
+    #[cfg(test)]
     pub(crate) fn set_epoch(&self, epoch: u64) -> Result<()> {
         self.edit_files(Edit { epoch: Some(epoch), ..Edit::default() })
     }
@@ -392,6 +397,16 @@ impl Tree {
         Ok(())
     }
 
+    /// Has a compaction that runs give up, with `Closed`, and later ones not begin. Flushes are not touched.
+    pub(crate) fn stop_compactions(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether compactions are to give up.
+    pub(crate) fn stopping(&self) -> &AtomicBool {
+        &self.stop
+    }
+
     /// How hard writers should be held back.
     pub(crate) fn pressure(&self) -> Pressure {
         let files = self.version.read().level(0).len();
@@ -422,6 +437,7 @@ impl Tree {
             entries: files.iter().map(|file| file.meta().properties.entries).sum(),
         });
         TreeStats {
+            strategy: STRATEGIES[0].name(),
             levels: levels.collect(),
             cache: self.blocks.stats(),
             flushes: self.flushes.load(Ordering::Relaxed),
@@ -446,6 +462,8 @@ pub struct LevelStats {
 /// What the tree holds, and counters since it was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TreeStats {
+    /// How compaction chooses its work.
+    pub strategy: &'static str,
     /// By level, 0 first.
     pub levels: Vec<LevelStats>,
     /// The block cache.

@@ -11,11 +11,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use cairn_env::Env;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone};
 use crate::manifest::format::FileMeta;
 use crate::options::Options;
@@ -106,6 +107,8 @@ pub(crate) struct Target<'a> {
     pub(crate) new_file: &'a dyn Fn() -> (u64, PathBuf),
     /// Files are cut at about this size; `u64::MAX` = one file.
     pub(crate) file_bytes: u64,
+    /// Set when the store is being closed: the work is given up.
+    pub(crate) stop: &'a AtomicBool,
     /// Files two levels down: a file that overlaps too many of them is cut.
     pub(crate) grandparents: &'a [Arc<TableFile>],
 }
@@ -143,7 +146,6 @@ impl Drop for Outputs {
 /// Drives entries into files.
 struct Rewriter<'a> {
     target: &'a Target<'a>,
-    retention: &'a Retention,
     /// What stays of the range tombstones, in key order.
     deleted: Vec<RangeTombstone>,
     outputs: Outputs,
@@ -166,7 +168,6 @@ pub(crate) fn rewrite(
 ) -> Result<Outputs> {
     let mut rewriter = Rewriter {
         target,
-        retention,
         deleted: kept_tombstones(tombstones, retention, below),
         outputs: Outputs { env: target.env.clone(), files: Vec::new(), kept: false },
         writer: None,
@@ -179,6 +180,9 @@ pub(crate) fn rewrite(
     let mut piece = 0;
     let mut previous: Option<CommitSeq> = None;
     while cursor.valid() {
+        if target.stop.load(Ordering::Relaxed) {
+            return Err(Error::Closed);
+        }
         let (key, seq, kind) = (cursor.key(), cursor.seq(), cursor.kind());
         let same_key = previous.is_some() && rewriter.last_key == key;
         let shadowed = match previous {
@@ -231,7 +235,8 @@ fn kept_tombstones(tombstones: &Fragments, retention: &Retention, below: &Below)
         let mut newer: Option<CommitSeq> = None;
         for &seq in &piece.seqs {
             let superseded = newer.is_some_and(|newer| retention.hides(newer, seq));
-            if !superseded && !(bottom && retention.seen_by_all(seq)) {
+            let needless = bottom && retention.seen_by_all(seq);
+            if !(superseded || needless) {
                 kept.push(RangeTombstone { start: piece.start.clone(), end: piece.end.clone(), seq });
             }
             newer = Some(seq);

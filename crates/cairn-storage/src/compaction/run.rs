@@ -178,6 +178,7 @@ impl Tree {
             database: self.database,
             new_file: &new_file,
             file_bytes: self.options.target_file_bytes,
+            stop: self.stopping(),
             grandparents: &grandparents,
         };
         let (mut merged, tombstones) = open_inputs(&job)?;

@@ -92,8 +92,10 @@ pub(crate) struct Replayed {
     /// The state after the last sound edit.
     pub(crate) state: State,
     /// The end of the last sound record.
+    #[cfg(test)]
     pub(crate) end: u64,
     /// The tail behind `end` was torn off by a crash.
+    #[cfg(test)]
     pub(crate) torn: bool,
     /// Length of the file.
     pub(crate) file_len: u64,
@@ -129,7 +131,14 @@ pub(crate) fn replay(env: &Env, dir: &Path, id: FileId) -> Result<Replayed> {
     if at == HEADER {
         return Err(Error::corrupt(&path, at as u64, "the manifest holds no edit"));
     }
-    Ok(Replayed { state, end: at as u64, torn: at < bytes.len(), file_len: bytes.len() as u64 })
+    Ok(Replayed {
+        state,
+        #[cfg(test)]
+        end: at as u64,
+        #[cfg(test)]
+        torn: at < bytes.len(),
+        file_len: bytes.len() as u64,
+    })
 }
 
 /// I2: whether a sound record behind `at` says that the log was durable past `at`.

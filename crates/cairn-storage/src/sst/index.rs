@@ -180,11 +180,6 @@ impl IndexBuilder {
         self.handles.extend_from_slice(handles);
     }
 
-    /// Entries collected.
-    pub(crate) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
     /// About the length of the block.
     pub(crate) fn estimate(&self) -> usize {
         HEADER + 20 * self.ends.len() + self.keys.len()

@@ -23,7 +23,9 @@ const ID: FileId = FileId { number: 7, database: *b"0123456789abcdef" };
 const PATH: &str = "/000007.sst";
 
 /// Rows in the order of entries: key, then sequence descending.
-type Model = BTreeMap<(Vec<u8>, std::cmp::Reverse<CommitSeq>), (Kind, Vec<u8>)>;
+type Model = BTreeMap<Place, (Kind, Vec<u8>)>;
+type Place = (Vec<u8>, std::cmp::Reverse<CommitSeq>);
+type Row = (Vec<u8>, CommitSeq, Kind, Vec<u8>);
 
 fn build(env: &Env, model: &Model, deleted: &[RangeTombstone], options: &Options) -> Written {
     let mut writer = SstWriter::create(env, Path::new(PATH), ID, options).unwrap();
@@ -37,13 +39,11 @@ fn open(env: &Env) -> Arc<Table> {
     Arc::new(Table::open(env, Path::new(PATH), ID, Arc::new(BlockCache::new(1 << 22))).unwrap())
 }
 
-fn at(cursor: &TableCursor) -> Option<(Vec<u8>, CommitSeq, Kind, Vec<u8>)> {
+fn at(cursor: &TableCursor) -> Option<Row> {
     cursor.valid().then(|| (cursor.key().to_vec(), cursor.seq(), cursor.kind(), cursor.value().to_vec()))
 }
 
-fn row(
-    entry: Option<(&(Vec<u8>, std::cmp::Reverse<CommitSeq>), &(Kind, Vec<u8>))>,
-) -> Option<(Vec<u8>, CommitSeq, Kind, Vec<u8>)> {
+fn row(entry: Option<(&Place, &(Kind, Vec<u8>))>) -> Option<Row> {
     entry.map(|((key, seq), (kind, value))| (key.clone(), seq.0, *kind, value.clone()))
 }
 
@@ -290,3 +290,28 @@ fn golden_bytes() {
 }
 
 const GOLDEN: u64 = 1_049_120_099_949_569_304;
+
+proptest! {
+    #[test]
+    fn decoders_are_total(bytes in proptest::collection::vec(any::<u8>(), 0..5000), rows in 0u32..40, handles in 1usize..3) {
+        use super::format::{Footer, Properties, decode_header, open_extent};
+        let mut counted = rows.to_le_bytes().to_vec();
+        counted.extend_from_slice(&bytes);
+        for bytes in [&bytes[..], &counted[..]] {
+            let _ = decode_header(bytes, ID);
+            let _ = Footer::decode(bytes, ID, bytes.len() as u64);
+            let _ = open_extent(bytes, 7, 4096);
+            let _ = super::tombstones::decode(bytes);
+            let _ = filter::Filter::parse(bytes).map(|filter| filter.may_contain(7));
+            let _ = Properties::read(&mut crate::fields::Fields::new(bytes));
+            let _ = crate::manifest::format::Edit::decode(bytes);
+            let _ = crate::manifest::format::decode_record(7, bytes, 0);
+            if let Ok(block) = super::block::Block::check(bytes) {
+                let _ = block.lower_bound(b"key", 9);
+            }
+            if let Ok(index) = super::index::Index::parse(Bytes::copy_from_slice(bytes), handles, 1 << 40) {
+                let _ = (index.lower_bound(b"key"), index.len());
+            }
+        }
+    }
+}
