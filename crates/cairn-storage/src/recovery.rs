@@ -159,7 +159,7 @@ fn read_back(env: &Env, dir: &Path, options: &Options, state: &TreeState) -> Res
     })?;
     log.check_reaches(dir, state.log_floor, state.durable_seq)?;
     // A seal may be in the page cache only; that a close went through to the end is known from the manifest.
-    let was_clean = log.open_tail.is_none() && state.durable_seq >= log.last_seq;
+    let was_clean = log.is_sealed && state.durable_seq >= log.last_seq;
     Ok(Recovered { identity, log, memtables, was_clean })
 }
 
@@ -173,12 +173,9 @@ fn assemble(
     file_lock: Box<dyn FileLock>,
 ) -> Result<Core> {
     let Recovered { identity, log, mut memtables, was_clean } = recovered;
-    // A segment that nothing was ever committed to is begun again, under its number.
-    let last_empty = log.segments.last().copied().filter(|_| log.last_is_empty);
-    let reserved = log.unborn.or(last_empty);
-    let writer = LogWriter::new(env, dir, identity, &options, reserved, log.last_seq);
+    let writer = LogWriter::new(env, dir, identity, &options, log.unborn, log.last_seq);
     let has_data = memtables.iter().any(|table| !table.is_empty());
-    let flush = !was_clean || has_data && ( memtables.len() > 1 || log.segments.len() > SEGMENTS_MAX);
+    let flush = !was_clean || has_data && (memtables.len() > 1 || log.segments.len() > SEGMENTS_MAX);
     let active = if flush { Arc::new(Memtable::new()) } else { memtables.remove(0) };
     memtables.retain(|table| !table.is_empty());
     let sources = Sources { active, immutable: memtables, version: tree.version() };

@@ -244,10 +244,12 @@ impl<'a> Record<'a> {
         }
         let len = u32_at(rest, 0) as usize;
         if len < RECORD_BYTES || len > rest.len() {
-            return Err(format!("a record length from {RECORD_BYTES} to {} expected, found {len}", rest.len()));
+            return Err(format!(
+                "a record length from {RECORD_BYTES} to {} expected, found {len}",
+                rest.len()
+            ));
         }
-        let (sum, found) =
-            (checksum(identity, segment, offset, len as u32, &rest[8..len]), u32_at(rest, 4));
+        let (sum, found) = (checksum(identity, segment, offset, len as u32, &rest[8..len]), u32_at(rest, 4));
         if sum != found {
             return Err(format!("record checksum {sum:08x} expected, found {found:08x}"));
         }
@@ -382,12 +384,31 @@ mod tests {
         let bytes = record.finish(&header, &IDENTITY, 3, 64);
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let expected = concat!(
-            "6a000000", "CHECKSUM", "01000000", "03000000",
-            "0100000000000000", "2a00000000000000", "0807060504030201", "0900000000000000",
-            "0700000000000000", "0500000000000000", "4000000000000000",
-            "01", "01000000", "03000000", "6b", "76616c",
-            "02", "01000000", "00000000", "64",
-            "03", "01000000", "01000000", "61", "62",
+            "6a000000",
+            "CHECKSUM",
+            "01000000",
+            "03000000",
+            "0100000000000000",
+            "2a00000000000000",
+            "0807060504030201",
+            "0900000000000000",
+            "0700000000000000",
+            "0500000000000000",
+            "4000000000000000",
+            "01",
+            "01000000",
+            "03000000",
+            "6b",
+            "76616c",
+            "02",
+            "01000000",
+            "00000000",
+            "64",
+            "03",
+            "01000000",
+            "01000000",
+            "61",
+            "62",
             "000000000000",
         );
         let sum = &hex[8..16];
@@ -398,9 +419,15 @@ mod tests {
         assert_eq!(
             hex,
             concat!(
-                "434149524e57414c", "01000000", "00000000", "0300000000000000",
-                "30313233343536373839616263646566", "0100000000000000", "2a00000000000000",
-                "00000000", "847136e1"
+                "434149524e57414c",
+                "01000000",
+                "00000000",
+                "0300000000000000",
+                "30313233343536373839616263646566",
+                "0100000000000000",
+                "2a00000000000000",
+                "00000000",
+                "847136e1"
             )
         );
     }

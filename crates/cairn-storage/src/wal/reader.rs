@@ -23,13 +23,11 @@ use super::format::{
 
 /// How far a segment reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+enum End {
     /// A seal closes it.
     Sealed,
     /// It ends at `offset` without a seal.
     Open { offset: u64 },
-    /// It was being created: there is no record, or not even a header. The file counts as absent.
-    Unborn,
 }
 
 /// The log as found.
@@ -45,10 +43,10 @@ pub(crate) struct Log {
     pub(crate) last_txn_id: u64,
     /// The end of the last segment with records, if it is not sealed.
     pub(crate) open_tail: Option<Tail>,
-    /// Whether the last segment holds no commit at all.
-    pub(crate) last_is_empty: bool,
-    /// A segment behind the last whose creation was cut short.
+    /// The last segment on disk, if it has no record: it does not count and is to be begun again.
     pub(crate) unborn: Option<u64>,
+    /// Whether all that counts is sealed and at most one segment is behind it: as a clean close leaves it.
+    pub(crate) is_sealed: bool,
 }
 
 /// The open end of the last segment.
@@ -87,8 +85,8 @@ pub(crate) fn list_segments(env: &Env, dir: &Path) -> Result<Vec<u64>> {
     Ok(segments)
 }
 
-/// Reads the log from segment `floor` on, which must be there unless `floor` is 0. `flushed_seq` is the last commit that the SSTs hold: the first
-/// commit of the log must not be later than the one after it.
+/// Reads the log from segment `floor` on, which must be there unless `floor` is 0. `flushed_seq` is the last
+/// commit that the SSTs hold: the first commit of the log must not be later than the one after it.
 pub(crate) fn read_log(
     env: &Env,
     dir: &Path,
@@ -105,41 +103,39 @@ pub(crate) fn read_log(
         last_time: 0,
         last_txn_id: 0,
         open_tail: None,
-        last_is_empty: false,
         unborn: None,
+        is_sealed: true,
     };
     if floor > 0 && segments.first() != Some(&floor) {
         let path = dir.join(super::format::file_name(floor));
         return Err(Error::corrupt(&path, 0, "a log segment expected, the file is missing"));
     }
-    // At most one segment without records is behind the last one with records.
-    let mut trailing = match segments.last() {
-        Some(&last) => Some(SegmentReader::open(env, dir, identity, last)?),
-        None => None,
-    };
-    let empty = usize::from(trailing.as_ref().is_some_and(SegmentReader::holds_no_record));
+    // Segments without a record do not count: begun when the power went, or by a recovery that did not come
+    // to its end. All but the last of them are from before that recovery.
+    let mut last_counted = None;
+    while let Some(&segment) = segments.last() {
+        let reader = SegmentReader::open(env, dir, identity, segment)?;
+        if !reader.holds_no_record() {
+            last_counted = Some(reader);
+            break;
+        }
+        log.is_sealed = log.unborn.is_none();
+        log.unborn = log.unborn.or(Some(segment));
+        segments.pop();
+    }
     let mut expected: Option<u64> = None;
-    for (at, &segment) in segments.iter().enumerate() {
-        let is_last = at + 1 + empty >= segments.len();
-        let reader = match trailing.take_if(|reader| reader.segment == segment) {
+    for &segment in &segments {
+        let is_last = Some(&segment) == segments.last();
+        let reader = match last_counted.take_if(|reader| reader.segment == segment) {
             Some(reader) => reader,
             None => SegmentReader::open(env, dir, identity, segment)?,
         };
-        let end = match log.open_tail {
-            // Created when the one before was being recovered: it is begun again.
-            Some(_) => End::Unborn,
-            None => reader.read(is_last, flushed_seq, &mut expected, &mut log, apply)?,
-        };
-        if end == End::Unborn {
-            log.unborn = Some(segment);
-            break;
-        }
-        log.segments.push(segment);
-        log.last_is_empty = expected == Some(reader.first_seq());
-        if let End::Open { offset } = end {
-            log.open_tail = Some(Tail { segment, offset }).filter(|_| !log.last_is_empty);
+        if let End::Open { offset } = reader.read(is_last, flushed_seq, &mut expected, &mut log, apply)? {
+            log.open_tail = Some(Tail { segment, offset });
+            log.is_sealed = false;
         }
     }
+    log.segments = segments;
     if let Some(next) = expected {
         log.last_seq = log.last_seq.max(next - 1);
     }
@@ -178,16 +174,9 @@ impl<'a> SegmentReader<'a> {
             && self.synced_record_behind(if self.header.is_ok() { first } else { 0 }).is_none()
     }
 
-    fn first_seq(&self) -> u64 {
-        self.header.as_ref().map_or(0, |header| header.first_seq)
-    }
-
-    /// The header, or `None` for a segment whose creation was cut short.
-    fn checked_header(&self, is_last: bool) -> Result<Option<SegmentHeader>> {
+    fn checked_header(&self) -> Result<SegmentHeader> {
         let header = match &self.header {
             Ok(header) => header,
-            // The header is synced before the first record is written.
-            Err(_) if is_last && self.synced_record_behind(0).is_none() => return Ok(None),
             Err(reason) => return Err(Error::corrupt(&self.path, 0, reason.clone())),
         };
         let (own, found) = (self.identity, header.identity);
@@ -196,14 +185,15 @@ impl<'a> SegmentReader<'a> {
             return Err(Error::corrupt(&self.path, 16, what));
         }
         if found.database_id != own.database_id {
-            let what = format!("database id {:02x?} expected, found {:02x?}", own.database_id, found.database_id);
+            let what =
+                format!("database id {:02x?} expected, found {:02x?}", own.database_id, found.database_id);
             return Err(Error::corrupt(&self.path, 24, what));
         }
         if found.epoch > own.epoch {
             let what = format!("an epoch up to {} expected, found {}", own.epoch, found.epoch);
             return Err(Error::corrupt(&self.path, 40, what));
         }
-        Ok(Some(*header))
+        Ok(*header)
     }
 
     fn read(
@@ -214,7 +204,7 @@ impl<'a> SegmentReader<'a> {
         log: &mut Log,
         apply: &mut Apply<'_>,
     ) -> Result<End> {
-        let Some(header) = self.checked_header(is_last)? else { return Ok(End::Unborn) };
+        let header = self.checked_header()?;
         match *expected {
             Some(seq) if seq != header.first_seq => {
                 let what = format!("first commit {seq} expected, found {}", header.first_seq);

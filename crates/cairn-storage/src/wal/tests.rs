@@ -172,6 +172,20 @@ fn a_segment_without_header_is_unborn() {
 }
 
 #[test]
+fn segments_without_records_do_not_count() {
+    let env = new_env();
+    let mut log = LogWriter::new(&env, dir(), IDENTITY, &options(), None, 0);
+    write(&mut log, 1..=2, 10);
+    log.seal_segment().unwrap();
+    // Begun, its only record lost; then one begun by a recovery that was cut short, for a commit that is lost.
+    LogWriter::new(&env, dir(), IDENTITY, &options(), Some(800), 2).ensure_segment(|| 0).unwrap();
+    assert!(read(&env).unwrap().1.is_sealed);
+    LogWriter::new(&env, dir(), IDENTITY, &options(), Some(900), 3).ensure_segment(|| 0).unwrap();
+    let (seqs, found) = read(&env).unwrap();
+    assert_eq!((seqs, found.unborn, found.is_sealed), (vec![1, 2], Some(900), false));
+}
+
+#[test]
 fn pending_records_keep_their_places() {
     let env = new_env();
     let mut log = LogWriter::new(&env, dir(), IDENTITY, &options(), None, 0);

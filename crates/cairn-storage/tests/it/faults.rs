@@ -12,7 +12,8 @@ use cairn_env::{Env, SeededRandom};
 use cairn_storage::{Error, KeyRange, Options, Result, Store, SyncMode, TxnOptions};
 
 use crate::model::{
-    State, Values, Write, batch_of, check_all, check_some, everything, for_seeds, random_key, random_write, small_options,
+    State, Values, Write, batch_of, check_all, check_some, everything, for_seeds, random_key, random_write,
+    small_options,
 };
 
 const DIR: &str = "/db";
@@ -86,7 +87,16 @@ impl Sweep {
         let simulation = Simulation::new(quiet);
         let env = simulation.env();
         let values = Values::new(6);
-        Sweep { simulation, env, random, values, options, store: None, state: State::new(), refused: Vec::new() }
+        Sweep {
+            simulation,
+            env,
+            random,
+            values,
+            options,
+            store: None,
+            state: State::new(),
+            refused: Vec::new(),
+        }
     }
 
     fn open(&self) -> Result<Store> {
@@ -309,7 +319,9 @@ impl Image {
         for number in 0..crate::model::KEYS {
             let key = crate::model::key(number);
             match snapshot.get(&key) {
-                Ok(found) => assert!(found.as_ref() == self.state.get(&key), "{context}: wrong value of {key:?}"),
+                Ok(found) => {
+                    assert!(found.as_ref() == self.state.get(&key), "{context}: wrong value of {key:?}")
+                }
                 Err(error) => {
                     assert_names_a_place(&error, context);
                     failed = true;

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cairn_env::SeededRandom;
-use cairn_storage::{Direction, KeyRange, Options, ReadView, Result, Scan, Snapshot, SyncMode, Txn, WriteBatch};
+use cairn_storage::{
+    Direction, KeyRange, Options, ReadView, Result, Scan, Snapshot, SyncMode, Txn, WriteBatch,
+};
 
 /// What a store holds.
 pub(crate) type State = BTreeMap<Bytes, Bytes>;
@@ -185,7 +187,11 @@ impl Reader for ReadView {
 }
 
 /// Everything in a range, in the order of the scan.
-pub(crate) fn collect(reader: &dyn Reader, range: &KeyRange, direction: Direction) -> Result<Vec<(Bytes, Bytes)>> {
+pub(crate) fn collect(
+    reader: &dyn Reader,
+    range: &KeyRange,
+    direction: Direction,
+) -> Result<Vec<(Bytes, Bytes)>> {
     let mut scan = reader.open_scan(range.clone(), direction);
     let mut out = Vec::new();
     while let Some((key, value)) = scan.next()? {

@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cairn_env::{Env, SeededRandom};
-use cairn_storage::{Direction, Error, Isolation, KeyRange, Options, Store, SyncMode, TxnOptions, WriteBatch};
+use cairn_storage::{
+    Direction, Error, Isolation, KeyRange, Options, Store, SyncMode, TxnOptions, WriteBatch,
+};
 
 use crate::model::small_options;
 
