@@ -33,6 +33,27 @@ pub(crate) struct Scope {
     pub(crate) statement_start_us: i64,
     /// What `currval` and `lastval` know.
     pub(crate) sequences: Arc<Mutex<SequenceMemory>>,
+    /// Notices and the streams of COPY.
+    pub(crate) exchange: Arc<Mutex<Exchange>>,
+}
+
+/// Notices that wait, at most.
+const NOTICES_MAX: usize = 1000;
+
+/// A message that is no error, such as "relation … already exists, skipping".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// PostgreSQL's code.
+    pub sqlstate: &'static str,
+    /// The message.
+    pub message: String,
+}
+
+/// What passes between a session's user and its statements besides results.
+#[derive(Debug, Default)]
+pub(crate) struct Exchange {
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) streams: crate::copy::Streams,
 }
 
 /// Sequence values that this session has drawn.
@@ -82,6 +103,19 @@ impl Context {
         let results = self.run(plan)?;
         let schema = Arc::clone(results.schema());
         Ok((schema, results.collect()?))
+    }
+
+    /// Tells the session's user something that is no error.
+    pub(crate) fn notice(&self, sqlstate: &'static str, message: String) {
+        let mut exchange = self.scope.exchange.lock();
+        if exchange.notices.len() < NOTICES_MAX {
+            exchange.notices.push(Notice { sqlstate, message });
+        }
+    }
+
+    /// Standard input and output for COPY, if the session was given any; they serve one statement.
+    pub(crate) fn take_streams(&self) -> crate::copy::Streams {
+        std::mem::take(&mut self.scope.exchange.lock().streams)
     }
 
     /// Refuses writes in a read-only transaction (`25006`).

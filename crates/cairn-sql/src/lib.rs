@@ -24,10 +24,11 @@ mod context;
 mod query;
 mod ddl;
 mod dml;
-mod copy;
+pub mod copy;
 mod engine;
 mod session;
 
+pub use context::Notice;
 pub use engine::{Engine, SqlOptions};
 pub use error::{Class, Error, Result};
 pub use parse::split::{Split, split_statements};

@@ -48,6 +48,13 @@ fn parse_one(text: &str) -> Result<Statement> {
 
 /// Parses one statement that the guard has passed.
 pub(crate) fn parse_text(text: &str) -> Result<Statement> {
+    let own = crate::copy::parse(text).or_else(|| crate::ddl::parse(text));
+    if let Some(parsed) = own {
+        let mut statement = parsed.map_err(|error| syntax_error(error, text))?;
+        balance::statement(&mut statement);
+        check::statement(&statement)?;
+        return Ok(statement);
+    }
     let patched = names::before_parsing(text);
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect)

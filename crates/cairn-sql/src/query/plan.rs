@@ -69,6 +69,11 @@ impl<'s> Planner<'s> {
         })
     }
 
+    /// Lets `name` stand for that source, before anything else is looked for.
+    pub(crate) fn add_source(&self, name: &str, provider: Arc<dyn datafusion::catalog::TableProvider>) {
+        self.sources.borrow_mut().insert(TableReference::bare(name), provider_as_source(provider));
+    }
+
     /// Plans a query as it came from the parser.
     pub(crate) fn query(&self, mut query: Query) -> Result<LogicalPlan> {
         parse::rewrite::query(&mut query)?;

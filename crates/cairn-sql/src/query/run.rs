@@ -19,8 +19,8 @@ use crate::{Error, Result};
 pub(crate) fn select(context: &Context, query: &Query, sql: &str) -> Result<StatementResult> {
     match &*query.body {
         SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
-            if query.with.is_some() {
-                return Err(Error::unsupported("WITH in front of INSERT, UPDATE or DELETE"));
+            if let Some(with) = &query.with {
+                return crate::dml::with_prefix(context, with, statement);
             }
             return crate::session::run(context, statement, sql);
         }

@@ -23,7 +23,7 @@ use cairn_engine::Transaction;
 use cairn_types::{DataType, Value};
 use parking_lot::Mutex;
 
-use crate::context::SequenceMemory;
+use crate::context::{Exchange, Notice, SequenceMemory};
 use crate::engine::Shared;
 use crate::results::{Column, Results, StatementResult};
 use crate::{Error, Result};
@@ -52,6 +52,7 @@ pub(crate) struct State {
     pub(crate) block: Option<Block>,
     pub(crate) prepared: prepared::PreparedStatements,
     pub(crate) sequences: Arc<Mutex<SequenceMemory>>,
+    pub(crate) exchange: Arc<Mutex<Exchange>>,
 }
 
 /// What PREPARE found out about a statement.
@@ -84,6 +85,7 @@ impl Session {
             block: None,
             prepared: prepared::PreparedStatements::default(),
             sequences: Arc::new(Mutex::new(SequenceMemory::default())),
+            exchange: Arc::default(),
         };
         Self { shared, state: Arc::new(Mutex::new(state)) }
     }
@@ -170,6 +172,17 @@ impl Session {
     /// [`Session::adopt_transaction`].
     pub fn release_transaction(&mut self) -> Option<Arc<Transaction>> {
         self.state.lock().block.take().map(|block| block.txn)
+    }
+
+    /// The notices of the statements since the last call, such as "relation … already exists, skipping".
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.state.lock().exchange.lock().notices)
+    }
+
+    /// Gives the next COPY its standard input and output: `COPY … FROM STDIN` reads the one, `TO STDOUT` writes the
+    /// other.
+    pub fn set_copy_streams(&mut self, streams: crate::copy::Streams) {
+        self.state.lock().exchange.lock().streams = streams;
     }
 
     /// The state a driver shows: `I` idle, `T` in a block, `E` in a failed block.

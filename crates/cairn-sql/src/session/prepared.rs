@@ -65,6 +65,7 @@ fn context(shared: &Arc<Shared>, state: &State, params: Vec<Value>) -> Result<Co
             transaction_start_us: now,
             statement_start_us: now,
             sequences: Arc::clone(&state.sequences),
+            exchange: Arc::clone(&state.exchange),
         }),
     })
 }

@@ -126,6 +126,15 @@ fn in_transaction(
     sql: &str,
     parameters: Vec<Value>,
 ) -> Result<StatementResult> {
+    let bound;
+    let statement = if parse::parameters::count(statement) > 0 {
+        let mut own = statement.clone();
+        parse::parameters::bind(&mut own, &parameters)?;
+        bound = own;
+        &bound
+    } else {
+        statement
+    };
     let writes = writes(statement);
     let now = shared.now_us();
     if let Some(block) = &mut state.block {
@@ -139,6 +148,7 @@ fn in_transaction(
             transaction_start_us: block.start_us,
             statement_start_us: now,
             sequences: Arc::clone(&state.sequences),
+            exchange: Arc::clone(&state.exchange),
         };
         let context = Context { scope: Arc::new(scope) };
         let result = run(&context, statement, sql);
@@ -171,6 +181,7 @@ fn in_transaction(
             transaction_start_us: now,
             statement_start_us: now,
             sequences: Arc::clone(&state.sequences),
+            exchange: Arc::clone(&state.exchange),
         };
         let context = Context { scope: Arc::new(scope) };
         let result = run(&context, statement, sql).and_then(|result| {
@@ -248,6 +259,10 @@ pub(crate) fn run(context: &Context, statement: &Statement, sql: &str) -> Result
         | Statement::Drop { .. }
         | Statement::Truncate(_)
         | Statement::Comment { .. } => {
+            context.require_writable(&first_words(sql, 2))?;
+            ddl::execute(context, statement)
+        }
+        Statement::Call(call) if ddl::is_own(call) => {
             context.require_writable(&first_words(sql, 2))?;
             ddl::execute(context, statement)
         }

@@ -1,0 +1,7 @@
+//! Integration tests of the SQL layer, one binary.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod hostile;
+mod queries;
+mod slt;
+mod support;
