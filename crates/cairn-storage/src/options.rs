@@ -155,7 +155,7 @@ impl Options {
         if self.immutable_memtables_max == 0 {
             return refuse("immutable_memtables_max must not be 0");
         }
-        if self.block_bytes == 0 || self.block_bytes % 4096 != 0 || self.block_bytes > 1 << 20 {
+        if self.block_bytes == 0 || !self.block_bytes.is_multiple_of(4096) || self.block_bytes > 1 << 20 {
             return refuse("block_bytes must be a multiple of 4096, at most 1 MiB");
         }
         if self.transaction_bytes_max > 3 << 30 {

@@ -91,7 +91,10 @@ impl Store {
     /// # Errors
     /// [`Error::Io`] and [`Error::Corrupt`] from reading an SST.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        self.snapshot().get(key)
+        // Sources first: what they hold stays, and `visible` then is not older than they are, so no version
+        // that this sequence needs can have been dropped from them. No snapshot has to be registered.
+        let sources = self.handle.core.sources();
+        sources.get(key, self.handle.core.visible.load(Ordering::Acquire))
     }
 
     /// Commits a batch without any check for conflicts: it wins over everything before it. An empty batch

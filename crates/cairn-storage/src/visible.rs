@@ -108,7 +108,7 @@ impl Scan {
         let mut failed = None;
         if !empty {
             if let Some(own) = visibility.own.as_ref().filter(|own| !own.is_empty()) {
-                cursors.push(own.cursor());
+                cursors.extend(own.cursor());
                 tombstones.extend(own.tombstones());
             }
             failed = sources.collect(&range, &mut cursors, &mut tombstones).err();

@@ -14,7 +14,7 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_64;
@@ -34,7 +34,8 @@ const ENTRY_BYTES: usize = 32;
 
 /// The writes, owned by the transaction.
 pub(crate) struct WriteSet {
-    table: Arc<Memtable>,
+    /// Made when a read or a range delete first needs it.
+    table: OnceLock<Arc<Memtable>>,
     next_op: u64,
     undone: Arc<[(u64, u64)]>,
     bytes: usize,
@@ -71,10 +72,11 @@ impl Hasher for SameHash {
 
 impl Gathered {
     /// Moves the writes to the memtable.
-    fn settle(&mut self, table: &Memtable) {
+    fn settle(&mut self, table: &OnceLock<Arc<Memtable>>) {
         if self.batch.is_empty() {
             return;
         }
+        let table = table.get_or_init(Arc::default);
         for (at, key, value) in self.batch.sorted() {
             let op = OWN_BASE + self.first_op + at;
             match value {
@@ -90,7 +92,7 @@ impl Gathered {
 /// The writes as they were at a moment; constant while the transaction writes on.
 #[derive(Clone)]
 pub(crate) struct OwnView {
-    table: Arc<Memtable>,
+    table: Option<Arc<Memtable>>,
     bound: u64,
     undone: Arc<[(u64, u64)]>,
 }
@@ -98,9 +100,9 @@ pub(crate) struct OwnView {
 impl WriteSet {
     pub(crate) fn new() -> WriteSet {
         WriteSet {
-            table: Arc::new(Memtable::new()),
+            table: OnceLock::new(),
             next_op: 0,
-            undone: Arc::new([]),
+            undone: Arc::default(),
             bytes: 0,
             gathered: Mutex::new(Gathered::default()),
         }
@@ -134,7 +136,8 @@ impl WriteSet {
     pub(crate) fn delete_range(&mut self, start: &[u8], end: &[u8]) {
         self.gathered.get_mut().settle(&self.table);
         self.bytes += start.len() + end.len() + ENTRY_BYTES;
-        self.table.delete_range(start, end, OWN_BASE + self.next_op);
+        let table = self.table.get_or_init(Arc::default);
+        table.delete_range(start, end, OWN_BASE + self.next_op);
         self.next_op += 1;
     }
 
@@ -190,29 +193,30 @@ impl WriteSet {
     }
 
     fn settled_view(&self) -> OwnView {
-        OwnView { table: Arc::clone(&self.table), bound: self.next_op, undone: Arc::clone(&self.undone) }
+        OwnView { table: self.table.get().cloned(), bound: self.next_op, undone: Arc::clone(&self.undone) }
     }
 
     /// The resolved effects: range deletes first, then for each key its last live write unless a later
     /// range delete took it.
     pub(crate) fn encode(&self) -> RecordBuffer {
-        if self.table.is_empty() && self.undone.is_empty() {
+        if self.table.get().is_none() && self.undone.is_empty() {
             return self.gathered.lock().batch.encode();
         }
         let view = self.view();
-        let effect_bytes = self.table.data_bytes() + (self.table.len() + 1) * EFFECT_BYTES;
+        let table = self.table.get_or_init(Arc::default);
+        let effect_bytes = table.data_bytes() + (table.len() + 1) * EFFECT_BYTES;
         let mut record = RecordBuffer::with_capacity(effect_bytes);
         for tombstone in view.tombstones() {
             record.push(Effect::DeleteRange { start: &tombstone.start, end: &tombstone.end });
         }
-        let mut cursor = self.table.cursor();
+        let mut cursor = table.cursor();
         let mut previous: Option<Vec<u8>> = None;
         cursor.rewind();
         while cursor.valid() {
             let (key, op) = (cursor.key(), cursor.seq());
             let is_done = previous.as_deref().is_some_and(|previous| previous == key);
             if !is_done && view.accepts(op) {
-                let covered = self.table.newest_covering(key, |seq| view.accepts(seq));
+                let covered = table.newest_covering(key, |seq| view.accepts(seq));
                 if covered.is_none_or(|tombstone| tombstone < op) {
                     record.push(match cursor.kind() {
                         Kind::Put => Effect::Put { key, value: cursor.value() },
@@ -236,16 +240,17 @@ impl OwnView {
         op < self.bound && !self.undone.iter().any(|&(from, to)| (from..to).contains(&op))
     }
 
-    /// Whether nothing was written.
+    /// Whether there is nothing to read.
     pub(crate) fn is_empty(&self) -> bool {
-        self.bound == 0
+        self.table.is_none()
     }
 
     /// The last live write of `key` itself; range deletes are told by `covering`.
     pub(crate) fn get(&self, key: &[u8]) -> Option<Entry> {
+        let table = self.table.as_ref()?;
         let mut seq = OWN_BASE + self.bound.checked_sub(1)?;
         loop {
-            let entry = self.table.get(key, seq)?;
+            let entry = table.get(key, seq)?;
             if self.accepts(entry.seq) {
                 return Some(entry);
             }
@@ -255,20 +260,20 @@ impl OwnView {
 
     /// The last live range delete over `key`.
     pub(crate) fn covering(&self, key: &[u8]) -> Option<CommitSeq> {
-        self.table.newest_covering(key, |seq| self.accepts(seq))
+        self.table.as_ref()?.newest_covering(key, |seq| self.accepts(seq))
     }
 
     /// The live range deletes, oldest first.
     pub(crate) fn tombstones(&self) -> Vec<RangeTombstone> {
-        let mut all = self.table.tombstones();
+        let mut all = self.table.as_ref().map(|table| table.tombstones()).unwrap_or_default();
         all.retain(|tombstone| self.accepts(tombstone.seq));
         all.sort_by_key(|tombstone| tombstone.seq);
         all
     }
 
     /// A cursor over all operations; the caller skips those that the view does not accept.
-    pub(crate) fn cursor(&self) -> Box<dyn Cursor> {
-        Box::new(self.table.cursor())
+    pub(crate) fn cursor(&self) -> Option<Box<dyn Cursor>> {
+        Some(Box::new(self.table.as_ref()?.cursor()))
     }
 }
 

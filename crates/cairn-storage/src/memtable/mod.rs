@@ -47,6 +47,12 @@ pub(crate) struct Memtable {
     first_segment: AtomicU64,
 }
 
+impl Default for Memtable {
+    fn default() -> Memtable {
+        Memtable::new()
+    }
+}
+
 impl Memtable {
     pub(crate) fn new() -> Memtable {
         Memtable {

@@ -5,3 +5,4 @@ mod crash;
 mod faults;
 mod model;
 mod threads;
+mod transactions;
