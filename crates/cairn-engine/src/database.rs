@@ -147,7 +147,7 @@ impl Database {
     pub fn view(&self) -> Result<ReadView> {
         let snapshot = self.inner.store.snapshot();
         let catalog = self.inner.catalogs.of_snapshot(&snapshot)?;
-        Ok(ReadView::new(Source::Snapshot(snapshot), catalog, self.inner.store.clone(), None))
+        Ok(ReadView::new(Source::Snapshot(snapshot), catalog, self.inner.store.clone()))
     }
 
     /// The definitions of the latest commit.

@@ -1,7 +1,7 @@
 //! A transaction over everything at once: keys, rows, definitions.
 //!
 //! All methods take `&self`; a mutex makes the calls of several threads follow one another. Lock order: `state`,
-//! `definitions`, `reads`; none is held while expressions of `cairn-sql` run, save where a foreign key action must
+//! `definitions`; neither is held while expressions of `cairn-sql` run, save where a foreign key action must
 //! check child rows, and none of what those may call (`catalog`, `nextval`) takes `state`.
 //!
 //! I1: the catalog in `definitions` is that of the snapshot plus this transaction's own DDL; `rollback_to` takes both
@@ -24,7 +24,7 @@ use crate::database::Inner;
 use crate::error::{Error, Result};
 use crate::key_space::{self, STORE_TABLE};
 use crate::sequence::Position;
-use crate::view::{KvScan, ReadLog, ReadView, Source};
+use crate::view::{KvScan, ReadView, Source};
 
 /// The longest key of the key-value space, in bytes.
 pub const KEY_BYTES_MAX: usize = 64 * 1024;
@@ -88,7 +88,6 @@ pub struct Transaction {
     pub(crate) definitions: Mutex<Definitions>,
     /// The catalog that the snapshot has.
     base: Arc<Catalog>,
-    reads: Option<ReadLog>,
     options: TxnOptions,
 }
 
@@ -113,13 +112,11 @@ impl Transaction {
             row_changes: HashMap::new(),
         };
         let definitions = Definitions { catalog: catalog.clone(), changed: false, sequences: HashMap::new() };
-        let serializable = options.isolation == Isolation::Serializable;
         Transaction {
             database,
             state: Mutex::new(Some(state)),
             definitions: Mutex::new(definitions),
             base: catalog,
-            reads: serializable.then(ReadLog::default),
             options,
         }
     }
@@ -191,7 +188,7 @@ impl Transaction {
     pub fn view(&self) -> Result<ReadView> {
         let state = self.lock()?;
         let source = Source::Txn(state.txn.read_view(), state.txn.snapshot_seq());
-        Ok(ReadView::new(source, self.catalog(), self.database.store.clone(), self.reads.clone()))
+        Ok(ReadView::new(source, self.catalog(), self.database.store.clone()))
     }
 
     /// Marks a place to go back to. Costs nothing; releasing is not needed.
@@ -240,13 +237,6 @@ impl Transaction {
     pub fn commit(&self) -> Result<CommitSeq> {
         let mut state = self.state.lock().take().ok_or(Error::TransactionEnded)?;
         let definitions = self.definitions.lock().clone();
-        if let Some(reads) = &self.reads
-            && !state.txn.is_empty()
-        {
-            for range in reads.lock().drain(..) {
-                state.txn.guard_range(&range);
-            }
-        }
         for (sequence, position) in &definitions.sequences {
             if let Some(sequence) = definitions.catalog.sequence_by_id(*sequence) {
                 let key = key_space::sequence_key(sequence.id, sequence.generation);
@@ -368,15 +358,10 @@ impl Writer<'_> {
         self.transaction.options.isolation == Isolation::Serializable
     }
 
-    /// A view of what is written so far; its reads are not logged (the caller guards what it depends on).
+    /// A view of what is written so far.
     pub(crate) fn view(&self) -> ReadView {
         let source = Source::Txn(self.state.txn.read_view(), self.state.txn.snapshot_seq());
-        ReadView::new(
-            source,
-            self.catalog.clone(),
-            self.database.store.clone(),
-            self.transaction.reads.clone(),
-        )
+        ReadView::new(source, self.catalog.clone(), self.database.store.clone())
     }
 
     /// DDL on this table by another transaction makes the commit fail (I3).

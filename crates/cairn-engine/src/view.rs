@@ -2,21 +2,17 @@
 //!
 //! I1: what a view shows never changes: the snapshot of its transaction with the writes made until the view was
 //! taken. It stays good after its transaction has ended.
-//! I2: reads through a view of a serializable transaction are remembered and validated when that commits.
+//! I2: reads through a view of a serializable transaction are validated when that commits (the store sees to it).
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use cairn_storage::{CommitSeq, Direction, KeyRange, ReadView as StorageView, Scan, Snapshot, Store};
-use parking_lot::Mutex;
 
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::key_space::{self, PREFIX_BYTES, STORE_TABLE};
-
-/// The ranges that views of a serializable transaction have read (I2).
-pub(crate) type ReadLog = Arc<Mutex<Vec<KeyRange>>>;
 
 #[derive(Clone)]
 pub(crate) enum Source {
@@ -41,7 +37,6 @@ pub struct ReadView {
     source: Source,
     catalog: Arc<Catalog>,
     store: Store,
-    reads: Option<ReadLog>,
 }
 
 impl fmt::Debug for ReadView {
@@ -51,13 +46,8 @@ impl fmt::Debug for ReadView {
 }
 
 impl ReadView {
-    pub(crate) fn new(
-        source: Source,
-        catalog: Arc<Catalog>,
-        store: Store,
-        reads: Option<ReadLog>,
-    ) -> ReadView {
-        ReadView { source, catalog, store, reads }
+    pub(crate) fn new(source: Source, catalog: Arc<Catalog>, store: Store) -> ReadView {
+        ReadView { source, catalog, store }
     }
 
     /// The definitions that this view goes by.
@@ -83,9 +73,6 @@ impl ReadView {
     }
 
     pub(crate) fn get_raw(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        if let Some(reads) = &self.reads {
-            reads.lock().push(KeyRange::key(key));
-        }
         Ok(match &self.source {
             Source::Txn(view, _) => view.get(key)?,
             Source::Snapshot(snapshot) => snapshot.get(key)?,
@@ -93,9 +80,6 @@ impl ReadView {
     }
 
     pub(crate) fn scan_raw(&self, range: KeyRange, direction: Direction) -> Scan {
-        if let Some(reads) = &self.reads {
-            reads.lock().push(range.clone());
-        }
         match &self.source {
             Source::Txn(view, _) => view.scan(range, direction),
             Source::Snapshot(snapshot) => snapshot.scan(range, direction),

@@ -164,7 +164,7 @@ pub(crate) fn transaction(db: &Database, before: &State, random: &mut Random) ->
                 table::truncate(&txn, &[&table], false, false)?;
                 state.clear();
             }
-            _ => compare(&txn.view()?, &state, random),
+            _ => compare(&txn.view()?, &state, random)?,
         }
     }
     if random.below(4) == 0 {
@@ -280,14 +280,14 @@ fn expect(done: Result<()>, fits: bool) -> Result<()> {
 
 pub(crate) fn check(db: &Database, state: &State, random: &mut Random) {
     let view = db.view().unwrap();
-    compare(&view, state, random);
+    compare(&view, state, random).unwrap();
     cairn_engine::verify::indexes(&view).unwrap();
 }
 
-fn compare(view: &cairn_engine::ReadView, state: &State, random: &mut Random) {
+fn compare(view: &cairn_engine::ReadView, state: &State, random: &mut Random) -> Result<()> {
     let table: Arc<Table> = view.catalog().table("public", "t").unwrap();
     let mut wanted: Vec<_> = state.iter().map(|(id, cells)| row(*id, cells)).collect();
-    assert_eq!(all_rows(view, &table).unwrap(), wanted);
+    assert_eq!(all_rows(view, &table)?, wanted);
     let (low, high) = (random.below(30) as i32, 10 + random.below(40) as i32);
     for index in &table.indexes {
         let column = if index.name == "by_a" { 1 } else { 2 };
@@ -312,7 +312,7 @@ fn compare(view: &cairn_engine::ReadView, state: &State, random: &mut Random) {
         let direction = if random.below(2) == 0 { Direction::Forward } else { Direction::Reverse };
         let columns = if random.below(2) == 0 { vec![0, 1, 2] } else { vec![0, column] };
         let request = ScanRequest { direction, ..ScanRequest::new(access, columns.clone()) };
-        let mut found = rows(view, &table, request).unwrap();
+        let mut found = rows(view, &table, request)?;
         let in_order = found.windows(2).all(|pair| {
             let order = pair[0].last().unwrap().compare_as(pair[1].last().unwrap(), &DataType::Integer);
             let order = if columns.len() == 3 {
@@ -329,4 +329,5 @@ fn compare(view: &cairn_engine::ReadView, state: &State, random: &mut Random) {
             wanted.iter().map(|r| columns.iter().map(|c| r[*c].clone()).collect()).collect();
         assert_eq!(found, wanted, "{} {bounds:?}", index.name);
     }
+    Ok(())
 }
