@@ -117,14 +117,15 @@ impl Tree {
             return Ok(false);
         }
         let mut edit = Edit::default();
+        let deleting: Vec<_> =
+            version.files().filter(|(_, file)| file.meta().properties.range_tombstones > 0).collect();
         for (level, file) in version.files() {
             let facts = &file.meta().properties;
             let range = KeyRange::new(Included(facts.smallest.clone()), Included(facts.largest.clone()));
-            for (_, newer) in version.files() {
+            for (_, newer) in &deleting {
                 let other = &newer.meta().properties;
-                // Equal only for the file itself: its own tombstones are no reason to drop it.
-                if other.range_tombstones == 0
-                    || other.max_seq <= facts.max_seq
+                // The file's own tombstones are no reason to drop it.
+                if other.max_seq <= facts.max_seq
                     || newer.meta().number == file.meta().number
                     || !in_range(newer.meta(), &range)
                 {
