@@ -31,6 +31,11 @@ impl Estimates {
         rows
     }
 
+    /// A table was made: it begins with no rows.
+    pub(crate) fn created(&self, table: ObjectId) {
+        self.rows.lock().entry(table).or_insert(0);
+    }
+
     /// A transaction with these changes has committed.
     pub(crate) fn change(&self, changes: &HashMap<ObjectId, i64>) {
         if changes.is_empty() {

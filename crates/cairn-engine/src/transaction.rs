@@ -255,6 +255,8 @@ impl Transaction {
         catalog.set_version(version);
         let txn = state.txn;
         let sequence = self.database.catalogs.publish(Arc::new(catalog), || Ok(txn.commit()?))?;
+        let made = definitions.catalog.tables().filter(|t| self.base.table_by_id(t.id).is_none());
+        made.for_each(|table| self.database.estimates.created(table.id));
         self.database.estimates.change(&state.row_changes);
         self.database.sequences.definitions_changed();
         Ok(sequence)

@@ -335,7 +335,7 @@ fn check_rows(writer: &mut Writer<'_>, table: &Arc<Table>, key: &ForeignKey) -> 
     let places = check::places(table, &key.columns);
     let all: Vec<usize> = (0..table.live_columns().len()).collect();
     for batch in table::scan(&writer.view(), table, ScanRequest::full(all))? {
-        parent::check_key(writer, table, key, &places, &batch?)?;
+        parent::check_key(writer, table, key, &places, &batch?, None)?;
     }
     Ok(())
 }

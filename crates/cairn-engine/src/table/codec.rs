@@ -3,11 +3,16 @@
 //! I1: a row key is the encoded primary key, in key order; without a primary key, 8 bytes of row id, big-endian.
 //! I2: columns of a batch are the live columns; places of dropped columns are written as NULL.
 
+use std::sync::Arc;
+
 use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{Schema, SchemaRef};
 use cairn_index::{AccessMethod, Entry, IndexShape, KeyColumn};
 use cairn_types::DataType;
 use cairn_types::key::{self, KeyOrder};
 use cairn_types::row::{RowColumn, RowDecoder, RowEncoder, RowSlot};
+
+use parking_lot::Mutex;
 
 use crate::catalog::{IndexDescriptor, IndexId, Table};
 use crate::error::{Error, Result};
@@ -144,6 +149,57 @@ impl IndexCodec {
     }
 }
 
+/// How many projections are kept ready.
+const READY_MAX: usize = 8;
+
+/// Decoders used before, for the next reader of the same columns.
+type Ready = Mutex<Vec<Parts>>;
+
+#[derive(Debug)]
+struct Parts {
+    places: Vec<usize>,
+    decoder: RowDecoder,
+    schema: SchemaRef,
+}
+
+/// A decoder of some live columns, with the schema of its batches. Making one costs more than reading a row with it, so
+/// it is given back after use; one that has failed is dropped instead.
+#[derive(Debug)]
+pub(crate) struct Projected {
+    parts: Parts,
+    home: Arc<Ready>,
+}
+
+impl Projected {
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.parts.schema
+    }
+
+    pub(crate) fn push(&mut self, row: &[u8]) -> Result<()> {
+        Ok(self.parts.decoder.push(row)?)
+    }
+
+    /// The columns of the rows so far.
+    pub(crate) fn columns(&mut self) -> Result<Vec<ArrayRef>> {
+        Ok(self.parts.decoder.finish()?)
+    }
+
+    /// The batch of the rows so far, the last that is wanted.
+    pub(crate) fn finish(mut self) -> Result<RecordBatch> {
+        let batch = self.parts.decoder.finish_batch(&self.parts.schema)?;
+        self.give_back();
+        Ok(batch)
+    }
+
+    /// Keeps the decoder for the next reader, where it has not failed and no rows are left in it.
+    pub(crate) fn give_back(self) {
+        let mut ready = self.home.lock();
+        if ready.len() < READY_MAX && self.parts.decoder.is_empty() {
+            ready.push(self.parts);
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Codec {
@@ -154,6 +210,7 @@ pub(crate) struct Codec {
     pub(crate) indexes: Vec<IndexCodec>,
     /// The prefix of row keys.
     pub(crate) prefix: [u8; PREFIX_BYTES],
+    ready: Arc<Ready>,
 }
 
 impl Codec {
@@ -173,6 +230,7 @@ impl Codec {
             key,
             indexes,
             prefix: key_space::prefix(table.id, 0),
+            ready: Arc::default(),
         })
     }
 
@@ -189,6 +247,23 @@ impl Codec {
         }
         let ordinals: Vec<usize> = projection.iter().map(|p| table.ordinal_of_place(*p)).collect();
         Ok(RowDecoder::new(&self.columns, &ordinals)?)
+    }
+
+    /// A decoder of those live columns, perhaps one that was used before.
+    pub(crate) fn projected(&self, table: &Table, places: &[usize]) -> Result<Projected> {
+        let home = Arc::clone(&self.ready);
+        let mut ready = home.lock();
+        let at = ready.iter().position(|parts| parts.places == places);
+        let used = at.map(|at| ready.swap_remove(at));
+        drop(ready);
+        if let Some(parts) = used {
+            return Ok(Projected { parts, home });
+        }
+        let decoder = self.decoder(table, places)?;
+        let fields = table.arrow_schema().fields();
+        let fields: Vec<_> = places.iter().map(|p| fields[*p].clone()).collect();
+        let parts = Parts { places: places.to_vec(), decoder, schema: Arc::new(Schema::new(fields)) };
+        Ok(Projected { parts, home })
     }
 
     /// The whole row keys of a batch; `first_row_id` is used where there is no primary key.

@@ -9,7 +9,7 @@ use cairn_index::Entry;
 
 use super::check;
 use super::codec::{Codec, Keys};
-use super::parent;
+use super::parent::{self, PendingForeignKeys};
 use super::request::{ConflictTarget, Inserted, OnConflict, RowConflict};
 use super::unique::first_taken;
 use crate::catalog::Table;
@@ -29,6 +29,31 @@ pub fn insert(
     batch: &RecordBatch,
     on_conflict: OnConflict,
 ) -> Result<Inserted> {
+    insert_part(txn, table, batch, on_conflict, None)
+}
+
+/// As [`insert`], for one batch of several of one statement: rows may refer to rows of their own table that a later
+/// batch brings. The caller ends the statement with [`PendingForeignKeys::check`].
+///
+/// # Errors
+/// As [`insert`].
+pub fn insert_batch(
+    txn: &Transaction,
+    table: &Table,
+    batch: &RecordBatch,
+    on_conflict: OnConflict,
+    pending: &mut PendingForeignKeys,
+) -> Result<Inserted> {
+    insert_part(txn, table, batch, on_conflict, Some(pending))
+}
+
+fn insert_part(
+    txn: &Transaction,
+    table: &Table,
+    batch: &RecordBatch,
+    on_conflict: OnConflict,
+    pending: Option<&mut PendingForeignKeys>,
+) -> Result<Inserted> {
     check::shape(table, batch)?;
     check::rows(&txn.database, table, batch, None)?;
     if batch.num_rows() == 0 {
@@ -43,7 +68,7 @@ pub fn insert(
         };
         writer.guard_table(table.id);
         writer.count_rows(table.id, inserted.rows as i64);
-        parent::check(writer, table, batch, None)?;
+        parent::check(writer, table, batch, None, pending)?;
         Ok(inserted)
     })
 }

@@ -3,7 +3,7 @@
 //! I1: the parent's key is guarded, so that a transaction that deletes or moves the parent row and this one cannot
 //! both commit, at any isolation level.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use arrow_array::{Array, RecordBatch};
 use cairn_types::key::{self, KeyOrder};
@@ -13,7 +13,7 @@ use super::check::{key_text, object, places};
 use crate::catalog::{ColumnId, ForeignKey, IndexId, Table};
 use crate::error::{Error, Result, Violation};
 use crate::key_space;
-use crate::transaction::Writer;
+use crate::transaction::{Transaction, Writer};
 
 /// How a parent's unique key is encoded from values in the order of the foreign key's columns.
 pub(super) struct ParentKey {
@@ -82,18 +82,48 @@ impl ParentKey {
     }
 }
 
+/// Rows of one INSERT that refer to rows of their own table which are not there yet: a later batch of the statement may
+/// bring them. PostgreSQL checks foreign keys when a statement ends; so does [`PendingForeignKeys::check`].
+#[derive(Debug, Default)]
+pub struct PendingForeignKeys {
+    /// Parent keys that were missing, and what to say of the first row that refers to each.
+    missing: HashMap<Vec<u8>, Error>,
+}
+
+impl PendingForeignKeys {
+    /// Checks what was left open, at the end of the statement.
+    ///
+    /// # Errors
+    /// [`Error::Constraint`] (23503) where a parent row is still missing; the caller then takes the statement back.
+    pub fn check(&mut self, txn: &Transaction) -> Result<()> {
+        if self.missing.is_empty() {
+            return Ok(());
+        }
+        txn.write("INSERT", |writer| {
+            for (key, error) in self.missing.drain() {
+                if writer.txn_ref().get(&key)?.is_none() {
+                    return Err(error);
+                }
+                writer.txn().guard_key(&key);
+            }
+            Ok(())
+        })
+    }
+}
+
 /// Checks that each new row's parents are there. `changed` limits the check to foreign keys with a column in it.
 pub(super) fn check(
     writer: &mut Writer<'_>,
     table: &Table,
     batch: &RecordBatch,
     changed: Option<&[usize]>,
+    mut pending: Option<&mut PendingForeignKeys>,
 ) -> Result<()> {
     for foreign_key in &table.foreign_keys {
         let places = places(table, &foreign_key.columns);
         let concerned = changed.is_none_or(|changed| places.iter().any(|p| changed.contains(p)));
         if concerned {
-            check_key(writer, table, foreign_key, &places, batch)?;
+            check_key(writer, table, foreign_key, &places, batch, pending.as_deref_mut())?;
         }
     }
     Ok(())
@@ -106,6 +136,7 @@ pub(crate) fn check_key(
     foreign_key: &ForeignKey,
     places: &[usize],
     batch: &RecordBatch,
+    mut pending: Option<&mut PendingForeignKeys>,
 ) -> Result<()> {
     let parent = writer.catalog.table_by_id(foreign_key.parent).cloned();
     let parent = parent.ok_or_else(|| Error::corrupt("catalog", "foreign key to a missing table"))?;
@@ -123,19 +154,14 @@ pub(crate) fn check_key(
             continue;
         }
         if !encoded || writer.txn_ref().get(&key)?.is_none() {
-            return Err(Error::Constraint {
-                violation: Violation::ForeignKey,
-                message: format!(
-                    "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
-                    table.name, foreign_key.name
-                ),
-                detail: Some(format!(
-                    "Key {} is not present in table \"{}\".",
-                    key_text(table, batch.columns(), row, places),
-                    parent.name
-                )),
-                object: object(table, None, Some(&foreign_key.name)),
-            });
+            let error = not_present(table, foreign_key, &parent, batch, row, places);
+            match pending.as_deref_mut() {
+                Some(pending) if encoded && parent.id == table.id => {
+                    pending.missing.entry(key.clone()).or_insert(error);
+                    continue;
+                }
+                _ => return Err(error),
+            }
         }
         writer.txn().guard_key(&key);
         known.insert(key.clone());
@@ -144,4 +170,24 @@ pub(crate) fn check_key(
         writer.guard_table(parent.id);
     }
     Ok(())
+}
+
+fn not_present(
+    table: &Table,
+    foreign_key: &ForeignKey,
+    parent: &Table,
+    batch: &RecordBatch,
+    row: usize,
+    places: &[usize],
+) -> Error {
+    let key = key_text(table, batch.columns(), row, places);
+    Error::Constraint {
+        violation: Violation::ForeignKey,
+        message: format!(
+            "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
+            table.name, foreign_key.name
+        ),
+        detail: Some(format!("Key {key} is not present in table \"{}\".", parent.name)),
+        object: object(table, None, Some(&foreign_key.name)),
+    }
 }

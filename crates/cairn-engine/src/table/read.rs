@@ -1,9 +1,7 @@
 //! Reading rows by their keys.
 
 use arrow_array::{BinaryArray, RecordBatch};
-use arrow_schema::{Schema, SchemaRef};
 use bytes::Bytes;
-use std::sync::Arc;
 
 use super::codec::Keys;
 use crate::catalog::Table;
@@ -28,24 +26,18 @@ pub struct Fetched {
 /// [`crate::Error::Storage`], [`crate::Error::Corrupt`].
 pub fn get(view: &ReadView, table: &Table, keys: &[Bytes], projection: &[usize]) -> Result<Fetched> {
     let codec = table.codec()?;
-    let mut decoder = codec.decoder(table, projection)?;
+    let mut projected = codec.projected(table, projection)?;
     let mut found = Vec::with_capacity(keys.len());
     let mut key = codec.prefix.to_vec();
     for (i, row_key) in keys.iter().enumerate() {
         key.truncate(PREFIX_BYTES);
         key.extend_from_slice(row_key);
         if let Some(row) = view.get_raw(&key)? {
-            decoder.push(&row)?;
+            projected.push(&row)?;
             found.push(i);
         }
     }
-    Ok(Fetched { batch: decoder.finish_batch(&projected_schema(table, projection))?, found })
-}
-
-/// The fields of those live columns.
-pub(crate) fn projected_schema(table: &Table, projection: &[usize]) -> SchemaRef {
-    let fields: Vec<_> = projection.iter().map(|p| table.arrow_schema().fields()[*p].clone()).collect();
-    Arc::new(Schema::new(fields))
+    Ok(Fetched { batch: projected.finish()?, found })
 }
 
 /// Rows as they are in a transaction now: all live columns, and their whole keys.
@@ -60,7 +52,7 @@ pub(super) struct Current {
 pub(super) fn current(writer: &Writer<'_>, table: &Table, row_keys: &[Bytes]) -> Result<Current> {
     let codec = table.codec()?;
     let all: Vec<usize> = (0..table.live_columns().len()).collect();
-    let mut decoder = codec.decoder(table, &all)?;
+    let mut projected = codec.projected(table, &all)?;
     let mut keys = Keys::with_capacity(row_keys.len(), row_keys.len() * 24);
     let mut found = Vec::with_capacity(row_keys.len());
     let mut seen =
@@ -73,12 +65,12 @@ pub(super) fn current(writer: &Writer<'_>, table: &Table, row_keys: &[Bytes]) ->
         key.truncate(PREFIX_BYTES);
         key.extend_from_slice(row_key);
         if let Some(row) = writer.txn_ref().get(&key)? {
-            decoder.push(&row)?;
+            projected.push(&row)?;
             keys.push(&key);
             found.push(i);
         }
     }
-    Ok(Current { batch: decoder.finish_batch(table.arrow_schema())?, keys, found })
+    Ok(Current { batch: projected.finish()?, keys, found })
 }
 
 /// The row keys in a `__row_key` column: one allocation for all.

@@ -13,12 +13,10 @@ use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
 use cairn_index::AccessMethod;
 use cairn_storage::{Direction, KeyRange, Scan};
 use cairn_types::key::{self, KeyOrder};
-use cairn_types::row::RowDecoder;
 use cairn_types::{ColumnBuilder, DataType};
 
 use super::access::is_covered;
-use super::codec::IndexCodec;
-use super::read::projected_schema;
+use super::codec::{IndexCodec, Projected};
 use super::request::{Access, ROW_KEY, ScanRequest};
 use crate::catalog::Table;
 use crate::error::{Error, Result};
@@ -31,9 +29,9 @@ const FIRST_BATCH_ROWS: usize = 1024;
 /// Where the columns of a row come from.
 enum Reader {
     /// The scan's values are rows.
-    Rows(RowDecoder),
+    Rows,
     /// The scan's entries lead to rows.
-    Lookup { decoder: RowDecoder, index: Route, key: Vec<u8> },
+    Lookup { index: Route, key: Vec<u8> },
     /// The scan's entries hold all that is wanted.
     Covered { columns: Covered, index: Route },
 }
@@ -61,6 +59,8 @@ pub struct TableScan {
     ranges: VecDeque<KeyRange>,
     scan: Option<Scan>,
     reader: Reader,
+    /// The decoder of rows; gone when it has failed, and given back at the end.
+    rows: Option<Projected>,
     row_keys: Option<BinaryBuilder>,
     batch_rows: usize,
     next_batch_rows: usize,
@@ -81,20 +81,20 @@ impl fmt::Debug for TableScan {
 pub fn scan(view: &ReadView, table: &Table, request: ScanRequest) -> Result<TableScan> {
     let codec = table.codec()?;
     let (index, ranges) = request.access.parts();
-    let decoder = codec.decoder(table, &request.projection)?;
+    let rows = codec.projected(table, &request.projection)?;
     let reader = match &request.access {
-        Access::Full | Access::Primary(_) => Reader::Rows(decoder),
+        Access::Full | Access::Primary(_) => Reader::Rows,
         Access::Index { index, .. } => {
             let route = Route::new(codec.index(*index)?);
             if is_covered(table, *index, &request.projection)? {
                 let columns = Covered::new(table, codec.index(*index)?, &request.projection)?;
                 Reader::Covered { columns, index: route }
             } else {
-                Reader::Lookup { decoder, index: route, key: codec.prefix.to_vec() }
+                Reader::Lookup { index: route, key: codec.prefix.to_vec() }
             }
         }
     };
-    let mut schema = projected_schema(table, &request.projection);
+    let mut schema = rows.schema().clone();
     if request.with_row_key {
         let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
         fields.push(Arc::new(Field::new(ROW_KEY, ArrowType::Binary, false)));
@@ -114,6 +114,7 @@ pub fn scan(view: &ReadView, table: &Table, request: ScanRequest) -> Result<Tabl
         ranges,
         scan: None,
         reader,
+        rows: Some(rows),
         row_keys: request.with_row_key.then(BinaryBuilder::new),
         batch_rows,
         next_batch_rows: batch_rows.min(FIRST_BATCH_ROWS),
@@ -147,7 +148,9 @@ impl TableScan {
         self.left -= rows;
         self.next_batch_rows = self.batch_rows;
         let mut columns = match &mut self.reader {
-            Reader::Rows(decoder) | Reader::Lookup { decoder, .. } => decoder.finish()?,
+            Reader::Rows | Reader::Lookup { .. } => {
+                self.rows.as_mut().map_or_else(|| Ok(Vec::new()), Projected::columns)?
+            }
             Reader::Covered { columns, .. } => columns.finish()?,
         };
         if let Some(row_keys) = &mut self.row_keys {
@@ -159,21 +162,21 @@ impl TableScan {
 
     /// Reads up to `wanted` rows from the current range; whether that has ended.
     fn read(&mut self, rows: &mut usize, wanted: usize) -> Result<bool> {
-        let Some(scan) = &mut self.scan else { return Ok(true) };
+        let (Some(scan), Some(projected)) = (&mut self.scan, &mut self.rows) else { return Ok(true) };
         while *rows < wanted {
             let Some((entry, value)) = scan.next()? else { return Ok(true) };
             let row_key = match &mut self.reader {
-                Reader::Rows(decoder) => {
-                    decoder.push(value)?;
+                Reader::Rows => {
+                    projected.push(value)?;
                     &entry[PREFIX_BYTES..]
                 }
-                Reader::Lookup { decoder, index, key } => {
+                Reader::Lookup { index, key } => {
                     let (_, row_key) =
                         index.method.split_entry(&index.shape, &entry[PREFIX_BYTES..], value)?;
                     key.truncate(PREFIX_BYTES);
                     key.extend_from_slice(row_key);
                     let row = self.view.get_raw(key)?.ok_or_else(|| dangling(self.table, self.index))?;
-                    decoder.push(&row)?;
+                    projected.push(&row)?;
                     row_key
                 }
                 Reader::Covered { columns, index } => {
@@ -199,8 +202,17 @@ impl Iterator for TableScan {
         let batch = self.fill();
         if batch.is_err() {
             self.left = 0;
+            self.rows = None;
         }
         batch.transpose()
+    }
+}
+
+impl Drop for TableScan {
+    fn drop(&mut self) {
+        if let Some(rows) = self.rows.take() {
+            rows.give_back();
+        }
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) fn rows(
     let work = index_changes(codec, &old.batch, new, &old.keys, keys, changed, moves)?;
     leave(writer, &old.keys, new_keys.as_ref(), &work)?;
     arrive(writer, table, codec, new, keys, moves, &old.keys, work)?;
-    parent::check(writer, table, new, Some(changed))?;
+    parent::check(writer, table, new, Some(changed), None)?;
     if keys.len() > 0 {
         for reference in references(writer, table) {
             let referred = check::places(table, &reference.foreign_key.parent_columns);

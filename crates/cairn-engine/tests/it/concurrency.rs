@@ -151,6 +151,33 @@ fn a_new_foreign_key_and_a_parent_that_goes_conflict() {
 }
 
 #[test]
+fn a_statement_of_several_batches_may_refer_forward() {
+    let db = family(true);
+    let txn = begin(&db);
+    let table = txn.catalog().table("public", "c").unwrap();
+    txn.drop_constraint("public", "c", "c_p_fkey", false).unwrap();
+    let own = match foreign_key() {
+        ConstraintSpec::ForeignKey { name, columns, parent_columns, on_delete, on_update, .. } => {
+            let parent = ("public".into(), "c".into());
+            ConstraintSpec::ForeignKey { name, columns, parent, parent_columns, on_delete, on_update }
+        }
+        other => other,
+    };
+    txn.add_constraint("public", "c", own).unwrap();
+    let table = txn.catalog().table("public", &table.name).unwrap();
+    let mut pending = table::PendingForeignKeys::default();
+    let mut add = |id: i32, up: i32| {
+        let rows = batch(&table, &[vec![Value::Integer(id), Value::Integer(up)]]);
+        table::insert_batch(&txn, &table, &rows, OnConflict::Error, &mut pending).unwrap();
+    };
+    add(1, 2);
+    add(2, 1);
+    add(3, 9);
+    assert_eq!(pending.check(&txn).unwrap_err().sqlstate(), "23503");
+    assert_eq!(insert(&txn, "c", &[Some(4), Some(8)]).unwrap_err().sqlstate(), "23503");
+}
+
+#[test]
 fn definitions_of_a_snapshot_stay() {
     let db = family(true);
     let (old, view) = (begin(&db), db.view().unwrap());
