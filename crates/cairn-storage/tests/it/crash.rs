@@ -162,7 +162,7 @@ impl Rig {
         Rig {
             simulation: Simulation::new(sim),
             random,
-            values: Values::new(long_one_in),
+            values: Values::new(long_one_in, seed % 16 == 5),
             options,
             dir: PathBuf::from(dir),
             history: History::new(),

@@ -299,15 +299,22 @@ pub(crate) fn random_range(random: &mut SeededRandom) -> KeyRange {
 pub(crate) struct Values {
     count: u64,
     long_one_in: u64,
+    /// Some values are longer than log segments, memtables and write buffers.
+    huge: bool,
 }
 
 impl Values {
-    pub(crate) fn new(long_one_in: u64) -> Values {
-        Values { count: 0, long_one_in }
+    pub(crate) fn new(long_one_in: u64, huge: bool) -> Values {
+        Values { count: 0, long_one_in, huge }
     }
 
     pub(crate) fn next(&mut self, random: &mut SeededRandom) -> Bytes {
         self.count += 1;
+        if self.huge && self.count % 40 == 39 {
+            let mut value = vec![b'#'; 60_000 + (self.count * 977 % 90_000) as usize];
+            value[..8].copy_from_slice(&self.count.to_le_bytes());
+            return Bytes::from(value);
+        }
         if random.one_in(40) {
             return Bytes::new();
         }

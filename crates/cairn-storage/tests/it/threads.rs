@@ -17,7 +17,7 @@ use crate::model::small_options;
 const ACCOUNTS: u64 = 24;
 const BALANCE: i64 = 100;
 const WRITERS: u64 = 4;
-const COMMITS: u64 = 250;
+const COMMITS: u64 = 150;
 
 fn account(number: u64) -> Vec<u8> {
     format!("account/{number:03}").into_bytes()
