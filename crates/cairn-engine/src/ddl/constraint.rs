@@ -289,7 +289,34 @@ fn add_foreign_key(
         return Err(Error::definition("42830", message));
     }
     let name = constraint_name(writer, table, name, columns, "fkey", false)?;
-    for (child, other) in ids.iter().zip(&parent_ids) {
+    check_types(table, &ids, &parent, &parent_ids, &name)?;
+    let key = ForeignKey {
+        name,
+        columns: ids,
+        parent: parent.id,
+        parent_columns: parent_ids,
+        on_delete,
+        on_update,
+    };
+    let mut descriptor = table.descriptor().clone();
+    descriptor.foreign_keys.push(key.clone());
+    let new = writer.put_table(descriptor)?;
+    if parent.id != table.id {
+        // Written again, so that a transaction that deletes parents and does not know of the key conflicts.
+        writer.put_table(parent.descriptor().clone())?;
+    }
+    check_rows(writer, &new, &key)
+}
+
+/// Each pair of columns can hold the same keys.
+fn check_types(
+    table: &Table,
+    ids: &[ColumnId],
+    parent: &Table,
+    parent_ids: &[ColumnId],
+    name: &str,
+) -> Result<()> {
+    for (child, other) in ids.iter().zip(parent_ids) {
         let (Some(child), Some(other)) = (table.column_by_id(*child), parent.column_by_id(*other)) else {
             continue;
         };
@@ -308,22 +335,7 @@ fn add_foreign_key(
             });
         }
     }
-    let key = ForeignKey {
-        name,
-        columns: ids,
-        parent: parent.id,
-        parent_columns: parent_ids,
-        on_delete,
-        on_update,
-    };
-    let mut descriptor = table.descriptor().clone();
-    descriptor.foreign_keys.push(key.clone());
-    let new = writer.put_table(descriptor)?;
-    if parent.id != table.id {
-        // Written again, so that a transaction that deletes parents and does not know of the key conflicts.
-        writer.put_table(parent.descriptor().clone())?;
-    }
-    check_rows(writer, &new, &key)
+    Ok(())
 }
 
 /// All rows of a table against a new foreign key.
