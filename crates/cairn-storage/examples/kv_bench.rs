@@ -218,28 +218,36 @@ impl Bench {
         for (isolation, threads) in
             [(Isolation::Snapshot, 1u64), (Isolation::Serializable, 1), (Isolation::Snapshot, 4)]
         {
+            if threads == 1 {
+                let start = begin();
+                read_modify_write(&store, 0, isolation);
+                line(&format!("read-modify-write of 4 keys, {isolation:?}"), 20_000, &start);
+                continue;
+            }
             let start = begin();
             std::thread::scope(|scope| {
                 for thread in 0..threads {
                     let store = &store;
-                    scope.spawn(move || {
-                        let mut random = SeededRandom::new(thread);
-                        for _ in 0..20_000 {
-                            let mut txn = store.begin(TxnOptions { isolation, ..TxnOptions::default() });
-                            for _ in 0..4 {
-                                let key = key(random.below(100_000));
-                                let value = txn.get(&key).unwrap().unwrap();
-                                txn.put(&key, &value).unwrap();
-                            }
-                            // A conflict counts as done: there are few.
-                            let _ = txn.commit();
-                        }
-                    });
+                    scope.spawn(move || read_modify_write(store, thread, isolation));
                 }
             });
             let what = format!("read-modify-write of 4 keys, {isolation:?}, {threads} threads");
             line(&what, 20_000 * threads, &start);
         }
+    }
+}
+
+fn read_modify_write(store: &Store, seed: u64, isolation: Isolation) {
+    let mut random = SeededRandom::new(seed);
+    for _ in 0..20_000 {
+        let mut txn = store.begin(TxnOptions { isolation, ..TxnOptions::default() });
+        for _ in 0..4 {
+            let key = key(random.below(100_000));
+            let value = txn.get(&key).unwrap().unwrap();
+            txn.put(&key, &value).unwrap();
+        }
+        // A conflict counts as done: there are few.
+        let _ = txn.commit();
     }
 }
 
@@ -250,7 +258,8 @@ fn main() {
     std::fs::create_dir_all(&dir).unwrap();
     let only = arguments.next().unwrap_or_default();
     let bench = Bench { env: Env::os(), dir: Path::new(&dir).to_path_buf(), rows };
-    let parts: [(&str, fn(&Bench)); 5] = [
+    type Part = fn(&Bench);
+    let parts: [(&str, Part); 5] = [
         ("bulk", Bench::bulk),
         ("physical", Bench::physical),
         ("durable", Bench::durable),

@@ -60,10 +60,10 @@ impl Background {
 }
 
 impl Core {
+    /// Under the lock, not with a clone: whoever closes must be the one who joins the workers.
     fn with_background(&self, act: impl FnOnce(&Background)) {
-        let background = self.background.lock().clone();
-        if let Some(background) = background {
-            act(&background);
+        if let Some(background) = self.background.lock().as_ref() {
+            act(background);
         }
     }
 

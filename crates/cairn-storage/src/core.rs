@@ -126,7 +126,7 @@ pub(crate) struct Core {
     pub(crate) room: Signal,
     /// The last failure of background work, until it succeeds again.
     pub(crate) background_error: Mutex<Option<Error>>,
-    pub(crate) background: Mutex<Option<Arc<Background>>>,
+    pub(crate) background: Mutex<Option<Background>>,
     pub(crate) file_lock: Mutex<Option<Box<dyn FileLock>>>,
     next_txn: AtomicU64,
     /// Commits wait for the background sync.

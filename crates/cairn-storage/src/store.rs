@@ -70,7 +70,7 @@ impl Store {
         // From here on a failure closes the store again.
         let store = Store { handle: Arc::new(Handle { core: Arc::clone(&core) }) };
         if core.options().background {
-            let background = Arc::new(Background::start(&core)?);
+            let background = Background::start(&core)?;
             *core.background.lock() = Some(background);
         }
         Ok(store)
