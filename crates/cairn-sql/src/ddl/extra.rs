@@ -1,14 +1,15 @@
-//! Statements that the SQL parser does not know: ALTER SEQUENCE and REINDEX.
+//! Statements that the SQL parser does not know: CREATE and ALTER SEQUENCE with options in any order, and REINDEX.
 //!
 //! [`parse`] recognises them and hands them on as a `CALL` of a function that no user can name, whose argument is the
-//! statement's text; [`run`] reads the text when the statement runs.
+//! statement's text; [`run`] reads the text when the statement runs. The options of IDENTITY columns, which the parser
+//! knows in one order only, are put into that order.
 
 use cairn_engine::ddl::SequenceOptions;
 use sqlparser::ast::{Expr, Function, Ident, ObjectName, Statement};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::names::{self, Kind};
 use super::{index, notice, sequence};
@@ -25,8 +26,59 @@ type Parsed<T> = std::result::Result<T, ParserError>;
 pub(crate) fn parse(sql: &str) -> Option<Parsed<Statement>> {
     let mut words = sql.split_whitespace().take(2).map(str::to_ascii_uppercase);
     let (first, second) = (words.next()?, words.next().unwrap_or_default());
-    let own = first == "REINDEX" || first == "ALTER" && second == "SEQUENCE";
-    own.then(|| carried(sql))
+    let own = first == "REINDEX" || second == "SEQUENCE" && (first == "ALTER" || first == "CREATE");
+    if own {
+        return Some(carried(sql));
+    }
+    let table = second == "TABLE" && (first == "CREATE" || first == "ALTER");
+    match table && sql.to_ascii_uppercase().contains("IDENTITY") {
+        true => with_ordered_options(sql),
+        false => None,
+    }
+}
+
+/// The places of the options in the order in which the parser takes them.
+const OPTION_ORDER: [&str; 6] = ["INCREMENT", "MINVALUE", "MAXVALUE", "START", "CACHE", "CYCLE"];
+
+/// Parses DDL with the options of each `IDENTITY (…)` in the parser's order; `None` where there are none.
+fn with_ordered_options(sql: &str) -> Option<Parsed<Statement>> {
+    let dialect = PostgreSqlDialect {};
+    let mut tokens: Vec<Token> = Tokenizer::new(&dialect, sql)
+        .tokenize()
+        .ok()?
+        .into_iter()
+        .filter(|token| !matches!(token, Token::Whitespace(_)))
+        .collect();
+    let is_word = |token: &Token, word: &str| matches!(token, Token::Word(w) if w.value.eq_ignore_ascii_case(word));
+    let mut changed = false;
+    for start in 2..tokens.len() {
+        if !is_word(&tokens[start - 2], "IDENTITY") && !is_word(&tokens[start - 1], "IDENTITY") {
+            continue;
+        }
+        let open = if tokens[start - 1] == Token::LParen { start } else { continue };
+        let Some(len) = tokens[open..].iter().position(|t| *t == Token::RParen) else { continue };
+        let place = |token: &Token| OPTION_ORDER.iter().position(|option| is_word(token, option));
+        let mut options: Vec<(usize, Vec<Token>)> = Vec::new();
+        let mut negated = None;
+        for token in tokens[open..open + len].iter().cloned() {
+            if is_word(&token, "NO") {
+                negated = Some(token);
+            } else if let Some(at) = place(&token) {
+                let mut option: Vec<Token> = negated.take().into_iter().collect();
+                option.push(token);
+                options.push((at, option));
+            } else {
+                options.last_mut()?.1.push(token);
+            }
+        }
+        options.sort_by_key(|(at, _)| *at);
+        let ordered: Vec<Token> = options.into_iter().flat_map(|(_, option)| option).collect();
+        if ordered.len() == len {
+            tokens.splice(open..open + len, ordered);
+            changed = true;
+        }
+    }
+    changed.then(|| Parser::new(&dialect).with_tokens(tokens).parse_statement())
 }
 
 /// The statement's text in a `CALL`.
@@ -59,6 +111,7 @@ fn text_of(call: &Function) -> Option<&str> {
 enum Own {
     Reindex { kind: String, name: ObjectName },
     AlterSequence { name: ObjectName, if_exists: bool, change: Change },
+    CreateSequence { name: ObjectName, if_not_exists: bool, options: Box<SequenceOptions>, owner: Option<ObjectName> },
 }
 
 enum Change {
@@ -73,6 +126,13 @@ fn read(sql: &str) -> Parsed<Own> {
     let mut parser = Parser::new(&dialect).try_with_sql(sql)?;
     let own = match parser.next_token().token {
         Token::Word(word) if word.value.eq_ignore_ascii_case("reindex") => reindex(&mut parser)?,
+        Token::Word(word) if word.value.eq_ignore_ascii_case("create") => {
+            parser.expect_keyword(Keyword::SEQUENCE)?;
+            let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+            let name = parser.parse_object_name(false)?;
+            let (options, owner) = options(&mut parser, false)?;
+            Own::CreateSequence { name, if_not_exists, options, owner }
+        }
         _ => {
             parser.expect_keyword(Keyword::SEQUENCE)?;
             alter_sequence(&mut parser)?
@@ -108,8 +168,15 @@ fn alter_sequence(parser: &mut Parser<'_>) -> Parsed<Own> {
         parser.parse_identifier()?;
         return Ok(Own::AlterSequence { name, if_exists, change: Change::SetSchema });
     }
+    let (options, owner) = options(parser, true)?;
+    Ok(Own::AlterSequence { name, if_exists, change: Change::Options { options, owner } })
+}
+
+/// The options of a sequence, in any order, each at most once.
+fn options(parser: &mut Parser<'_>, altering: bool) -> Parsed<(Box<SequenceOptions>, Option<ObjectName>)> {
     let mut options = SequenceOptions::default();
     let mut owner = None;
+    let mut seen: Vec<String> = Vec::new();
     let failed = |e: Error| ParserError::ParserError(e.to_string());
     loop {
         let word = match parser.peek_token().token {
@@ -117,12 +184,20 @@ fn alter_sequence(parser: &mut Parser<'_>) -> Parsed<Own> {
             _ => break,
         };
         parser.next_token();
+        let kind = match word.as_str() {
+            "NO" => parser.peek_token().token.to_string().to_ascii_uppercase(),
+            word => word.to_owned(),
+        };
+        if seen.contains(&kind) {
+            return Err(ParserError::ParserError("conflicting or redundant options".to_owned()));
+        }
+        seen.push(kind);
         match word.as_str() {
             "AS" => {
                 let ty = parser.parse_data_type()?;
                 options.ty = Some(sequence::sequence_type(&ty).map_err(failed)?);
             }
-            "RESTART" => {
+            "RESTART" if altering => {
                 let with = parser.parse_keyword(Keyword::WITH);
                 let value = match with || starts_number(parser) {
                     true => Some(integer(parser)?),
@@ -152,11 +227,10 @@ fn alter_sequence(parser: &mut Parser<'_>) -> Parsed<Own> {
                 parser.expect_keyword(Keyword::BY)?;
                 owner = Some(parser.parse_object_name(false)?);
             }
-            _ => return parser.expected("an option of ALTER SEQUENCE", parser.peek_token()),
+            _ => return parser.expected("an option of a sequence", parser.peek_token()),
         }
     }
-    let change = Change::Options { options: Box::new(options), owner };
-    Ok(Own::AlterSequence { name, if_exists, change })
+    Ok((Box::new(options), owner))
 }
 
 fn starts_number(parser: &Parser<'_>) -> bool {
@@ -174,6 +248,9 @@ pub(super) fn run(context: &Context, call: &Function) -> Result<StatementResult>
     match read(text).map_err(|e| Error::new("42601", e.to_string()))? {
         Own::Reindex { kind, name } => index::rebuild(context, &kind, &name),
         Own::AlterSequence { name, if_exists, change } => alter(context, &name, if_exists, change),
+        Own::CreateSequence { name, if_not_exists, options, owner } => {
+            sequence::create(context, &name, if_not_exists, &options, owner.as_ref())
+        }
     }
 }
 

@@ -40,7 +40,8 @@ pub(crate) fn execute(context: &Context, statement: &Statement) -> Result<Statem
             }
             create::schema(context, schema_name, *if_not_exists)
         }
-        Statement::CreateSequence { .. } => sequence::create(context, statement),
+        // Other forms are read by `extra`.
+        Statement::CreateSequence { temporary: true, .. } => Err(Error::unsupported("a temporary sequence")),
         Statement::AlterTable(alter) => alter::table(context, alter),
         Statement::AlterIndex { name, operation } => index::alter(context, name, operation),
         Statement::Drop { .. } => drop::run(context, statement),

@@ -2,7 +2,7 @@
 
 use cairn_engine::ddl::SequenceOptions;
 use cairn_types::DataType;
-use sqlparser::ast::{self, Expr, ObjectName, Statement, UnaryOperator};
+use sqlparser::ast::{self, Expr, ObjectName, UnaryOperator};
 
 use super::{names, notice};
 use crate::context::Context;
@@ -11,27 +11,21 @@ use crate::session::variables::fold;
 use crate::{Error, Result, catalog, parse};
 
 /// CREATE SEQUENCE.
-pub(super) fn create(context: &Context, statement: &Statement) -> Result<StatementResult> {
-    let Statement::CreateSequence { temporary, if_not_exists, name, data_type, sequence_options, owned_by } = statement
-    else {
-        return Err(Error::internal("not CREATE SEQUENCE"));
-    };
-    if *temporary {
-        return Err(Error::unsupported("a temporary sequence"));
-    }
+pub(super) fn create(
+    context: &Context,
+    name: &ObjectName,
+    if_not_exists: bool,
+    options: &SequenceOptions,
+    owner: Option<&ObjectName>,
+) -> Result<StatementResult> {
     let all = context.catalog()?;
     let (schema, sequence) = names::for_creation(context, &all, name)?;
-    if *if_not_exists && all.relation(&schema, &sequence).is_some() {
+    if if_not_exists && all.relation(&schema, &sequence).is_some() {
         notice(context, "42P07", format!("relation \"{sequence}\" already exists, skipping"));
         return Ok(StatementResult::command("CREATE SEQUENCE"));
     }
-    let mut wanted = SequenceOptions::default();
-    if let Some(ty) = data_type {
-        wanted.ty = Some(sequence_type(ty)?);
-    }
-    options(sequence_options, &mut wanted)?;
-    context.txn().create_sequence(&schema, &sequence, &wanted)?;
-    if let Some(owner) = owned_by {
+    context.txn().create_sequence(&schema, &sequence, options)?;
+    if let Some(owner) = owner {
         set_owner(context, &schema, &sequence, owner)?;
     }
     Ok(StatementResult::command("CREATE SEQUENCE"))

@@ -1,17 +1,18 @@
 //! CREATE VIEW.
 
+use std::ops::ControlFlow;
+
 use cairn_engine::catalog::{Dependency, Relation, ViewColumn};
 use cairn_engine::ddl::ViewSpec;
 use cairn_types::DataType;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::logical_expr::LogicalPlan;
-use sqlparser::ast::{CreateTableOptions, CreateView};
+use sqlparser::ast::{CreateTableOptions, CreateView, ObjectName, Query, Visit, Visitor};
 
 use super::names;
 use crate::context::Context;
 use crate::query::output::display_name;
 use crate::results::StatementResult;
-use crate::{Error, Result};
+use crate::session::variables::fold;
+use crate::{Error, Result, catalog};
 
 /// CREATE [OR REPLACE] VIEW.
 pub(super) fn create(context: &Context, create: &CreateView) -> Result<StatementResult> {
@@ -57,36 +58,52 @@ pub(super) fn create(context: &Context, create: &CreateView) -> Result<Statement
         name,
         sql: create.query.to_string(),
         columns,
-        depends_on: dependencies(context, &plan)?,
+        depends_on: dependencies(context, &create.query)?,
         replace: create.or_replace,
     };
     context.txn().create_view(&spec)?;
     Ok(StatementResult::command("CREATE VIEW"))
 }
 
-/// The tables and views that a plan reads.
-fn dependencies(context: &Context, plan: &LogicalPlan) -> Result<Vec<Dependency>> {
+/// The tables and views that a query names directly.
+fn dependencies(context: &Context, query: &Query) -> Result<Vec<Dependency>> {
+    struct Names {
+        /// Names of common table expressions, which hide relations.
+        local: Vec<String>,
+        relations: Vec<ObjectName>,
+    }
+    impl Visitor for Names {
+        type Break = ();
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            let ctes = query.with.iter().flat_map(|with| &with.cte_tables);
+            self.local.extend(ctes.map(|cte| fold(&cte.alias.name)));
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
+            self.relations.push(name.clone());
+            ControlFlow::Continue(())
+        }
+    }
+    let mut names = Names { local: Vec::new(), relations: Vec::new() };
+    // Never breaks.
+    let _ = query.visit(&mut names);
     let catalog = context.catalog()?;
     let mut found: Vec<Dependency> = Vec::new();
-    plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node {
-            let table = scan.table_name.table();
-            let relation = match scan.table_name.schema() {
-                Some(schema) => catalog.relation(schema, table),
-                None => context.scope.settings.search_path.iter().find_map(|schema| catalog.relation(schema, table)),
-            };
-            let object = match relation {
-                Some(Relation::Table(table)) => Some(table.id),
-                Some(Relation::View(view)) => Some(view.id),
-                _ => None,
-            };
-            if let Some(object) = object
-                && !found.iter().any(|d| d.object == object)
-            {
-                found.push(Dependency { object, columns: Vec::new() });
-            }
+    for name in &names.relations {
+        if let [part] = name.0.as_slice()
+            && part.as_ident().is_some_and(|ident| names.local.contains(&fold(ident)))
+        {
+            continue;
         }
-        Ok(TreeNodeRecursion::Continue)
-    })?;
+        let (schema, relation) = catalog::resolve_name(context, &catalog, name)?;
+        let object = match catalog.relation(&schema, &relation) {
+            Some(Relation::Table(table)) => table.id,
+            Some(Relation::View(view)) => view.id,
+            _ => continue,
+        };
+        if !found.iter().any(|d| d.object == object) {
+            found.push(Dependency { object, columns: Vec::new() });
+        }
+    }
     Ok(found)
 }

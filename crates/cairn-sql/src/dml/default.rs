@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
-use cairn_engine::Table;
 use cairn_engine::catalog::{Column, ObjectId};
 use cairn_types::{DataType, Value};
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, SetExpr, Statement};
@@ -172,9 +171,4 @@ fn is_now(expr: &Expr) -> bool {
         }
         _ => false,
     }
-}
-
-/// The defaults of all live columns of a table, in order.
-pub(crate) fn of_table(context: &Context, table: &Table) -> Result<Vec<Default>> {
-    table.live_columns().map(|column| Default::of(context, column)).collect()
 }

@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 use cairn_engine::Table;
 use cairn_types::{ColumnBuilder, DataType, Value};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::logical_expr::{LogicalPlan, TableType};
+use datafusion::logical_expr::LogicalPlan;
 use sqlparser::ast::{Expr, Insert, Query, SelectItem, SetExpr, TableObject, With};
 
 use super::assign::{assign_array, assign_value};
@@ -323,12 +323,12 @@ fn unknown_columns(query: &Query) -> Vec<bool> {
     }
 }
 
-/// Whether a plan may read the table of that name: directly, or through a view.
+/// Whether a plan may read a table of that name; views have been replaced by what they read.
 fn reads(plan: &LogicalPlan, table: &str) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
-            found |= scan.table_name.table() == table || scan.source.table_type() == TableType::View;
+            found |= scan.table_name.table() == table;
         }
         Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;

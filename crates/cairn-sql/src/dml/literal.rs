@@ -109,6 +109,10 @@ fn number(digits: &str, ty: &DataType, column: &str) -> Result<Value> {
     }
     match ty {
         // Read at once in the column's own precision: NUMERIC without parameters would cut digits first.
+        // Plain digits keep their zeros: 1.50 is '1.50'.
+        _ if ty.is_character() && !digits.contains(['e', 'E']) => {
+            Ok(Value::Text(digits.to_owned()).fit(ty)?)
+        }
         DataType::Numeric(_) | DataType::Real | DataType::Double => Ok(Value::parse_text(digits, ty)?),
         _ => {
             let exact = cairn_types::Decimal::parse(digits)?;
