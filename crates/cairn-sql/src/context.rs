@@ -83,6 +83,11 @@ impl Context {
         Ok(self.scope.txn.catalog())
     }
 
+    /// The version of that catalog.
+    pub(crate) fn catalog_version(&self) -> u64 {
+        self.scope.txn.catalog().version()
+    }
+
     /// The transaction.
     pub(crate) fn txn(&self) -> &Arc<Transaction> {
         &self.scope.txn
@@ -121,10 +126,7 @@ impl Context {
     /// Refuses writes in a read-only transaction (`25006`).
     pub(crate) fn require_writable(&self, command: &str) -> Result<()> {
         if self.scope.settings.transaction_read_only {
-            return Err(Error::new(
-                "25006",
-                format!("cannot execute {command} in a read-only transaction"),
-            ));
+            return Err(Error::new("25006", format!("cannot execute {command} in a read-only transaction")));
         }
         Ok(())
     }

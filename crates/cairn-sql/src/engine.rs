@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use cairn_engine::Database;
+use cairn_env::Env;
 use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 
+use crate::dml::point::PointInserts;
 use crate::query::cache::PlanCache;
 use crate::runtime::Runtime;
 use crate::{Result, Session};
@@ -21,6 +23,8 @@ pub struct SqlOptions {
     pub temporary_directory: Option<std::path::PathBuf>,
     /// Partitions of a parallel query. Default: the processors.
     pub parallelism: usize,
+    /// Where COPY and queries over files find them. Default: the system's files, also for a database in memory.
+    pub files: Env,
     /// Times a single statement outside a transaction block is run again after a conflict. Default 10.
     pub conflict_retries_max: u32,
 }
@@ -32,6 +36,7 @@ impl Default for SqlOptions {
             temporary_directory: None,
             parallelism: std::thread::available_parallelism().map_or(2, usize::from),
             conflict_retries_max: 10,
+            files: Env::os(),
         }
     }
 }
@@ -56,6 +61,7 @@ pub(crate) struct Shared {
     /// Functions, planners and rules; the configuration of each statement replaces this one's.
     pub(crate) template: SessionState,
     pub(crate) plans: PlanCache,
+    pub(crate) point_inserts: PointInserts,
 }
 
 impl Shared {
@@ -78,8 +84,14 @@ impl Engine {
     pub fn new(database: Database, options: SqlOptions) -> Result<Self> {
         let runtime = Runtime::new(options.parallelism);
         let template = crate::query::state::template(&options)?;
-        let shared =
-            Arc::new(Shared { database, options, runtime, template, plans: PlanCache::default() });
+        let shared = Arc::new(Shared {
+            database,
+            options,
+            runtime,
+            template,
+            plans: PlanCache::default(),
+            point_inserts: PointInserts::default(),
+        });
         crate::dml::install_expressions(&shared);
         Ok(Self { shared })
     }
@@ -87,6 +99,11 @@ impl Engine {
     /// A new session with default settings, outside any transaction.
     pub fn session(&self) -> Session {
         Session::new(Arc::clone(&self.shared))
+    }
+
+    /// Where files that SQL names are found.
+    pub fn files(&self) -> &Env {
+        &self.shared.options.files
     }
 
     /// The database underneath.

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, FixedSizeBinaryArray, Float32Array, Float64Array, Int16Array,
-    Int32Array, Int64Array, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, FixedSizeBinaryArray, Float32Array, Float64Array,
+    Int16Array, Int32Array, Int64Array, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use cairn_types::{DataType, TypeError, Value};
@@ -33,8 +33,15 @@ enum Values {
     Timestamp(Vec<i64>),
     Uuid(Vec<u8>),
     /// Text; `max` bytes go in unchecked, longer ones are counted in characters.
-    Text { offsets: Vec<i32>, bytes: Vec<u8>, max: usize },
-    Binary { offsets: Vec<i32>, bytes: Vec<u8> },
+    Text {
+        offsets: Vec<i32>,
+        bytes: Vec<u8>,
+        max: usize,
+    },
+    Binary {
+        offsets: Vec<i32>,
+        bytes: Vec<u8>,
+    },
     General(Vec<Value>),
 }
 
@@ -60,7 +67,9 @@ impl ColumnSink {
             DataType::Text | DataType::Varchar(None) => {
                 Values::Text { offsets: offsets(), bytes: Vec::new(), max: usize::MAX }
             }
-            DataType::Varchar(Some(n)) => Values::Text { offsets: offsets(), bytes: Vec::new(), max: *n as usize },
+            DataType::Varchar(Some(n)) => {
+                Values::Text { offsets: offsets(), bytes: Vec::new(), max: *n as usize }
+            }
             DataType::Bytea => Values::Binary { offsets: offsets(), bytes: Vec::new() },
             _ => Values::General(Vec::with_capacity(rows)),
         };
@@ -87,7 +96,9 @@ impl ColumnSink {
             Values::Float32(v) => v.push(0.0),
             Values::Float64(v) => v.push(0.0),
             Values::Uuid(v) => v.extend_from_slice(&[0; 16]),
-            Values::Text { offsets, bytes, .. } | Values::Binary { offsets, bytes } => offsets.push(bytes.len() as i32),
+            Values::Text { offsets, bytes, .. } | Values::Binary { offsets, bytes } => {
+                offsets.push(bytes.len() as i32)
+            }
             Values::General(v) => v.push(Value::Null),
         }
     }
@@ -192,7 +203,8 @@ impl ColumnSink {
                 }
             }
             Values::Uuid(v) => Arc::new(
-                FixedSizeBinaryArray::try_new(16, Buffer::from_vec(v), nulls).map_err(|_| TypeError::InvalidUtf8)?,
+                FixedSizeBinaryArray::try_new(16, Buffer::from_vec(v), nulls)
+                    .map_err(|_| TypeError::InvalidUtf8)?,
             ),
             Values::Text { offsets, bytes, .. } => {
                 let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
@@ -281,7 +293,8 @@ pub(super) fn float(cell: &[u8]) -> Option<f64> {
         return None;
     }
     let value: f64 = ascii(cell)?.parse().ok()?;
-    (value.is_normal() || value == 0.0 && cell.iter().all(|b| matches!(b, b'0' | b'.' | b'-' | b'+'))).then_some(value)
+    (value.is_normal() || value == 0.0 && cell.iter().all(|b| matches!(b, b'0' | b'.' | b'-' | b'+')))
+        .then_some(value)
 }
 
 const POWERS_OF_TEN: [f64; 16] =
@@ -333,7 +346,10 @@ pub(super) fn timestamp(cell: &[u8], zoned: bool) -> Option<i64> {
         return None;
     }
     let clock = match zoned {
-        true => [b"Z".as_slice(), b"+00:00", b"+00"].iter().find_map(|z| cell[11..].strip_suffix(*z)).unwrap_or(&cell[11..]),
+        true => [b"Z".as_slice(), b"+00:00", b"+00"]
+            .iter()
+            .find_map(|z| cell[11..].strip_suffix(*z))
+            .unwrap_or(&cell[11..]),
         false => &cell[11..],
     };
     Some(days * 86_400_000_000 + clock_micros(clock)?)
@@ -362,7 +378,8 @@ pub(super) fn clock_micros(clock: &[u8]) -> Option<i64> {
         }
         _ => return None,
     };
-    (hour < 24 && minute < 60 && second < 60).then_some(((hour * 60 + minute) * 60 + second) * 1_000_000 + micros)
+    (hour < 24 && minute < 60 && second < 60)
+        .then_some(((hour * 60 + minute) * 60 + second) * 1_000_000 + micros)
 }
 
 #[cfg(test)]
@@ -373,14 +390,53 @@ mod tests {
     #[test]
     fn quick_paths_agree_with_the_slow_one() {
         let cells = [
-            "0", "-0", "7", "-12", "1234567890123456789", "1.5", "-0.25", ".5", "5.", "1e3", "abc", "", " 7", "2013-01-01",
-            "2012-02-29", "2013-02-29", "1969-12-31", "0001-01-01", "9999-12-31", "2013-01-01 05:06:07", "2013-01-01T05:06",
-            "2013-01-01 05:06:07.25", "2013-01-01 24:00:00", "2013-01-01 05:06:07Z", "2013-01-01 05:06:07+00",
-            "2013-01-01T10:00:00Z", "t", "false", "yes", "123456789.123456", "1e400", "1e-400", "NaN", "0x10",
+            "0",
+            "-0",
+            "7",
+            "-12",
+            "1234567890123456789",
+            "1.5",
+            "-0.25",
+            ".5",
+            "5.",
+            "1e3",
+            "abc",
+            "",
+            " 7",
+            "2013-01-01",
+            "2012-02-29",
+            "2013-02-29",
+            "1969-12-31",
+            "0001-01-01",
+            "9999-12-31",
+            "2013-01-01 05:06:07",
+            "2013-01-01T05:06",
+            "2013-01-01 05:06:07.25",
+            "2013-01-01 24:00:00",
+            "2013-01-01 05:06:07Z",
+            "2013-01-01 05:06:07+00",
+            "2013-01-01T10:00:00Z",
+            "t",
+            "false",
+            "yes",
+            "123456789.123456",
+            "1e400",
+            "1e-400",
+            "NaN",
+            "0x10",
         ];
         let types = [
-            DataType::SmallInt, DataType::Integer, DataType::BigInt, DataType::Real, DataType::Double, DataType::Date,
-            DataType::Timestamp, DataType::TimestampTz, DataType::Boolean, DataType::Text, DataType::Varchar(Some(3)),
+            DataType::SmallInt,
+            DataType::Integer,
+            DataType::BigInt,
+            DataType::Real,
+            DataType::Double,
+            DataType::Date,
+            DataType::Timestamp,
+            DataType::TimestampTz,
+            DataType::Boolean,
+            DataType::Text,
+            DataType::Varchar(Some(3)),
         ];
         for ty in &types {
             for cell in cells {

@@ -103,7 +103,9 @@ impl DelimitedReader {
         };
         if self.records.len() != self.columns.len() {
             let (found, want) = (self.records.len(), self.columns.len());
-            return Err(wrong(format!("wrong number of fields in header line: got {found}, expected {want}")));
+            return Err(wrong(format!(
+                "wrong number of fields in header line: got {found}, expected {want}"
+            )));
         }
         for (i, column) in self.columns.iter().enumerate() {
             let found = self.records.cell(i);
@@ -120,7 +122,12 @@ impl DelimitedReader {
     }
 
     /// Into columns guessed from the head of the file `path`.
-    pub(super) fn guess(env: &Env, path: &str, options: &CopyOptions, format: Format) -> Result<(DelimitedReader, Target)> {
+    pub(super) fn guess(
+        env: &Env,
+        path: &str,
+        options: &CopyOptions,
+        format: Format,
+    ) -> Result<(DelimitedReader, Target)> {
         let open = || Source::open(env, path, options.compression, options.encoding);
         let mut dialect = options.dialect(format, path);
         if options.delimiter.is_none() && dialect.csv && super::options::extension(path) != "tsv" {
@@ -185,7 +192,9 @@ impl DelimitedReader {
         }
         let mut arrays = Vec::with_capacity(sinks.len());
         for (sink, column) in sinks.into_iter().zip(&self.columns) {
-            let bad = sink.first_invalid_utf8().map(|(row, cell)| self.invalid_utf8(lines[row], &column.name, cell));
+            let bad = sink
+                .first_invalid_utf8()
+                .map(|(row, cell)| self.invalid_utf8(lines[row], &column.name, cell));
             if let Some(error) = bad {
                 return Err(error);
             }

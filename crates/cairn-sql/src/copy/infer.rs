@@ -55,13 +55,18 @@ impl Candidates {
         if alive & DOUBLE != 0 && alive & INTEGER == 0 && !is_double(text) {
             alive &= !DOUBLE;
         }
-        if alive & BOOLEAN != 0 && !text.eq_ignore_ascii_case(b"true") && !text.eq_ignore_ascii_case(b"false") {
+        if alive & BOOLEAN != 0 && !text.eq_ignore_ascii_case(b"true") && !text.eq_ignore_ascii_case(b"false")
+        {
             alive &= !BOOLEAN;
         }
         if alive & DATE != 0 && cell::date(text).is_none() {
             alive &= !DATE;
         }
-        if alive & TIMESTAMP != 0 && alive & DATE == 0 && cell::timestamp(text, false).is_none() && cell::date(text).is_none() {
+        if alive & TIMESTAMP != 0
+            && alive & DATE == 0
+            && cell::timestamp(text, false).is_none()
+            && cell::date(text).is_none()
+        {
             alive &= !TIMESTAMP;
         }
         if alive & TIMESTAMPTZ != 0 && !is_zoned(text) {
@@ -99,7 +104,10 @@ fn is_integer(text: &[u8]) -> bool {
     match digits.len() {
         0 => false,
         1..=18 => digits.iter().all(u8::is_ascii_digit),
-        19 => digits.iter().all(u8::is_ascii_digit) && std::str::from_utf8(text).is_ok_and(|t| t.parse::<i64>().is_ok()),
+        19 => {
+            digits.iter().all(u8::is_ascii_digit)
+                && std::str::from_utf8(text).is_ok_and(|t| t.parse::<i64>().is_ok())
+        }
         _ => false,
     }
 }

@@ -45,14 +45,24 @@ struct Lines {
 impl Lines {
     fn new(source: Source) -> Lines {
         let bytes = BufReader::with_capacity(256 << 10, source.bytes);
-        Lines { name: source.name, progress: source.progress, bytes, line: String::new(), raw: Vec::new(), number: 0 }
+        Lines {
+            name: source.name,
+            progress: source.progress,
+            bytes,
+            line: String::new(),
+            raw: Vec::new(),
+            number: 0,
+        }
     }
 
     /// The next line that is not blank.
     fn advance(&mut self) -> Result<bool> {
         loop {
             self.raw.clear();
-            let n = self.bytes.read_until(b'\n', &mut self.raw).map_err(|e| CopyError::io("read", &self.name, &e))?;
+            let n = self
+                .bytes
+                .read_until(b'\n', &mut self.raw)
+                .map_err(|e| CopyError::io("read", &self.name, &e))?;
             if n == 0 {
                 return Ok(false);
             }
@@ -121,7 +131,8 @@ impl JsonReader {
         if guesses.is_empty() {
             return Err(CopyError::new("22P04", format!("file \"{path}\" is empty")));
         }
-        let columns = guesses.into_iter().map(|(name, guess)| TargetColumn { name, ty: guess.ty() }).collect();
+        let columns =
+            guesses.into_iter().map(|(name, guess)| TargetColumn { name, ty: guess.ty() }).collect();
         let name = path.rsplit('/').next().unwrap_or(path).to_owned();
         let target = Target { name, columns };
         Ok((JsonReader::with_target(open()?, &target), target))
@@ -167,7 +178,8 @@ impl JsonReader {
                 if std::mem::replace(&mut set[i], true) {
                     return Err(Fault::Malformed(format!("Key \"{key}\" comes twice.")));
                 }
-                push_json(&mut sinks[i], &value, &self.columns[i].ty).map_err(|e| Fault::Cell(i, e, value.shown()))
+                push_json(&mut sinks[i], &value, &self.columns[i].ty)
+                    .map_err(|e| Fault::Cell(i, e, value.shown()))
             })
             .map_err(|fault| match fault {
                 Fault::Cell(i, error, shown) => {
@@ -272,11 +284,15 @@ fn array_value(text: &str, ty: &DataType) -> Result<Value, TypeError> {
     let walked = cursor.array(|item| {
         values.push(match (&item, element.as_ref()) {
             (Json::Null, _) => Value::Null,
-            (Json::Nested(inner), DataType::Array(_)) => array_value(inner, element).map_err(|e| Fault::Cell(0, e, String::new()))?,
+            (Json::Nested(inner), DataType::Array(_)) => {
+                array_value(inner, element).map_err(|e| Fault::Cell(0, e, String::new()))?
+            }
             (item, DataType::Json | DataType::Jsonb) => {
                 Value::parse_text(&item.json(), element).map_err(|e| Fault::Cell(0, e, String::new()))?
             }
-            (item, _) => Value::parse_text(&item.shown(), element).map_err(|e| Fault::Cell(0, e, String::new()))?,
+            (item, _) => {
+                Value::parse_text(&item.shown(), element).map_err(|e| Fault::Cell(0, e, String::new()))?
+            }
         });
         Ok(())
     });
@@ -448,7 +464,11 @@ impl<'a> Cursor<'a> {
 
     fn word(&mut self) -> &'a str {
         let start = self.at;
-        while self.bytes().get(self.at).is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.')) {
+        while self
+            .bytes()
+            .get(self.at)
+            .is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+        {
             self.at += 1;
         }
         &self.text[start..self.at]
@@ -497,7 +517,9 @@ impl<'a> Cursor<'a> {
                     self.at += 1;
                     out.push(self.escape()?);
                 }
-                Some(_) => return Err(Fault::Malformed("A control character stands in a string.".to_owned())),
+                Some(_) => {
+                    return Err(Fault::Malformed("A control character stands in a string.".to_owned()));
+                }
                 None => return Err(self.unexpected(None, "\"")),
             }
         }
@@ -523,7 +545,9 @@ impl<'a> Cursor<'a> {
                     }
                 }
                 match char::from_u32(unit) {
-                    Some('\0') => return Err(Fault::Malformed("\\u0000 cannot be converted to text.".to_owned())),
+                    Some('\0') => {
+                        return Err(Fault::Malformed("\\u0000 cannot be converted to text.".to_owned()));
+                    }
                     Some(c) => c,
                     None => return Err(Fault::Malformed("Unicode surrogates come in pairs.".to_owned())),
                 }
@@ -535,9 +559,9 @@ impl<'a> Cursor<'a> {
     fn hex4(&mut self) -> Result<u32, Fault> {
         let digits = self.text.get(self.at..self.at + 4).filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
         self.at += 4;
-        digits
-            .and_then(|d| u32::from_str_radix(d, 16).ok())
-            .ok_or_else(|| Fault::Malformed("\"\\u\" must be followed by four hexadecimal digits.".to_owned()))
+        digits.and_then(|d| u32::from_str_radix(d, 16).ok()).ok_or_else(|| {
+            Fault::Malformed("\"\\u\" must be followed by four hexadecimal digits.".to_owned())
+        })
     }
 }
 
@@ -553,7 +577,10 @@ fn is_number(word: &str) -> bool {
         Some((w, f)) => (w, Some(f)),
         None => (mantissa, None),
     };
-    digits(whole) && (whole == "0" || !whole.starts_with('0')) && fraction.is_none_or(digits) && exponent.is_none_or(digits)
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(digits)
 }
 
 #[cfg(test)]

@@ -147,7 +147,9 @@ impl OptionValue {
         match self {
             OptionValue::None => Ok(true),
             OptionValue::Text(t) if ["true", "on", "1"].iter().any(|w| t.eq_ignore_ascii_case(w)) => Ok(true),
-            OptionValue::Text(t) if ["false", "off", "0"].iter().any(|w| t.eq_ignore_ascii_case(w)) => Ok(false),
+            OptionValue::Text(t) if ["false", "off", "0"].iter().any(|w| t.eq_ignore_ascii_case(w)) => {
+                Ok(false)
+            }
             _ => Err(CopyError::new("42601", format!("{option} requires a Boolean value"))),
         }
     }
@@ -197,9 +199,14 @@ impl CopyOptions {
                     "csv" => Format::Csv,
                     "json" | "jsonl" | "ndjson" | "jsonlines" => Format::JsonLines,
                     "parquet" => Format::Parquet,
-                    "binary" => return Err(CopyError::unsupported("COPY format \"binary\" is not supported")),
+                    "binary" => {
+                        return Err(CopyError::unsupported("COPY format \"binary\" is not supported"));
+                    }
                     other => {
-                        return Err(CopyError::new("22023", format!("COPY format \"{other}\" not recognized")));
+                        return Err(CopyError::new(
+                            "22023",
+                            format!("COPY format \"{other}\" not recognized"),
+                        ));
                     }
                 });
             }
@@ -210,7 +217,10 @@ impl CopyOptions {
                         Ok(true) => Header::Yes,
                         Ok(false) => Header::No,
                         Err(_) => {
-                            return Err(CopyError::new("42601", "header requires a Boolean value or \"match\""));
+                            return Err(CopyError::new(
+                                "42601",
+                                "header requires a Boolean value or \"match\"",
+                            ));
                         }
                     },
                 });
@@ -244,7 +254,9 @@ impl CopyOptions {
             "sample_size" | "sample_bytes" => {
                 self.sample_bytes = match value.text(name)? {
                     "-1" | "all" => usize::MAX,
-                    n => n.parse().map_err(|_| CopyError::new("22023", format!("invalid {name}: \"{n}\"")))?,
+                    n => {
+                        n.parse().map_err(|_| CopyError::new("22023", format!("invalid {name}: \"{n}\"")))?
+                    }
                 };
             }
             other => return Err(CopyError::new("42601", format!("option \"{other}\" not recognized"))),
@@ -253,10 +265,11 @@ impl CopyOptions {
     }
 
     fn check(&self, reading: bool) -> Result<()> {
-        let csv_only = |given: bool, name: &str| match given && matches!(self.format, Some(f) if f != Format::Csv) {
-            true => Err(CopyError::new("0A000", format!("COPY {name} available only in CSV mode"))),
-            false => Ok(()),
-        };
+        let csv_only =
+            |given: bool, name: &str| match given && matches!(self.format, Some(f) if f != Format::Csv) {
+                true => Err(CopyError::new("0A000", format!("COPY {name} available only in CSV mode"))),
+                false => Ok(()),
+            };
         csv_only(self.quote.is_some(), "quote")?;
         csv_only(self.escape.is_some(), "escape")?;
         csv_only(self.force_quote != Columns::None, "force quote")?;
@@ -301,7 +314,10 @@ impl CopyOptions {
                 return Err(CopyError::new("0A000", "COPY delimiter and quote must be different"));
             }
             if matches!(self.format, Some(Format::Text) | None)
-                && (delimiter.is_ascii_lowercase() || delimiter.is_ascii_digit() || delimiter == b'\\' || delimiter == b'.')
+                && (delimiter.is_ascii_lowercase()
+                    || delimiter.is_ascii_digit()
+                    || delimiter == b'\\'
+                    || delimiter == b'.')
             {
                 let shown = char::from(delimiter);
                 return Err(CopyError::new("22023", format!("COPY delimiter cannot be \"{shown}\"")));
@@ -315,7 +331,10 @@ impl CopyOptions {
                 ));
             }
             if self.delimiter.is_some_and(|d| null.as_bytes().contains(&d)) {
-                return Err(CopyError::new("0A000", "COPY delimiter must not appear in the NULL specification"));
+                return Err(CopyError::new(
+                    "0A000",
+                    "COPY delimiter must not appear in the NULL specification",
+                ));
             }
         }
         Ok(())

@@ -84,7 +84,8 @@ impl ParquetReader {
     pub(super) fn open(env: &Env, path: &str, target: Option<&Target>) -> Result<(ParquetReader, Target)> {
         let file = open_file(env, path)?;
         let len = file.len().map_err(|e| CopyError::io("read", path, &e))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(Chunks { file, len }).map_err(|e| broken(path, &e))?;
+        let builder =
+            ParquetRecordBatchReaderBuilder::try_new(Chunks { file, len }).map_err(|e| broken(path, &e))?;
         let fields = builder.schema().fields().clone();
         let wanted = match target {
             Some(target) => target.clone(),
@@ -101,7 +102,8 @@ impl ParquetReader {
         let mut roots = Vec::new();
         for column in &wanted.columns {
             let exact = fields.iter().position(|f| *f.name() == column.name);
-            let found = exact.or_else(|| fields.iter().position(|f| f.name().eq_ignore_ascii_case(&column.name)));
+            let found =
+                exact.or_else(|| fields.iter().position(|f| f.name().eq_ignore_ascii_case(&column.name)));
             match found {
                 Some(root) => roots.push(root),
                 None => {
@@ -135,19 +137,22 @@ impl ParquetReader {
     fn convert(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let mut arrays = Vec::with_capacity(self.columns.len());
         for (column, place) in self.columns.iter().zip(&self.places) {
-            let array = place.map(|p| batch.column(p)).ok_or_else(|| {
-                CopyError::new("XX000", format!("column \"{}\" was not read", column.name))
-            })?;
+            let array = place
+                .map(|p| batch.column(p))
+                .ok_or_else(|| CopyError::new("XX000", format!("column \"{}\" was not read", column.name)))?;
             arrays.push(self.convert_column(array, column)?);
         }
         self.rows += batch.num_rows() as u64;
-        RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(|e| CopyError::new("XX000", e.to_string()))
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+            .map_err(|e| CopyError::new("XX000", e.to_string()))
     }
 
     fn convert_column(&self, array: &ArrayRef, column: &TargetColumn) -> Result<ArrayRef> {
         let want = column.ty.to_arrow();
         let texts = matches!(array.data_type(), ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View);
-        if *array.data_type() == want && (!texts || matches!(column.ty, DataType::Text | DataType::Varchar(None))) {
+        if *array.data_type() == want
+            && (!texts || matches!(column.ty, DataType::Text | DataType::Varchar(None)))
+        {
             return Ok(Arc::clone(array));
         }
         if texts && !matches!(column.ty, DataType::Text) || want == ArrowType::Utf8 && !texts {
@@ -165,8 +170,10 @@ impl ParquetReader {
         let from = DataType::from_arrow(array.data_type());
         let array = match from.to_arrow() == *array.data_type() {
             true => Arc::clone(array),
-            false => cast_with_options(array, &from.to_arrow(), &CastOptions { safe: false, ..Default::default() })
-                .map_err(|e| CopyError::new("22P04", e.to_string()))?,
+            false => {
+                cast_with_options(array, &from.to_arrow(), &CastOptions { safe: false, ..Default::default() })
+                    .map_err(|e| CopyError::new("22P04", e.to_string()))?
+            }
         };
         let mut sink = ColumnSink::new(&column.ty, array.len());
         let strings = array.as_string_opt::<i32>();
@@ -186,7 +193,12 @@ impl ParquetReader {
             };
             sink.push(cell.as_bytes()).map_err(|e| {
                 let (name, line) = (self.name.as_str(), self.rows + row as u64 + 1);
-                refuse_type(&e).at(&Place { name, line, column: Some(&column.name), data: Some(cell.as_bytes()) })
+                refuse_type(&e).at(&Place {
+                    name,
+                    line,
+                    column: Some(&column.name),
+                    data: Some(cell.as_bytes()),
+                })
             })?;
         }
         sink.finish().map_err(|e| refuse_type(&e))
@@ -216,17 +228,20 @@ impl Iterator for ParquetReader {
 /// The SQL type of a Parquet column; structs and maps are refused rather than flattened by guess.
 fn sql_type(path: &str, field: &arrow::datatypes::Field) -> Result<DataType> {
     match field.data_type() {
-        ArrowType::Struct(_) | ArrowType::Map(..) | ArrowType::Union(..) => Err(CopyError::unsupported(format!(
-            "column \"{}\" of file \"{path}\" has type {}, which is not supported",
-            field.name(),
-            field.data_type()
-        ))),
+        ArrowType::Struct(_) | ArrowType::Map(..) | ArrowType::Union(..) => {
+            Err(CopyError::unsupported(format!(
+                "column \"{}\" of file \"{path}\" has type {}, which is not supported",
+                field.name(),
+                field.data_type()
+            )))
+        }
         _ => Ok(DataType::from_field(field)),
     }
 }
 
 fn broken(path: &str, error: &ParquetError) -> CopyError {
-    CopyError::new("22P04", format!("file \"{path}\" is not a valid Parquet file")).with_detail(error.to_string())
+    CopyError::new("22P04", format!("file \"{path}\" is not a valid Parquet file"))
+        .with_detail(error.to_string())
 }
 
 /// Writes batches to a Parquet file.
@@ -237,7 +252,12 @@ pub(super) struct ParquetWriter {
 
 impl ParquetWriter {
     /// Over `sink`, which must not compress by itself.
-    pub(super) fn new(sink: Sink, name: &str, schema: &SchemaRef, compression: Option<Compression>) -> Result<ParquetWriter> {
+    pub(super) fn new(
+        sink: Sink,
+        name: &str,
+        schema: &SchemaRef,
+        compression: Option<Compression>,
+    ) -> Result<ParquetWriter> {
         let codec = match compression {
             None | Some(Compression::Zstd) => basic::Compression::ZSTD(basic::ZstdLevel::default()),
             Some(Compression::None) => basic::Compression::UNCOMPRESSED,
@@ -246,7 +266,8 @@ impl ParquetWriter {
             Some(Compression::Lz4) => basic::Compression::LZ4_RAW,
         };
         let properties = WriterProperties::builder().set_compression(codec).build();
-        let inner = ArrowWriter::try_new(sink, Arc::clone(schema), Some(properties)).map_err(|e| unwritten(name, &e))?;
+        let inner = ArrowWriter::try_new(sink, Arc::clone(schema), Some(properties))
+            .map_err(|e| unwritten(name, &e))?;
         Ok(ParquetWriter { inner, name: name.to_owned() })
     }
 
@@ -264,7 +285,9 @@ impl ParquetWriter {
 
 fn unwritten(name: &str, error: &ParquetError) -> CopyError {
     match error {
-        ParquetError::NYI(what) => CopyError::unsupported(format!("a Parquet file cannot hold this result: {what}")),
+        ParquetError::NYI(what) => {
+            CopyError::unsupported(format!("a Parquet file cannot hold this result: {what}"))
+        }
         other => CopyError::new("58030", format!("could not write file \"{name}\": {other}")),
     }
 }

@@ -78,7 +78,12 @@ impl Reader {
         progress: Progress,
         batches: impl Iterator<Item = Result<RecordBatch>> + Send + 'static,
     ) -> Reader {
-        Reader { schema: target.arrow_schema(), columns: target.columns, batches: Box::new(batches), progress }
+        Reader {
+            schema: target.arrow_schema(),
+            columns: target.columns,
+            batches: Box::new(batches),
+            progress,
+        }
     }
 
     /// The Arrow schema of the batches; fields carry the SQL types.
@@ -154,7 +159,11 @@ pub fn open_reader_into(env: &Env, path: &str, options: &CopyOptions, target: &T
 ///
 /// # Errors
 /// As [`open_reader`]; `0A000` for Parquet, which is read from its end.
-pub fn stream_reader_into(bytes: Box<dyn Read + Send>, options: &CopyOptions, target: &Target) -> Result<Reader> {
+pub fn stream_reader_into(
+    bytes: Box<dyn Read + Send>,
+    options: &CopyOptions,
+    target: &Target,
+) -> Result<Reader> {
     let format = options.format.unwrap_or(Format::Text);
     if format == Format::Parquet {
         return Err(CopyError::unsupported("COPY FROM STDIN in Parquet format is not supported"));
@@ -164,7 +173,13 @@ pub fn stream_reader_into(bytes: Box<dyn Read + Send>, options: &CopyOptions, ta
     read_into(source, "", &options, format, target)
 }
 
-fn read_into(source: Source, path: &str, options: &CopyOptions, format: Format, target: &Target) -> Result<Reader> {
+fn read_into(
+    source: Source,
+    path: &str,
+    options: &CopyOptions,
+    format: Format,
+    target: &Target,
+) -> Result<Reader> {
     if format == Format::JsonLines {
         let reader = JsonReader::with_target(source, target);
         return Ok(Reader::new(target.clone(), reader.progress(), reader));

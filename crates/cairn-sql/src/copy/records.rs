@@ -106,7 +106,9 @@ impl Records {
         }
         if self.end == self.buffer.len() {
             if self.buffer.len() >= RECORD_BYTES_MAX {
-                return Err(CopyError::new("54000", "a record is longer than 1 GiB").at(&self.place(None, None)));
+                return Err(
+                    CopyError::new("54000", "a record is longer than 1 GiB").at(&self.place(None, None))
+                );
             }
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
@@ -233,7 +235,10 @@ impl Records {
                 && (after == self.dialect.delimiter || after == b'\n' || after == b'\r')
             {
                 self.line += count_lines(&buffer[body..close]);
-                return Ok(Some((Cell { start: body, end: close, scratch: false, quoted: true, null: false }, close + 1)));
+                return Ok(Some((
+                    Cell { start: body, end: close, scratch: false, quoted: true, null: false },
+                    close + 1,
+                )));
             }
         }
         let from = self.scratch.len();
@@ -317,7 +322,9 @@ impl Records {
                 b't' => b'\t',
                 b'v' => 11,
                 b'0'..=b'7' => take_digits(buffer, &mut at, u32::from(code - b'0'), 8, 2),
-                b'x' if buffer.get(at).is_some_and(u8::is_ascii_hexdigit) => take_digits(buffer, &mut at, 0, 16, 2),
+                b'x' if buffer.get(at).is_some_and(u8::is_ascii_hexdigit) => {
+                    take_digits(buffer, &mut at, 0, 16, 2)
+                }
                 other => other,
             };
             self.scratch.push(literal);
@@ -426,7 +433,9 @@ mod tests {
             let mut all = Vec::new();
             while records.advance()? {
                 let row = (0..records.len())
-                    .map(|i| (!records.is_null(i)).then(|| String::from_utf8(records.cell(i).to_vec()).unwrap()))
+                    .map(|i| {
+                        (!records.is_null(i)).then(|| String::from_utf8(records.cell(i).to_vec()).unwrap())
+                    })
                     .collect();
                 all.push(row);
             }

@@ -69,7 +69,9 @@ pub(crate) fn execute(context: &Context, copy: &Statement, streams: Streams) -> 
         return Err(Error::unsupported("COPY PROGRAM"));
     }
     let rows = match (to, source) {
-        (false, CopySource::Table { table_name, columns }) => from(context, table_name, columns, target, &options, streams)?,
+        (false, CopySource::Table { table_name, columns }) => {
+            from(context, table_name, columns, target, &options, streams)?
+        }
         (false, CopySource::Query(_)) => return Err(Error::new("42601", "COPY FROM needs a table")),
         (true, source) => write(context, source, target, &options, streams)?,
     };
@@ -113,7 +115,7 @@ fn from(
             return Err(Error::new("42703", format!("column \"{unknown}\" does not exist")));
         }
     }
-    let env = context.scope.shared.database.env();
+    let env = &context.scope.shared.options.files;
     let reader = match place {
         CopyTarget::File { filename } => open_reader_into(env, filename, options, &into)?.prefetch(env),
         _ => match streams.input {
@@ -125,7 +127,12 @@ fn from(
 }
 
 /// Inserts what a reader of exactly the table's types gives into the columns at `places`.
-pub(crate) fn insert_all(context: &Context, table: Arc<Table>, places: Vec<usize>, reader: Reader) -> Result<u64> {
+pub(crate) fn insert_all(
+    context: &Context,
+    table: Arc<Table>,
+    places: Vec<usize>,
+    reader: Reader,
+) -> Result<u64> {
     let mut inserter = Inserter::new(context, table, places)?;
     for batch in reader {
         let batch = batch?;
@@ -144,11 +151,12 @@ fn write(
     let plan = match source {
         CopySource::Query(query) => context.plan_query(query)?,
         CopySource::Table { table_name, columns } => {
-            let table = target::find(context, table_name, "COPY").map_err(|error| match error.sqlstate() {
-                "55000" => Error::new("42809", format!("cannot copy from view \"{table_name}\""))
-                    .with_hint("Try the COPY (SELECT ...) TO variant."),
-                _ => error,
-            })?;
+            let table =
+                target::find(context, table_name, "COPY").map_err(|error| match error.sqlstate() {
+                    "55000" => Error::new("42809", format!("cannot copy from view \"{table_name}\""))
+                        .with_hint("Try the COPY (SELECT ...) TO variant."),
+                    _ => error,
+                })?;
             let mut query = empty_query()?;
             let select = select_of(&mut query)?;
             for place in places(&table, columns)? {
@@ -162,7 +170,7 @@ fn write(
         }
     };
     let results = context.run(plan)?;
-    let env = context.scope.shared.database.env();
+    let env = &context.scope.shared.options.files;
     let writer = match place {
         CopyTarget::File { filename } => Writer::create(env, filename, options, results.schema())?,
         _ => match streams.output {

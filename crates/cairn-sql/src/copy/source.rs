@@ -56,12 +56,18 @@ impl Source {
     ///
     /// # Errors
     /// `58P01`, `42501`, `42809`, `58030`: the file cannot be opened or read.
-    pub fn open(env: &Env, path: &str, compression: Option<Compression>, encoding: Encoding) -> Result<Source> {
+    pub fn open(
+        env: &Env,
+        path: &str,
+        compression: Option<Compression>,
+        encoding: Encoding,
+    ) -> Result<Source> {
         let file = open_file(env, path)?;
         let total = file.len().map_err(|e| CopyError::io("read", path, &e))?;
         let progress = Progress { done: Arc::default(), total };
         let raw = FileReader { file, offset: 0, done: Arc::clone(&progress.done) };
-        let bytes = decode(Box::new(raw), compression, encoding).map_err(|e| CopyError::io("read", path, &e))?;
+        let bytes =
+            decode(Box::new(raw), compression, encoding).map_err(|e| CopyError::io("read", path, &e))?;
         Ok(Source { name: path.to_owned(), bytes, progress })
     }
 
@@ -90,7 +96,11 @@ pub(super) fn open_file(env: &Env, path: &str) -> Result<Arc<dyn File>> {
     env.files().open(at, OpenMode::Read).map_err(failed)
 }
 
-fn decode(mut raw: Box<dyn Read + Send>, told: Option<Compression>, encoding: Encoding) -> io::Result<Box<dyn Read + Send>> {
+fn decode(
+    mut raw: Box<dyn Read + Send>,
+    told: Option<Compression>,
+    encoding: Encoding,
+) -> io::Result<Box<dyn Read + Send>> {
     let mut head = [0u8; 4];
     let mut len = 0;
     while len < head.len() {
@@ -106,13 +116,17 @@ fn decode(mut raw: Box<dyn Read + Send>, told: Option<Compression>, encoding: En
     });
     let whole = io::Cursor::new(head[..len].to_vec()).chain(raw);
     let plain: Box<dyn Read + Send> = match compression {
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(READ_BYTES, whole))),
+        Compression::Gzip => {
+            Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(READ_BYTES, whole)))
+        }
         Compression::Zstd => Box::new(zstd::stream::read::Decoder::new(whole)?),
         _ => Box::new(whole),
     };
     Ok(match encoding {
         Encoding::Utf8 => plain,
-        Encoding::Latin1 => Box::new(Latin1 { inner: BufReader::with_capacity(READ_BYTES, plain), pending: None }),
+        Encoding::Latin1 => {
+            Box::new(Latin1 { inner: BufReader::with_capacity(READ_BYTES, plain), pending: None })
+        }
     })
 }
 
@@ -214,7 +228,9 @@ impl Sink {
         place: Option<(Env, PathBuf, PathBuf)>,
     ) -> Result<Sink> {
         let encoder = match compression {
-            Compression::Gzip => Encoder::Gzip(flate2::write::GzEncoder::new(raw, flate2::Compression::default())),
+            Compression::Gzip => {
+                Encoder::Gzip(flate2::write::GzEncoder::new(raw, flate2::Compression::default()))
+            }
             Compression::Zstd => Encoder::Zstd(
                 zstd::stream::write::Encoder::new(raw, 3).map_err(|e| CopyError::io("write", name, &e))?,
             ),

@@ -220,8 +220,11 @@ mod tests {
 
     #[test]
     fn both_spellings_mean_the_same() {
-        let new = parsed("COPY t FROM 'f' WITH (FORMAT csv, HEADER, DELIMITER ';', NULL 'NA', FORCE_NULL (a, b))").unwrap();
-        let old = parsed("copy t from 'f' with delimiter as ';' null 'NA' csv header force null a, b").unwrap();
+        let new =
+            parsed("COPY t FROM 'f' WITH (FORMAT csv, HEADER, DELIMITER ';', NULL 'NA', FORCE_NULL (a, b))")
+                .unwrap();
+        let old =
+            parsed("copy t from 'f' with delimiter as ';' null 'NA' csv header force null a, b").unwrap();
         assert_eq!(new, old);
         assert_eq!(new.header, Some(Header::Yes));
         assert_eq!(new.force_null, Columns::Named(vec!["a".into(), "b".into()]));
@@ -229,7 +232,10 @@ mod tests {
 
     #[test]
     fn more_options_are_read() {
-        let o = parsed("COPY (SELECT 1) TO STDOUT (FORMAT csv, FORCE_QUOTE *, NULL ('', 'NA'), COMPRESSION gzip)").unwrap();
+        let o = parsed(
+            "COPY (SELECT 1) TO STDOUT (FORMAT csv, FORCE_QUOTE *, NULL ('', 'NA'), COMPRESSION gzip)",
+        )
+        .unwrap();
         assert_eq!((o.format, o.force_quote.clone()), (Some(Format::Csv), Columns::All));
         assert_eq!(o.nulls.unwrap().len(), 2);
         assert_eq!(parsed("COPY t FROM 'f' (FORMAT csv) WHERE a > 1").unwrap_err().sqlstate, "0A000");

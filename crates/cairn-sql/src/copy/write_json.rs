@@ -36,7 +36,11 @@ fn write_value(array: &dyn Array, row: usize, ty: &DataType, out: &mut String) {
             let mut text = String::new();
             format_cell(array, row, ty, &mut text);
             // NaN and the infinities are no JSON numbers.
-            if text.ends_with(|c: char| c.is_ascii_digit()) { out.push_str(&text) } else { write_string(&text, out) }
+            if text.ends_with(|c: char| c.is_ascii_digit()) {
+                out.push_str(&text)
+            } else {
+                write_string(&text, out)
+            }
         }
         DataType::Array(element) if array.as_list_opt::<i32>().is_some() => {
             let items = array.as_list::<i32>().value(row);

@@ -63,7 +63,13 @@ impl Writer {
         Writer::over(Sink::stream(bytes, "STDOUT", around)?, "STDOUT", options, format, schema)
     }
 
-    fn over(sink: Sink, name: &str, options: &CopyOptions, format: Format, schema: &SchemaRef) -> Result<Writer> {
+    fn over(
+        sink: Sink,
+        name: &str,
+        options: &CopyOptions,
+        format: Format,
+        schema: &SchemaRef,
+    ) -> Result<Writer> {
         let columns: Vec<_> =
             schema.fields().iter().map(|f| (f.name().clone(), DataType::from_field(f))).collect();
         if let Columns::Named(names) = &options.force_quote
@@ -72,7 +78,9 @@ impl Writer {
             return Err(CopyError::new("42703", format!("column \"{unknown}\" does not exist")));
         }
         let kind = match format {
-            Format::Parquet => Kind::Parquet(Box::new(ParquetWriter::new(sink, name, schema, options.compression)?)),
+            Format::Parquet => {
+                Kind::Parquet(Box::new(ParquetWriter::new(sink, name, schema, options.compression)?))
+            }
             Format::JsonLines => Kind::Json { sink, text: String::new() },
             format => {
                 let dialect = options.dialect(format, name);
@@ -187,7 +195,8 @@ fn write_cell(cell: &str, dialect: &Dialect, force: bool, alone: bool, out: &mut
     }
     let special = |b: u8| b == dialect.delimiter || b == dialect.quote || b == b'\n' || b == b'\r';
     let quote = char::from(dialect.quote);
-    if !force && !dialect.is_null(cell.as_bytes()) && !cell.bytes().any(special) && !(alone && cell == "\\.") {
+    if !force && !dialect.is_null(cell.as_bytes()) && !cell.bytes().any(special) && !(alone && cell == "\\.")
+    {
         out.push_str(cell);
         return;
     }

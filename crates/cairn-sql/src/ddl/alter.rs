@@ -90,9 +90,9 @@ impl Alter<'_> {
             AlterTableOperation::AddColumn { if_not_exists, column_def, column_position: None, .. } => {
                 self.add_column(*if_not_exists, column_def)
             }
-            AlterTableOperation::DropColumn { column_names, if_exists, drop_behavior, .. } => {
-                column_names.iter().try_for_each(|column| self.drop_column(column, *if_exists, drop_behavior.as_ref()))
-            }
+            AlterTableOperation::DropColumn { column_names, if_exists, drop_behavior, .. } => column_names
+                .iter()
+                .try_for_each(|column| self.drop_column(column, *if_exists, drop_behavior.as_ref())),
             AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
                 let old = fold(old_column_name);
                 if self.table()?.column_place(&old).is_none() {
@@ -111,7 +111,9 @@ impl Alter<'_> {
             AlterTableOperation::DropConstraint { if_exists, name: constraint, drop_behavior } => {
                 let constraint = fold(constraint);
                 if *if_exists && !self.has_constraint(&constraint)? {
-                    let message = format!("constraint \"{constraint}\" of relation \"{name}\" does not exist, skipping");
+                    let message = format!(
+                        "constraint \"{constraint}\" of relation \"{name}\" does not exist, skipping"
+                    );
                     notice(self.context, "00000", message);
                     return Ok(());
                 }
@@ -161,7 +163,8 @@ impl Alter<'_> {
         let (txn, schema, name) = (self.context.txn(), self.schema, self.name);
         let Defined { mut column, constraints, checks, default } = column::define(self.context, name, def)?;
         if self.table()?.column_place(&column.name).is_some() && if_not_exists {
-            let message = format!("column \"{}\" of relation \"{name}\" already exists, skipping", column.name);
+            let message =
+                format!("column \"{}\" of relation \"{name}\" already exists, skipping", column.name);
             notice(self.context, "42701", message);
             return Ok(());
         }
@@ -202,7 +205,8 @@ impl Alter<'_> {
     fn drop_column(&self, column: &Ident, if_exists: bool, behavior: Option<&DropBehavior>) -> Result<()> {
         let column = fold(column);
         if if_exists && self.table()?.column_place(&column).is_none() {
-            let message = format!("column \"{column}\" of relation \"{}\" does not exist, skipping", self.name);
+            let message =
+                format!("column \"{column}\" of relation \"{}\" does not exist, skipping", self.name);
             notice(self.context, "00000", message);
             return Ok(());
         }

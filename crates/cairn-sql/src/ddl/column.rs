@@ -9,8 +9,8 @@ use cairn_engine::catalog::ReferentialAction;
 use cairn_engine::ddl::{ColumnSpec, ConstraintSpec, Generation, SequenceOptions};
 use cairn_types::DataType;
 use sqlparser::ast::{
-    self, CheckConstraint, ColumnDef, ColumnOption, ConstraintCharacteristics, Expr, ForeignKeyConstraint, GeneratedAs,
-    Ident, IndexColumn, NullsDistinctOption, ObjectName, TableConstraint, Visit, Visitor,
+    self, CheckConstraint, ColumnDef, ColumnOption, ConstraintCharacteristics, Expr, ForeignKeyConstraint,
+    GeneratedAs, Ident, IndexColumn, NullsDistinctOption, ObjectName, TableConstraint, Visit, Visitor,
 };
 
 use super::names::stored;
@@ -71,7 +71,9 @@ pub(super) fn define(context: &Context, table: &str, def: &ColumnDef) -> Result<
             ColumnOption::NotNull => set_null(&mut null, false, table, &name)?,
             ColumnOption::Default(expr) => {
                 if defined.default.is_some() {
-                    let message = format!("multiple default values specified for column \"{name}\" of table \"{table}\"");
+                    let message = format!(
+                        "multiple default values specified for column \"{name}\" of table \"{table}\""
+                    );
                     return Err(Error::new("42601", message));
                 }
                 defined.default = Some(expr.clone());
@@ -85,7 +87,9 @@ pub(super) fn define(context: &Context, table: &str, def: &ColumnDef) -> Result<
             ColumnOption::Unique(unique) => {
                 refuse_deferrable(unique.characteristics.as_ref())?;
                 refuse_nulls_not_distinct(unique.nulls_distinct)?;
-                defined.constraints.push(ConstraintSpec::Unique { name: constraint, columns: vec![name.clone()] });
+                defined
+                    .constraints
+                    .push(ConstraintSpec::Unique { name: constraint, columns: vec![name.clone()] });
             }
             ColumnOption::ForeignKey(key) => {
                 let key = foreign_key(context, key, constraint, vec![name.clone()])?;
@@ -103,7 +107,10 @@ pub(super) fn define(context: &Context, table: &str, def: &ColumnDef) -> Result<
                     GeneratedAs::ExpStored => return Err(Error::unsupported("a generated column")),
                 };
                 if !matches!(defined.column.ty, DataType::SmallInt | DataType::Integer | DataType::BigInt) {
-                    return Err(Error::new("22023", "identity column type must be smallint, integer, or bigint"));
+                    return Err(Error::new(
+                        "22023",
+                        "identity column type must be smallint, integer, or bigint",
+                    ));
                 }
                 let mut options = SequenceOptions::default();
                 sequence::options(sequence_options.as_deref().unwrap_or(&[]), &mut options)?;
@@ -118,7 +125,8 @@ pub(super) fn define(context: &Context, table: &str, def: &ColumnDef) -> Result<
     }
     if let Some(nullable) = null {
         if nullable && !defined.column.nullable && defined.column.generation.is_some() {
-            let message = format!("conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{table}\"");
+            let message =
+                format!("conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{table}\"");
             return Err(Error::new("42601", message));
         }
         defined.column.nullable &= nullable;
@@ -146,7 +154,8 @@ fn is_null(expr: &Expr) -> bool {
 
 fn set_null(null: &mut Option<bool>, to: bool, table: &str, column: &str) -> Result<()> {
     if null.replace(to).is_some_and(|before| before != to) {
-        let message = format!("conflicting NULL/NOT NULL declarations for column \"{column}\" of table \"{table}\"");
+        let message =
+            format!("conflicting NULL/NOT NULL declarations for column \"{column}\" of table \"{table}\"");
         return Err(Error::new("42601", message));
     }
     Ok(())
@@ -156,7 +165,8 @@ fn collation_supported(collation: &ObjectName) -> Result<()> {
     let name = collation.0.last().and_then(|part| part.as_ident()).map(|i| i.value.to_ascii_lowercase());
     match name.as_deref() {
         Some("c" | "posix" | "default" | "ucs_basic" | "c.utf8" | "c.utf-8") => Ok(()),
-        _ => Err(Error::unsupported(format!("collation {collation}")).with_hint("Text compares by its bytes: \"C\".")),
+        _ => Err(Error::unsupported(format!("collation {collation}"))
+            .with_hint("Text compares by its bytes: \"C\".")),
     }
 }
 
@@ -238,8 +248,10 @@ fn foreign_key(
     columns: Vec<String>,
 ) -> Result<ConstraintSpec> {
     refuse_deferrable(key.characteristics.as_ref())?;
-    if matches!(key.match_kind, Some(ast::ConstraintReferenceMatchKind::Full | ast::ConstraintReferenceMatchKind::Partial))
-    {
+    if matches!(
+        key.match_kind,
+        Some(ast::ConstraintReferenceMatchKind::Full | ast::ConstraintReferenceMatchKind::Partial)
+    ) {
         return Err(Error::unsupported("MATCH FULL or PARTIAL"));
     }
     let all = context.catalog()?;
@@ -257,7 +269,10 @@ fn foreign_key(
 ///
 /// # Errors
 /// `0A000` for what is not supported, `42601`.
-pub(super) fn constraint(context: &Context, constraint: &TableConstraint) -> Result<(ConstraintSpec, Option<Expr>)> {
+pub(super) fn constraint(
+    context: &Context,
+    constraint: &TableConstraint,
+) -> Result<(ConstraintSpec, Option<Expr>)> {
     let named = |name: &Option<Ident>| name.as_ref().map(stored);
     Ok(match constraint {
         TableConstraint::PrimaryKey(key) => {
@@ -299,7 +314,12 @@ pub(super) fn validate_check(
 ) -> Result<()> {
     refuse_subquery(condition, "check constraint")?;
     let known = |name: &str| columns.iter().any(|(column, _)| column == name);
-    let plan = relations::plan(context, &[empty(table, columns)], &[relations::item(condition.clone(), "ok")], None)?;
+    let plan = relations::plan(
+        context,
+        &[empty(table, columns)],
+        &[relations::item(condition.clone(), "ok")],
+        None,
+    )?;
     let ty = DataType::from_field(plan.schema().field(0));
     let is_null = plan.schema().field(0).data_type().is_null();
     if ty != DataType::Boolean && !is_null {
@@ -307,14 +327,24 @@ pub(super) fn validate_check(
         return Err(Error::new("42804", format!("argument of CHECK must be type boolean, not type {ty}")));
     }
     match identifiers(condition).into_iter().find(|name| !known(name)) {
-        Some(name) if !is_word(&name) => Err(Error::new("42703", format!("column \"{name}\" does not exist"))),
+        Some(name) if !is_word(&name) => {
+            Err(Error::new("42703", format!("column \"{name}\" does not exist")))
+        }
         _ => Ok(()),
     }
 }
 
 /// Words that the parser gives as identifiers and that are no columns.
 fn is_word(name: &str) -> bool {
-    matches!(name, "current_date" | "current_timestamp" | "current_time" | "localtime" | "localtimestamp" | "current_user")
+    matches!(
+        name,
+        "current_date"
+            | "current_timestamp"
+            | "current_time"
+            | "localtime"
+            | "localtimestamp"
+            | "current_user"
+    )
 }
 
 fn refuse_subquery(expr: &Expr, place: &str) -> Result<()> {

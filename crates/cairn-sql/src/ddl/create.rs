@@ -4,8 +4,8 @@ use cairn_engine::Catalog;
 use cairn_engine::ddl::{ColumnSpec, ConstraintSpec, TableSpec};
 use cairn_types::DataType;
 use sqlparser::ast::{
-    self, CreateTable, CreateTableLikeDefaults, CreateTableLikeKind, CreateTableOptions, HiveDistributionStyle, Query,
-    SchemaName,
+    self, CreateTable, CreateTableLikeDefaults, CreateTableLikeKind, CreateTableOptions,
+    HiveDistributionStyle, Query, SchemaName,
 };
 
 use super::{column, names, notice};
@@ -33,7 +33,13 @@ pub(super) fn table(context: &Context, create: &CreateTable) -> Result<Statement
     Ok(StatementResult::command(tag))
 }
 
-fn spec(context: &Context, catalog: &Catalog, create: &CreateTable, schema: String, name: String) -> Result<TableSpec> {
+fn spec(
+    context: &Context,
+    catalog: &Catalog,
+    create: &CreateTable,
+    schema: String,
+    name: String,
+) -> Result<TableSpec> {
     let mut spec = TableSpec { schema, name: name.clone(), ..TableSpec::default() };
     if let Some(CreateTableLikeKind::Parenthesized(like) | CreateTableLikeKind::Plain(like)) = &create.like {
         let (.., relation) = names::require(context, catalog, &like.name, names::Kind::Table)?;
@@ -139,7 +145,10 @@ fn refuse(create: &CreateTable) -> Result<()> {
     refused(create.temporary || create.global.is_some(), "a temporary table")?;
     refused(create.or_replace, "CREATE OR REPLACE TABLE")?;
     refused(create.external, "an external table")?;
-    refused(create.transient || create.volatile || create.dynamic || create.iceberg || create.snapshot, "this kind of table")?;
+    refused(
+        create.transient || create.volatile || create.dynamic || create.iceberg || create.snapshot,
+        "this kind of table",
+    )?;
     refused(create.table_options != CreateTableOptions::None, "a storage option of CREATE TABLE")?;
     refused(create.on_commit.is_some(), "ON COMMIT")?;
     refused(create.inherits.is_some(), "table inheritance")?;
@@ -150,7 +159,10 @@ fn refuse(create: &CreateTable) -> Result<()> {
     refused(
         create.hive_distribution != HiveDistributionStyle::NONE
             || create.hive_formats.as_ref().is_some_and(|f| {
-                f.row_format.is_some() || f.serde_properties.is_some() || f.storage.is_some() || f.location.is_some()
+                f.row_format.is_some()
+                    || f.serde_properties.is_some()
+                    || f.storage.is_some()
+                    || f.location.is_some()
             })
             || create.file_format.is_some()
             || create.location.is_some()
@@ -191,4 +203,3 @@ pub(super) fn schema(context: &Context, name: &SchemaName, if_not_exists: bool) 
     context.txn().create_schema(&name)?;
     Ok(StatementResult::command("CREATE SCHEMA"))
 }
-

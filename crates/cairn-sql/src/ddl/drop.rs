@@ -19,7 +19,8 @@ use crate::{Error, Result};
 
 /// DROP of tables, views, indexes, sequences and schemas.
 pub(super) fn run(context: &Context, statement: &Statement) -> Result<StatementResult> {
-    let Statement::Drop { object_type, if_exists, names, cascade, purge, temporary, table, .. } = statement else {
+    let Statement::Drop { object_type, if_exists, names, cascade, purge, temporary, table, .. } = statement
+    else {
         return Err(Error::internal("not DROP"));
     };
     if *purge || *temporary || table.is_some() {
@@ -66,7 +67,12 @@ pub(super) fn run(context: &Context, statement: &Statement) -> Result<StatementR
     Ok(StatementResult::command(format!("DROP {}", kind.word().to_uppercase())))
 }
 
-fn schemas(context: &Context, names: &[ObjectName], if_exists: bool, cascade: bool) -> Result<StatementResult> {
+fn schemas(
+    context: &Context,
+    names: &[ObjectName],
+    if_exists: bool,
+    cascade: bool,
+) -> Result<StatementResult> {
     for name in names {
         let [part] = name.0.as_slice() else {
             return Err(Error::new("42601", format!("invalid schema name {name}")));
@@ -140,7 +146,9 @@ pub(super) fn comment(
             let (schema, sequence) = pair(Kind::Sequence, name)?;
             CommentTarget::Sequence(schema, sequence)
         }
-        CommentObject::Schema => CommentTarget::Schema(name.0.last().and_then(|p| p.as_ident()).map(fold).unwrap_or_default()),
+        CommentObject::Schema => {
+            CommentTarget::Schema(name.0.last().and_then(|p| p.as_ident()).map(fold).unwrap_or_default())
+        }
         CommentObject::Column => {
             let parts: Vec<Ident> = name.0.iter().filter_map(|p| p.as_ident()).cloned().collect();
             let [table @ .., column] = parts.as_slice() else {

@@ -49,7 +49,8 @@ fn with_ordered_options(sql: &str) -> Option<Parsed<Statement>> {
         .into_iter()
         .filter(|token| !matches!(token, Token::Whitespace(_)))
         .collect();
-    let is_word = |token: &Token, word: &str| matches!(token, Token::Word(w) if w.value.eq_ignore_ascii_case(word));
+    let is_word =
+        |token: &Token, word: &str| matches!(token, Token::Word(w) if w.value.eq_ignore_ascii_case(word));
     let mut changed = false;
     for start in 2..tokens.len() {
         if !is_word(&tokens[start - 2], "IDENTITY") && !is_word(&tokens[start - 1], "IDENTITY") {
@@ -109,9 +110,21 @@ fn text_of(call: &Function) -> Option<&str> {
 }
 
 enum Own {
-    Reindex { kind: String, name: ObjectName },
-    AlterSequence { name: ObjectName, if_exists: bool, change: Change },
-    CreateSequence { name: ObjectName, if_not_exists: bool, options: Box<SequenceOptions>, owner: Option<ObjectName> },
+    Reindex {
+        kind: String,
+        name: ObjectName,
+    },
+    AlterSequence {
+        name: ObjectName,
+        if_exists: bool,
+        change: Change,
+    },
+    CreateSequence {
+        name: ObjectName,
+        if_not_exists: bool,
+        options: Box<SequenceOptions>,
+        owner: Option<ObjectName>,
+    },
 }
 
 enum Change {

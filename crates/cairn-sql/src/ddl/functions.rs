@@ -12,7 +12,8 @@ use cairn_engine::catalog::{ObjectId, SequenceDescriptor};
 use cairn_types::{ColumnBuilder, DataType, Value};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
+    Volatility,
 };
 
 use super::names;
@@ -149,7 +150,10 @@ impl SequenceFunction {
                 let current = context.scope.sequences.lock().current.get(&sequence.id).copied();
                 current.map(Value::BigInt).ok_or_else(|| {
                     let name = &sequence.name;
-                    Error::new("55000", format!("currval of sequence \"{name}\" is not yet defined in this session"))
+                    Error::new(
+                        "55000",
+                        format!("currval of sequence \"{name}\" is not yet defined in this session"),
+                    )
                 })
             }
             Kind::Last => {
@@ -182,9 +186,9 @@ fn remember(context: &Context, id: ObjectId, value: i64) {
 
 fn by_scalar(context: &Context, name: &ScalarValue) -> Result<Option<Arc<SequenceDescriptor>>> {
     match name {
-        ScalarValue::Utf8(Some(name)) | ScalarValue::Utf8View(Some(name)) | ScalarValue::LargeUtf8(Some(name)) => {
-            by_name(context, name).map(Some)
-        }
+        ScalarValue::Utf8(Some(name))
+        | ScalarValue::Utf8View(Some(name))
+        | ScalarValue::LargeUtf8(Some(name)) => by_name(context, name).map(Some),
         ScalarValue::Int64(Some(id)) => by_id(context, *id).map(Some),
         _ => Ok(None),
     }

@@ -38,7 +38,8 @@ pub(super) fn create(context: &Context, create: &CreateIndex) -> Result<Statemen
     };
     let catalog = context.catalog()?;
     let (schema, table, _) = names::require(context, &catalog, &create.table_name, Kind::Table)?;
-    let name = create.name.as_ref().and_then(|n| n.0.last()).and_then(|part| part.as_ident()).map(names::stored);
+    let name =
+        create.name.as_ref().and_then(|n| n.0.last()).and_then(|part| part.as_ident()).map(names::stored);
     if let Some(name) = &name
         && create.if_not_exists
         && catalog.relation(&schema, name).is_some()
@@ -64,7 +65,11 @@ pub(super) fn create(context: &Context, create: &CreateIndex) -> Result<Statemen
 }
 
 /// ALTER INDEX … RENAME TO.
-pub(super) fn alter(context: &Context, name: &ObjectName, operation: &AlterIndexOperation) -> Result<StatementResult> {
+pub(super) fn alter(
+    context: &Context,
+    name: &ObjectName,
+    operation: &AlterIndexOperation,
+) -> Result<StatementResult> {
     let AlterIndexOperation::RenameIndex { index_name } = operation;
     let catalog = context.catalog()?;
     let (schema, index, _) = names::require(context, &catalog, name, Kind::Index)?;

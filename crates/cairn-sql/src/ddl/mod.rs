@@ -34,7 +34,9 @@ pub(crate) fn execute(context: &Context, statement: &Statement) -> Result<Statem
         Statement::CreateTable(create) => create::table(context, create),
         Statement::CreateView(create) => view::create(context, create),
         Statement::CreateIndex(create) => index::create(context, create),
-        Statement::CreateSchema { schema_name, if_not_exists, with, options, default_collate_spec, .. } => {
+        Statement::CreateSchema {
+            schema_name, if_not_exists, with, options, default_collate_spec, ..
+        } => {
             if with.is_some() || options.is_some() || default_collate_spec.is_some() {
                 return Err(Error::unsupported("CREATE SCHEMA with options"));
             }

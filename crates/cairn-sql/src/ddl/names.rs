@@ -41,7 +41,11 @@ pub(crate) fn parse(text: &str) -> Result<ObjectName> {
 ///
 /// # Errors
 /// `3F000`, `0A000`, `42501` for the schemas of the system.
-pub(crate) fn for_creation(context: &Context, catalog: &Catalog, name: &ObjectName) -> Result<(String, String)> {
+pub(crate) fn for_creation(
+    context: &Context,
+    catalog: &Catalog,
+    name: &ObjectName,
+) -> Result<(String, String)> {
     let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(stored).collect();
     let (schema, relation) = match parts.as_slice() {
         [relation] => {
@@ -52,7 +56,9 @@ pub(crate) fn for_creation(context: &Context, catalog: &Catalog, name: &ObjectNa
         }
         [schema, relation] => (schema.clone(), relation.clone()),
         [database, schema, relation] if database == catalog::DATABASE => (schema.clone(), relation.clone()),
-        _ => return Err(Error::new("0A000", format!("cross-database references are not implemented: {name}"))),
+        _ => {
+            return Err(Error::new("0A000", format!("cross-database references are not implemented: {name}")));
+        }
     };
     writable_schema(&schema)?;
     if catalog.schema(&schema).is_none() {
@@ -129,12 +135,9 @@ pub(crate) fn find(
         Some(found) => {
             let is = Kind::of(&found);
             let word = kind.word();
-            Err(Error::new("42809", format!("\"{relation}\" is not {} {word}", kind.article())).with_hint(format!(
-                "Use DROP {} to remove {} {}.",
-                is.word().to_uppercase(),
-                is.article(),
-                is.word()
-            )))
+            Err(Error::new("42809", format!("\"{relation}\" is not {} {word}", kind.article())).with_hint(
+                format!("Use DROP {} to remove {} {}.", is.word().to_uppercase(), is.article(), is.word()),
+            ))
         }
     }
 }

@@ -16,20 +16,32 @@ use crate::dml::target::{batch_of, relaxed};
 use crate::{Error, Result};
 
 /// ALTER COLUMN … TYPE: reads all rows, empties the table, and inserts them with the new type.
-pub(super) fn run(context: &Context, old: &Table, column: &str, ty: DataType, using: Option<&Expr>) -> Result<()> {
+pub(super) fn run(
+    context: &Context,
+    old: &Table,
+    column: &str,
+    ty: DataType,
+    using: Option<&Expr>,
+) -> Result<()> {
     let from = &old.column(column)?.ty;
     if *from == ty && using.is_none() {
         return Ok(());
     }
-    if using.is_none() && !is_assignable(from, &ty) || using.is_none() && from.is_character() && !ty.is_character() {
+    if using.is_none() && !is_assignable(from, &ty)
+        || using.is_none() && from.is_character() && !ty.is_character()
+    {
         let ty = ty.sql_name();
-        return Err(Error::new("42804", format!("column \"{column}\" cannot be cast automatically to type {ty}"))
-            .with_hint(format!("You might need to specify \"USING {column}::{ty}\".")));
+        return Err(Error::new(
+            "42804",
+            format!("column \"{column}\" cannot be cast automatically to type {ty}"),
+        )
+        .with_hint(format!("You might need to specify \"USING {column}::{ty}\".")));
     }
     let place = old.column_place(column).ok_or_else(|| Error::internal("a column is gone"))?;
     let places: Vec<usize> = (0..old.live_columns().len()).collect();
     let view = context.txn().view()?;
-    let batches = table::scan(&view, old, ScanRequest::full(places))?.collect::<std::result::Result<Vec<_>, _>>()?;
+    let batches =
+        table::scan(&view, old, ScanRequest::full(places))?.collect::<std::result::Result<Vec<_>, _>>()?;
     let new = context.txn().rewrite_column_type(&old.schema, &old.name, column, &ty)?;
     for batch in batches {
         let rows = batch.num_rows();
@@ -38,7 +50,8 @@ pub(super) fn run(context: &Context, old: &Table, column: &str, ty: DataType, us
             Some(expr) => {
                 let rows = batch_of(old, batch.columns().to_vec(), rows)?;
                 let side = Relation { alias: old.name.clone(), rows, in_wildcard: false };
-                let values = relations::evaluate(context, &[side], &[relations::item(expr.clone(), "value")])?;
+                let values =
+                    relations::evaluate(context, &[side], &[relations::item(expr.clone(), "value")])?;
                 let from = DataType::from_field(values.schema().field(0));
                 assign_array(values.column(0), &from, &ty, column, false)?
             }

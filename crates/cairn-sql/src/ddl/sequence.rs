@@ -51,13 +51,15 @@ pub(super) fn set_owner(context: &Context, schema: &str, sequence: &str, owner: 
         }
         [table @ .., column] if !table.is_empty() => {
             let all = context.catalog()?;
-            let name = ObjectName::from(table.iter().map(|ident| ast::Ident::clone(ident)).collect::<Vec<_>>());
+            let name =
+                ObjectName::from(table.iter().map(|ident| ast::Ident::clone(ident)).collect::<Vec<_>>());
             let (table_schema, table) = catalog::resolve_name(context, &all, &name)?;
             let table = all.table(&table_schema, &table)?;
             let column = table.column(&fold(column))?.id;
             Ok(context.txn().set_sequence_owner(schema, sequence, Some((table.id, column)))?)
         }
-        _ => Err(Error::new("42601", "invalid OWNED BY option").with_hint("Specify OWNED BY table.column or OWNED BY NONE.")),
+        _ => Err(Error::new("42601", "invalid OWNED BY option")
+            .with_hint("Specify OWNED BY table.column or OWNED BY NONE.")),
     }
 }
 

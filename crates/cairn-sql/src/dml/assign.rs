@@ -30,7 +30,11 @@ pub(crate) fn assign_array(
     if array.null_count() == array.len() || *array.data_type() == ArrowType::Null {
         return Ok(new_null_array(&want, array.len()));
     }
-    let same = from == to || matches!((from, to), (DataType::Varchar(_) | DataType::Text, DataType::Text | DataType::Varchar(None)));
+    let same = from == to
+        || matches!(
+            (from, to),
+            (DataType::Varchar(_) | DataType::Text, DataType::Text | DataType::Varchar(None))
+        );
     if same && *array.data_type() == want {
         return Ok(Arc::clone(array));
     }
@@ -127,7 +131,9 @@ fn convert(value: Value, to: &DataType, column: &str, unknown: bool) -> Result<V
             let text = v.to_text(&v.data_type().unwrap_or(T::Double));
             V::parse_text(&text, to)?
         }
-        (V::Text(t), T::Json | T::Jsonb | T::Uuid | T::Interval | T::Bytea | T::Array(_)) => V::parse_text(&t, to)?,
+        (V::Text(t), T::Json | T::Jsonb | T::Uuid | T::Interval | T::Bytea | T::Array(_)) => {
+            V::parse_text(&t, to)?
+        }
         (V::Json(t) | V::Jsonb(t), T::Json | T::Jsonb) => V::parse_text(&t, to)?,
         (V::Text(t), _) if unknown && !to.is_character() => V::parse_text(&t, to)?,
         (V::Text(t), _) => V::Text(t).fit(to)?,

@@ -41,7 +41,9 @@ impl Conflict {
     /// `42P10`, `42704`, `42601`, `42703`.
     pub(crate) fn read(context: &Context, table: &Table, alias: &str, clause: &OnInsert) -> Result<Conflict> {
         let OnInsert::OnConflict(clause) = clause else {
-            return Err(Error::new("42601", "syntax error at or near \"DUPLICATE\"").with_hint("Use ON CONFLICT."));
+            return Err(
+                Error::new("42601", "syntax error at or near \"DUPLICATE\"").with_hint("Use ON CONFLICT.")
+            );
         };
         let target = match &clause.conflict_target {
             None => Target::Any,
@@ -219,9 +221,8 @@ impl Update {
 fn by_columns(table: &Table, columns: &[ast::Ident]) -> Result<Target> {
     let mut wanted = Vec::with_capacity(columns.len());
     for ident in columns {
-        let place = column_place(table, ident).map_err(|_| {
-            Error::new("42703", format!("column \"{}\" does not exist", fold(ident)))
-        })?;
+        let place = column_place(table, ident)
+            .map_err(|_| Error::new("42703", format!("column \"{}\" does not exist", fold(ident))))?;
         wanted.push(table.live_column(place).id);
     }
     wanted.sort_unstable();
@@ -239,7 +240,10 @@ fn by_columns(table: &Table, columns: &[ast::Ident]) -> Result<Target> {
         .find(|i| i.unique && same(i.columns.iter().map(|c| c.column).collect()))
         .map(|i| Target::Index(i.id))
         .ok_or_else(|| {
-            Error::new("42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification")
+            Error::new(
+                "42P10",
+                "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+            )
         })
 }
 
@@ -250,6 +254,9 @@ fn by_constraint(table: &Table, name: &ast::ObjectName) -> Result<Target> {
     }
     match table.indexes.iter().find(|i| i.name == name && i.unique) {
         Some(index) => Ok(Target::Index(index.id)),
-        None => Err(Error::new("42704", format!("constraint \"{name}\" for table \"{}\" does not exist", table.name))),
+        None => Err(Error::new(
+            "42704",
+            format!("constraint \"{name}\" for table \"{}\" does not exist", table.name),
+        )),
     }
 }

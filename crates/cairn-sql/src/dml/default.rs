@@ -49,7 +49,8 @@ impl Default {
         {
             return Ok(Default::Sequence(id));
         }
-        if is_now(&expr) && matches!(column.ty, DataType::Timestamp | DataType::TimestampTz | DataType::Date) {
+        if is_now(&expr) && matches!(column.ty, DataType::Timestamp | DataType::TimestampTz | DataType::Date)
+        {
             return Ok(Default::Now);
         }
         Ok(Default::Expression(Box::new(expr)))
@@ -167,7 +168,8 @@ fn is_now(expr: &Expr) -> bool {
     match call(expr) {
         Some((name, FunctionArguments::None)) => name == "current_timestamp",
         Some((name, FunctionArguments::List(list))) => {
-            list.args.is_empty() && matches!(name.as_str(), "now" | "transaction_timestamp" | "current_timestamp")
+            list.args.is_empty()
+                && matches!(name.as_str(), "now" | "transaction_timestamp" | "current_timestamp")
         }
         _ => false,
     }

@@ -11,7 +11,11 @@ use crate::{Error, Result};
 
 /// Runs a DELETE.
 pub(super) fn run(context: &Context, delete: &Delete, with: Option<&With>) -> Result<StatementResult> {
-    if !delete.tables.is_empty() || !delete.order_by.is_empty() || delete.limit.is_some() || delete.output.is_some() {
+    if !delete.tables.is_empty()
+        || !delete.order_by.is_empty()
+        || delete.limit.is_some()
+        || delete.output.is_some()
+    {
         return Err(Error::unsupported("ORDER BY, LIMIT, OUTPUT or several tables in DELETE"));
     }
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
@@ -22,7 +26,8 @@ pub(super) fn run(context: &Context, delete: &Delete, with: Option<&With>) -> Re
     let table = target::find(context, name, "DELETE")?;
     let alias = alias.unwrap_or_else(|| table.name.clone());
     let using = delete.using.as_deref().unwrap_or(&[]);
-    let changes = Changes { table: &table, alias: &alias, from: using, selection: delete.selection.as_ref(), with };
+    let changes =
+        Changes { table: &table, alias: &alias, from: using, selection: delete.selection.as_ref(), with };
     let wants_rows = delete.returning.is_some();
     let found = changes.find(context, wants_rows, wants_rows, Vec::new())?;
     let count = match found.rows.num_rows() {

@@ -88,8 +88,9 @@ pub(super) fn refuse(insert: &Insert) -> Result<()> {
         || !insert.multi_table_when_clauses.is_empty()
         || insert.multi_table_else_clause.is_some();
     match foreign {
-        true => Err(Error::new("42601", "syntax error in INSERT: a clause of another dialect")
-            .with_hint("PostgreSQL's form is INSERT INTO table (columns) VALUES ... ON CONFLICT ... RETURNING ...")),
+        true => Err(Error::new("42601", "syntax error in INSERT: a clause of another dialect").with_hint(
+            "PostgreSQL's form is INSERT INTO table (columns) VALUES ... ON CONFLICT ... RETURNING ...",
+        )),
         false => Ok(()),
     }
 }
@@ -113,7 +114,10 @@ pub(super) fn columns(table: &Table, insert: &Insert) -> Result<Vec<usize>> {
 
 /// The rows of a plain VALUES.
 pub(super) fn values_of(query: &Query) -> Option<&[sqlparser::ast::Parens<Vec<Expr>>]> {
-    let plain = query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none() && query.fetch.is_none();
+    let plain = query.with.is_none()
+        && query.order_by.is_none()
+        && query.limit_clause.is_none()
+        && query.fetch.is_none();
     match &*query.body {
         SetExpr::Values(values) if plain => Some(&values.rows),
         _ => None,
@@ -272,7 +276,12 @@ impl Target<'_> {
     }
 }
 
-fn assign(value: Value, from: &DataType, column: &cairn_engine::catalog::Column, unknown: bool) -> Result<Value> {
+fn assign(
+    value: Value,
+    from: &DataType,
+    column: &cairn_engine::catalog::Column,
+    unknown: bool,
+) -> Result<Value> {
     // The expression's type decides, not the value's: VARCHAR and TEXT values look alike.
     if !unknown && !value.is_null() && !super::assign::is_assignable(from, &column.ty) {
         let array = Value::to_array(std::slice::from_ref(&value), from)?;
@@ -291,7 +300,8 @@ fn evaluate(context: &Context, exprs: &[&Expr], with: Option<&With>) -> Result<V
         .map(|(n, expr)| relations::item(Expr::clone(expr), &format!("v{n}")))
         .collect::<Vec<SelectItem>>();
     let (schema, batches) = context.collect(context.plan_query(&query)?)?;
-    let row = batches.iter().find(|b| b.num_rows() > 0).ok_or_else(|| Error::internal("VALUES gave no row"))?;
+    let row =
+        batches.iter().find(|b| b.num_rows() > 0).ok_or_else(|| Error::internal("VALUES gave no row"))?;
     Ok(schema
         .fields()
         .iter()
@@ -310,13 +320,16 @@ fn unknown_columns(query: &Query) -> Vec<bool> {
             .projection
             .iter()
             .map(|item| match item {
-                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => literal::is_unknown(expr),
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                    literal::is_unknown(expr)
+                }
                 _ => false,
             })
             .collect(),
         SetExpr::Values(values) => {
             let width = values.rows.first().map_or(0, |r| r.content.len());
-            let all = |i: usize| values.rows.iter().all(|r| r.content.get(i).is_some_and(literal::is_unknown));
+            let all =
+                |i: usize| values.rows.iter().all(|r| r.content.get(i).is_some_and(literal::is_unknown));
             (0..width).map(all).collect()
         }
         _ => Vec::new(),

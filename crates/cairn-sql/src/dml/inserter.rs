@@ -38,7 +38,16 @@ impl<'c> Inserter<'c> {
                 defaults.push((place, Default::of(context, column)?));
             }
         }
-        Ok(Inserter { context, table, given, defaults, conflict: None, keep_rows: false, count: 0, rows: Vec::new() })
+        Ok(Inserter {
+            context,
+            table,
+            given,
+            defaults,
+            conflict: None,
+            keep_rows: false,
+            count: 0,
+            rows: Vec::new(),
+        })
     }
 
     /// With an ON CONFLICT clause.
@@ -86,13 +95,15 @@ impl<'c> Inserter<'c> {
         let mut fresh = vec![true; batch.num_rows()];
         inserted.conflicts.iter().for_each(|c| fresh[c.row] = false);
         let mut order: Vec<usize> = (0..fresh.len()).filter(|n| fresh[*n]).collect();
-        let mut rows = arrow::compute::filter_record_batch(&batch, &BooleanArray::from(fresh)).map_err(arrow_error)?;
+        let mut rows =
+            arrow::compute::filter_record_batch(&batch, &BooleanArray::from(fresh)).map_err(arrow_error)?;
         if let Some((more, places)) = updated {
             order.extend(places);
             rows = arrow::compute::concat_batches(&rows.schema(), [&rows, &more]).map_err(arrow_error)?;
             let mut sorted: Vec<u64> = (0..order.len() as u64).collect();
             sorted.sort_by_key(|n| order[*n as usize]);
-            rows = arrow::compute::take_record_batch(&rows, &UInt64Array::from(sorted)).map_err(arrow_error)?;
+            rows =
+                arrow::compute::take_record_batch(&rows, &UInt64Array::from(sorted)).map_err(arrow_error)?;
         }
         if rows.num_rows() > 0 {
             self.rows.push(rows);
@@ -100,4 +111,3 @@ impl<'c> Inserter<'c> {
         Ok(())
     }
 }
-

@@ -45,7 +45,9 @@ pub(crate) fn value(expr: &Expr, ty: &DataType, column: &str, params: &[Value]) 
             _ => Ok(None),
         },
         Expr::UnaryOp { op: UnaryOperator::Plus, expr } => match &**expr {
-            Expr::Value(literal) if matches!(literal.value, ast::Value::Number(..)) => value(expr, ty, column, params),
+            Expr::Value(literal) if matches!(literal.value, ast::Value::Number(..)) => {
+                value(expr, ty, column, params)
+            }
             _ => Ok(None),
         },
         Expr::TypedString(typed) => {
@@ -59,13 +61,21 @@ pub(crate) fn value(expr: &Expr, ty: &DataType, column: &str, params: &[Value]) 
             }
         }
         // 'x'::type into a column of that very type; other casts are left to the planner.
-        Expr::Cast { kind: ast::CastKind::Cast | ast::CastKind::DoubleColon, expr, data_type, format: None, .. } => {
+        Expr::Cast {
+            kind: ast::CastKind::Cast | ast::CastKind::DoubleColon,
+            expr,
+            data_type,
+            format: None,
+            ..
+        } => {
             let text = match &**expr {
                 Expr::Value(literal) => string(&literal.value),
                 _ => None,
             };
             match (text, crate::parse::types::data_type(data_type)) {
-                (Some(text), Ok(own)) if own == *ty && !ty.is_character() => Ok(Some(Value::parse_text(text, ty)?)),
+                (Some(text), Ok(own)) if own == *ty && !ty.is_character() => {
+                    Ok(Some(Value::parse_text(text, ty)?))
+                }
                 _ => Ok(None),
             }
         }
@@ -110,9 +120,7 @@ fn number(digits: &str, ty: &DataType, column: &str) -> Result<Value> {
     match ty {
         // Read at once in the column's own precision: NUMERIC without parameters would cut digits first.
         // Plain digits keep their zeros: 1.50 is '1.50'.
-        _ if ty.is_character() && !digits.contains(['e', 'E']) => {
-            Ok(Value::Text(digits.to_owned()).fit(ty)?)
-        }
+        _ if ty.is_character() && !digits.contains(['e', 'E']) => Ok(Value::Text(digits.to_owned()).fit(ty)?),
         DataType::Numeric(_) | DataType::Real | DataType::Double => Ok(Value::parse_text(digits, ty)?),
         _ => {
             let exact = cairn_types::Decimal::parse(digits)?;

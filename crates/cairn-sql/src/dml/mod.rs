@@ -17,8 +17,8 @@ mod conflict;
 pub(crate) mod default;
 mod delete;
 mod expressions;
-pub(crate) mod inserter;
 mod insert;
+pub(crate) mod inserter;
 pub(crate) mod literal;
 pub(crate) mod point;
 pub(crate) mod relations;
@@ -56,7 +56,8 @@ pub(crate) fn delete(context: &Context, statement: &Delete) -> Result<StatementR
 /// `0A000` for other statements, and for data-modifying statements within the clause.
 pub(crate) fn with_prefix(context: &Context, with: &With, statement: &Statement) -> Result<StatementResult> {
     use sqlparser::ast::SetExpr;
-    let modifies = |body: &SetExpr| matches!(body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_));
+    let modifies =
+        |body: &SetExpr| matches!(body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_));
     if with.cte_tables.iter().any(|cte| modifies(&cte.query.body)) {
         return Err(Error::unsupported("a data-modifying statement in WITH"));
     }

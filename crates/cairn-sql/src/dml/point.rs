@@ -47,7 +47,7 @@ impl PointInserts {
     /// The plan of that text, if it is remembered and nothing has changed since.
     pub(crate) fn get(&self, context: &Context, sql: &str) -> Result<Option<Arc<PointInsert>>> {
         let Some(found) = self.by_text.lock().get(sql).cloned() else { return Ok(None) };
-        let current = found.version == context.catalog()?.version()
+        let current = found.version == context.catalog_version()
             && found.search_path == context.scope.settings.search_path;
         if !current {
             self.by_text.lock().remove(sql);
@@ -66,6 +66,9 @@ impl PointInserts {
             return Ok(());
         }
         let Statement::Insert(insert) = statement else { return Ok(()) };
+        if self.by_text.lock().get(sql).is_some_and(|known| known.version == context.catalog_version()) {
+            return Ok(());
+        }
         if let Some(plan) = plan(context, insert)? {
             let mut all = self.by_text.lock();
             if all.len() >= REMEMBERED_MAX {
@@ -78,7 +81,8 @@ impl PointInserts {
 }
 
 fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
-    let (TableObject::TableName(name), None, None) = (&statement.table, &statement.on, &statement.returning) else {
+    let (TableObject::TableName(name), None, None) = (&statement.table, &statement.on, &statement.returning)
+    else {
         return Ok(None);
     };
     let Some(values) = statement.source.as_deref().and_then(insert::values_of) else { return Ok(None) };
@@ -105,7 +109,7 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
         rows.push(cells);
     }
     let search_path = context.scope.settings.search_path.clone();
-    Ok(Some(PointInsert { version: context.catalog()?.version(), search_path, table, rows }))
+    Ok(Some(PointInsert { version: context.catalog_version(), search_path, table, rows }))
 }
 
 fn is_literal(expr: &Expr) -> bool {
@@ -130,13 +134,16 @@ impl PointInsert {
         for cells in &self.rows {
             for ((cell, column), builder) in cells.iter().zip(&columns).zip(&mut builders) {
                 let value = match cell {
-                    Cell::Given(expr) => literal::value(expr, &column.ty, &column.name, params)?.unwrap_or(Value::Null),
+                    Cell::Given(expr) => {
+                        literal::value(expr, &column.ty, &column.name, params)?.unwrap_or(Value::Null)
+                    }
                     Cell::Default(default) => default.value(context, column)?,
                 };
                 builder.push(&value)?;
             }
         }
-        let arrays = builders.iter_mut().map(ColumnBuilder::finish).collect::<std::result::Result<Vec<_>, _>>()?;
+        let arrays =
+            builders.iter_mut().map(ColumnBuilder::finish).collect::<std::result::Result<Vec<_>, _>>()?;
         let batch = batch_of(&self.table, arrays, self.rows.len())?;
         let inserted = cairn_engine::table::insert(
             context.txn(),

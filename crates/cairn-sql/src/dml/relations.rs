@@ -10,8 +10,8 @@ use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
 use datafusion::datasource::MemTable;
 use datafusion::logical_expr::LogicalPlan;
 use sqlparser::ast::{
-    Expr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias,
-    TableFactor, TableWithJoins, WildcardAdditionalOptions,
+    Expr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement,
+    TableAlias, TableFactor, TableWithJoins, WildcardAdditionalOptions,
 };
 
 use crate::context::Context;
@@ -67,7 +67,9 @@ pub(crate) fn table_factor(name: ObjectName, alias: &str) -> Result<TableFactor>
     };
     let select = select_of(&mut query)?;
     let mut from = select.from.pop().ok_or_else(|| Error::internal("no FROM"))?;
-    if let TableFactor::Table { name: place, alias: Some(TableAlias { name: called, .. }), .. } = &mut from.relation {
+    if let TableFactor::Table { name: place, alias: Some(TableAlias { name: called, .. }), .. } =
+        &mut from.relation
+    {
         *place = name;
         *called = quoted(alias);
     }
@@ -131,7 +133,11 @@ pub(crate) fn plan(
 }
 
 /// The same with one value a row, in the order of the rows.
-pub(crate) fn evaluate(context: &Context, relations: &[Relation], items: &[SelectItem]) -> Result<RecordBatch> {
+pub(crate) fn evaluate(
+    context: &Context,
+    relations: &[Relation],
+    items: &[SelectItem],
+) -> Result<RecordBatch> {
     let rows = relations.first().map_or(0, |r| r.rows.num_rows());
     let numbered = relations.len() > 1;
     let mut items = items.to_vec();
@@ -168,12 +174,8 @@ pub(crate) fn arrow_error(error: arrow::error::ArrowError) -> Error {
 }
 
 fn memory(rows: &RecordBatch, numbered: bool) -> Result<Arc<dyn datafusion::catalog::TableProvider>> {
-    let mut fields: Vec<Arc<Field>> = rows
-        .schema()
-        .fields()
-        .iter()
-        .map(|f| Arc::new(Field::clone(f).with_nullable(true)))
-        .collect();
+    let mut fields: Vec<Arc<Field>> =
+        rows.schema().fields().iter().map(|f| Arc::new(Field::clone(f).with_nullable(true))).collect();
     let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
     if numbered {
         fields.push(Arc::new(Field::new(ROW_NUMBER, ArrowType::Int64, false)));
@@ -181,7 +183,8 @@ fn memory(rows: &RecordBatch, numbered: bool) -> Result<Arc<dyn datafusion::cata
     }
     let schema = Arc::new(Schema::new(fields));
     let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
-    let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options).map_err(arrow_error)?;
+    let batch =
+        RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options).map_err(arrow_error)?;
     Ok(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?))
 }
 
@@ -189,11 +192,7 @@ fn memory(rows: &RecordBatch, numbered: bool) -> Result<Arc<dyn datafusion::cata
 fn expand(relations: &[Relation], items: &[SelectItem]) -> Result<Vec<SelectItem>> {
     let columns_of = |relation: &Relation| -> Vec<SelectItem> {
         let names = relation.rows.schema();
-        names
-            .fields()
-            .iter()
-            .map(|f| SelectItem::UnnamedExpr(column(&relation.alias, f.name())))
-            .collect()
+        names.fields().iter().map(|f| SelectItem::UnnamedExpr(column(&relation.alias, f.name()))).collect()
     };
     let mut out = Vec::with_capacity(items.len());
     for item in items {

@@ -33,10 +33,13 @@ pub(crate) fn find(context: &Context, name: &ObjectName, verb: &str) -> Result<A
                 "COPY" => ("copy to", "copying to"),
                 _ => ("delete from", "deleting from"),
             };
-            Err(Error::new("55000", format!("cannot {what} view \"{table}\""))
-                .with_hint(format!("Views are read-only; to enable {how} the data change the table beneath.")))
+            Err(Error::new("55000", format!("cannot {what} view \"{table}\"")).with_hint(format!(
+                "Views are read-only; to enable {how} the data change the table beneath."
+            )))
         }
-        Some(Relation::Sequence(_)) => Err(Error::new("42809", format!("cannot change sequence \"{table}\""))),
+        Some(Relation::Sequence(_)) => {
+            Err(Error::new("42809", format!("cannot change sequence \"{table}\"")))
+        }
         Some(Relation::Index(..)) => Err(Error::new("42809", format!("\"{table}\" is an index"))),
         None if matches!(schema.as_str(), "pg_catalog" | "information_schema") => {
             Err(Error::new("42501", format!("permission denied for table {table}")))

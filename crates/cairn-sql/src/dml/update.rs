@@ -38,7 +38,9 @@ pub(super) enum NewValue {
 }
 
 /// The table of UPDATE or DELETE with the name that its columns go by.
-pub(super) fn changed_table(factor: &TableWithJoins) -> Result<(&sqlparser::ast::ObjectName, Option<String>)> {
+pub(super) fn changed_table(
+    factor: &TableWithJoins,
+) -> Result<(&sqlparser::ast::ObjectName, Option<String>)> {
     if !factor.joins.is_empty() {
         return Err(Error::new("42601", "syntax error at or near \"JOIN\"").with_hint("Use FROM or USING."));
     }
@@ -57,7 +59,8 @@ pub(super) fn changed_table(factor: &TableWithJoins) -> Result<(&sqlparser::ast:
 
 /// Runs an UPDATE.
 pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Result<StatementResult> {
-    if update.or.is_some() || !update.order_by.is_empty() || update.limit.is_some() || update.output.is_some() {
+    if update.or.is_some() || !update.order_by.is_empty() || update.limit.is_some() || update.output.is_some()
+    {
         return Err(Error::unsupported("OR, ORDER BY, LIMIT or OUTPUT in UPDATE"));
     }
     let (name, alias) = changed_table(&update.table)?;
@@ -67,7 +70,9 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
     let from = match &update.from {
         None => &[][..],
         Some(UpdateTableFromKind::AfterSet(from)) => from.as_slice(),
-        Some(UpdateTableFromKind::BeforeSet(_)) => return Err(Error::new("42601", "FROM must follow SET in UPDATE")),
+        Some(UpdateTableFromKind::BeforeSet(_)) => {
+            return Err(Error::new("42601", "FROM must follow SET in UPDATE"));
+        }
     };
     let mut news = Vec::new();
     for (n, assigned) in assigned.iter().enumerate() {
@@ -116,22 +121,32 @@ pub(super) fn assignments(context: &Context, table: &Table, list: &[Assignment])
     for assignment in list {
         let pairs = match &assignment.target {
             AssignmentTarget::ColumnName(name) => vec![(name, assignment.value.clone())],
-            AssignmentTarget::Tuple(names) => names.iter().zip(spread(&assignment.value, names.len())?).collect(),
+            AssignmentTarget::Tuple(names) => {
+                names.iter().zip(spread(&assignment.value, names.len())?).collect()
+            }
         };
         for (name, expr) in pairs {
             let ident = column_ident(name)?;
             let place = column_place(table, ident)?;
             let column = table.live_column(place);
             if out.iter().any(|a| a.place == place) {
-                return Err(Error::new("42601", format!("multiple assignments to same column \"{}\"", column.name)));
+                return Err(Error::new(
+                    "42601",
+                    format!("multiple assignments to same column \"{}\"", column.name),
+                ));
             }
             let value = if literal::is_default(&expr) {
                 NewValue::Default
             } else {
                 if column.identity.is_some_and(|i| i.always) {
                     let name = &column.name;
-                    return Err(Error::new("428C9", format!("column \"{name}\" can only be updated to DEFAULT"))
-                        .with_detail(format!("Column \"{name}\" is an identity column defined as GENERATED ALWAYS.")));
+                    return Err(Error::new(
+                        "428C9",
+                        format!("column \"{name}\" can only be updated to DEFAULT"),
+                    )
+                    .with_detail(format!(
+                        "Column \"{name}\" is an identity column defined as GENERATED ALWAYS."
+                    )));
                 }
                 // Read as the column's type now, so that a bad literal is an error even where no row is met.
                 if literal::is_unknown(&expr) {
@@ -182,7 +197,11 @@ fn column_of(query: &Query, i: usize, n: usize) -> Result<Expr> {
     if select.distinct.is_some() {
         return Err(Error::unsupported("DISTINCT in the source of a multiple-column UPDATE item"));
     }
-    if select.projection.iter().any(|p| matches!(p, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))) {
+    if select
+        .projection
+        .iter()
+        .any(|p| matches!(p, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)))
+    {
         return Err(Error::unsupported("* in the source of a multiple-column UPDATE item"));
     }
     if select.projection.len() != n {
@@ -210,12 +229,20 @@ pub(super) struct Found {
 
 impl Changes<'_> {
     /// Finds the rows, each once.
-    pub(super) fn find(&self, context: &Context, columns: bool, all: bool, extra: Vec<SelectItem>) -> Result<Found> {
+    pub(super) fn find(
+        &self,
+        context: &Context,
+        columns: bool,
+        all: bool,
+        extra: Vec<SelectItem>,
+    ) -> Result<Found> {
         let mut query = relations::empty_query()?;
         query.with = self.with.cloned();
         let select = select_of(&mut query)?;
         let name = catalog::with_row_key(&self.table.schema, &self.table.name);
-        select.from.push(TableWithJoins { relation: relations::table_factor(name, self.alias)?, joins: Vec::new() });
+        select
+            .from
+            .push(TableWithJoins { relation: relations::table_factor(name, self.alias)?, joins: Vec::new() });
         select.from.extend(self.from.iter().cloned());
         select.selection = self.selection.cloned();
         select.projection.push(match (columns || all, all && !self.from.is_empty()) {

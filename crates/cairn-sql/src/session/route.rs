@@ -35,7 +35,79 @@ pub(super) fn fast(
     sql: &str,
     parameters: Parameters<'_>,
 ) -> Option<Result<StatementResult>> {
-    query::point::run(shared, state, sql, parameters)
+    point_insert(shared, state, sql, parameters).or_else(|| query::point::run(shared, state, sql, parameters))
+}
+
+/// Runs an INSERT of literals and parameters that has run before ([`dml::point`]).
+fn point_insert(
+    shared: &Arc<Shared>,
+    state: &Arc<Mutex<State>>,
+    sql: &str,
+    parameters: Parameters<'_>,
+) -> Option<Result<StatementResult>> {
+    if !shared.point_inserts.knows(sql) {
+        return None;
+    }
+    let mut state = state.lock();
+    if state.block.as_ref().is_some_and(|block| block.failed) || state.settings.transaction_read_only {
+        return None;
+    }
+    let mut attempts = 0;
+    loop {
+        let result = try_point_insert(shared, &mut state, sql, parameters);
+        match result {
+            Ok(None) => return None,
+            Ok(Some(rows)) => {
+                return Some(Ok(StatementResult::Command { tag: format!("INSERT 0 {rows}"), rows }));
+            }
+            Err(error)
+                if state.block.is_none()
+                    && error.class() == Class::Conflict
+                    && attempts < shared.options.conflict_retries_max =>
+            {
+                attempts += 1;
+            }
+            Err(error) => {
+                fail_block(&mut state);
+                return Some(Err(error));
+            }
+        }
+    }
+}
+
+/// The rows inserted; `None` where the statement must go the long way.
+fn try_point_insert(
+    shared: &Arc<Shared>,
+    state: &mut State,
+    sql: &str,
+    parameters: Parameters<'_>,
+) -> Result<Option<u64>> {
+    let now = shared.now_us();
+    let (txn, start) = match &mut state.block {
+        Some(block) => {
+            block.used = true;
+            (Arc::clone(&block.txn), block.start_us)
+        }
+        None => (transaction::begin_engine(shared, &state.settings, &Modes::default())?, now),
+    };
+    let scope = Scope {
+        shared: Arc::clone(shared),
+        txn: Arc::clone(&txn),
+        settings: autocommit_settings(&state.settings),
+        params: parameters.to_vec(),
+        transaction_start_us: start,
+        statement_start_us: now,
+        sequences: Arc::clone(&state.sequences),
+        exchange: Arc::clone(&state.exchange),
+    };
+    let context = Context { scope: Arc::new(scope) };
+    let Some(plan) = shared.point_inserts.get(&context, sql)? else { return Ok(None) };
+    // The engine undoes a call that fails, so no savepoint is needed.
+    let rows = plan.run(&context)?;
+    if state.block.is_none() {
+        txn.commit()?;
+    }
+    Ok(Some(rows))
 }
 
 fn run_text(
@@ -77,7 +149,9 @@ fn dispatch(
 ) -> Result<StatementResult> {
     match statement {
         Statement::Commit { chain, .. } => return transaction::commit(shared, state, *chain),
-        Statement::Rollback { chain, savepoint: None } => return transaction::rollback(shared, state, *chain),
+        Statement::Rollback { chain, savepoint: None } => {
+            return transaction::rollback(shared, state, *chain);
+        }
         Statement::Rollback { savepoint: Some(name), .. } => {
             return transaction::rollback_to(state, &variables::fold(name));
         }
@@ -126,6 +200,7 @@ fn in_transaction(
     sql: &str,
     parameters: Vec<Value>,
 ) -> Result<StatementResult> {
+    let unbound = statement;
     let bound;
     let statement = if parse::parameters::count(statement) > 0 {
         let mut own = statement.clone();
@@ -158,6 +233,7 @@ fn in_transaction(
                 Ok(StatementResult::Rows(rows.on_error(move || fail_block(&mut state.lock()))))
             }
             (Ok(done), savepoint) => {
+                shared.point_inserts.remember(&context, sql, unbound)?;
                 if let Some(savepoint) = savepoint {
                     block.txn.release(savepoint);
                 }
@@ -185,13 +261,16 @@ fn in_transaction(
         };
         let context = Context { scope: Arc::new(scope) };
         let result = run(&context, statement, sql).and_then(|result| {
+            shared.point_inserts.remember(&context, sql, unbound)?;
             if txn.has_writes() || txn.has_ddl() {
                 txn.commit()?;
             }
             Ok(result)
         });
         match result {
-            Err(error) if error.class() == Class::Conflict && attempts < shared.options.conflict_retries_max => {
+            Err(error)
+                if error.class() == Class::Conflict && attempts < shared.options.conflict_retries_max =>
+            {
                 attempts += 1;
             }
             other => return other,
