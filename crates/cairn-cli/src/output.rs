@@ -6,23 +6,27 @@
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::failure::Outcome;
 
 /// Bytes collected before a write.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// The place of results.
+/// The place of results. Clones write to the same place.
+#[derive(Clone)]
 pub(crate) struct Output {
-    to: Box<dyn Write + Send>,
+    to: Arc<Mutex<Box<dyn Write + Send>>>,
     terminal: bool,
+    /// Whether the reader went away.
+    broken: Arc<AtomicBool>,
 }
 
 impl Output {
     /// Standard output.
     pub(crate) fn stdout() -> Output {
-        let terminal = io::stdout().is_terminal();
-        Output { to: Box::new(BufWriter::with_capacity(BUFFER_BYTES, RawStdout)), terminal }
+        Output::new(RawStdout, io::stdout().is_terminal())
     }
 
     /// A file, emptied first.
@@ -32,22 +36,39 @@ impl Output {
     pub(crate) fn file(path: &Path) -> Outcome<Output> {
         let file = File::create(path)
             .map_err(|e| anyhow::anyhow!("cannot create {}: {}", path.display(), reason(&e)))?;
-        Ok(Output { to: Box::new(BufWriter::with_capacity(BUFFER_BYTES, file)), terminal: false })
+        Ok(Output::new(file, false))
+    }
+
+    fn new(to: impl Write + Send + 'static, terminal: bool) -> Output {
+        let buffered = BufWriter::with_capacity(BUFFER_BYTES, to);
+        Output { to: Arc::new(Mutex::new(Box::new(buffered))), terminal, broken: Arc::default() }
     }
 
     /// Whether people read along.
     pub(crate) fn is_terminal(&self) -> bool {
         self.terminal
     }
+
+    /// Whether the reader went away: what failed then is no error.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    fn note<T>(&self, outcome: io::Result<T>) -> io::Result<T> {
+        if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.to.write(bytes)
+        self.note(self.to.lock().unwrap_or_else(PoisonError::into_inner).write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
+        self.note(self.to.lock().unwrap_or_else(PoisonError::into_inner).flush())
     }
 }
 

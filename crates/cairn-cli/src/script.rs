@@ -94,7 +94,11 @@ impl Runner {
         if is_copy_to_stdout(sql) {
             return self.copy_out(sql);
         }
-        match self.session.run(sql).map_err(|error| Failure::statement(error, sql))? {
+        let ran = self.session.run(sql);
+        for notice in self.session.take_notices() {
+            eprintln!("NOTICE:  {notice}");
+        }
+        match ran.map_err(|error| Failure::statement(error, sql))? {
             Ran::Rows(rows) => self.print(rows, sql)?,
             Ran::Command { tag, .. } => self.tag(&tag)?,
         }
@@ -109,10 +113,9 @@ impl Runner {
 
     /// `COPY … TO STDOUT`.
     fn copy_out(&mut self, sql: &str) -> Outcome {
-        let mut writer = Remembering { inner: &mut self.output, error: None };
-        let copied = self.session.copy_out(sql, &mut writer);
-        if let Some(error) = writer.error.take() {
-            return Err(error.into());
+        let copied = self.session.copy_out(sql, self.output.clone());
+        if self.output.is_broken() {
+            return Err(Failure::BrokenPipe);
         }
         copied.map_err(|error| Failure::statement(error, sql))?;
         self.output.flush()?;
@@ -176,27 +179,6 @@ impl Runner {
                 }
             }
         }
-    }
-}
-
-/// A writer that keeps the error which the database layer turns into its own.
-struct Remembering<'w> {
-    inner: &'w mut Output,
-    error: Option<std::io::Error>,
-}
-
-// The output is a buffer over a descriptor; only this thread writes to it.
-impl Write for Remembering<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.inner.write(bytes).map_err(|error| {
-            let kind = error.kind();
-            self.error = Some(error);
-            kind.into()
-        })
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.inner.flush()
     }
 }
 

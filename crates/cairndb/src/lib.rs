@@ -67,6 +67,12 @@ pub mod arrow {
 #[cfg(feature = "sql")]
 pub use cairn_engine::catalog;
 
+/// How files are read and written: the options of [`Database::file_columns`].
+#[cfg(feature = "sql")]
+pub mod copy {
+    pub use cairn_sql::copy::{Columns, Compression, CopyOptions, Encoding, Format, Header};
+}
+
 /// The chapters of the guide, so that their examples are compiled and run as tests.
 #[cfg(all(doctest, feature = "sql"))]
 #[doc = include_str!("../../../docs/guide/embedded.md")]

@@ -142,7 +142,8 @@ fn copy(runner: &mut Runner, rest: &str) -> Outcome {
             runner.statement(&sql)?;
         } else {
             let mut file = Output::file(Path::new(&place.file))?;
-            let rows = runner.session.copy_out(&sql, &mut file).map_err(|e| Failure::statement(e, &sql))?;
+            let rows =
+                runner.session.copy_out(&sql, file.clone()).map_err(|e| Failure::statement(e, &sql))?;
             file.flush()?;
             runner.tag(&format!("COPY {rows}"))?;
         }

@@ -23,6 +23,10 @@ pub struct Column {
 }
 
 impl Column {
+    pub(crate) fn new(name: String, data_type: DataType) -> Column {
+        Column { name, data_type }
+    }
+
     /// The name, as the statement gives it.
     pub fn name(&self) -> &str {
         &self.name

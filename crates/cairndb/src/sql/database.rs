@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use cairn_engine::Catalog;
 use cairn_sql::StatementResult;
+use cairn_sql::copy::CopyOptions;
 use cairn_types::Value;
 
 use super::session::Outcome;
-use crate::{Database, Error, ErrorClass, Params, Result, Rows, Statement, ToSql};
+use crate::{Column, Database, Error, ErrorClass, Params, Result, Rows, Statement, ToSql};
 
 /// SQL. Each statement is a transaction of its own; for several in one use
 /// [`begin_transaction`](Database::begin_transaction) or [`transact`](Database::transact), for `SET` and
@@ -91,6 +92,28 @@ impl Database {
     /// All definitions (tables, columns, indexes, views, sequences) as of now.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.shared.kernel.0.catalog()
+    }
+
+    /// The columns of a file (CSV, JSON lines, Parquet; plain or compressed) as COPY would read it: their names,
+    /// and the types found in its first 8 MiB or as `options.sample_bytes` says.
+    ///
+    /// ```
+    /// use cairndb::{Database, copy::CopyOptions};
+    /// let directory = tempfile::tempdir().unwrap();
+    /// let path = directory.path().join("trips.csv");
+    /// std::fs::write(&path, "id,place\n1,Oslo\n").unwrap();
+    /// let db = Database::open(directory.path().join("db"))?;
+    /// let columns = db.file_columns(path.to_str().unwrap(), &CopyOptions::default())?;
+    /// assert_eq!(columns[0].type_name(), "bigint");
+    /// # Ok::<(), cairndb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the file cannot be opened, is empty or is not of its format.
+    pub fn file_columns(&self, path: &str, options: &CopyOptions) -> Result<Vec<Column>> {
+        let reader =
+            cairn_sql::copy::open_reader(self.env(), path, options).map_err(cairn_sql::Error::from)?;
+        Ok(reader.columns().iter().map(|c| Column::new(c.name.clone(), c.ty.clone())).collect())
     }
 
     /// A session for one statement.

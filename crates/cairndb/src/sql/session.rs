@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cairn_engine::Catalog;
 use cairn_sql::StatementResult;
+use cairn_sql::copy::Streams;
 
 use crate::{Database, Params, Result, Rows};
 
@@ -134,20 +135,44 @@ impl Session {
         Ok(Outcome::new(self.inner.execute_async(sql, &[]).await?))
     }
 
-    /// Runs `COPY … FROM STDIN` on what `reader` yields. All of it is loaded or nothing.
+    /// Runs `COPY … FROM STDIN` on what `reader` yields; gives the number of rows. All of it is loaded or
+    /// nothing.
+    ///
+    /// ```
+    /// use cairndb::Database;
+    /// let mut session = Database::in_memory()?.session();
+    /// session.run("CREATE TABLE t (a INTEGER, b TEXT)")?;
+    /// let data = std::io::Cursor::new("1,one\n2,two\n");
+    /// assert_eq!(session.copy_in("COPY t FROM STDIN WITH (FORMAT csv)", data)?, 2);
+    /// # Ok::<(), cairndb::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Whatever the statement meets, with the number of a line that cannot be read.
     pub fn copy_in(&mut self, sql: &str, reader: impl Read + Send + 'static) -> Result<u64> {
-        Outcome::affected(self.inner.copy_in(sql, Box::new(reader))?)
+        self.copy(sql, Streams { input: Some(Box::new(reader)), output: None })
     }
 
-    /// Runs `COPY … TO STDOUT` and writes the data to `writer`.
+    /// Runs `COPY … TO STDOUT` and writes the data to `writer`; gives the number of rows.
     ///
     /// # Errors
-    /// Whatever the statement meets.
-    pub fn copy_out(&mut self, sql: &str, writer: &mut (dyn Write + Send)) -> Result<u64> {
-        Outcome::affected(self.inner.copy_out(sql, writer)?)
+    /// Whatever the statement and the writer meet.
+    pub fn copy_out(&mut self, sql: &str, writer: impl Write + Send + 'static) -> Result<u64> {
+        self.copy(sql, Streams { input: None, output: Some(Box::new(writer)) })
+    }
+
+    fn copy(&mut self, sql: &str, streams: Streams) -> Result<u64> {
+        self.inner.set_copy_streams(streams);
+        let result = self.inner.execute(sql, &[]);
+        // A statement that was no COPY has not taken them.
+        self.inner.set_copy_streams(Streams::default());
+        Outcome::affected(result?)
+    }
+
+    /// What the statements since the last call had to say that is no error, such as `relation "t" already
+    /// exists, skipping`.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        self.inner.take_notices().into_iter().map(|notice| notice.message).collect()
     }
 
     /// Whether a transaction block is open.

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::anyhow;
+use cairndb::copy::{CopyOptions, Format, Header};
 use cairndb::{Database, IsolationLevel, Transaction};
 
 use super::told;
@@ -23,9 +24,9 @@ pub(super) fn import(db: &Database, path: &Path, kind: FileKind, command: &Impor
     } else {
         format!("{}.{}", quoted(&schema), quoted(&name))
     };
-    let literal = file_literal(path)?;
+    let load = Load { path, kind, command, target, exists };
     let progress = Progress::unknown(&format!("importing {}", path.display()));
-    let loaded = load(&tx, &target, &literal, exists, kind, path, command);
+    let loaded = load.run(db, &tx);
     progress.finish();
     let rows = loaded?;
     tx.commit()?;
@@ -33,58 +34,84 @@ pub(super) fn import(db: &Database, path: &Path, kind: FileKind, command: &Impor
     Ok(())
 }
 
-fn load(
-    tx: &Transaction,
-    target: &str,
-    literal: &str,
-    exists: bool,
+/// A file on its way into a table.
+struct Load<'a> {
+    path: &'a Path,
     kind: FileKind,
-    path: &Path,
-    command: &Import,
-) -> Outcome<u64> {
-    let options = options(kind, path, command, exists);
-    if !exists {
-        let sql = format!("CREATE TABLE {target} FROM {literal} WITH ({options})");
-        tx.execute(&sql, &[]).map_err(|error| Failure::statement(error, &sql))?;
-    }
-    let sql = format!("COPY {target} FROM {literal} WITH ({options})");
-    tx.execute(&sql, &[]).map_err(|error| Failure::statement(error, &sql))
+    command: &'a Import,
+    /// The table, quoted.
+    target: String,
+    exists: bool,
 }
 
-/// COPY's options.
-fn options(kind: FileKind, path: &Path, command: &Import, exists: bool) -> String {
-    let mut options = match kind {
-        FileKind::Parquet => return "FORMAT parquet".to_owned(),
-        FileKind::Jsonl | FileKind::Sqlite => return "FORMAT json".to_owned(),
-        FileKind::Csv => vec!["FORMAT csv".to_owned()],
-    };
-    if !command.no_header {
-        options.push("HEADER".to_owned());
+impl Load<'_> {
+    /// Makes the table if it is not there and copies the rows; gives their number.
+    fn run(&self, db: &Database, tx: &Transaction) -> Outcome<u64> {
+        let absolute = std::path::absolute(self.path)?;
+        let Some(file) = absolute.to_str() else {
+            return Err(anyhow!("the name of {} is not UTF-8", self.path.display()).into());
+        };
+        let options = self.options()?;
+        if !self.exists {
+            let columns = db.file_columns(file, &options)?;
+            let columns: Vec<String> =
+                columns.iter().map(|c| format!("{} {}", quoted(c.name()), c.type_name())).collect();
+            let sql = format!("CREATE TABLE {} ({})", self.target, columns.join(", "));
+            tx.execute(&sql, &[]).map_err(|error| Failure::statement(error, &sql))?;
+        }
+        let sql = format!("COPY {} FROM {} WITH ({})", self.target, string(file), text_of(&options));
+        tx.execute(&sql, &[]).map_err(|error| Failure::statement(error, &sql))
     }
-    let name = path.to_string_lossy().to_ascii_lowercase();
-    let tabs = name.contains(".tsv") || name.contains(".tab");
-    if let Some(delimiter) = command.delimiter.or(tabs.then_some('\t')) {
-        options.push(format!("DELIMITER {}", string(&delimiter.to_string())));
+
+    fn options(&self) -> Outcome<CopyOptions> {
+        let mut options = CopyOptions { sample_bytes: usize::MAX, ..CopyOptions::default() };
+        options.format = Some(match self.kind {
+            FileKind::Parquet => Format::Parquet,
+            FileKind::Jsonl | FileKind::Sqlite => Format::JsonLines,
+            FileKind::Csv => Format::Csv,
+        });
+        if self.kind != FileKind::Csv {
+            return Ok(options);
+        }
+        options.header = Some(if self.command.no_header { Header::No } else { Header::Yes });
+        let name = self.path.to_string_lossy().to_ascii_lowercase();
+        let tabs = name.contains(".tsv") || name.contains(".tab");
+        options.delimiter = match self.command.delimiter {
+            Some(c) if c.is_ascii() => Some(c as u8),
+            Some(c) => return Err(Failure::Usage(format!("the delimiter '{c}' is not one byte"))),
+            None => tabs.then_some(b'\t'),
+        };
+        options.nulls = match &self.command.null {
+            Some(null) => Some(vec![null.clone()]),
+            None if !self.exists => Some(vec![String::new(), "NA".to_owned()]),
+            None => None,
+        };
+        Ok(options)
     }
-    match &command.null {
-        Some(null) => options.push(format!("NULL {}", string(null))),
-        None if !exists => options.push("NULL 'NA'".to_owned()),
-        None => {}
+}
+
+/// The options as COPY spells them.
+fn text_of(options: &CopyOptions) -> String {
+    let mut parts = vec![match options.format {
+        Some(Format::Parquet) => "FORMAT parquet".to_owned(),
+        Some(Format::JsonLines) => "FORMAT json".to_owned(),
+        _ => "FORMAT csv".to_owned(),
+    }];
+    if options.header == Some(Header::Yes) {
+        parts.push("HEADER".to_owned());
     }
-    options.join(", ")
+    if let Some(delimiter) = options.delimiter {
+        parts.push(format!("DELIMITER {}", string(&char::from(delimiter).to_string())));
+    }
+    if let Some(nulls) = &options.nulls {
+        let nulls: Vec<String> = nulls.iter().map(|null| string(null)).collect();
+        parts.push(format!("NULL ({})", nulls.join(", ")));
+    }
+    parts.join(", ")
 }
 
 fn string(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
-}
-
-/// The absolute path as a string literal.
-fn file_literal(path: &Path) -> Outcome<String> {
-    let absolute = std::path::absolute(path)?;
-    match absolute.to_str() {
-        Some(text) => Ok(string(text)),
-        None => Err(anyhow!("the name of {} is not UTF-8", path.display()).into()),
-    }
 }
 
 /// The file's name without its endings, as SQL would fold it.
