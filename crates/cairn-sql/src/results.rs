@@ -76,6 +76,11 @@ impl Results {
         Self { schema, columns, source: Source::Batches(batches.into_iter()), tag: None, rows: 0, on_error: None }
     }
 
+    /// The same with columns known before.
+    pub(crate) fn from_parts(schema: SchemaRef, columns: Arc<[Column]>, batches: Vec<RecordBatch>) -> Self {
+        Self { schema, columns, source: Source::Batches(batches.into_iter()), tag: None, rows: 0, on_error: None }
+    }
+
     /// Rows that a task will send.
     pub(crate) fn channel(schema: SchemaRef) -> (Self, BatchSender) {
         let (send, receive) = tokio::sync::mpsc::channel(QUEUED_BATCHES_MAX);
@@ -180,7 +185,7 @@ impl Results {
 }
 
 /// The SQL columns of an Arrow schema.
-fn columns_of(schema: &SchemaRef) -> Arc<[Column]> {
+pub(crate) fn columns_of(schema: &SchemaRef) -> Arc<[Column]> {
     schema
         .fields()
         .iter()

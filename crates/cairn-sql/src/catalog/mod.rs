@@ -121,6 +121,11 @@ fn in_schema(
     }
 }
 
+/// Whether an unqualified name is first of all a table of `pg_catalog`.
+pub(crate) fn is_system_table(name: &str) -> bool {
+    system::tables("pg_catalog").iter().any(|table| table.name == name)
+}
+
 /// The schema and name that an object name of DDL or DML means: as written, or the first schema of the search
 /// path that has it, or the first schema of the path.
 pub(crate) fn resolve_name(context: &Context, catalog: &Catalog, name: &ObjectName) -> Result<(String, String)> {

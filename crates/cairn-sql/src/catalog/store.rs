@@ -1,6 +1,6 @@
 //! `store(key, value)`: the raw key-value space as a table of two TEXT columns.
 //!
-//! A key or value that is valid UTF-8 and does not begin with `\x` shows as it is; any other shows as `\x` and
+//! A key or value that is valid UTF-8 without NUL and does not begin with `\x` shows as it is; any other shows as `\x` and
 //! its bytes in hexadecimal, which is how it is written to be found again. Conditions on `key` (comparisons,
 //! LIKE with a prefix, IN) read only that part of the space; rows come in the order of the key's bytes.
 
@@ -47,7 +47,7 @@ pub(super) fn provider(context: &Context) -> Result<Arc<dyn TableProvider>> {
 /// Bytes as the table shows them.
 pub(crate) fn show(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     match std::str::from_utf8(bytes) {
-        Ok(text) if !text.starts_with("\\x") => text.into(),
+        Ok(text) if !text.starts_with("\\x") && !text.contains('\0') => text.into(),
         _ => {
             let mut text = String::with_capacity(2 + bytes.len() * 2);
             text.push_str("\\x");

@@ -142,7 +142,7 @@ fn is_integer(ty: &DataType) -> bool {
 /// Casts an array.
 pub(crate) fn cast(array: &ArrayRef, source: &DataType, ty: &DataType, zone: Zone) -> Result<ArrayRef> {
     let arrow = ty.to_arrow();
-    if array.null_count() == array.len() {
+    if array.data_type().is_null() || array.null_count() == array.len() {
         return Ok(arrow::array::new_null_array(&arrow, array.len()));
     }
     if source == ty && *array.data_type() == arrow {
@@ -271,6 +271,9 @@ pub(crate) fn convert(value: Value, source: &DataType, ty: &DataType, zone: Zone
         (value, T::TimestampTz) if source.is_character() => {
             let text = value.as_str().unwrap_or_default();
             Value::TimestampTz(datetime::parse_timestamptz(text, zone)?)
+        }
+        (Value::Boolean(b), character) if character.is_character() => {
+            truncated(Value::Text(b.to_string()), source, character)?
         }
         (value, T::Varchar(_) | T::Char(_)) => truncated(value, source, ty)?,
         (value, ty) if source.is_character() => Value::parse_text(value.as_str().unwrap_or_default(), ty)?,

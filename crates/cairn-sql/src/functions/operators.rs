@@ -75,6 +75,17 @@ pub(crate) fn function(operator: Arithmetic) -> Arc<ScalarUDF> {
         .expect("every operator is in ALL")
 }
 
+/// The value of an operation on constants of one type; `None` where it fails.
+pub(crate) fn evaluate(operator: Arithmetic, values: &[ScalarValue]) -> Option<ScalarValue> {
+    let types: Vec<ArrowType> = values.iter().map(ScalarValue::data_type).collect();
+    let operation = Operation::new(operator);
+    let result = operation.return_type(&types).ok()?;
+    let [left, right] = values else { return None };
+    let (left, right) = (Scalar::new(left.to_array().ok()?), Scalar::new(right.to_array().ok()?));
+    let array = operation.compute(&left, &right, &result).ok()?;
+    ScalarValue::try_from_array(&array, 0).ok()
+}
+
 impl ScalarUDFImpl for Operation {
     fn name(&self) -> &str {
         self.operator.name()

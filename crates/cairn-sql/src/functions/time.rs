@@ -2,7 +2,10 @@
 
 use cairn_types::datetime::{self, Zone};
 use cairn_types::{DataType, Interval, Value};
-use datafusion::logical_expr::{ScalarUDF, Volatility};
+use arrow::datatypes::DataType as ArrowType;
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::{Call, Simple, Takes};
 use crate::context::ScopeExtension;
@@ -24,7 +27,7 @@ fn session_zone(call: &Call<'_>) -> Result<Zone> {
 }
 
 /// Registers them.
-pub(super) fn functions() -> Vec<ScalarUDF> {
+pub(crate) fn functions() -> Vec<ScalarUDF> {
     use DataType as T;
     let stable = Volatility::Stable;
     let none = || Takes::Exact(Vec::new());
@@ -48,13 +51,11 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
             Ok(Value::Date(local(now, session_zone(call)?).div_euclid(DAY_US) as i32))
         }),
-        Simple::new(
-            "cairn_at_time_zone",
-            Takes::OneOf(vec![vec![T::TimestampTz, T::Text], vec![T::Timestamp, T::Text]]),
-            T::Timestamp,
-            Volatility::Immutable,
-            at_time_zone,
-        ),
+        Simple::new("cairn_elapsed", Takes::Exact(vec![T::Timestamp, T::Timestamp]), T::Interval, Volatility::Immutable, elapsed),
+        Simple::new("cairn_scale_interval", Takes::Exact(vec![T::Interval, T::Double]), T::Interval, Volatility::Immutable, scale_interval),
+        Simple::new("cairn_add_days", Takes::Exact(vec![T::Date, T::BigInt]), T::Date, Volatility::Immutable, add_days),
+        Simple::new("cairn_days_between", Takes::Exact(vec![T::Date, T::Date]), T::Integer, Volatility::Immutable, days_between),
+        Simple::new("cairn_shift_time", Takes::Exact(vec![T::Time, T::Interval]), T::Time, Volatility::Immutable, shift_time),
         Simple::new(
             "to_char",
             Takes::OneOf(vec![
@@ -76,20 +77,118 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     ]
     .into_iter()
     .map(ScalarUDF::from)
+    .chain([ScalarUDF::from(AtTimeZone::new())])
     .collect()
+}
+
+/// `cairn_at_time_zone(t, zone)`: local time from TIMESTAMPTZ, TIMESTAMPTZ from local time.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct AtTimeZone {
+    signature: Signature,
+}
+
+impl AtTimeZone {
+    fn new() -> Self {
+        Self { signature: Signature::any(2, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for AtTimeZone {
+    fn name(&self) -> &str {
+        "cairn_at_time_zone"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[ArrowType]) -> datafusion::error::Result<ArrowType> {
+        match types.first() {
+            Some(ArrowType::Timestamp(_, Some(_))) => Ok(DataType::Timestamp.to_arrow()),
+            Some(ArrowType::Timestamp(_, None) | ArrowType::Date32) => Ok(DataType::TimestampTz.to_arrow()),
+            _ => Err(Error::new("42883", "function timezone does not exist for these types").into()),
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> datafusion::error::Result<ColumnarValue> {
+        let result = super::sql_type(&args.return_field);
+        let types: Vec<DataType> = args.arg_fields.iter().map(|field| super::sql_type(field)).collect();
+        super::rows(&args, &result, |args, row| {
+            let values = super::row_values(args, &types, row)?;
+            if values.iter().any(Value::is_null) {
+                return Ok(Value::Null);
+            }
+            at_time_zone(&Call { values: &values, args })
+        })
+    }
+}
+
+/// The interval between two moments: whole days and the rest.
+fn elapsed(call: &Call<'_>) -> Result<Value> {
+    let (Value::Timestamp(later), Value::Timestamp(earlier)) = (&call.values[0], &call.values[1]) else {
+        return Err(Error::internal("two timestamps expected"));
+    };
+    let micros = later.checked_sub(*earlier).ok_or_else(|| Error::new("22008", "interval out of range"))?;
+    let days = micros / DAY_US;
+    let nanos = (micros % DAY_US) * 1000;
+    Ok(Value::Interval(Interval { months: 0, days: days as i32, nanos }))
+}
+
+fn scale_interval(call: &Call<'_>) -> Result<Value> {
+    let (Value::Interval(interval), Some(factor)) = (&call.values[0], call.values[1].as_f64()) else {
+        return Err(Error::internal("an interval and a number expected"));
+    };
+    if !factor.is_finite() {
+        return Err(Error::new("22008", "interval out of range"));
+    }
+    // Fractions of months become days of 30, fractions of days become time.
+    let months = f64::from(interval.months) * factor;
+    let days = f64::from(interval.days) * factor + (months - months.trunc()) * 30.0;
+    let nanos = interval.nanos as f64 * factor + (days - days.trunc()) * DAY_US as f64 * 1000.0;
+    Ok(Value::Interval(Interval {
+        months: months.trunc() as i32,
+        days: days.trunc() as i32,
+        nanos: (nanos / 1000.0).round() as i64 * 1000,
+    }))
+}
+
+fn add_days(call: &Call<'_>) -> Result<Value> {
+    let (Value::Date(date), days) = (&call.values[0], call.integer(1)?) else {
+        return Err(Error::internal("a date expected"));
+    };
+    let sum = i64::from(*date).checked_add(days).and_then(|sum| i32::try_from(sum).ok());
+    sum.map(Value::Date).ok_or_else(|| Error::new("22008", "date out of range"))
+}
+
+fn days_between(call: &Call<'_>) -> Result<Value> {
+    match (&call.values[0], &call.values[1]) {
+        (Value::Date(later), Value::Date(earlier)) => Ok(Value::Integer(later.wrapping_sub(*earlier))),
+        _ => Err(Error::internal("two dates expected")),
+    }
+}
+
+fn shift_time(call: &Call<'_>) -> Result<Value> {
+    match (&call.values[0], &call.values[1]) {
+        (Value::Time(time), Value::Interval(by)) => Ok(Value::Time((time + by.nanos / 1000).rem_euclid(DAY_US))),
+        _ => Err(Error::internal("a time and an interval expected")),
+    }
 }
 
 fn local(utc_us: i64, zone: Zone) -> i64 {
     utc_us + i64::from(zone.offset_at(utc_us)) * 1_000_000
 }
 
-/// TIMESTAMPTZ AT TIME ZONE; the other direction is a function of its own type and not offered here.
+/// AT TIME ZONE, in both directions.
 fn at_time_zone(call: &Call<'_>) -> Result<Value> {
     let zone = Zone::parse(call.text(1)?)?;
     match &call.values[0] {
         Value::TimestampTz(t) => Ok(Value::Timestamp(local(*t, zone))),
+        Value::Date(d) => {
+            let midnight = i64::from(*d) * DAY_US;
+            Ok(Value::TimestampTz(zone.to_utc(midnight).ok_or_else(|| Error::new("22008", "timestamp out of range"))?))
+        }
         Value::Timestamp(t) => {
-            Ok(Value::Timestamp(zone.to_utc(*t).ok_or_else(|| Error::new("22008", "timestamp out of range"))?))
+            Ok(Value::TimestampTz(zone.to_utc(*t).ok_or_else(|| Error::new("22008", "timestamp out of range"))?))
         }
         _ => Err(Error::new("42804", "AT TIME ZONE needs a timestamp")),
     }

@@ -32,6 +32,9 @@ impl VisitorMut for Balance {
             if chain_length(expr, &op) >= CHAIN_MIN {
                 let mut operands = Vec::new();
                 flatten(take(expr), &op, &mut operands);
+                if op == BinaryOperator::Or {
+                    operands = gather_equalities(operands);
+                }
                 *expr = build(operands, &op);
             }
         }
@@ -72,6 +75,37 @@ fn flatten(expr: Expr, op: &BinaryOperator, operands: &mut Vec<Expr>) {
         }
     }
     operands.reverse();
+}
+
+/// `c = 1 OR c = 2 OR …` is `c IN (1, 2, …)`: terms that compare one column with literals become one list.
+fn gather_equalities(operands: Vec<Expr>) -> Vec<Expr> {
+    let mut lists: Vec<(Expr, Vec<Expr>)> = Vec::new();
+    let mut places: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
+    let mut rest = Vec::new();
+    for operand in operands {
+        match operand {
+            Expr::BinaryOp { left, op: BinaryOperator::Eq, right }
+                if matches!(*left, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+                    && matches!(&*right, Expr::Value(value) if !matches!(value.value, Value::Null)) =>
+            {
+                let at = *places.entry(left.to_string()).or_insert_with(|| {
+                    lists.push((*left, Vec::new()));
+                    lists.len() - 1
+                });
+                lists[at].1.push(*right);
+            }
+            other => rest.push(other),
+        }
+    }
+    let lists = lists.into_iter().map(|(column, mut values)| match values.len() {
+        1 => Expr::BinaryOp {
+            left: Box::new(column),
+            op: BinaryOperator::Eq,
+            right: Box::new(values.swap_remove(0)),
+        },
+        _ => Expr::InList { expr: Box::new(column), list: values, negated: false },
+    });
+    lists.chain(rest).collect()
 }
 
 fn build(mut operands: Vec<Expr>, op: &BinaryOperator) -> Expr {

@@ -14,19 +14,29 @@ use crate::{Error, Result};
 const FROM_MAX: usize = 128;
 /// CTEs of one WITH.
 const CTES_MAX: usize = 500;
+/// Subqueries in expressions within each other: the time to plan them doubles with each.
+const SUBQUERY_DEPTH_MAX: usize = 8;
 
 /// Checks a statement and everything in it.
 ///
 /// # Errors
 /// `0A000` naming the clause, `54001` for too many tables.
 pub(crate) fn statement(statement: &Statement) -> Result<()> {
-    match statement.visit(&mut Check) {
+    match statement.visit(&mut Check::default()) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
 }
 
-struct Check;
+#[derive(Default)]
+struct Check {
+    /// Subqueries in expressions that are open.
+    depth: usize,
+}
+
+fn is_subquery(expr: &Expr) -> bool {
+    matches!(expr, Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. })
+}
 
 fn refuse(condition: bool, clause: &str) -> Result<()> {
     if condition { Err(Error::unsupported(clause)) } else { Ok(()) }
@@ -55,13 +65,29 @@ impl Visitor for Check {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
+        if is_subquery(expr) {
+            self.depth += 1;
+            if self.depth > SUBQUERY_DEPTH_MAX {
+                return ControlFlow::Break(
+                    Error::new("54001", "stack depth limit exceeded")
+                        .with_detail(format!("Subqueries in expressions nest deeper than {SUBQUERY_DEPTH_MAX}.")),
+                );
+            }
+        }
         flow(check_expr(expr))
+    }
+
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
+        if is_subquery(expr) {
+            self.depth -= 1;
+        }
+        ControlFlow::Continue(())
     }
 }
 
 fn check_query(query: &Query) -> Result<()> {
     if let Some(lock) = query.locks.first() {
-        return Err(Error::unsupported(lock.lock_type.to_string().replace("FOR ", "SELECT ... FOR "))
+        return Err(Error::unsupported(format!("SELECT ... FOR {}", lock.lock_type))
             .with_hint("Transactions find conflicting writes at COMMIT; use ISOLATION LEVEL SERIALIZABLE."));
     }
     if let Some(fetch) = &query.fetch {

@@ -14,14 +14,20 @@ use crate::{Error, Result};
 
 /// Longest statement, in bytes.
 pub const STATEMENT_BYTES_MAX: usize = 64 << 20;
-/// Tokens in a statement.
-pub const TOKENS_MAX: usize = 4_500_000;
+/// Tokens in an INSERT.
+pub const INSERT_TOKENS_MAX: usize = 4_500_000;
+/// Tokens in any other statement.
+pub const TOKENS_MAX: usize = 500_000;
 /// Nested brackets and CASEs.
 pub const DEPTH_MAX: usize = 256;
 /// Operators other than AND and OR in one expression.
-pub const OPERATORS_MAX: usize = 500;
-/// ANDs and ORs in one expression.
+pub const OPERATORS_MAX: usize = 256;
+/// ORs in one expression.
 pub const LOGICAL_MAX: usize = 20_000;
+/// ANDs in one expression: each is a condition of its own to the planner.
+pub const ANDS_MAX: usize = 2_000;
+/// Parts of a qualified name.
+const NAME_PARTS_MAX: usize = 32;
 /// UNION, INTERSECT and EXCEPT of one query.
 pub const SET_OPERATIONS_MAX: usize = 1_000;
 /// Joins of one FROM.
@@ -33,6 +39,7 @@ const REPEATS_MAX: usize = 256;
 struct Frame {
     operators: usize,
     logical: usize,
+    ands: usize,
     set_operations: usize,
     joins: usize,
     /// Not ended by AND, which belongs to them.
@@ -50,10 +57,14 @@ pub fn check(text: &str) -> Result<()> {
             .with_detail(format!("The limit is {STATEMENT_BYTES_MAX} bytes.")));
     }
     let mut counter = Counter::default();
+    let mut tokens_max = TOKENS_MAX;
     for (tokens, token) in Lexer::new(text).enumerate() {
-        if tokens > TOKENS_MAX {
+        if tokens == 0 && text[token.start..token.end].eq_ignore_ascii_case("INSERT") {
+            tokens_max = INSERT_TOKENS_MAX;
+        }
+        if tokens > tokens_max {
             return Err(Error::new("54001", "statement too complex")
-                .with_detail(format!("It has more than {TOKENS_MAX} tokens."))
+                .with_detail(format!("It has more than {tokens_max} tokens."))
                 .with_hint("Use COPY to load many rows, and a join with a table instead of a long list."));
         }
         counter.token(token.kind, &text.as_bytes()[token.start..token.end])?;
@@ -70,10 +81,19 @@ struct Counter {
     logical_below: usize,
     last_word: u64,
     repeats: usize,
+    dots: usize,
 }
 
 impl Counter {
     fn token(&mut self, kind: Kind, text: &[u8]) -> Result<()> {
+        match kind {
+            Kind::Punctuation(b'.') => self.dots += 1,
+            Kind::Word | Kind::Quoted => {}
+            _ => self.dots = 0,
+        }
+        if self.dots > NAME_PARTS_MAX {
+            return Err(too_deep(format!("A name has more than {NAME_PARTS_MAX} parts.")));
+        }
         match kind {
             Kind::Word => self.word(text),
             Kind::Operator => {
@@ -119,6 +139,7 @@ impl Counter {
             b"AND" | b"OR" | b"XOR" => {
                 // Ends an operand.
                 self.current.logical += 1;
+                self.current.ands += usize::from(word == b"AND");
                 self.current.operators = 0;
             }
             b"BETWEEN" => {
@@ -183,6 +204,7 @@ impl Counter {
     fn reset(&mut self) {
         self.current.operators = 0;
         self.current.logical = 0;
+        self.current.ands = 0;
         self.current.betweens = 0;
         self.repeats = 0;
         self.last_word = 0;
@@ -195,6 +217,9 @@ impl Counter {
         }
         if self.logical_below + self.current.logical > LOGICAL_MAX {
             return Err(too_deep(format!("An expression has more than {LOGICAL_MAX} ANDs and ORs.")));
+        }
+        if self.current.ands.saturating_sub(self.current.betweens) > ANDS_MAX {
+            return Err(too_deep(format!("An expression has more than {ANDS_MAX} ANDs.")));
         }
         if self.current.set_operations > SET_OPERATIONS_MAX {
             return Err(too_deep(format!("A query has more than {SET_OPERATIONS_MAX} set operations.")));

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, Interval, LimitClause, NamedWindowExpr, ObjectName, ObjectNamePart, Query, Select, SelectItem,
+    Ident, Interval, LimitClause, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query, Select, SelectItem,
     SetExpr, TableFactor, Value, VisitMut, VisitorMut, WindowFrame, WindowType,
 };
 
@@ -39,8 +39,9 @@ struct Rewrite {
 impl VisitorMut for Rewrite {
     type Break = Error;
 
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         self.depth -= 1;
+        order_by_alias(query);
         ControlFlow::Continue(())
     }
 
@@ -107,6 +108,28 @@ impl VisitorMut for Rewrite {
         match rewrite(expr, &mut self.frames) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+/// Under SELECT DISTINCT, an ORDER BY expression that is a result column is written as that column's name.
+fn order_by_alias(query: &mut Query) {
+    let SetExpr::Select(select) = &*query.body else { return };
+    if select.distinct.is_none() {
+        return;
+    }
+    let Some(OrderBy { kind: OrderByKind::Expressions(orders), .. }) = &mut query.order_by else { return };
+    for order in orders {
+        if matches!(order.expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_)) {
+            continue;
+        }
+        let text = order.expr.to_string();
+        let alias = select.projection.iter().find_map(|item| match item {
+            SelectItem::ExprWithAlias { expr, alias } if expr.to_string() == text => Some(alias.clone()),
+            _ => None,
+        });
+        if let Some(alias) = alias {
+            order.expr = Expr::Identifier(alias);
         }
     }
 }

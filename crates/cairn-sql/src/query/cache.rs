@@ -10,28 +10,38 @@ use super::point::PointPlan;
 /// Plans kept at most; beyond, the cache starts anew.
 const PLANS_MAX: usize = 1024;
 
-/// Point plans by statement text. `None` remembers that a text has none.
+/// Point plans by statement text.
 #[derive(Default)]
 pub(crate) struct PlanCache {
     plans: Mutex<HashMap<Arc<str>, Entry>>,
 }
 
-#[derive(Clone)]
 struct Entry {
     schema_version: u64,
-    plan: Option<Arc<PointPlan>>,
+    plan: Arc<PointPlan>,
 }
 
 impl PlanCache {
-    /// What is known of a text at a schema version.
-    pub(crate) fn get(&self, sql: &str, schema_version: u64) -> Option<Option<Arc<PointPlan>>> {
-        let plans = self.plans.lock();
-        let entry = plans.get(sql)?;
-        (entry.schema_version == schema_version).then(|| entry.plan.clone())
+    /// Whether a text has a plan, perhaps of another schema version.
+    pub(crate) fn knows(&self, sql: &str) -> bool {
+        self.plans.lock().contains_key(sql)
     }
 
-    /// Remembers what a text has come to.
-    pub(crate) fn put(&self, sql: &str, schema_version: u64, plan: Option<Arc<PointPlan>>) {
+    /// The plan of a text at a schema version; a plan of an older one is forgotten.
+    pub(crate) fn get(&self, sql: &str, schema_version: u64) -> Option<Arc<PointPlan>> {
+        let mut plans = self.plans.lock();
+        let entry = plans.get(sql)?;
+        if entry.schema_version == schema_version {
+            return Some(Arc::clone(&entry.plan));
+        }
+        if entry.schema_version < schema_version {
+            plans.remove(sql);
+        }
+        None
+    }
+
+    /// Remembers the plan of a text.
+    pub(crate) fn put(&self, sql: &str, schema_version: u64, plan: Arc<PointPlan>) {
         let mut plans = self.plans.lock();
         if plans.len() >= PLANS_MAX {
             plans.clear();

@@ -2,13 +2,15 @@
 //! `functions::operators`, string literals beside a typed operand take its type (PostgreSQL's *unknown* literals),
 //! integer literals beside an INTEGER are INTEGERs.
 
+use std::sync::Arc;
+
 use cairn_types::{DataType, Value};
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, cast};
 use sqlparser::ast::BinaryOperator;
 
 use crate::functions::operators::{Arithmetic, function};
@@ -17,7 +19,16 @@ use crate::{Error, Result};
 
 /// Plans our operators; stands before DataFusion's own planners.
 #[derive(Debug)]
-pub(crate) struct Operators;
+pub(crate) struct Operators {
+    /// The functions of dates and times.
+    functions: Vec<Arc<ScalarUDF>>,
+}
+
+impl Operators {
+    pub(crate) fn new() -> Self {
+        Self { functions: crate::functions::time::functions().into_iter().map(Arc::new).collect() }
+    }
+}
 
 impl ExprPlanner for Operators {
     fn plan_binary_op(
@@ -38,6 +49,24 @@ impl ExprPlanner for Operators {
         let (Ok(left), Ok(right)) = (type_of(&raw.left, schema), type_of(&raw.right, schema)) else {
             return Ok(PlannerResult::Original(raw));
         };
+        if let Some(name) = temporal(operator, &left, &right) {
+            let (first, second) = match (&left, &right) {
+                // number * interval, integer + date, interval + time
+                (DataType::Interval, DataType::Time) => (raw.right, raw.left),
+                (l, r) if l.is_numeric() && !r.is_numeric() => (raw.right, raw.left),
+                _ => (raw.left, raw.right),
+            };
+            return Ok(PlannerResult::Planned(self.temporal(operator, name, first, second, schema)?));
+        }
+        if matches!(operator, Arithmetic::Add | Arithmetic::Subtract) {
+            // DATE and INTERVAL make a TIMESTAMP.
+            let timestamp = DataType::Timestamp.to_arrow();
+            match (&left, &right) {
+                (DataType::Date, DataType::Interval) => raw.left = cast(raw.left, timestamp),
+                (DataType::Interval, DataType::Date) => raw.right = cast(raw.right, timestamp),
+                _ => {}
+            }
+        }
         let Some(common) = common_type(operator, &left, &right) else {
             return Ok(PlannerResult::Original(raw));
         };
@@ -51,7 +80,96 @@ impl ExprPlanner for Operators {
                 if own.to_arrow() == wanted { expr } else { cast(expr, wanted) }
             })
             .to_vec();
+        if let Some(folded) = fold(operator, &args) {
+            return Ok(PlannerResult::Planned(folded));
+        }
         Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function(operator), args))))
+    }
+}
+
+/// The value of an operation on constants. Folding at once keeps long sums short: planning costs with the cube
+/// of the depth. What fails is left to fail where it is evaluated.
+fn fold(operator: Arithmetic, args: &[Expr]) -> Option<Expr> {
+    let constant = |expr: &Expr| match expr {
+        Expr::Literal(value, _) => Some(value.clone()),
+        Expr::Cast(cast) => match &*cast.expr {
+            Expr::Literal(value, _) => value.cast_to(cast.field.data_type()).ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    let values = args.iter().map(constant).collect::<Option<Vec<_>>>()?;
+    crate::functions::operators::evaluate(operator, &values).map(|value| Expr::Literal(value, None))
+}
+
+impl Operators {
+    fn temporal(
+        &self,
+        operator: Arithmetic,
+        name: &str,
+        first: Expr,
+        second: Expr,
+        schema: &DFSchema,
+    ) -> Result<Expr> {
+        let find = |name: &str| {
+            self.functions
+                .iter()
+                .find(|f| f.name() == name)
+                .cloned()
+                .ok_or_else(|| Error::internal(format!("no function {name}")))
+        };
+        let call = |name: &str, args: Vec<Expr>| -> Result<Expr> {
+            Ok(Expr::ScalarFunction(ScalarFunction::new_udf(find(name)?, args)))
+        };
+        let to = |expr: Expr, ty: DataType| -> Result<Expr> {
+            Ok(if type_of(&expr, schema)? == ty { expr } else { cast(expr, ty.to_arrow()) })
+        };
+        match name {
+            "cairn_elapsed" => {
+                call(name, vec![to(first, DataType::Timestamp)?, to(second, DataType::Timestamp)?])
+            }
+            "cairn_add_days" => {
+                let days = to(second, DataType::BigInt)?;
+                let days = if operator == Arithmetic::Subtract { Expr::Negative(Box::new(days)) } else { days };
+                call(name, vec![first, days])
+            }
+            "cairn_scale_interval" => {
+                let number = to(second, DataType::Double)?;
+                let one = Expr::Literal(ScalarValue::Float64(Some(1.0)), None);
+                let number = if operator == Arithmetic::Divide {
+                    Expr::ScalarFunction(ScalarFunction::new_udf(function(Arithmetic::Divide), vec![one, number]))
+                } else {
+                    number
+                };
+                call(name, vec![first, number])
+            }
+            "cairn_shift_time" if operator == Arithmetic::Subtract => {
+                let minus = Expr::Literal(ScalarValue::Float64(Some(-1.0)), None);
+                call(name, vec![first, call("cairn_scale_interval", vec![second, minus])?])
+            }
+            _ => call(name, vec![first, second]),
+        }
+    }
+}
+
+/// The function of an operation on dates and times that DataFusion lacks or types differently.
+fn temporal(operator: Arithmetic, left: &DataType, right: &DataType) -> Option<&'static str> {
+    use Arithmetic as A;
+    use DataType as T;
+    let integer = |t: &T| matches!(t, T::SmallInt | T::Integer | T::BigInt);
+    let moment = |t: &T| matches!(t, T::Timestamp | T::TimestampTz);
+    match (operator, left, right) {
+        (A::Subtract, T::Date, T::Date) => Some("cairn_days_between"),
+        (A::Subtract, a, b) if moment(a) && (moment(b) || *b == T::Date) || *a == T::Date && moment(b) => {
+            Some("cairn_elapsed")
+        }
+        (A::Add | A::Subtract, T::Date, n) if integer(n) => Some("cairn_add_days"),
+        (A::Add, n, T::Date) if integer(n) => Some("cairn_add_days"),
+        (A::Add | A::Subtract, T::Time, T::Interval) => Some("cairn_shift_time"),
+        (A::Add, T::Interval, T::Time) => Some("cairn_shift_time"),
+        (A::Multiply | A::Divide, T::Interval, n) if n.is_numeric() => Some("cairn_scale_interval"),
+        (A::Multiply, n, T::Interval) if n.is_numeric() => Some("cairn_scale_interval"),
+        _ => None,
     }
 }
 
@@ -118,7 +236,7 @@ fn adopt(expr: Expr, own: &DataType, other: &DataType, comparison: bool) -> Resu
         Expr::Placeholder(placeholder) if placeholder.field.is_none() && *own != *other => {
             Ok(Expr::Placeholder(Placeholder {
                 id: placeholder.id.clone(),
-                field: Some(std::sync::Arc::new(other.to_field(&placeholder.id, true))),
+                field: Some(Arc::new(other.to_field(&placeholder.id, true))),
             }))
         }
         _ => Ok(expr),

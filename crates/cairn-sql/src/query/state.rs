@@ -10,8 +10,12 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::registry::FunctionRegistry;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::planner::ExprPlanner;
+use datafusion::optimizer::AnalyzerRule;
 use datafusion::prelude::SessionConfig;
 
+use super::literals::UnknownLiterals;
+use super::operators::Operators;
 use crate::context::{Context, ScopeExtension};
 use crate::engine::SqlOptions;
 use crate::{Error, Result};
@@ -32,10 +36,18 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(disk))
         .build_arc()
         .map_err(Error::from)?;
-    let mut state = SessionStateBuilder::new()
+    let state = SessionStateBuilder::new()
         .with_config(config(options))
         .with_runtime_env(runtime)
         .with_default_features()
+        .build();
+    let mut planners = vec![Arc::new(Operators::new()) as Arc<dyn ExprPlanner>];
+    planners.extend(state.expr_planners().iter().cloned());
+    let mut rules = vec![Arc::new(UnknownLiterals) as Arc<dyn AnalyzerRule + Send + Sync>];
+    rules.extend(state.analyzer().rules.iter().cloned());
+    let mut state = SessionStateBuilder::new_from_existing(state)
+        .with_expr_planners(planners)
+        .with_analyzer_rules(rules)
         .build();
     crate::functions::register(&mut state)?;
     Ok(state)

@@ -229,6 +229,7 @@ fn in_transaction(
         let result = run(&context, statement, sql);
         return match (result, savepoint) {
             (Ok(StatementResult::Rows(rows)), _) => {
+                query::point::remember(&context, sql, unbound)?;
                 let state = Arc::clone(shared_state);
                 Ok(StatementResult::Rows(rows.on_error(move || fail_block(&mut state.lock()))))
             }
@@ -262,6 +263,7 @@ fn in_transaction(
         let context = Context { scope: Arc::new(scope) };
         let result = run(&context, statement, sql).and_then(|result| {
             shared.point_inserts.remember(&context, sql, unbound)?;
+            query::point::remember(&context, sql, unbound)?;
             if txn.has_writes() || txn.has_ddl() {
                 txn.commit()?;
             }
