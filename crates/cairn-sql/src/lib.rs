@@ -13,19 +13,19 @@
 //! I2: a statement that fails leaves its transaction as it was before the statement.
 #![forbid(unsafe_code)]
 
-pub mod error;
-pub mod parse;
-mod runtime;
-pub mod results;
-mod functions;
 mod catalog;
-mod scan;
 mod context;
-mod query;
+pub mod copy;
 mod ddl;
 mod dml;
-pub mod copy;
 mod engine;
+pub mod error;
+mod functions;
+pub mod parse;
+mod query;
+pub mod results;
+mod runtime;
+mod scan;
 mod session;
 
 pub use context::Notice;

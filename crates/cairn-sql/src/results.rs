@@ -73,12 +73,26 @@ impl Results {
     /// Rows that are already here.
     pub(crate) fn from_batches(schema: SchemaRef, batches: Vec<RecordBatch>) -> Self {
         let columns = columns_of(&schema);
-        Self { schema, columns, source: Source::Batches(batches.into_iter()), tag: None, rows: 0, on_error: None }
+        Self {
+            schema,
+            columns,
+            source: Source::Batches(batches.into_iter()),
+            tag: None,
+            rows: 0,
+            on_error: None,
+        }
     }
 
     /// The same with columns known before.
     pub(crate) fn from_parts(schema: SchemaRef, columns: Arc<[Column]>, batches: Vec<RecordBatch>) -> Self {
-        Self { schema, columns, source: Source::Batches(batches.into_iter()), tag: None, rows: 0, on_error: None }
+        Self {
+            schema,
+            columns,
+            source: Source::Batches(batches.into_iter()),
+            tag: None,
+            rows: 0,
+            on_error: None,
+        }
     }
 
     /// Rows that a task will send.
@@ -186,9 +200,5 @@ impl Results {
 
 /// The SQL columns of an Arrow schema.
 pub(crate) fn columns_of(schema: &SchemaRef) -> Arc<[Column]> {
-    schema
-        .fields()
-        .iter()
-        .map(|f| Column { name: f.name().clone(), ty: DataType::from_field(f) })
-        .collect()
+    schema.fields().iter().map(|f| Column { name: f.name().clone(), ty: DataType::from_field(f) }).collect()
 }

@@ -113,7 +113,11 @@ impl ExecutionPlan for FileScan {
         Ok(self)
     }
 
-    fn execute(&self, partition: usize, _task: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        _task: Arc<TaskContext>,
+    ) -> DataFusionResult<SendableRecordBatchStream> {
         if partition != 0 {
             return internal_err!("the file has no partition {partition}");
         }

@@ -239,7 +239,9 @@ impl ColumnRow<'_> {
         };
         let datetime = match self.ty {
             DataType::Date => Value::Integer(0),
-            DataType::Time | DataType::Timestamp | DataType::TimestampTz | DataType::Interval => Value::Integer(6),
+            DataType::Time | DataType::Timestamp | DataType::TimestampTz | DataType::Interval => {
+                Value::Integer(6)
+            }
             _ => Value::Null,
         };
         let integer = |n: Option<i32>| n.map_or(Value::Null, Value::Integer);
@@ -438,7 +440,8 @@ fn referential_constraints(_context: &Context, catalog: &Catalog) -> Result<Rows
                     return Some(parent.primary_key_name.clone());
                 }
                 let same = |index: &&cairn_engine::catalog::IndexDescriptor| {
-                    index.unique && index.columns.iter().map(|c| c.column).eq(key.parent_columns.iter().copied())
+                    index.unique
+                        && index.columns.iter().map(|c| c.column).eq(key.parent_columns.iter().copied())
                 };
                 parent.indexes.iter().find(same).map(|index| index.name.clone())
             });

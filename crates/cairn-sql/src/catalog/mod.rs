@@ -84,7 +84,13 @@ fn missing(name: &str) -> Error {
     Error::new("42P01", format!("relation \"{name}\" does not exist"))
 }
 
-fn qualified(context: &Context, catalog: &Catalog, schema: &str, table: &str, row_key: bool) -> Result<Found> {
+fn qualified(
+    context: &Context,
+    catalog: &Catalog,
+    schema: &str,
+    table: &str,
+    row_key: bool,
+) -> Result<Found> {
     in_schema(context, catalog, schema, table, row_key)?.ok_or_else(|| {
         // PostgreSQL says the same of a missing schema.
         missing(&format!("{schema}.{table}"))
@@ -114,10 +120,8 @@ fn in_schema(
         Some(Relation::Sequence(sequence)) => {
             Ok(Some(Found::Provider(system::sequence(context, &sequence)?)))
         }
-        Some(Relation::Index(..)) => {
-            Err(Error::new("42809", format!("cannot open relation \"{name}\""))
-                .with_detail("This operation is not supported for indexes."))
-        }
+        Some(Relation::Index(..)) => Err(Error::new("42809", format!("cannot open relation \"{name}\""))
+            .with_detail("This operation is not supported for indexes.")),
     }
 }
 
@@ -128,7 +132,11 @@ pub(crate) fn is_system_table(name: &str) -> bool {
 
 /// The schema and name that an object name of DDL or DML means: as written, or the first schema of the search
 /// path that has it, or the first schema of the path.
-pub(crate) fn resolve_name(context: &Context, catalog: &Catalog, name: &ObjectName) -> Result<(String, String)> {
+pub(crate) fn resolve_name(
+    context: &Context,
+    catalog: &Catalog,
+    name: &ObjectName,
+) -> Result<(String, String)> {
     let parts: Vec<String> = name
         .0
         .iter()

@@ -7,9 +7,9 @@ use cairn_engine::Catalog;
 use cairn_engine::catalog::{ForeignKey, IndexDescriptor, PUBLIC, STORE, Table};
 use cairn_types::{DataType, Value};
 
+use super::DATABASE;
 use super::information_schema::{action_name, keys};
 use super::system::{Rows, SystemTable, optional, text};
-use super::DATABASE;
 use crate::Result;
 use crate::context::{Context, Scope};
 use crate::functions::system::USER;
@@ -241,9 +241,23 @@ pub(crate) const TABLES: &[SystemTable] = &[
     },
     SystemTable {
         name: "pg_database",
-        columns: &[("oid", O), ("datname", T), ("datdba", O), ("encoding", I), ("datcollate", T), ("datctype", T)],
+        columns: &[
+            ("oid", O),
+            ("datname", T),
+            ("datdba", O),
+            ("encoding", I),
+            ("datcollate", T),
+            ("datctype", T),
+        ],
         rows: |_, _| {
-            Ok(vec![vec![Value::BigInt(1), text(DATABASE), Value::BigInt(10), Value::Integer(6), text("C"), text("C")]])
+            Ok(vec![vec![
+                Value::BigInt(1),
+                text(DATABASE),
+                Value::BigInt(10),
+                Value::Integer(6),
+                text("C"),
+                text("C"),
+            ]])
         },
     },
     SystemTable {
@@ -374,34 +388,35 @@ fn system_tables() -> impl Iterator<Item = (i64, &'static str, &'static SystemTa
 fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
     let schemas = schema_ids(catalog);
     let mut rows = Rows::new();
-    let mut push = |id: i64, name: &str, schema: &str, kind: &str, columns: usize, rest: (f32, bool, usize)| {
-        rows.push(vec![
-            Value::BigInt(id),
-            text(name),
-            schemas.get(schema).map_or(Value::Null, |id| Value::BigInt(*id)),
-            Value::BigInt(0),
-            Value::BigInt(10),
-            Value::BigInt(match kind {
-                "i" => 403,
-                "r" => 2,
-                _ => 0,
-            }),
-            Value::Real(rest.0),
-            Value::Boolean(rest.1),
-            text(kind),
-            Value::SmallInt(columns as i16),
-            Value::SmallInt(rest.2 as i16),
-            Value::Boolean(false),
-            Value::Boolean(false),
-            Value::Boolean(false),
-            Value::Boolean(false),
-            Value::Boolean(false),
-            text("p"),
-            text("d"),
-            Value::BigInt(0),
-            Value::Null,
-        ]);
-    };
+    let mut push =
+        |id: i64, name: &str, schema: &str, kind: &str, columns: usize, rest: (f32, bool, usize)| {
+            rows.push(vec![
+                Value::BigInt(id),
+                text(name),
+                schemas.get(schema).map_or(Value::Null, |id| Value::BigInt(*id)),
+                Value::BigInt(0),
+                Value::BigInt(10),
+                Value::BigInt(match kind {
+                    "i" => 403,
+                    "r" => 2,
+                    _ => 0,
+                }),
+                Value::Real(rest.0),
+                Value::Boolean(rest.1),
+                text(kind),
+                Value::SmallInt(columns as i16),
+                Value::SmallInt(rest.2 as i16),
+                Value::Boolean(false),
+                Value::Boolean(false),
+                Value::Boolean(false),
+                Value::Boolean(false),
+                Value::Boolean(false),
+                text("p"),
+                text("d"),
+                Value::BigInt(0),
+                Value::Null,
+            ]);
+        };
     for table in catalog.tables() {
         let indexes = all_indexes(table);
         let estimate = context.scope.shared.database.approximate_rows(table.id) as f32;
@@ -442,7 +457,11 @@ fn length(ty: &DataType) -> i16 {
         DataType::Boolean => 1,
         DataType::SmallInt => 2,
         DataType::Integer | DataType::Real | DataType::Date => 4,
-        DataType::BigInt | DataType::Double | DataType::Time | DataType::Timestamp | DataType::TimestampTz => 8,
+        DataType::BigInt
+        | DataType::Double
+        | DataType::Time
+        | DataType::Timestamp
+        | DataType::TimestampTz => 8,
         DataType::Interval | DataType::Uuid => 16,
         _ => -1,
     }
@@ -639,7 +658,10 @@ fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
 
 fn foreign_definition(catalog: &Catalog, table: &Table, key: &ForeignKey) -> String {
     let list = |of: &Table, ids: &[u32]| {
-        ids.iter().filter_map(|id| Some(quote_ident(&of.column_by_id(*id)?.name))).collect::<Vec<_>>().join(", ")
+        ids.iter()
+            .filter_map(|id| Some(quote_ident(&of.column_by_id(*id)?.name)))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let Some(parent) = catalog.table_by_id(key.parent) else { return String::new() };
     let mut text = format!(
@@ -676,9 +698,7 @@ fn pg_constraint(_context: &Context, catalog: &Catalog) -> Result<Rows> {
     let mut rows = Rows::new();
     for table in catalog.tables() {
         for constraint in constraints(catalog, table) {
-            let action = |get: fn(&ForeignKey) -> &'static str| {
-                text(constraint.foreign.map_or(" ", get))
-            };
+            let action = |get: fn(&ForeignKey) -> &'static str| text(constraint.foreign.map_or(" ", get));
             rows.push(vec![
                 Value::BigInt(constraint.id),
                 text(&constraint.name),

@@ -23,9 +23,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 
 use crate::context::{Context, Scope, ScopeExtension};
 use crate::scan::bounds::{Columns, Restriction};
@@ -131,8 +129,7 @@ fn ranges(schema: &Schema, filters: &[Expr]) -> (Vec<KeyRange>, Vec<String>) {
         }
         match restriction {
             Restriction::OneOf(values) => {
-                let keys: Vec<Vec<u8>> =
-                    values.iter().filter_map(|v| v.as_str().and_then(bytes)).collect();
+                let keys: Vec<Vec<u8>> = values.iter().filter_map(|v| v.as_str().and_then(bytes)).collect();
                 points = Some(match points {
                     Some(known) => known.into_iter().filter(|key| keys.contains(key)).collect(),
                     None => keys,
@@ -263,7 +260,11 @@ impl ExecutionPlan for StoreScan {
         Ok(self)
     }
 
-    fn execute(&self, partition: usize, task: Arc<TaskContext>) -> DataFusionResult<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        task: Arc<TaskContext>,
+    ) -> DataFusionResult<SendableRecordBatchStream> {
         if partition != 0 {
             return internal_err!("the scan has no partition {partition}");
         }
@@ -327,11 +328,13 @@ impl Batches {
             return Ok(None);
         }
         self.left -= rows;
-        let columns = self
-            .projection
-            .iter()
-            .map(|column| if *column == 0 { Arc::new(keys.finish()) as ArrayRef } else { Arc::new(values.finish()) })
-            .collect();
+        let columns =
+            self.projection
+                .iter()
+                .map(|column| {
+                    if *column == 0 { Arc::new(keys.finish()) as ArrayRef } else { Arc::new(values.finish()) }
+                })
+                .collect();
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|error| Error::internal(error.to_string()))?;

@@ -15,7 +15,8 @@ pub(crate) fn with_columns(plan: LogicalPlan, view: &ViewDescriptor) -> Result<L
         .iter()
         .zip(&view.columns)
         .map(|((qualifier, field), column)| {
-            Expr::Column(datafusion::common::Column::new(qualifier.cloned(), field.name())).alias(&column.name)
+            Expr::Column(datafusion::common::Column::new(qualifier.cloned(), field.name()))
+                .alias(&column.name)
         })
         .collect();
     Ok(LogicalPlanBuilder::from(plan).project(exprs)?.build()?)

@@ -57,7 +57,10 @@ pub(crate) fn for_creation(
         [schema, relation] => (schema.clone(), relation.clone()),
         [database, schema, relation] if database == catalog::DATABASE => (schema.clone(), relation.clone()),
         _ => {
-            return Err(Error::new("0A000", format!("cross-database references are not implemented: {name}")));
+            return Err(Error::new(
+                "0A000",
+                format!("cross-database references are not implemented: {name}"),
+            ));
         }
     };
     writable_schema(&schema)?;

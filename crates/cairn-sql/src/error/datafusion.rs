@@ -112,9 +112,13 @@ fn visible(name: &str) -> &str {
 
 fn not_implemented(text: &str) -> Error {
     let first = first_line(text);
-    if first.contains("ScalarSubquery") || first.contains("OuterReferenceColumn") || first.contains("correlated") {
-        return Error::unsupported("this form of correlated subquery")
-            .with_detail("The subquery depends on its outer query in a way that cannot be turned into a join.");
+    if first.contains("ScalarSubquery")
+        || first.contains("OuterReferenceColumn")
+        || first.contains("correlated")
+    {
+        return Error::unsupported("this form of correlated subquery").with_detail(
+            "The subquery depends on its outer query in a way that cannot be turned into a join.",
+        );
     }
     if let Some(ty) = first.strip_prefix("Unsupported SQL type ") {
         return Error::new("42704", format!("type \"{}\" does not exist", ty.to_lowercase()));
@@ -127,14 +131,18 @@ fn plan(text: &str) -> Error {
     if let Some(name) = between(first, "Invalid function '", "'") {
         return function_missing(name, first);
     }
-    if first.contains("must appear in the GROUP BY clause") || first.contains("could not be resolved from available columns") {
+    if first.contains("must appear in the GROUP BY clause")
+        || first.contains("could not be resolved from available columns")
+    {
         let column = between(first, "Column in SELECT must be in GROUP BY or an aggregate function: While expanding wildcard, column ", " ")
             .or_else(|| first.split('"').nth(1))
             .unwrap_or("")
             .trim_matches('"');
         return Error::new(
             "42803",
-            format!("column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function"),
+            format!(
+                "column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function"
+            ),
         );
     }
     if let Some(name) = between(first, "table '", "' not found") {
@@ -153,10 +161,14 @@ fn plan(text: &str) -> Error {
         return Error::new("42883", format!("function {} does not exist", display_function(name)))
             .with_hint("No function matches the given name and argument types. You might need to add explicit type casts.");
     }
-    if first.contains("Cannot infer common argument type") || first.contains("Cannot coerce arithmetic expression") {
+    if first.contains("Cannot infer common argument type")
+        || first.contains("Cannot coerce arithmetic expression")
+    {
         return Error::new("42883", "operator does not exist for these types")
             .with_detail(tidy(first))
-            .with_hint("No operator matches the given argument types. You might need to add explicit type casts.");
+            .with_hint(
+                "No operator matches the given argument types. You might need to add explicit type casts.",
+            );
     }
     if first.contains("same number of columns") || first.contains("equal number of columns") {
         return Error::new("42601", "each UNION query must have the same number of columns");
@@ -170,7 +182,10 @@ fn plan(text: &str) -> Error {
     if first.contains("ORDER BY expressions") && first.contains("must appear in select list") {
         return Error::new("42P10", "for SELECT DISTINCT, ORDER BY expressions must appear in select list");
     }
-    if first.contains("Cannot automatically convert") || first.contains("type_coercion") || first.contains("Cannot cast") {
+    if first.contains("Cannot automatically convert")
+        || first.contains("type_coercion")
+        || first.contains("Cannot cast")
+    {
         return Error::new("42804", tidy(first));
     }
     if first.contains("Projections require unique expression names") {
@@ -182,7 +197,9 @@ fn plan(text: &str) -> Error {
 fn function_missing(name: &str, text: &str) -> Error {
     let error = Error::new("42883", format!("function {name} does not exist"));
     match between(text, "Did you mean '", "'") {
-        Some(other) if !other.starts_with("cairn_") => error.with_hint(format!("Perhaps you meant \"{other}\".")),
+        Some(other) if !other.starts_with("cairn_") => {
+            error.with_hint(format!("Perhaps you meant \"{other}\"."))
+        }
         _ => error.with_hint("No function matches the given name."),
     }
 }

@@ -7,8 +7,9 @@ use super::Error;
 /// Turns a parser's error into `42601` with position.
 pub(crate) fn syntax_error(error: ParserError, sql: &str) -> Error {
     match error {
-        ParserError::RecursionLimitExceeded => Error::new("54001", "stack depth limit exceeded")
-            .with_hint("Simplify the statement or split it."),
+        ParserError::RecursionLimitExceeded => {
+            Error::new("54001", "stack depth limit exceeded").with_hint("Simplify the statement or split it.")
+        }
         ParserError::TokenizerError(text) => {
             let (message, position) = split_position(&text, sql);
             let worded = if message.starts_with("Unterminated") {
@@ -91,7 +92,9 @@ fn word_at(sql: &str, position: usize) -> &str {
 
 /// Finds the place of the name that an error is about, where the error has no position.
 pub(crate) fn locate(error: Error, sql: &str) -> Error {
-    if error.position().is_some() || !matches!(error.sqlstate(), "42703" | "42P01" | "42883" | "42704" | "42702") {
+    if error.position().is_some()
+        || !matches!(error.sqlstate(), "42703" | "42P01" | "42883" | "42704" | "42702")
+    {
         return error;
     }
     let message = error.message();

@@ -153,25 +153,30 @@ pub(crate) fn cast(array: &ArrayRef, source: &DataType, ty: &DataType, zone: Zon
         (from, to) if is_integer(from) && is_integer(to) => kernel(array, &arrow).map_err(out_of_range),
         (DataType::Real | DataType::Double, to) if is_integer(to) => {
             let doubles = kernel(array, &ArrowType::Float64)?;
-            let rounded: Float64Array =
-                doubles.as_primitive::<Float64Type>().unary(f64::round_ties_even);
+            let rounded: Float64Array = doubles.as_primitive::<Float64Type>().unary(f64::round_ties_even);
             kernel(&(Arc::new(rounded) as ArrayRef), &arrow).map_err(out_of_range)
         }
         (DataType::Numeric(_), to) if is_integer(to) => {
             let whole = kernel(array, &ArrowType::Decimal128(38, 0)).map_err(out_of_range)?;
             kernel(&whole, &arrow).map_err(out_of_range)
         }
-        (from, DataType::Real | DataType::Double) if is_integer(from) || matches!(from, DataType::Numeric(_)) => {
+        (from, DataType::Real | DataType::Double)
+            if is_integer(from) || matches!(from, DataType::Numeric(_)) =>
+        {
             kernel(array, &arrow).map_err(out_of_range)
         }
         (DataType::Real, DataType::Double) => kernel(array, &arrow),
         (from, DataType::Numeric(_)) if is_integer(from) || matches!(from, DataType::Numeric(_)) => {
-            kernel(array, &arrow).map_err(|_| Error::from(cairn_types::TypeError::NumericOverflow {
-                precision: numeric(ty).0,
-                scale: numeric(ty).1,
-            }))
+            kernel(array, &arrow).map_err(|_| {
+                Error::from(cairn_types::TypeError::NumericOverflow {
+                    precision: numeric(ty).0,
+                    scale: numeric(ty).1,
+                })
+            })
         }
-        (DataType::Integer, DataType::Boolean) | (DataType::Date, DataType::Timestamp) => kernel(array, &arrow),
+        (DataType::Integer, DataType::Boolean) | (DataType::Date, DataType::Timestamp) => {
+            kernel(array, &arrow)
+        }
         (DataType::Timestamp, DataType::Date) => kernel(&floor_days(array)?, &arrow),
         (DataType::Boolean, DataType::Integer) => kernel(array, &arrow),
         _ => through_values(array, source, ty, zone),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Datum, PrimitiveArray, Scalar};
 use arrow::compute::kernels::numeric;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType as ArrowType, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type,
+    ArrowPrimitiveType, DataType as ArrowType, Decimal128Type, Float32Type, Float64Type, Int16Type,
+    Int32Type, Int64Type,
 };
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{
@@ -152,9 +152,8 @@ impl Operation {
                     return Err(Error::new("22012", "division by zero"));
                 }
                 match (self.operator, result) {
-                    (Arithmetic::Divide, ArrowType::Decimal128(_, scale)) => {
-                        quotient(left, right, *scale).map_err(|_| Error::new("22003", "numeric field overflow"))
-                    }
+                    (Arithmetic::Divide, ArrowType::Decimal128(_, scale)) => quotient(left, right, *scale)
+                        .map_err(|_| Error::new("22003", "numeric field overflow")),
                     (Arithmetic::Divide, _) => numeric::div(left, right).map_err(overflow),
                     // The least integer by -1 has no quotient, but a remainder of 0.
                     _ => numeric::rem(left, right).map_err(overflow),

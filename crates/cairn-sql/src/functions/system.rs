@@ -52,13 +52,17 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             })
         })
         .with_nulls(),
-        Simple::new("current_setting", Takes::OneOf(vec![vec![T::Text], vec![T::Text, T::Boolean]]), T::Text, stable, |call| {
-            match scope(call)?.settings.show(call.text(0)?) {
+        Simple::new(
+            "current_setting",
+            Takes::OneOf(vec![vec![T::Text], vec![T::Text, T::Boolean]]),
+            T::Text,
+            stable,
+            |call| match scope(call)?.settings.show(call.text(0)?) {
                 Ok(value) => text(value),
                 Err(_) if call.values.get(1) == Some(&Value::Boolean(true)) => Ok(Value::Null),
                 Err(error) => Err(error),
-            }
-        }),
+            },
+        ),
         Simple::new("pg_backend_pid", none(), T::Integer, stable, |_| {
             Ok(Value::Integer(std::process::id() as i32))
         }),
@@ -84,7 +88,8 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             Ok(definition.map_or(Value::Null, Value::Text))
         }),
         Simple::new("pg_get_constraintdef", Takes::Variadic, T::Text, stable, |call| {
-            let definition = crate::catalog::pg_catalog::constraint_definition(scope(call)?, call.integer(0)?)?;
+            let definition =
+                crate::catalog::pg_catalog::constraint_definition(scope(call)?, call.integer(0)?)?;
             Ok(definition.map_or(Value::Null, Value::Text))
         }),
         Simple::new("pg_get_viewdef", Takes::Variadic, T::Text, stable, |call| {
@@ -94,7 +99,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         Simple::new("obj_description", Takes::Variadic, T::Text, stable, |_| Ok(Value::Null)).with_nulls(),
         Simple::new("col_description", Takes::Variadic, T::Text, stable, |_| Ok(Value::Null)).with_nulls(),
         Simple::new("has_table_privilege", Takes::Variadic, T::Boolean, stable, |_| Ok(Value::Boolean(true))),
-        Simple::new("has_schema_privilege", Takes::Variadic, T::Boolean, stable, |_| Ok(Value::Boolean(true))),
+        Simple::new("has_schema_privilege", Takes::Variadic, T::Boolean, stable, |_| {
+            Ok(Value::Boolean(true))
+        }),
         Simple::new("gen_random_uuid", none(), T::Uuid, Volatility::Volatile, |call| {
             let mut bytes = [0u8; 16];
             scope(call)?.shared.database.env().random().fill(&mut bytes);

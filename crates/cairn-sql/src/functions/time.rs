@@ -1,8 +1,8 @@
 //! Dates and times: the clock's functions, AT TIME ZONE, `to_char`, `age`.
 
+use arrow::datatypes::DataType as ArrowType;
 use cairn_types::datetime::{self, Zone};
 use cairn_types::{DataType, Interval, Value};
-use arrow::datatypes::DataType as ArrowType;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -51,11 +51,41 @@ pub(crate) fn functions() -> Vec<ScalarUDF> {
             let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
             Ok(Value::Date(local(now, session_zone(call)?).div_euclid(DAY_US) as i32))
         }),
-        Simple::new("cairn_elapsed", Takes::Exact(vec![T::Timestamp, T::Timestamp]), T::Interval, Volatility::Immutable, elapsed),
-        Simple::new("cairn_scale_interval", Takes::Exact(vec![T::Interval, T::Double]), T::Interval, Volatility::Immutable, scale_interval),
-        Simple::new("cairn_add_days", Takes::Exact(vec![T::Date, T::BigInt]), T::Date, Volatility::Immutable, add_days),
-        Simple::new("cairn_days_between", Takes::Exact(vec![T::Date, T::Date]), T::Integer, Volatility::Immutable, days_between),
-        Simple::new("cairn_shift_time", Takes::Exact(vec![T::Time, T::Interval]), T::Time, Volatility::Immutable, shift_time),
+        Simple::new(
+            "cairn_elapsed",
+            Takes::Exact(vec![T::Timestamp, T::Timestamp]),
+            T::Interval,
+            Volatility::Immutable,
+            elapsed,
+        ),
+        Simple::new(
+            "cairn_scale_interval",
+            Takes::Exact(vec![T::Interval, T::Double]),
+            T::Interval,
+            Volatility::Immutable,
+            scale_interval,
+        ),
+        Simple::new(
+            "cairn_add_days",
+            Takes::Exact(vec![T::Date, T::BigInt]),
+            T::Date,
+            Volatility::Immutable,
+            add_days,
+        ),
+        Simple::new(
+            "cairn_days_between",
+            Takes::Exact(vec![T::Date, T::Date]),
+            T::Integer,
+            Volatility::Immutable,
+            days_between,
+        ),
+        Simple::new(
+            "cairn_shift_time",
+            Takes::Exact(vec![T::Time, T::Interval]),
+            T::Time,
+            Volatility::Immutable,
+            shift_time,
+        ),
         Simple::new(
             "to_char",
             Takes::OneOf(vec![
@@ -169,7 +199,9 @@ fn days_between(call: &Call<'_>) -> Result<Value> {
 
 fn shift_time(call: &Call<'_>) -> Result<Value> {
     match (&call.values[0], &call.values[1]) {
-        (Value::Time(time), Value::Interval(by)) => Ok(Value::Time((time + by.nanos / 1000).rem_euclid(DAY_US))),
+        (Value::Time(time), Value::Interval(by)) => {
+            Ok(Value::Time((time + by.nanos / 1000).rem_euclid(DAY_US)))
+        }
         _ => Err(Error::internal("a time and an interval expected")),
     }
 }
@@ -185,11 +217,13 @@ fn at_time_zone(call: &Call<'_>) -> Result<Value> {
         Value::TimestampTz(t) => Ok(Value::Timestamp(local(*t, zone))),
         Value::Date(d) => {
             let midnight = i64::from(*d) * DAY_US;
-            Ok(Value::TimestampTz(zone.to_utc(midnight).ok_or_else(|| Error::new("22008", "timestamp out of range"))?))
+            Ok(Value::TimestampTz(
+                zone.to_utc(midnight).ok_or_else(|| Error::new("22008", "timestamp out of range"))?,
+            ))
         }
-        Value::Timestamp(t) => {
-            Ok(Value::TimestampTz(zone.to_utc(*t).ok_or_else(|| Error::new("22008", "timestamp out of range"))?))
-        }
+        Value::Timestamp(t) => Ok(Value::TimestampTz(
+            zone.to_utc(*t).ok_or_else(|| Error::new("22008", "timestamp out of range"))?,
+        )),
         _ => Err(Error::new("42804", "AT TIME ZONE needs a timestamp")),
     }
 }
@@ -254,16 +288,26 @@ fn to_char(call: &Call<'_>) -> Result<Value> {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /// The patterns of PostgreSQL's `to_char`, longest first where one begins another.
 const PATTERNS: &[&str] = &[
-    "Y,YYY", "YYYY", "YYY", "YY", "Y", "MONTH", "Month", "month", "MON", "Mon", "mon", "MM", "MI", "MS", "US",
-    "DAY", "Day", "day", "DDD", "DD", "DY", "Dy", "dy", "D", "HH24", "HH12", "HH", "SSSS", "SS", "AM", "PM", "am",
-    "pm", "IYYY", "IW", "ID", "WW", "W", "Q", "CC", "J",
+    "Y,YYY", "YYYY", "YYY", "YY", "Y", "MONTH", "Month", "month", "MON", "Mon", "mon", "MM", "MI", "MS",
+    "US", "DAY", "Day", "day", "DDD", "DD", "DY", "Dy", "dy", "D", "HH24", "HH12", "HH", "SSSS", "SS", "AM",
+    "PM", "am", "pm", "IYYY", "IW", "ID", "WW", "W", "Q", "CC", "J",
 ];
 
 /// Formats by PostgreSQL's template patterns; `FM` drops padding, `"…"` is literal.
@@ -284,7 +328,8 @@ fn format_template(micros: i64, template: &str) -> String {
             continue;
         }
         let pattern = PATTERNS.iter().find(|p| {
-            rest.get(..p.len()).is_some_and(|head| head == **p || head.eq_ignore_ascii_case(p) && !is_cased(p))
+            rest.get(..p.len())
+                .is_some_and(|head| head == **p || head.eq_ignore_ascii_case(p) && !is_cased(p))
         });
         match pattern {
             Some(pattern) => {
@@ -309,8 +354,7 @@ fn field(micros: i64, pattern: &str, fill: bool) -> String {
     let days = micros.div_euclid(DAY_US);
     let time = micros.rem_euclid(DAY_US);
     let (year, month, day) = datetime::civil_from_days(days);
-    let (hour, minute, second) =
-        (time / 3_600_000_000, time / 60_000_000 % 60, time / 1_000_000 % 60);
+    let (hour, minute, second) = (time / 3_600_000_000, time / 60_000_000 % 60, time / 1_000_000 % 60);
     let weekday = (days + 4).rem_euclid(7);
     let day_of_year = days - datetime::days_from_civil(year, 1, 1) + 1;
     let number = |value: i64, width: usize| {

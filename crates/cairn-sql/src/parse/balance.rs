@@ -114,7 +114,9 @@ fn build(mut operands: Vec<Expr>, op: &BinaryOperator) -> Expr {
         let mut rest = operands.into_iter();
         while let Some(left) = rest.next() {
             next.push(match rest.next() {
-                Some(right) => Expr::BinaryOp { left: Box::new(left), op: op.clone(), right: Box::new(right) },
+                Some(right) => {
+                    Expr::BinaryOp { left: Box::new(left), op: op.clone(), right: Box::new(right) }
+                }
                 None => left,
             });
         }

@@ -68,10 +68,9 @@ impl Visitor for Check {
         if is_subquery(expr) {
             self.depth += 1;
             if self.depth > SUBQUERY_DEPTH_MAX {
-                return ControlFlow::Break(
-                    Error::new("54001", "stack depth limit exceeded")
-                        .with_detail(format!("Subqueries in expressions nest deeper than {SUBQUERY_DEPTH_MAX}.")),
-                );
+                return ControlFlow::Break(Error::new("54001", "stack depth limit exceeded").with_detail(
+                    format!("Subqueries in expressions nest deeper than {SUBQUERY_DEPTH_MAX}."),
+                ));
             }
         }
         flow(check_expr(expr))
@@ -162,7 +161,9 @@ fn check_select(select: &Select) -> Result<()> {
     }
     for item in &select.projection {
         match item {
-            SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => check_wildcard(options)?,
+            SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => {
+                check_wildcard(options)?
+            }
             SelectItem::ExprWithAliases { .. } => return Err(Error::unsupported("a list of aliases")),
             _ => {}
         }
@@ -204,7 +205,16 @@ fn check_wildcard(options: &WildcardAdditionalOptions) -> Result<()> {
 
 fn check_factor(factor: &TableFactor) -> Result<()> {
     match factor {
-        TableFactor::Table { with_hints, version, with_ordinality, partitions, json_path, sample, index_hints, .. } => {
+        TableFactor::Table {
+            with_hints,
+            version,
+            with_ordinality,
+            partitions,
+            json_path,
+            sample,
+            index_hints,
+            ..
+        } => {
             refuse(sample.is_some(), "TABLESAMPLE")?;
             refuse(version.is_some(), "AS OF")?;
             refuse(*with_ordinality, "WITH ORDINALITY")?;
@@ -233,6 +243,9 @@ fn check_expr(expr: &Expr) -> Result<()> {
 }
 
 fn check_function(function: &Function) -> Result<()> {
-    refuse(!matches!(function.parameters, FunctionArguments::None), "a function with two lists of arguments")?;
+    refuse(
+        !matches!(function.parameters, FunctionArguments::None),
+        "a function with two lists of arguments",
+    )?;
     refuse(function.uses_odbc_syntax, "the ODBC syntax")
 }

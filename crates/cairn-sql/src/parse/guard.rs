@@ -6,7 +6,7 @@
 //! brackets: operators (a chain of n makes a tree n deep), AND/OR (long chains are rebuilt balanced by
 //! `parse::balance`, hence their own, wider limit), set operations, joins, and brackets and CASE themselves.
 //!
-//! I1: a text that passes makes a tree at most `DEPTH_MAX * FRAMES + OPERATORS_MAX + LOGICAL_MAX` deep, for
+//! I1: a text that passes makes a tree at most `DEPTH_MAX + OPERATORS_MAX + LOGICAL_MAX` deep, for
 //! which the stacks of `runtime` have room.
 
 use super::lexer::{Kind, Lexer};
@@ -146,8 +146,8 @@ impl Counter {
                 self.current.betweens += 1;
                 self.current.operators += 1;
             }
-            b"NOT" | b"IS" | b"LIKE" | b"ILIKE" | b"SIMILAR" | b"COLLATE" | b"AT" | b"IN"
-            | b"ISNULL" | b"NOTNULL" | b"OPERATOR" | b"DIV" | b"REGEXP" | b"RLIKE" | b"OVERLAPS" | b"PRIOR"
+            b"NOT" | b"IS" | b"LIKE" | b"ILIKE" | b"SIMILAR" | b"COLLATE" | b"AT" | b"IN" | b"ISNULL"
+            | b"NOTNULL" | b"OPERATOR" | b"DIV" | b"REGEXP" | b"RLIKE" | b"OVERLAPS" | b"PRIOR"
             | b"INTERVAL" | b"EXISTS" | b"ANY" | b"ALL" | b"EXPLAIN" | b"PREPARE" => {
                 self.current.operators += 1;
             }

@@ -3,6 +3,7 @@
 
 pub(crate) mod balance;
 pub(crate) mod check;
+pub(crate) mod dialect;
 pub mod guard;
 pub(crate) mod lexer;
 pub(crate) mod names;
@@ -11,8 +12,8 @@ pub(crate) mod rewrite;
 pub mod split;
 pub(crate) mod types;
 
+use self::dialect::CairnDialect;
 use sqlparser::ast::Statement;
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use crate::error::syntax_error;
@@ -56,7 +57,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
         return Ok(statement);
     }
     let patched = names::before_parsing(text);
-    let dialect = PostgreSqlDialect {};
+    let dialect = CairnDialect::default();
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(PARSER_DEPTH_MAX)
         .try_with_sql(&patched)

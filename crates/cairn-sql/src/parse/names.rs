@@ -8,7 +8,9 @@ use super::lexer::{Kind, Lexer};
 pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
     let mut tokens = Lexer::new(text);
     match tokens.next() {
-        Some(token) if token.kind == Kind::Word && text[token.start..token.end].eq_ignore_ascii_case("TABLE") => {
+        Some(token)
+            if token.kind == Kind::Word && text[token.start..token.end].eq_ignore_ascii_case("TABLE") =>
+        {
             Cow::Owned(format!("SELECT * FROM{}", &text[token.end..]))
         }
         _ => Cow::Borrowed(text),

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use cairn_types::{DataType, Value};
 use sqlparser::ast::{
-    self, CastKind, DataType as SqlType, Expr, Ident, ObjectName, Statement, Value as Literal, VisitMut, VisitorMut,
+    self, CastKind, DataType as SqlType, Expr, Ident, ObjectName, Statement, Value as Literal, VisitMut,
+    VisitorMut,
 };
 
 use super::lexer::{Kind, Lexer};

@@ -9,9 +9,9 @@ use std::mem;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, Interval, LimitClause, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query, Select, SelectItem,
-    SetExpr, TableFactor, Value, VisitMut, VisitorMut, WindowFrame, WindowType,
+    CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    Interval, LimitClause, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query, Select,
+    SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut, WindowFrame, WindowType,
 };
 
 use crate::catalog::FILE_CATALOG;
@@ -48,7 +48,8 @@ impl VisitorMut for Rewrite {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         self.depth += 1;
         if let Some(fetch) = query.fetch.take() {
-            let quantity = fetch.quantity.unwrap_or_else(|| Expr::Value(Value::Number("1".to_owned(), false).into()));
+            let quantity =
+                fetch.quantity.unwrap_or_else(|| Expr::Value(Value::Number("1".to_owned(), false).into()));
             query.limit_clause = Some(match query.limit_clause.take() {
                 Some(LimitClause::LimitOffset { offset, limit_by, .. }) => {
                     LimitClause::LimitOffset { limit: Some(quantity), offset, limit_by }
@@ -191,8 +192,11 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
             match name.trim_matches('"') {
                 "C" | "POSIX" | "default" | "ucs_basic" | "C.UTF-8" | "c" | "posix" => *expr = take(inner),
                 other => {
-                    return Err(Error::new("42704", format!("collation \"{other}\" for encoding \"UTF8\" does not exist"))
-                        .with_hint("Text is compared by its bytes, as COLLATE \"C\" does."));
+                    return Err(Error::new(
+                        "42704",
+                        format!("collation \"{other}\" for encoding \"UTF8\" does not exist"),
+                    )
+                    .with_hint("Text is compared by its bytes, as COLLATE \"C\" does."));
                 }
             }
         }
@@ -288,11 +292,8 @@ fn name_columns(select: &mut Select, nested: bool) {
             }
             continue;
         }
-        let alias = if taken.insert(name.clone()) && !(bare && wildcard) {
-            name
-        } else {
-            unique(&name, &mut taken)
-        };
+        let alias =
+            if taken.insert(name.clone()) && !(bare && wildcard) { name } else { unique(&name, &mut taken) };
         *item = SelectItem::ExprWithAlias { expr: take(expr), alias: super::names::exact(&alias) };
     }
 }
@@ -330,12 +331,10 @@ fn figure(expr: &Expr) -> Option<(String, u8)> {
         },
         Expr::TypedString(typed) => Some((type_column_name(&typed.data_type), 1)),
         Expr::Interval(_) => Some(("interval".to_owned(), 1)),
-        Expr::Case { else_result, .. } => {
-            match else_result.as_deref().and_then(figure) {
-                Some((name, 2)) => Some((name, 2)),
-                _ => Some(("case".to_owned(), 1)),
-            }
-        }
+        Expr::Case { else_result, .. } => match else_result.as_deref().and_then(figure) {
+            Some((name, 2)) => Some((name, 2)),
+            _ => Some(("case".to_owned(), 1)),
+        },
         Expr::Exists { .. } => strong("exists"),
         Expr::Subquery(query) => match &*query.body {
             SetExpr::Select(select) => match select.projection.first()? {

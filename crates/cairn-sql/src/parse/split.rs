@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn quotes_comments_and_dollars() {
-        let text = "-- a;\nSELECT 'it''s;', \"a;b\", $x$ ; $x$, E'\\';' /* ; /* ; */ ; */ ;; SELECT 2 ;\n -- end";
+        let text =
+            "-- a;\nSELECT 'it''s;', \"a;b\", $x$ ; $x$, E'\\';' /* ; /* ; */ ; */ ;; SELECT 2 ;\n -- end";
         let split = split_statements(text);
         assert_eq!(split.statements.len(), 2, "{split:?}");
         assert_eq!(split.statements[1], "SELECT 2");

@@ -213,6 +213,8 @@ pub(crate) fn constants(context: &Context, exprs: &[Expr], types: &[DataType]) -
         .columns()
         .iter()
         .zip(schema.fields())
-        .map(|(column, field)| Value::from_array(column.as_ref() as &dyn Array, 0, &DataType::from_field(field)))
+        .map(|(column, field)| {
+            Value::from_array(column.as_ref() as &dyn Array, 0, &DataType::from_field(field))
+        })
         .collect())
 }

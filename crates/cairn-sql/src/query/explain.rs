@@ -58,7 +58,9 @@ pub(crate) fn execute(context: &Context, explain: &Statement) -> Result<Statemen
             }
             lines
         }
-        Statement::Update(update) => modify(context, "Update", &update.table.to_string(), update.selection.as_ref())?,
+        Statement::Update(update) => {
+            modify(context, "Update", &update.table.to_string(), update.selection.as_ref())?
+        }
         Statement::Delete(delete) => {
             let tables = match &delete.from {
                 sqlparser::ast::FromTable::WithFromKeyword(tables)
@@ -67,7 +69,12 @@ pub(crate) fn execute(context: &Context, explain: &Statement) -> Result<Statemen
             let name = tables.first().map(ToString::to_string).unwrap_or_default();
             modify(context, "Delete", &name, delete.selection.as_ref())?
         }
-        other => return Err(Error::unsupported(format!("EXPLAIN of {}", crate::session::first_words(&other.to_string(), 2)))),
+        other => {
+            return Err(Error::unsupported(format!(
+                "EXPLAIN of {}",
+                crate::session::first_words(&other.to_string(), 2)
+            )));
+        }
     };
     let schema = Arc::new(Schema::new(vec![DataType::Text.to_field("QUERY PLAN", false)]));
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(StringArray::from(lines))])
@@ -79,7 +86,9 @@ fn is_on(option: &UtilityOption) -> Result<bool> {
     match option.arg.as_ref().map(|a| a.to_string().to_ascii_lowercase()).as_deref() {
         None | Some("true" | "on" | "1") => Ok(true),
         Some("false" | "off" | "0") => Ok(false),
-        Some(other) => Err(Error::new("22023", format!("{} requires a Boolean value, not {other}", option.name))),
+        Some(other) => {
+            Err(Error::new("22023", format!("{} requires a Boolean value, not {other}", option.name)))
+        }
     }
 }
 

@@ -130,14 +130,18 @@ impl Operators {
             }
             "cairn_add_days" => {
                 let days = to(second, DataType::BigInt)?;
-                let days = if operator == Arithmetic::Subtract { Expr::Negative(Box::new(days)) } else { days };
+                let days =
+                    if operator == Arithmetic::Subtract { Expr::Negative(Box::new(days)) } else { days };
                 call(name, vec![first, days])
             }
             "cairn_scale_interval" => {
                 let number = to(second, DataType::Double)?;
                 let one = Expr::Literal(ScalarValue::Float64(Some(1.0)), None);
                 let number = if operator == Arithmetic::Divide {
-                    Expr::ScalarFunction(ScalarFunction::new_udf(function(Arithmetic::Divide), vec![one, number]))
+                    Expr::ScalarFunction(ScalarFunction::new_udf(
+                        function(Arithmetic::Divide),
+                        vec![one, number],
+                    ))
                 } else {
                     number
                 };
@@ -219,7 +223,9 @@ fn adopt(expr: Expr, own: &DataType, other: &DataType, comparison: bool) -> Resu
         Expr::Literal(ScalarValue::Utf8(Some(text)), _) if !other.is_character() => {
             // In arithmetic a date or time takes an interval.
             let ty = match other {
-                DataType::Date | DataType::Timestamp | DataType::TimestampTz | DataType::Time if !comparison => {
+                DataType::Date | DataType::Timestamp | DataType::TimestampTz | DataType::Time
+                    if !comparison =>
+                {
                     DataType::Interval
                 }
                 other => other.clone(),
@@ -279,8 +285,12 @@ fn common_type(operator: Arithmetic, left: &DataType, right: &DataType) -> Optio
             Some(if rank(a) >= rank(b) { a.clone() } else { b.clone() })
         }
         (T::Numeric(_), T::Numeric(_)) => (operator == Arithmetic::Divide).then_some(T::Numeric(None)),
-        (T::Numeric(_), b) if rank(b).is_some() => (operator == Arithmetic::Divide).then_some(T::Numeric(None)),
-        (a, T::Numeric(_)) if rank(a).is_some() => (operator == Arithmetic::Divide).then_some(T::Numeric(None)),
+        (T::Numeric(_), b) if rank(b).is_some() => {
+            (operator == Arithmetic::Divide).then_some(T::Numeric(None))
+        }
+        (a, T::Numeric(_)) if rank(a).is_some() => {
+            (operator == Arithmetic::Divide).then_some(T::Numeric(None))
+        }
         (T::Real, T::Real) => Some(T::Real),
         (a, b) if a.is_numeric() && b.is_numeric() => Some(T::Double),
         _ => None,

@@ -78,7 +78,9 @@ impl<'s> Planner<'s> {
     pub(crate) fn query(&self, mut query: Query) -> Result<LogicalPlan> {
         parse::rewrite::query(&mut query)?;
         let statement = Statement::Query(Box::new(query));
-        SqlToRel::new_with_options(self, parser_options()).sql_statement_to_plan(statement).map_err(Error::from)
+        SqlToRel::new_with_options(self, parser_options())
+            .sql_statement_to_plan(statement)
+            .map_err(Error::from)
     }
 
     fn source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
@@ -99,7 +101,10 @@ impl<'s> Planner<'s> {
             return Err(Error::new("54001", format!("view \"{}\" nests too deep", view.name)));
         }
         let Statement::Query(query) = parse::parse_text(&view.sql)? else {
-            return Err(Error::new("XX001", format!("the definition of view \"{}\" is not a query", view.name)));
+            return Err(Error::new(
+                "XX001",
+                format!("the definition of view \"{}\" is not a query", view.name),
+            ));
         };
         *self.views_open.borrow_mut() += 1;
         let planned = self.query(*query);

@@ -110,8 +110,10 @@ impl PointPlan {
 fn is_of(value: &Value, ty: &DataType) -> bool {
     matches!(
         (value, ty),
-        (Value::SmallInt(_) | Value::Integer(_) | Value::BigInt(_), DataType::SmallInt | DataType::Integer | DataType::BigInt)
-            | (Value::Text(_), DataType::Text | DataType::Varchar(_))
+        (
+            Value::SmallInt(_) | Value::Integer(_) | Value::BigInt(_),
+            DataType::SmallInt | DataType::Integer | DataType::BigInt
+        ) | (Value::Text(_), DataType::Text | DataType::Varchar(_))
             | (Value::Uuid(_), DataType::Uuid)
             | (Value::Date(_), DataType::Date)
             | (Value::Timestamp(_), DataType::Timestamp)

@@ -50,11 +50,8 @@ pub(crate) fn physical(
     plan: &LogicalPlan,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let optimized = state.optimize(plan)?;
-    let planned = context
-        .scope
-        .shared
-        .runtime
-        .wait(state.query_planner().create_physical_plan(&optimized, state))?;
+    let planned =
+        context.scope.shared.runtime.wait(state.query_planner().create_physical_plan(&optimized, state))?;
     Ok(planned?)
 }
 

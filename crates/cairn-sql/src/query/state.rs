@@ -67,6 +67,8 @@ fn config(options: &SqlOptions) -> SessionConfig {
     o.execution.collect_statistics = true;
     o.optimizer.expand_views_at_output = false;
     o.optimizer.skip_failed_rules = false;
+    // Scans come in as many partitions as are worth it.
+    o.optimizer.enable_round_robin_repartition = false;
     config
 }
 

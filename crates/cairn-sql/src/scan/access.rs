@@ -48,7 +48,11 @@ pub(crate) fn describe(condition: &Expr) -> String {
 }
 
 fn shorten(text: &str) -> String {
-    let text = text.strip_prefix('(').and_then(|t| t.strip_suffix(')')).filter(|t| !t.contains(['(', ')'])).unwrap_or(text);
+    let text = text
+        .strip_prefix('(')
+        .and_then(|t| t.strip_suffix(')'))
+        .filter(|t| !t.contains(['(', ')']))
+        .unwrap_or(text);
     if text.chars().count() <= 200 {
         return text.to_owned();
     }

@@ -51,7 +51,8 @@ impl<'s> Columns<'s> {
             Expr::BinaryExpr(binary) => {
                 if let (Some(column), Some(value)) = (self.column(&binary.left), literal(&binary.right)) {
                     self.compare(column, binary.op, value, condition);
-                } else if let (Some(value), Some(column)) = (literal(&binary.left), self.column(&binary.right))
+                } else if let (Some(value), Some(column)) =
+                    (literal(&binary.left), self.column(&binary.right))
                     && let Some(op) = binary.op.swap()
                 {
                     self.compare(column, op, value, condition);
@@ -67,11 +68,8 @@ impl<'s> Columns<'s> {
             }
             Expr::InList(list) if !list.negated && list.list.len() <= LIST_MAX => {
                 let Some(column) = self.column(&list.expr) else { return };
-                let values: Option<Vec<Value>> = list
-                    .list
-                    .iter()
-                    .map(|item| self.value(column, literal(item)?))
-                    .collect();
+                let values: Option<Vec<Value>> =
+                    list.list.iter().map(|item| self.value(column, literal(item)?)).collect();
                 if let Some(values) = values {
                     self.one_of(column, values, condition);
                 }

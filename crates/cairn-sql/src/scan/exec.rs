@@ -106,7 +106,9 @@ fn schema(spec: &TableScanSpec) -> SchemaRef {
         .iter()
         .map(|place| match table.fields().get(*place) {
             Some(field) => Arc::clone(field),
-            None => Arc::new(arrow::datatypes::Field::new(ROW_KEY, arrow::datatypes::DataType::Binary, false)),
+            None => {
+                Arc::new(arrow::datatypes::Field::new(ROW_KEY, arrow::datatypes::DataType::Binary, false))
+            }
         })
         .collect();
     Arc::new(Schema::new(fields))
@@ -298,7 +300,19 @@ impl TableScanExec {
             return None;
         }
         let last = self.spec.wanted.len() - 1;
-        Some((0..=last).map(|i| if i < at { i } else if i == at { last } else { i - 1 }).collect())
+        Some(
+            (0..=last)
+                .map(|i| {
+                    if i < at {
+                        i
+                    } else if i == at {
+                        last
+                    } else {
+                        i - 1
+                    }
+                })
+                .collect(),
+        )
     }
 }
 

@@ -128,12 +128,15 @@ pub(super) fn sql_execute(
     let name = name.and_then(|n| n.0.last()).and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
     let statement = state.prepared.by_name.get(&name).cloned().ok_or_else(|| missing(&name))?;
     if arguments.len() != statement.parameters.len() {
-        return Err(Error::new("42601", format!("wrong number of parameters for prepared statement \"{name}\""))
-            .with_detail(format!(
-                "Expected {} parameters but got {}.",
-                statement.parameters.len(),
-                arguments.len()
-            )));
+        return Err(Error::new(
+            "42601",
+            format!("wrong number of parameters for prepared statement \"{name}\""),
+        )
+        .with_detail(format!(
+            "Expected {} parameters but got {}.",
+            statement.parameters.len(),
+            arguments.len()
+        )));
     }
     let context = context(shared, state, Vec::new())?;
     let values = query::describe::constants(&context, arguments, &statement.parameters)?;

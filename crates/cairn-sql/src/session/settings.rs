@@ -54,23 +54,58 @@ const PARAMETERS: &[(&str, &str, Form, &str)] = &[
     ("client_encoding", "UTF8", Form::Encoding, "Sets the client's character set encoding."),
     ("client_min_messages", "notice", Form::Text, "Sets the message levels that are sent to the client."),
     ("datestyle", "ISO, MDY", Form::DateStyle, "Sets the display format for date and time values."),
-    ("default_transaction_isolation", "repeatable read", Form::Isolation, "Sets the transaction isolation level of each new transaction."),
-    ("default_transaction_read_only", "off", Form::Boolean, "Sets the default read-only status of new transactions."),
-    ("extra_float_digits", "1", Form::Integer, "Sets the number of digits displayed for floating-point values."),
-    ("idle_in_transaction_session_timeout", "0", Form::Duration, "Sets the maximum allowed idle time in a transaction."),
+    (
+        "default_transaction_isolation",
+        "repeatable read",
+        Form::Isolation,
+        "Sets the transaction isolation level of each new transaction.",
+    ),
+    (
+        "default_transaction_read_only",
+        "off",
+        Form::Boolean,
+        "Sets the default read-only status of new transactions.",
+    ),
+    (
+        "extra_float_digits",
+        "1",
+        Form::Integer,
+        "Sets the number of digits displayed for floating-point values.",
+    ),
+    (
+        "idle_in_transaction_session_timeout",
+        "0",
+        Form::Duration,
+        "Sets the maximum allowed idle time in a transaction.",
+    ),
     ("integer_datetimes", "on", Form::Fixed, "Shows whether datetimes are integer based."),
     ("intervalstyle", "postgres", Form::Text, "Sets the display format for interval values."),
     ("lock_timeout", "0", Form::Duration, "Sets the maximum allowed duration of any wait for a lock."),
     ("max_identifier_length", "65535", Form::Fixed, "Shows the maximum identifier length."),
-    ("search_path", "\"$user\", public", Form::SearchPath, "Sets the schema search order for names that are not schema-qualified."),
+    (
+        "search_path",
+        "\"$user\", public",
+        Form::SearchPath,
+        "Sets the schema search order for names that are not schema-qualified.",
+    ),
     ("server_encoding", "UTF8", Form::Fixed, "Shows the server (database) character set encoding."),
     ("server_version", crate::functions::POSTGRES_VERSION, Form::Fixed, "Shows the server version."),
     ("server_version_num", "170000", Form::Fixed, "Shows the server version as an integer."),
-    ("standard_conforming_strings", "on", Form::Boolean, "Causes '...' strings to treat backslashes literally."),
+    (
+        "standard_conforming_strings",
+        "on",
+        Form::Boolean,
+        "Causes '...' strings to treat backslashes literally.",
+    ),
     ("statement_timeout", "0", Form::Duration, "Sets the maximum allowed duration of any statement."),
     ("synchronous_commit", "default", Form::SynchronousCommit, "Sets what a commit waits for."),
     ("timezone", "UTC", Form::TimeZone, "Sets the time zone for displaying and interpreting time stamps."),
-    ("transaction_isolation", "repeatable read", Form::Isolation, "Sets the current transaction's isolation level."),
+    (
+        "transaction_isolation",
+        "repeatable read",
+        Form::Isolation,
+        "Sets the current transaction's isolation level.",
+    ),
     ("transaction_read_only", "off", Form::Boolean, "Sets the current transaction's read-only status."),
     ("work_mem", "65536", Form::Text, "Sets the maximum memory to be used for query workspaces."),
 ];
@@ -240,8 +275,9 @@ impl Settings {
             Form::DateStyle => {
                 let upper = value.to_ascii_uppercase();
                 if !upper.split(',').all(|part| matches!(part.trim(), "ISO" | "MDY")) {
-                    return Err(invalid(name, &value)
-                        .with_detail("Only the style \"ISO, MDY\" is supported."));
+                    return Err(
+                        invalid(name, &value).with_detail("Only the style \"ISO, MDY\" is supported.")
+                    );
                 }
                 value = default.to_owned();
             }
@@ -276,7 +312,8 @@ impl Settings {
     /// RESET ALL.
     pub(crate) fn reset_all(&mut self) {
         let (isolation, read_only) = (self.transaction_isolation, self.transaction_read_only);
-        *self = Self { transaction_isolation: isolation, transaction_read_only: read_only, ..Self::default() };
+        *self =
+            Self { transaction_isolation: isolation, transaction_read_only: read_only, ..Self::default() };
     }
 }
 
@@ -294,8 +331,7 @@ fn time_zone(value: &str) -> Result<String> {
     if matches!(text.to_ascii_lowercase().as_str(), "utc" | "gmt" | "z" | "zulu" | "local" | "default") {
         return Ok("UTC".to_owned());
     }
-    crate::functions::time::find_zone(text)
-        .ok_or_else(|| invalid("TimeZone", value))
+    crate::functions::time::find_zone(text).ok_or_else(|| invalid("TimeZone", value))
 }
 
 #[cfg(test)]

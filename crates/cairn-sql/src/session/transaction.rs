@@ -55,11 +55,7 @@ impl Modes {
 }
 
 /// Begins a transaction with the session's defaults.
-pub(crate) fn begin_engine(
-    shared: &Shared,
-    settings: &Settings,
-    modes: &Modes,
-) -> Result<Arc<Transaction>> {
+pub(crate) fn begin_engine(shared: &Shared, settings: &Settings, modes: &Modes) -> Result<Arc<Transaction>> {
     let options = TxnOptions {
         isolation: modes.isolation.unwrap_or(settings.default_isolation),
         read_only: modes.read_only.unwrap_or(settings.default_read_only),
@@ -70,7 +66,11 @@ pub(crate) fn begin_engine(
 }
 
 /// BEGIN.
-pub(crate) fn begin(shared: &Shared, state: &mut State, modes: &[TransactionMode]) -> Result<StatementResult> {
+pub(crate) fn begin(
+    shared: &Shared,
+    state: &mut State,
+    modes: &[TransactionMode],
+) -> Result<StatementResult> {
     if state.block.is_some() {
         // PostgreSQL warns and goes on.
         return Ok(StatementResult::command("BEGIN"));

@@ -6,7 +6,8 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::Schema;
 use cairn_types::DataType;
 use sqlparser::ast::{
-    ContextModifier, Expr, Ident, Reset, ResetStatement, Set, SetSessionAuthorizationParam, UnaryOperator, Value,
+    ContextModifier, Expr, Ident, Reset, ResetStatement, Set, SetSessionAuthorizationParam, UnaryOperator,
+    Value,
 };
 
 use super::settings::Settings;
@@ -71,9 +72,9 @@ fn local(scope: Option<&ContextModifier>) -> bool {
 fn value_text(expr: &Expr) -> Result<String> {
     match expr {
         Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) | Value::EscapedStringLiteral(text) => {
-                Ok(text.clone())
-            }
+            Value::SingleQuotedString(text)
+            | Value::DoubleQuotedString(text)
+            | Value::EscapedStringLiteral(text) => Ok(text.clone()),
             Value::Number(number, _) => Ok(number.clone()),
             Value::Boolean(on) => Ok(if *on { "on" } else { "off" }.to_owned()),
             other => Ok(other.to_string()),

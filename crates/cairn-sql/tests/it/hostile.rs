@@ -53,9 +53,15 @@ fn depth_200_works() {
     let mut session = session();
     assert_eq!(ok(&mut session, &format!("SELECT {}", nested("(", "1", ")", 200))), ["1"]);
     assert_eq!(ok(&mut session, &format!("SELECT {}", nested("(1 + ", "1", ")", 200))), ["201"]);
-    assert_eq!(ok(&mut session, &format!("SELECT {}", nested("CASE WHEN true THEN ", "1", " END", 200))), ["1"]);
+    assert_eq!(
+        ok(&mut session, &format!("SELECT {}", nested("CASE WHEN true THEN ", "1", " END", 200))),
+        ["1"]
+    );
 
+    assert_eq!(ok(&mut session, &format!("SELECT {}", nested("lower(", "'A'", ")", 200))), ["a"]);
     assert_eq!(ok(&mut session, &format!("SELECT {}true", "NOT ".repeat(200))), ["t"]);
+    let tables = nested("(", "(SELECT 1 AS a) x", ")", 30);
+    survives(&format!("SELECT * FROM {tables}"));
 }
 
 #[test]
@@ -106,7 +112,13 @@ fn cases() {
 
 #[test]
 fn unions() {
-    assert_eq!(ok(&mut session(), &format!("SELECT count(*) FROM ({}) x", chain("SELECT 1", " UNION ALL SELECT 1", 300))), ["301"]);
+    assert_eq!(
+        ok(
+            &mut session(),
+            &format!("SELECT count(*) FROM ({}) x", chain("SELECT 1", " UNION ALL SELECT 1", 300))
+        ),
+        ["301"]
+    );
     refused(&chain("SELECT 1", " UNION ALL SELECT 1", 5_000));
     refused(&chain("SELECT 1", " UNION SELECT 1", 100_000));
     refused(&chain("SELECT 1", " EXCEPT SELECT 1", 100_000));
@@ -136,7 +148,10 @@ fn lists() {
     let items: Vec<String> = (0..1_000_000).map(|n| n.to_string()).collect();
     survives(&format!("SELECT 1 WHERE 1 IN ({})", items.join(",")));
     let rows: Vec<String> = (0..20_000).map(|n| format!("({n})")).collect();
-    assert_eq!(ok(&mut session(), &format!("SELECT count(*) FROM (VALUES {}) v(a)", rows.join(","))), ["20000"]);
+    assert_eq!(
+        ok(&mut session(), &format!("SELECT count(*) FROM (VALUES {}) v(a)", rows.join(","))),
+        ["20000"]
+    );
 }
 
 #[test]
@@ -157,7 +172,24 @@ fn statements_in_statements() {
 
 #[test]
 fn sixteen_mebibytes_of_anything() {
-    for unit in ["x ", "1,", "'", "\"", "$$", "/*", "*/", ";", "\u{1F600}", "\u{0}", "SELECT ", "a.", "::", "?", ":a ", "$1 "] {
+    for unit in [
+        "x ",
+        "1,",
+        "'",
+        "\"",
+        "$$",
+        "/*",
+        "*/",
+        ";",
+        "\u{1F600}",
+        "\u{0}",
+        "SELECT ",
+        "a.",
+        "::",
+        "?",
+        ":a ",
+        "$1 ",
+    ] {
         let text = unit.repeat((16 << 20) / unit.len());
         survives(&text);
         survives(&format!("SELECT {text}"));
@@ -169,9 +201,50 @@ fn garbage_by_seed() {
     let seed: u64 = std::env::var("CAIRN_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(7);
     eprintln!("CAIRN_SEED={seed}");
     let words = [
-        "SELECT", "FROM", "(", ")", "WHERE", "1", "'a'", "+", "-", "AND", "OR", "NOT", "CASE", "WHEN", "END", ",",
-        "t", "*", "UNION", "ALL", "[", "]", "::", "int", "IN", "BETWEEN", "NULL", "JOIN", "ON", "GROUP", "BY", ";",
-        "VALUES", "INSERT", "INTO", "$1", "\"", "'", "OVER", "PARTITION", "ORDER", "LIMIT", "INTERVAL", "EXISTS",
+        "SELECT",
+        "FROM",
+        "(",
+        ")",
+        "WHERE",
+        "1",
+        "'a'",
+        "+",
+        "-",
+        "AND",
+        "OR",
+        "NOT",
+        "CASE",
+        "WHEN",
+        "END",
+        ",",
+        "t",
+        "*",
+        "UNION",
+        "ALL",
+        "[",
+        "]",
+        "::",
+        "int",
+        "IN",
+        "BETWEEN",
+        "NULL",
+        "JOIN",
+        "ON",
+        "GROUP",
+        "BY",
+        ";",
+        "VALUES",
+        "INSERT",
+        "INTO",
+        "$1",
+        "\"",
+        "'",
+        "OVER",
+        "PARTITION",
+        "ORDER",
+        "LIMIT",
+        "INTERVAL",
+        "EXISTS",
     ];
     let mut state = seed;
     let mut next = move |below: usize| {
