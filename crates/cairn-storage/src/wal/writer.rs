@@ -216,12 +216,19 @@ impl LogWriter {
         }
     }
 
-    /// Ends the current segment: all written, synced, sealed, synced. Without one nothing happens.
+    /// Ends the current segment: all written, synced, sealed, synced. Without one nothing happens; one without
+    /// a record is just left: it is begun again.
     pub(crate) fn seal_segment(&mut self) -> Result<()> {
         if self.current.is_none() {
             return Ok(());
         }
         self.write()?;
+        if self.current.as_ref().is_some_and(|segment| segment.written == HEADER_BYTES as u64) {
+            // No seal without a record: after a failed sync it could be read from the page cache, and only
+            // a commit later than the last clean close tells that it is not to be trusted.
+            self.current = None;
+            return Ok(());
+        }
         if let Some(job) = self.sync_job() {
             job.run().map_err(|e| poisoned(&e))?;
             self.note_synced(&job);
