@@ -48,7 +48,8 @@ pub(crate) struct Run {
     /// How rows are printed [default: table on a terminal, csv otherwise]
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(crate) format: Option<Format>,
-    /// Go on after a failed statement of a file or of standard input; the exit status is still 1
+    /// Go on after a failed statement of a file or of the command line, as is always done for standard input;
+    /// the exit status is 1 all the same
     #[arg(long)]
     pub(crate) keep_going: bool,
 }

@@ -33,6 +33,8 @@ pub(crate) fn run(run: &Run) -> Outcome {
     } else if run.file.is_none() && io::stdin().is_terminal() {
         shell::run(&mut runner, path)
     } else {
+        // As psql and sqlite3 do: whoever talks to `cairn` through pipes goes on after an error.
+        runner.keep_going |= run.file.is_none();
         runner.script(&mut io::stdin().lock())
     };
     finish(runner, outcome)

@@ -49,9 +49,12 @@ fn an_error_shows_the_place_and_ends_with_one() {
 
 #[test]
 fn keep_going_runs_the_rest_and_still_ends_with_one() {
-    let ran = fed([":memory:", "--keep-going"], "SELECT 1 AS a;\nSELEC;\nSELECT 2 AS b;\n");
-    assert_eq!(ran.out, "a\n1\nb\n2\n");
-    assert!(ran.fails(1).contains("syntax error"));
+    let script = "SELECT 1 AS a;\nSELEC;\nSELECT 2 AS b;\n";
+    for ran in [fed([":memory:"], script), cairn([":memory:", "--keep-going", script])] {
+        assert_eq!(ran.out, "a\n1\nb\n2\n");
+        assert!(ran.fails(1).contains("syntax error"));
+    }
+    assert_eq!(fed([":memory:", "-f", "-"], script).out, "a\n1\n");
 }
 
 #[test]
