@@ -26,7 +26,11 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
     for script in ["schema.sql", "load.sql"] {
         run_cairn(root, &cairn, &database, &root.join("examples/flights").join(script), "csv")?;
     }
-    println!("loaded the flights data in {:.1} s into {}\n", started.elapsed().as_secs_f64(), database.display());
+    println!(
+        "loaded the flights data in {:.1} s into {}\n",
+        started.elapsed().as_secs_f64(),
+        database.display()
+    );
 
     let mut wrong = Vec::new();
     let questions = answers::questions(root).context("cannot read the questions")?;
@@ -54,7 +58,13 @@ fn binary(root: &Path) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-fn run_cairn(root: &Path, cairn: &Path, database: &Path, script: &Path, format: &str) -> anyhow::Result<String> {
+fn run_cairn(
+    root: &Path,
+    cairn: &Path,
+    database: &Path,
+    script: &Path,
+    format: &str,
+) -> anyhow::Result<String> {
     let output = Command::new(cairn)
         .arg(database)
         .arg("-f")

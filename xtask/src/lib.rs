@@ -24,7 +24,11 @@ pub struct Command {
 
 /// Every developer command.
 pub const COMMANDS: &[Command] = &[
-    Command { name: "demo", help: "load the flights data, ask the questions, check the answers", run: demo::run },
+    Command {
+        name: "demo",
+        help: "load the flights data, ask the questions, check the answers",
+        run: demo::run,
+    },
     Command { name: "test", help: "run every test of the workspace", run: test::run },
     Command { name: "tidy", help: "check the invariants that the compiler cannot", run: tidy::run },
 ];

@@ -19,7 +19,9 @@ pub fn blocks(markdown: &str) -> Vec<Block> {
         if let Some(info) = line.trim_start().strip_prefix("```") {
             match open.take() {
                 Some(block) => found.push(block),
-                None => open = Some(Block { info: info.trim().to_string(), text: String::new(), line: index + 1 }),
+                None => {
+                    open = Some(Block { info: info.trim().to_string(), text: String::new(), line: index + 1 })
+                }
             }
         } else if let Some(block) = &mut open {
             block.text.push_str(line);
@@ -58,7 +60,10 @@ mod tests {
     fn blocks_carry_info_text_and_line() {
         let found = blocks("a\n```sql\nSELECT 1;\n```\n\n```\nx\n```\n");
         assert_eq!(found.len(), 2);
-        assert_eq!((found[0].info.as_str(), found[0].text.as_str(), found[0].line), ("sql", "SELECT 1;\n", 2));
+        assert_eq!(
+            (found[0].info.as_str(), found[0].text.as_str(), found[0].line),
+            ("sql", "SELECT 1;\n", 2)
+        );
     }
 
     #[test]

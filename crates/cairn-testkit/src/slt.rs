@@ -188,7 +188,9 @@ mod tests {
     fn records_are_judged() {
         let text = "# c\nstatement ok\nA\n\nquery IT rowsort\nB\n----\n2 NULL\n1 (empty)\n\nstatement error 23505 dup\nC\n\nstatement count 2\nD\n";
         let mut run = |_: &str, sql: &str| match sql {
-            "B" => Outcome::Rows(vec![vec![Some("1".into()), Some(String::new())], vec![Some("2".into()), None]]),
+            "B" => {
+                Outcome::Rows(vec![vec![Some("1".into()), Some(String::new())], vec![Some("2".into()), None]])
+            }
             "C" => Outcome::Error("23505".into(), "a dup".into()),
             "D" => Outcome::Command(2),
             _ => Outcome::Command(0),

@@ -11,13 +11,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cairn-index", &["cairn-storage", "cairn-types"]),
     ("cairn-engine", &["cairn-env", "cairn-index", "cairn-storage", "cairn-types"]),
     ("cairn-sql", &["cairn-engine", "cairn-env", "cairn-types"]),
-    ("cairndb", &["cairn-engine", "cairn-env", "cairn-sql", "cairn-types"]),
+    ("cairndb", &["cairn-engine", "cairn-env", "cairn-sql", "cairn-storage", "cairn-types"]),
     ("cairn-cli", &["cairndb"]),
     ("cairn-testkit", &[]),
 ];
 
 /// Two of these in the lock would give two incompatible worlds of types.
-const SINGLE: &[&str] = &["arrow", "arrow-array", "arrow-schema", "datafusion", "sqlparser", "tonic", "prost", "object_store"];
+const SINGLE: &[&str] =
+    &["arrow", "arrow-array", "arrow-schema", "datafusion", "sqlparser", "tonic", "prost", "object_store"];
 
 pub(super) fn check(tree: &Tree, findings: &mut Vec<String>) {
     for (name, allowed) in ARROWS {
@@ -43,8 +44,11 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<String>) {
             findings.push(format!("Cargo.lock: {versions} versions of {name}"));
         }
     }
-    let (workspace, deny) = (tree.text("Cargo.toml").unwrap_or_default(), tree.text("deny.toml").unwrap_or_default());
-    for name in section(workspace, "[workspace.dependencies]").iter().filter(|name| !name.starts_with("cairn")) {
+    let (workspace, deny) =
+        (tree.text("Cargo.toml").unwrap_or_default(), tree.text("deny.toml").unwrap_or_default());
+    for name in
+        section(workspace, "[workspace.dependencies]").iter().filter(|name| !name.starts_with("cairn"))
+    {
         if !deny.contains(&format!("# {name}: ")) {
             findings.push(format!("deny.toml: no reason for the dependency {name} (a line `# {name}: why`)"));
         }

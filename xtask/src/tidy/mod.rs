@@ -47,7 +47,9 @@ impl Tree {
     pub(crate) fn rust(&self, prefixes: &[&str]) -> impl Iterator<Item = (&str, &str)> {
         self.texts
             .iter()
-            .filter(move |(path, _)| path.ends_with(".rs") && prefixes.iter().any(|prefix| path.starts_with(prefix)))
+            .filter(move |(path, _)| {
+                path.ends_with(".rs") && prefixes.iter().any(|prefix| path.starts_with(prefix))
+            })
             .map(|(path, text)| (path.as_str(), text.as_str()))
     }
 

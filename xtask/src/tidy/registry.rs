@@ -11,12 +11,17 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<String>) {
     for (path, text) in tree.rust(&["crates/"]) {
         for (index, line) in text.lines().enumerate() {
             let Some(constant) = line.trim_end().strip_suffix("// registry") else { continue };
-            let name = constant.split("const ").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
+            let name =
+                constant.split("const ").nth(1).and_then(|rest| rest.split(':').next()).unwrap_or_default();
             if name.is_empty() || !registry.contains(&format!("`{name}`")) {
                 findings.push(format!("{path}:{}: `{name}` is not in {PAGE}", index + 1));
             }
         }
-        if path.ends_with("/format.rs") && path.contains("/src/") && path.contains("cairn-storage") && !text.contains("docs/format/") {
+        if path.ends_with("/format.rs")
+            && path.contains("/src/")
+            && path.contains("cairn-storage")
+            && !text.contains("docs/format/")
+        {
             findings.push(format!("{path}:1: does not name its page under docs/format/"));
         }
     }
