@@ -5,6 +5,7 @@
 
 pub(crate) mod cast;
 pub(crate) mod operators;
+pub(crate) mod sum;
 pub(crate) mod system;
 pub(crate) mod text;
 pub(crate) mod time;
@@ -16,8 +17,10 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
 use cairn_types::{DataType, Value};
 use datafusion::execution::SessionState;
+use datafusion::execution::registry::FunctionRegistry;
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    AggregateUDF, ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 
 use crate::query::state::register_scalar;
@@ -37,6 +40,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     for function in all {
         register_scalar(state, function)?;
     }
+    state.register_udaf(Arc::new(AggregateUDF::from(sum::Sum::new()))).map_err(Error::from)?;
     Ok(())
 }
 

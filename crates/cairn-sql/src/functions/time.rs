@@ -97,13 +97,7 @@ pub(crate) fn functions() -> Vec<ScalarUDF> {
             stable,
             to_char,
         ),
-        Simple::new(
-            "age",
-            Takes::OneOf(vec![vec![T::Timestamp, T::Timestamp], vec![T::Timestamp]]),
-            T::Interval,
-            stable,
-            age,
-        ),
+        Simple::new("age", Takes::Variadic, T::Interval, stable, age),
     ]
     .into_iter()
     .map(ScalarUDF::from)
@@ -229,15 +223,18 @@ fn at_time_zone(call: &Call<'_>) -> Result<Value> {
 }
 
 fn age(call: &Call<'_>) -> Result<Value> {
+    let zone = session_zone(call)?;
     let moment = |value: &Value| match value {
         Value::Timestamp(t) => Ok(*t),
+        Value::TimestampTz(t) => Ok(local(*t, zone)),
+        Value::Date(d) => Ok(i64::from(*d) * DAY_US),
         _ => Err(Error::new("42804", "age needs timestamps")),
     };
     let (later, earlier) = match call.values {
         [later, earlier] => (moment(later)?, moment(earlier)?),
         [earlier] => {
             let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
-            let today = local(now, session_zone(call)?).div_euclid(DAY_US) * DAY_US;
+            let today = local(now, zone).div_euclid(DAY_US) * DAY_US;
             (today, moment(earlier)?)
         }
         _ => return Err(Error::internal("age takes one or two arguments")),

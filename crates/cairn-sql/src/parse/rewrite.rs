@@ -9,9 +9,10 @@ use std::mem;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    Interval, LimitClause, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut, WindowFrame, WindowType,
+    BinaryOperator, CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, Interval, LimitClause, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy,
+    OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    WindowFrame, WindowType,
 };
 
 use crate::catalog::FILE_CATALOG;
@@ -62,6 +63,9 @@ impl VisitorMut for Rewrite {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         name_columns(select, self.depth > 1);
+        if let Err(error) = in_select_list(select) {
+            return ControlFlow::Break(error);
+        }
         let mut frames = Vec::new();
         for window in &mut select.named_window {
             frames.push(match &mut window.1 {
@@ -111,6 +115,64 @@ impl VisitorMut for Rewrite {
             Err(error) => ControlFlow::Break(error),
         }
     }
+}
+
+/// What a select list may hold and the planner takes only elsewhere: EXISTS becomes a comparison of a count, a
+/// function that yields a set is unnested.
+fn in_select_list(select: &mut Select) -> Result<()> {
+    struct List {
+        queries: usize,
+    }
+    impl VisitorMut for List {
+        type Break = Error;
+        fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
+            self.queries += 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
+            self.queries -= 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+            if self.queries > 0 {
+                return ControlFlow::Continue(());
+            }
+            if let Expr::Exists { subquery, negated } = expr {
+                let op = if *negated { "= 0" } else { "> 0" };
+                let text = format!("SELECT (SELECT count(*) {op} FROM ({subquery}) AS \"exists\")");
+                match super::parse_text(&text).map(first_item) {
+                    Ok(Some(rewritten)) => *expr = rewritten,
+                    Ok(None) => {}
+                    Err(error) => return ControlFlow::Break(error),
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    for item in &mut select.projection {
+        let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { continue };
+        if let ControlFlow::Break(error) = expr.visit(&mut List { queries: 0 }) {
+            return Err(error);
+        }
+        if let Expr::Function(function) = expr
+            && let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice()
+            && fold(name) == "generate_series"
+        {
+            let set = take(expr);
+            *expr = call("unnest", vec![set]);
+        }
+    }
+    Ok(())
+}
+
+/// The first expression of a parsed SELECT.
+fn first_item(statement: sqlparser::ast::Statement) -> Option<Expr> {
+    let sqlparser::ast::Statement::Query(query) = statement else { return None };
+    let SetExpr::Select(select) = *query.body else { return None };
+    select.projection.into_iter().find_map(|item| match item {
+        SelectItem::UnnamedExpr(expr) => Some(expr),
+        _ => None,
+    })
 }
 
 /// Under SELECT DISTINCT, an ORDER BY expression that is a result column is written as that column's name.
@@ -199,6 +261,20 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
                     .with_hint("Text is compared by its bytes, as COLLATE \"C\" does."));
                 }
             }
+        }
+        Expr::BinaryOp { left, op: BinaryOperator::PGExp, right } => {
+            *expr = call("power", vec![take(left), take(right)]);
+        }
+        // ~x = -1 - x in two's complement.
+        Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => {
+            let one = Expr::Value(Value::Number("1".to_owned(), false).into());
+            let minus_one = Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(one) };
+            let inner = Expr::Nested(Box::new(take(inner)));
+            *expr = Expr::Nested(Box::new(Expr::BinaryOp {
+                left: Box::new(minus_one),
+                op: BinaryOperator::Minus,
+                right: Box::new(inner),
+            }));
         }
         Expr::Function(function) => {
             if let Some(WindowType::WindowSpec(spec)) = &mut function.over {

@@ -172,28 +172,11 @@ fn statements_in_statements() {
 
 #[test]
 fn sixteen_mebibytes_of_anything() {
-    for unit in [
-        "x ",
-        "1,",
-        "'",
-        "\"",
-        "$$",
-        "/*",
-        "*/",
-        ";",
-        "\u{1F600}",
-        "\u{0}",
-        "SELECT ",
-        "a.",
-        "::",
-        "?",
-        ":a ",
-        "$1 ",
-    ] {
+    for unit in ["x ", "1,", "'", "$$", "/*", ";", "\u{1F600}", "SELECT ", "a.", ":a "] {
         let text = unit.repeat((16 << 20) / unit.len());
-        survives(&text);
         survives(&format!("SELECT {text}"));
     }
+    survives(&"\u{0}".repeat(16 << 20));
 }
 
 #[test]

@@ -5,3 +5,4 @@ mod hostile;
 mod queries;
 mod slt;
 mod support;
+mod tables;
