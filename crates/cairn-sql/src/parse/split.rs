@@ -58,7 +58,7 @@ pub(crate) fn first(text: &str) -> Option<(&str, &str)> {
     }
     let start = begun?;
     // An unterminated comment begins at the end: give the parser the whole rest to complain about.
-    Some((&text[start..ended.max(start)], ""))
+    Some((&text[start..ended.max(start)], &text[text.len()..]))
 }
 
 #[cfg(test)]
