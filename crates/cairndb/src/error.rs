@@ -66,11 +66,10 @@ impl Error {
         }))
     }
 
-    /// An error of the caller's, for the closure of [`Database::transact`] and for own [`FromSql`] types:
+    /// An error of the caller's, for the closure of [`Database::transact`] and for own `FromSql` types:
     /// `message` in lower case, class [`ErrorClass::User`], SQLSTATE `P0001` (raise_exception).
     ///
     /// [`Database::transact`]: crate::Database::transact
-    /// [`FromSql`]: https://docs.rs/cairndb
     pub fn user(message: impl Into<String>) -> Error {
         Error::new(ErrorClass::User, "P0001", message)
     }

@@ -20,7 +20,7 @@
 //!
 //! - [`Database`] is `Clone + Send + Sync`; clones share one open directory, which is closed with the last.
 //! - Commits are durable when they return, unless [`OpenOptions::sync`] says otherwise.
-//! - Every call blocks; those named `…_async` and [`Rows`](https://docs.rs/cairndb) as a `Stream` do not.
+//! - Every call blocks; those named `…_async` do not.
 //! - `default-features = false` leaves keys, transactions and snapshots, without SQL and its dependencies.
 //!
 //! Modules, bottom-up: `error`, `options`, `kernel` (the layer below), `range`, `snapshot`, `transaction`,
@@ -55,7 +55,7 @@ pub use transaction::{Savepoint, Transaction};
 #[cfg(feature = "sql")]
 pub use sql::*;
 
-/// Columnar memory: the types of [`Rows::batches`](https://docs.rs/cairndb), so that a caller needs no
+/// Columnar memory: the types of [`Rows::batches`], so that a caller needs no
 /// dependency of the same version.
 #[cfg(feature = "sql")]
 pub mod arrow {

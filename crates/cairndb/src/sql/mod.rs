@@ -20,7 +20,7 @@ pub use convert::{Cell, FromSql, ToSql};
 pub use indexes::{IndexInfo, IndexOptions};
 pub use params::Params;
 pub use row::{ColumnIndex, Row};
-pub use rows::{Batches, Rows};
+pub use rows::{Batches, RowStream, Rows};
 pub use session::{Outcome, Session, SessionStatus};
 pub use statement::Statement;
 

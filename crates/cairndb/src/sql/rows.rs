@@ -12,7 +12,8 @@ use futures::Stream;
 use super::column::Columns;
 use crate::{Column, Error, ErrorClass, Result, Row};
 
-/// The rows of a result: an iterator of `Result<Row>`, and for async callers a `futures::Stream` of the same.
+/// The rows of a result: an iterator of `Result<Row>`; for async callers [`next_async`](Rows::next_async) and
+/// [`stream`](Rows::stream).
 ///
 /// Rows are made as they are read, a few thousand ahead, so a result larger than memory works. They are
 /// those of the moment at which the statement ran. Dropping it ends the query.
@@ -113,6 +114,11 @@ impl Rows {
     /// The rows as Arrow batches: an iterator of `Result<RecordBatch>`.
     pub fn batches(self) -> Batches {
         Batches { rows: self }
+    }
+
+    /// The rows as a `futures::Stream` of `Result<Row>`.
+    pub fn stream(self) -> RowStream {
+        RowStream { rows: self }
     }
 
     /// Reads everything, for results that are known to be small.
@@ -236,11 +242,31 @@ impl Iterator for Rows {
     }
 }
 
-impl Stream for Rows {
+/// The rows of a result as a `futures::Stream`, from [`Rows::stream`].
+///
+/// ```
+/// # use futures::executor::block_on;
+/// use cairndb::Database;
+/// use futures::StreamExt;
+/// # block_on(async {
+/// let db = Database::in_memory()?;
+/// let mut rows = db.query_async("SELECT 1 AS one", &[]).await?.stream();
+/// while let Some(row) = rows.next().await {
+///     assert_eq!(row?.get::<i64>("one")?, 1);
+/// }
+/// # Ok::<(), cairndb::Error>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct RowStream {
+    rows: Rows,
+}
+
+impl Stream for RowStream {
     type Item = Result<Row>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Row>>> {
-        self.poll_row(context)
+        self.rows.poll_row(context)
     }
 }
 
