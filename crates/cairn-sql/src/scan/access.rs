@@ -31,8 +31,6 @@ pub(crate) struct Choice {
     pub(crate) conditions: Vec<String>,
     /// Estimated rows.
     pub(crate) rows: f64,
-    /// At most one row.
-    pub(crate) unique: bool,
     /// Leading key columns fixed to one value.
     pub(crate) fixed: usize,
     /// Whether rows come in key order: one range only.
@@ -76,7 +74,6 @@ pub(crate) fn choose(
         index: 0,
         conditions: Vec::new(),
         rows: total,
-        unique: false,
         fixed: 0,
         ordered: true,
     };
@@ -180,7 +177,6 @@ fn by_key(
         index,
         conditions: key.conditions,
         rows: key.rows.clamp(if whole { 0.0 } else { 1.0 }, total.max(1.0)),
-        unique: whole && single,
         fixed: key.fixed,
         ordered: single,
     }))

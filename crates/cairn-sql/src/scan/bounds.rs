@@ -182,7 +182,7 @@ impl<'s> Columns<'s> {
 
     fn one_of(&mut self, column: usize, mut values: Vec<Value>, condition: &Expr) {
         values.retain(|value| *value != Value::Null);
-        values.sort_by(|a, b| a.cmp(b));
+        values.sort();
         values.dedup();
         self.push(column, Restriction::OneOf(values), condition);
     }

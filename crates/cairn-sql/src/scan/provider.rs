@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
-use cairn_engine::catalog::TableDescriptor;
 use cairn_engine::table::ROW_KEY;
 use cairn_engine::{ReadView, Table};
 use datafusion::catalog::{Session, TableProvider};
@@ -52,11 +51,6 @@ impl TableScanProvider {
             schema,
             table,
         })
-    }
-
-    /// The table's definition.
-    pub(crate) fn descriptor(&self) -> &TableDescriptor {
-        self.table.descriptor()
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn set(shared: &Shared, state: &mut State, set: &Set) -> Result<State
         }
         Set::SetTimeZone { local, value } => assign(state, *local, "timezone", &[value_text(value)?]),
         Set::SetNames { charset_name, .. } => {
-            assign(state, false, "client_encoding", &[charset_name.value.clone()])
+            assign(state, false, "client_encoding", std::slice::from_ref(&charset_name.value))
         }
         Set::SetNamesDefault {} => assign(state, false, "client_encoding", &["UTF8".to_owned()]),
         Set::SetTransaction { modes, snapshot, session } => {

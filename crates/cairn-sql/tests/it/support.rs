@@ -5,17 +5,17 @@ use cairn_sql::{Engine, Error, Results, Session, SqlOptions, StatementResult};
 use cairn_types::text::format_cell;
 
 /// An engine over an empty database in memory.
-pub fn engine() -> Engine {
+pub(crate) fn engine() -> Engine {
     Engine::new(Database::in_memory().unwrap(), SqlOptions::default()).unwrap()
 }
 
 /// A session over an empty database in memory.
-pub fn session() -> Session {
+pub(crate) fn session() -> Session {
     engine().session()
 }
 
 /// Rows as lines, columns separated by `|`, NULL as `NULL`.
-pub fn lines(mut rows: Results) -> Result<Vec<String>, Error> {
+pub(crate) fn lines(mut rows: Results) -> Result<Vec<String>, Error> {
     let types: Vec<_> = rows.columns().iter().map(|column| column.ty.clone()).collect();
     let mut lines = Vec::new();
     while let Some(batch) = rows.next_batch()? {
@@ -39,7 +39,7 @@ pub fn lines(mut rows: Results) -> Result<Vec<String>, Error> {
 }
 
 /// Runs a statement; rows as lines, a command as its tag.
-pub fn run(session: &mut Session, sql: &str) -> Result<Vec<String>, Error> {
+pub(crate) fn run(session: &mut Session, sql: &str) -> Result<Vec<String>, Error> {
     match session.execute(sql, &[])? {
         StatementResult::Rows(rows) => lines(rows),
         StatementResult::Command { tag, .. } => Ok(vec![tag]),
@@ -47,12 +47,12 @@ pub fn run(session: &mut Session, sql: &str) -> Result<Vec<String>, Error> {
 }
 
 /// Runs a statement that must succeed.
-pub fn ok(session: &mut Session, sql: &str) -> Vec<String> {
+pub(crate) fn ok(session: &mut Session, sql: &str) -> Vec<String> {
     run(session, sql).unwrap_or_else(|error| panic!("{sql}\n  {} {error:?}", error.sqlstate()))
 }
 
 /// Runs a statement that must fail, and gives its SQLSTATE and message.
-pub fn fails(session: &mut Session, sql: &str) -> (String, String) {
+pub(crate) fn fails(session: &mut Session, sql: &str) -> (String, String) {
     match run(session, sql) {
         Ok(lines) => panic!("{sql}\n  gave {lines:?}"),
         Err(error) => (error.sqlstate().to_owned(), error.message().to_owned()),
@@ -60,7 +60,7 @@ pub fn fails(session: &mut Session, sql: &str) -> (String, String) {
 }
 
 /// The names of a query's columns.
-pub fn names(session: &mut Session, sql: &str) -> Vec<String> {
+pub(crate) fn names(session: &mut Session, sql: &str) -> Vec<String> {
     let rows = session.query(sql, &[]).unwrap_or_else(|error| panic!("{sql}\n  {error:?}"));
     rows.columns().iter().map(|column| column.name.clone()).collect()
 }
