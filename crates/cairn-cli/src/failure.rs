@@ -122,7 +122,7 @@ fn place(statement: &str, position: usize, out: &mut String) {
         .collect();
     let column = before[start..].chars().count().min(line.len());
     // A long line is shown around the place.
-    let first = if column + 16 > LINE_WIDTH { column + 16 - LINE_WIDTH } else { 0 };
+    let first = (column + 16).saturating_sub(LINE_WIDTH);
     let last = line.len().min(first + LINE_WIDTH);
     let mut head = format!("LINE {number}: ");
     if first > 0 {

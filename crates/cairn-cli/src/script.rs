@@ -171,13 +171,13 @@ impl Runner {
     /// Says an error of the shell's session and goes on.
     pub(crate) fn tell(&self, failure: &Failure) {
         failure.tell();
-        if self.session.status() == SessionStatus::Failed && self.interactive {
-            if let Failure::Database { error, .. } = failure {
-                // The first error of the block; those after it only repeat 25P02, which says the same.
-                if error.sqlstate() != "25P02" {
-                    eprintln!("NOTE:  the transaction block is failed; ROLLBACK ends it.");
-                }
-            }
+        // The first error of the block; those after it only repeat 25P02, which says the same.
+        if self.interactive
+            && self.session.status() == SessionStatus::Failed
+            && let Failure::Database { error, .. } = failure
+            && error.sqlstate() != "25P02"
+        {
+            eprintln!("NOTE:  the transaction block is failed; ROLLBACK ends it.");
         }
     }
 }

@@ -75,7 +75,7 @@ mod tests {
         let all = pieces(text);
         assert_eq!(all.iter().map(|(_, piece)| *piece).collect::<String>(), text);
         assert!(all[0] == (Kind::Keyword, "SELECT"));
-        assert!(all.iter().any(|p| *p == (Kind::Number, "1.5")));
+        assert!(all.contains(&(Kind::Number, "1.5")));
         assert!(all.last().is_some_and(|p| p.0 == Kind::Comment));
     }
 }

@@ -10,7 +10,7 @@ use crate::{Error, ErrorClass, Result};
 ///
 /// ```
 /// use cairndb::{DataType, Database};
-/// let rows = Database::in_memory()?.query("SELECT 1 AS one, 'a' AS letter", &[])?;
+/// let rows = Database::in_memory()?.query("SELECT 1::integer AS one, 'a' AS letter", &[])?;
 /// let columns = rows.columns();
 /// assert_eq!((columns[0].name(), columns[0].data_type()), ("one", &DataType::Integer));
 /// assert_eq!(columns[1].type_name(), "text");

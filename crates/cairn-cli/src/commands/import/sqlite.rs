@@ -100,7 +100,7 @@ fn copy(tx: &Transaction, source: &Connection, table: &Table, progress: &Progres
         if values.len() == group * width {
             insert(tx, &full, std::mem::take(&mut values))?;
         }
-        if count % PROGRESS_ROWS == 0 {
+        if count.is_multiple_of(PROGRESS_ROWS) {
             progress.advance(PROGRESS_ROWS);
         }
     }
