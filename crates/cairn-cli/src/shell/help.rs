@@ -88,9 +88,14 @@ pub(crate) fn statements(out: &mut Output, wanted: &str) -> Outcome {
     Ok(())
 }
 
-/// The words that people try first; `None` for anything else.
+/// Whether this is one of the words that people try first, without backslash or semicolon.
+pub(crate) fn is_plain_word(text: &str) -> bool {
+    matches!(plain(text).as_str(), "quit" | "exit" | "help")
+}
+
+/// Does what such a word asks for; `None` for anything else.
 pub(crate) fn plain_word(text: &str) -> Option<Then> {
-    match text.trim_end_matches(';').to_ascii_lowercase().as_str() {
+    match plain(text).as_str() {
         "quit" | "exit" => Some(Then::Quit),
         "help" => {
             println!("\\? lists the shell's commands, \\h the statements, \\q quits.");
@@ -98,4 +103,8 @@ pub(crate) fn plain_word(text: &str) -> Option<Then> {
         }
         _ => None,
     }
+}
+
+fn plain(text: &str) -> String {
+    text.trim().trim_end_matches(';').to_ascii_lowercase()
 }

@@ -168,7 +168,7 @@ impl Validator for Complete {
     fn validate(&self, text: &str) -> ValidationResult {
         if self.data.load(Ordering::Relaxed)
             || script::is_complete(text)
-            || help::plain_word(text.trim()).is_some()
+            || help::is_plain_word(text)
         {
             ValidationResult::Complete
         } else {
