@@ -1,7 +1,7 @@
 //! Mapping between SQL types and Arrow types and fields.
 //!
-//! A field carries the SQL type's name in its metadata (`cairn.type`), so that a type that shares its
-//! Arrow type with another (JSON and TEXT) survives a way through Arrow. Where the metadata is missing or
+//! A field carries the SQL type's name in its metadata (`cairn.type`) where the type shares its Arrow type
+//! with another (JSON and TEXT), so that it survives a way through Arrow. Where the metadata is missing or
 //! disagrees with the Arrow type (a computed column that inherited it), the Arrow type decides.
 
 use std::collections::HashMap;
@@ -45,10 +45,15 @@ impl DataType {
         }
     }
 
-    /// A field of this type with the metadata that brings the type back ([`DataType::from_field`]).
+    /// A field of this type with the metadata that brings the type back ([`DataType::from_field`]): none where the
+    /// Arrow type alone does, so that a cast and a plain column of one type are fields alike.
     #[must_use]
     pub fn to_field(&self, name: impl Into<String>, nullable: bool) -> Field {
-        let mut metadata = HashMap::from([(TYPE_METADATA_KEY.to_owned(), self.sql_name())]);
+        let arrow = self.to_arrow();
+        let mut metadata = HashMap::new();
+        if Self::from_arrow(&arrow) != *self {
+            metadata.insert(TYPE_METADATA_KEY.to_owned(), self.sql_name());
+        }
         match self {
             Self::Uuid => {
                 metadata.insert(EXTENSION_KEY.to_owned(), "arrow.uuid".to_owned());
@@ -59,7 +64,7 @@ impl DataType {
             }
             _ => {}
         }
-        Field::new(name, self.to_arrow(), nullable).with_metadata(metadata)
+        Field::new(name, arrow, nullable).with_metadata(metadata)
     }
 
     /// The SQL type of a field: by its metadata where that agrees with the Arrow type, else by the Arrow

@@ -11,8 +11,8 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     BinaryOperator, CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, Ident, Interval, LimitClause, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy,
-    OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
-    WindowFrame, WindowType,
+    OrderByKind, Query, Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
+    UnaryOperator, Value, VisitMut, VisitorMut, WindowFrame, WindowType,
 };
 
 use crate::catalog::FILE_CATALOG;
@@ -99,6 +99,7 @@ impl VisitorMut for Rewrite {
                     .to_vec(),
             );
         }
+        name_set_column(factor);
         ControlFlow::Continue(())
     }
 
@@ -114,6 +115,33 @@ impl VisitorMut for Rewrite {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
+    }
+}
+
+/// In FROM, the column of `generate_series(…)` is called as the function, and that of `generate_series(…) AS g` and
+/// `unnest(…) AS g` is called `g`, unless the alias names its columns.
+fn name_set_column(factor: &mut TableFactor) {
+    let (alias, function) =
+        match factor {
+            TableFactor::Table { name, args: Some(_), alias, .. } => match name.0.as_slice() {
+                [ObjectNamePart::Identifier(name)] if fold(name) == "generate_series" => {
+                    (alias, "generate_series")
+                }
+                _ => return,
+            },
+            TableFactor::UNNEST {
+                array_exprs, alias, with_offset: false, with_ordinality: false, ..
+            } if array_exprs.len() == 1 => (alias, "unnest"),
+            _ => return,
+        };
+    let alias = alias.get_or_insert_with(|| TableAlias {
+        explicit: true,
+        name: Ident::new(function),
+        columns: Vec::new(),
+        at: None,
+    });
+    if alias.columns.is_empty() {
+        alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
     }
 }
 
@@ -281,10 +309,28 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
                 spec.window_frame = frames.pop().and_then(|mut frame| frame.pop().flatten());
             }
             rename_function(function);
+            if let Some((left, right)) = modulo(function) {
+                let remainder = Expr::BinaryOp { left, op: BinaryOperator::Modulo, right };
+                *expr = Expr::Nested(Box::new(remainder));
+            }
         }
         _ => {}
     }
     Ok(())
+}
+
+/// The arguments of `mod(a, b)`, which is `a % b`.
+fn modulo(function: &mut Function) -> Option<(Box<Expr>, Box<Expr>)> {
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+    let FunctionArguments::List(list) = &mut function.args else { return None };
+    if fold(name) != "mod" || list.args.len() != 2 {
+        return None;
+    }
+    let mut nested = list.args.drain(..).map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Box::new(Expr::Nested(Box::new(expr))),
+        _ => Box::new(Expr::Value(Value::Null.into())),
+    });
+    Some((nested.next()?, nested.next()?))
 }
 
 fn data_type_of(ty: &sqlparser::ast::DataType) -> Result<cairn_types::DataType> {
