@@ -104,12 +104,6 @@ impl Database {
         self.shared.path.as_deref()
     }
 
-    /// The outside world that the database sees.
-    #[cfg(feature = "sql")]
-    pub(crate) fn env(&self) -> &Env {
-        &self.shared.env
-    }
-
     /// Makes everything durable and stops the background work; calls on other handles fail from then on.
     /// Dropping the last handle does the same, but cannot tell of errors.
     ///

@@ -4,6 +4,7 @@
 //!   output that the reader is told to expect, in table form;
 //! - `sh` lines that begin with `cairn` run in a shell with this build's `cairn`; other lines must be commands that
 //!   CI runs by itself;
+//! - `toml` blocks are excerpts of the reader's own manifest, and `text` blocks are shown only;
 //! - `rust` blocks are documentation tests of `cairndb`, which must include the document.
 
 use std::fs;
@@ -86,6 +87,7 @@ fn every_code_block_runs() {
                 "sh" => run_shell(directory.path(), block, &place),
                 "rust" => assert!(facade.contains(&name), "{place}: cairndb does not include this document's examples"),
                 "text" => {}
+                "toml" => assert!(block.text.contains("[dependencies]"), "{place}: nobody reads this"),
                 other => panic!("{place}: a code block of kind `{other}` is run by nobody"),
             }
         }

@@ -4,7 +4,9 @@
 mod crash;
 mod damage;
 mod disk;
+mod docs;
 mod exchange;
+mod flights;
 mod keys;
 mod places;
 mod run;

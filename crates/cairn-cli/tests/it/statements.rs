@@ -174,3 +174,13 @@ fn the_raw_keys_are_a_table() {
     let sql = "SELECT key, value FROM store WHERE key LIKE 'user:%' ORDER BY value DESC LIMIT 10";
     assert_eq!(place.sql(sql), "key,value\nuser:2,Bob\nuser:1,Ann\n");
 }
+
+#[test]
+fn files_are_queried_in_place_also_from_memory() {
+    let place = Place::new();
+    let file = place.write("trips.csv", "id,place\n1,Oslo\n2,Rome\n");
+    let sql = format!("SELECT place FROM '{file}' WHERE id = 2");
+    assert_eq!(cairn([":memory:", &sql]).ok(), "place\nRome\n");
+    assert_eq!(cairn([place.db().as_str(), &sql]).ok(), "place\nRome\n");
+    assert!(cairn([":memory:", "SELECT * FROM 'missing.csv'"]).fails(1).contains("missing.csv"));
+}

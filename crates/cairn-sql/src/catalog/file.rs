@@ -28,7 +28,7 @@ use crate::{Error, Result};
 /// # Errors
 /// The file's: `58P01` where it is not there, `22P04` where it is not of its format.
 pub(super) fn provider(context: &Context, path: &str) -> Result<Arc<dyn TableProvider>> {
-    let env = context.scope.shared.database.env().clone();
+    let env = context.scope.shared.options.files.clone();
     let reader = open_reader(&env, path, &CopyOptions::default()).map_err(Error::from)?;
     Ok(Arc::new(File { env, path: path.to_owned(), schema: Arc::clone(reader.schema()) }))
 }

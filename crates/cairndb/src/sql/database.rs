@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cairn_engine::Catalog;
+use cairn_env::Env;
 use cairn_sql::StatementResult;
 use cairn_sql::copy::CopyOptions;
 use cairn_types::Value;
@@ -111,8 +112,9 @@ impl Database {
     /// # Errors
     /// When the file cannot be opened, is empty or is not of its format.
     pub fn file_columns(&self, path: &str, options: &CopyOptions) -> Result<Vec<Column>> {
+        // Also a database in memory reads the files of the system.
         let reader =
-            cairn_sql::copy::open_reader(self.env(), path, options).map_err(cairn_sql::Error::from)?;
+            cairn_sql::copy::open_reader(&Env::os(), path, options).map_err(cairn_sql::Error::from)?;
         Ok(reader.columns().iter().map(|c| Column::new(c.name.clone(), c.ty.clone())).collect())
     }
 
