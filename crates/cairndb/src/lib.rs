@@ -77,3 +77,8 @@ pub mod copy {
 #[cfg(all(doctest, feature = "sql"))]
 #[doc = include_str!("../../../docs/guide/embedded.md")]
 mod guide {}
+
+/// The same for the project's first page.
+#[cfg(all(doctest, feature = "sql"))]
+#[doc = include_str!("../../../README.md")]
+mod readme {}

@@ -166,10 +166,7 @@ struct Complete {
 
 impl Validator for Complete {
     fn validate(&self, text: &str) -> ValidationResult {
-        if self.data.load(Ordering::Relaxed)
-            || script::is_complete(text)
-            || help::is_plain_word(text)
-        {
+        if self.data.load(Ordering::Relaxed) || script::is_complete(text) || help::is_plain_word(text) {
             ValidationResult::Complete
         } else {
             ValidationResult::Incomplete

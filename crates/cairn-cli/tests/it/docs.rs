@@ -15,8 +15,14 @@ use std::process::{Command, Output, Stdio};
 use cairn_testkit::markdown::{Block, blocks};
 
 /// Lines of `sh` blocks that CI, or a test of its own, runs.
-const RUN_ELSEWHERE: &[&str] =
-    &["cargo xtask", "cargo test", "cargo install --path crates/cairn-cli", "cd bench", "bash .ci/run", "CAIRN_SEED="];
+const RUN_ELSEWHERE: &[&str] = &[
+    "cargo xtask",
+    "cargo test",
+    "cargo install --path crates/cairn-cli",
+    "cd bench",
+    "bash .ci/run",
+    "CAIRN_SEED=",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -36,15 +42,20 @@ fn cairn() -> Command {
 }
 
 fn with_input(command: &mut Command, input: &str) -> Output {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("cairn starts");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("cairn starts");
     child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("input is read");
     child.wait_with_output().expect("cairn ends")
 }
 
 fn run_sql(directory: &Path, block: &Block, expected: Option<&Block>, place: &str) {
     let format = if expected.is_some() { "table" } else { "csv" };
-    let output = with_input(cairn().args(["guide.db", "--format", format]).current_dir(directory), &block.text);
+    let output =
+        with_input(cairn().args(["guide.db", "--format", format]).current_dir(directory), &block.text);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{place}: {errors}");
     if let Some(expected) = expected {
@@ -62,7 +73,8 @@ fn run_shell(directory: &Path, block: &Block, place: &str) {
             continue;
         }
         assert!(line.contains("cairn "), "{place}: nobody runs `{line}`");
-        let output = with_input(Command::new("sh").args(["-ec", line]).env("PATH", &path).current_dir(directory), "");
+        let output =
+            with_input(Command::new("sh").args(["-ec", line]).env("PATH", &path).current_dir(directory), "");
         assert!(output.status.success(), "{place}: `{line}`: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
@@ -73,25 +85,40 @@ fn every_code_block_runs() {
     for document in documents() {
         let name = document.file_name().expect("a file").to_string_lossy().into_owned();
         let directory = tempfile::tempdir().expect("a directory");
-        std::os::unix::fs::symlink(root().canonicalize().expect("root").join("examples"), directory.path().join("examples"))
-            .expect("link");
+        std::os::unix::fs::symlink(
+            root().canonicalize().expect("root").join("examples"),
+            directory.path().join("examples"),
+        )
+        .expect("link");
+        old_sqlite(directory.path());
         let text = fs::read_to_string(&document).expect("a document");
         let blocks = blocks(&text);
         for (index, block) in blocks.iter().enumerate() {
             let place = format!("{name}:{}", block.line);
             match block.info.as_str() {
                 "sql" => {
-                    let expected = blocks.get(index + 1).filter(|next| next.info == "text" && adjacent(block, next));
+                    let expected =
+                        blocks.get(index + 1).filter(|next| next.info == "text" && adjacent(block, next));
                     run_sql(directory.path(), block, expected, &place);
                 }
                 "sh" => run_shell(directory.path(), block, &place),
-                "rust" => assert!(facade.contains(&name), "{place}: cairndb does not include this document's examples"),
+                "rust" => assert!(
+                    facade.contains(&name),
+                    "{place}: cairndb does not include this document's examples"
+                ),
                 "text" => {}
                 "toml" => assert!(block.text.contains("[dependencies]"), "{place}: nobody reads this"),
                 other => panic!("{place}: a code block of kind `{other}` is run by nobody"),
             }
         }
     }
+}
+
+/// The SQLite database that the guide imports.
+fn old_sqlite(directory: &Path) {
+    let connection = rusqlite::Connection::open(directory.join("old.sqlite")).expect("SQLite");
+    let sql = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT); INSERT INTO notes VALUES (1, 'a'), (2, NULL)";
+    connection.execute_batch(sql).expect("SQLite");
 }
 
 /// Whether one block stands right behind the other, with nothing but a blank line between.

@@ -38,7 +38,9 @@ fn every_question_has_the_independent_answer() {
         .filter_map(|question| {
             let expected = fs::read_to_string(&question.answer).expect("a golden answer");
             let found = cairn(&database, &question.sql);
-            answers::compare(&expected, &found).err().map(|difference| format!("{}: {difference}", question.name))
+            answers::compare(&expected, &found)
+                .err()
+                .map(|difference| format!("{}: {difference}", question.name))
         })
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
