@@ -106,35 +106,40 @@ fn the_shell_runs_on_a_terminal() {
         }
     });
     let mut seen = String::new();
-    let mut wait_for = |text: &str, stdin: &mut dyn Write| {
-        let from = seen.len();
-        while !seen[from..].contains(text) {
-            match receive.recv_timeout(std::time::Duration::from_secs(60)) {
-                Ok(bytes) => {
-                    let more = String::from_utf8_lossy(&bytes).into_owned();
-                    // The editor asks the terminal where its cursor is, and waits for the answer.
-                    for _ in 0..more.matches("\u{1b}[6n").count() {
-                        stdin.write_all(b"\x1b[1;1R").unwrap();
-                        stdin.flush().unwrap();
-                    }
-                    seen.push_str(&more);
+    let mut at = 0;
+    // Waits for a text behind the one waited for before.
+    let mut wait_for = |text: &str, stdin: &mut dyn Write| loop {
+        if let Some(found) = seen[at..].find(text) {
+            at += found + text.len();
+            return;
+        }
+        match receive.recv_timeout(std::time::Duration::from_secs(60)) {
+            Ok(bytes) => {
+                let more = String::from_utf8_lossy(&bytes).into_owned();
+                // The editor asks the terminal where its cursor is, and waits for the answer.
+                for _ in 0..more.matches("\u{1b}[6n").count() {
+                    stdin.write_all(b"\x1b[1;1R").unwrap();
+                    stdin.flush().unwrap();
                 }
-                Err(_) => panic!("{text:?} was not seen in {seen:?}"),
+                seen.push_str(&more);
             }
+            Err(_) => panic!("{text:?} was not seen in {seen:?}"),
         }
     };
     wait_for("test.db=>", &mut stdin);
-    for (line, answer) in [
-        ("SELECT 40 +\r", "test.db->"),
-        ("2 AS answer;\r", "(1 row)"),
-        ("SELEC 1;\r", "ERROR:"),
-        ("BEGIN;\r", "test.db=*>"),
-        ("ROLLBACK;\r", "ROLLBACK"),
-        ("\\dt\r", "No relations."),
+    // What is typed before the next prompt stands would be read with the terminal in another mode.
+    for (line, answer, prompt) in [
+        ("SELECT 40 +\r", "", "test.db->"),
+        ("2 AS answer;\r", "(1 row)", "test.db=>"),
+        ("SELEC 1;\r", "ERROR:", "test.db=>"),
+        ("BEGIN;\r", "BEGIN", "test.db=*>"),
+        ("ROLLBACK;\r", "\nROLLBACK", "test.db=>"),
+        ("\\dt\r", "No relations.", "test.db=>"),
     ] {
         stdin.write_all(line.as_bytes()).unwrap();
         stdin.flush().unwrap();
         wait_for(answer, &mut stdin);
+        wait_for(prompt, &mut stdin);
     }
     stdin.write_all(b"\\q\r").unwrap();
     stdin.flush().unwrap();
