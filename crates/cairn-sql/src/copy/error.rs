@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 /// The result of reading or writing a file.
-pub type Result<T, E = CopyError> = std::result::Result<T, E>;
+pub(super) type Result<T, E = CopyError> = std::result::Result<T, E>;
 
 /// An error of COPY or of a file queried in place.
 ///

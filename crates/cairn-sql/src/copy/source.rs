@@ -36,7 +36,7 @@ impl Progress {
 }
 
 /// A readable stream of bytes and its name.
-pub struct Source {
+pub(super) struct Source {
     /// What messages call it.
     pub(super) name: String,
     /// The uncompressed bytes.
@@ -56,7 +56,7 @@ impl Source {
     ///
     /// # Errors
     /// `58P01`, `42501`, `42809`, `58030`: the file cannot be opened or read.
-    pub fn open(
+    pub(super) fn open(
         env: &Env,
         path: &str,
         compression: Option<Compression>,
@@ -75,7 +75,7 @@ impl Source {
     ///
     /// # Errors
     /// `58030`: the first bytes cannot be read.
-    pub fn stream(
+    pub(super) fn stream(
         name: &str,
         bytes: Box<dyn Read + Send>,
         compression: Option<Compression>,
