@@ -121,10 +121,11 @@ impl ColumnSink {
                 Some(())
             }
             Values::Boolean(v) => match cell {
-                b"t" | b"true" | b"TRUE" | b"True" => Some(v.push(true)),
-                b"f" | b"false" | b"FALSE" | b"False" => Some(v.push(false)),
+                b"t" | b"true" | b"TRUE" | b"True" => Some(true),
+                b"f" | b"false" | b"FALSE" | b"False" => Some(false),
                 _ => None,
-            },
+            }
+            .map(|b| v.push(b)),
             Values::Date(v) => date(cell).map(|d| v.push(d)),
             Values::Timestamp(v) => timestamp(cell, self.ty == DataType::TimestampTz).map(|t| v.push(t)),
             _ => None,

@@ -195,8 +195,8 @@ fn write_cell(cell: &str, dialect: &Dialect, force: bool, alone: bool, out: &mut
     }
     let special = |b: u8| b == dialect.delimiter || b == dialect.quote || b == b'\n' || b == b'\r';
     let quote = char::from(dialect.quote);
-    if !force && !dialect.is_null(cell.as_bytes()) && !cell.bytes().any(special) && !(alone && cell == "\\.")
-    {
+    let ends_data = alone && cell == "\\.";
+    if !(force || ends_data || dialect.is_null(cell.as_bytes()) || cell.bytes().any(special)) {
         out.push_str(cell);
         return;
     }

@@ -59,13 +59,14 @@ fn rename(
     };
     let new = part.as_ident().map(names::stored).unwrap_or_default();
     let txn = context.txn();
-    Ok(match found {
+    match found {
         Some(Relation::Table(_)) => txn.rename_table(schema, name, &new)?,
         Some(Relation::View(_)) => txn.rename_view(schema, name, &new)?,
         Some(Relation::Sequence(_)) => txn.rename_sequence(schema, name, &new)?,
         Some(Relation::Index(..)) => txn.rename_index(schema, name, &new)?,
         None => return Err(names::missing(written, Kind::Table, true)),
-    })
+    }
+    Ok(())
 }
 
 struct Alter<'a> {

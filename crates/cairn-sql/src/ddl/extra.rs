@@ -191,11 +191,8 @@ fn options(parser: &mut Parser<'_>, altering: bool) -> Parsed<(Box<SequenceOptio
     let mut owner = None;
     let mut seen: Vec<String> = Vec::new();
     let failed = |e: Error| ParserError::ParserError(e.to_string());
-    loop {
-        let word = match parser.peek_token().token {
-            Token::Word(word) => word.value.to_ascii_uppercase(),
-            _ => break,
-        };
+    while let Token::Word(word) = parser.peek_token().token {
+        let word = word.value.to_ascii_uppercase();
         parser.next_token();
         let kind = match word.as_str() {
             "NO" => parser.peek_token().token.to_string().to_ascii_uppercase(),

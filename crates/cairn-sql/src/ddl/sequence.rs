@@ -51,8 +51,7 @@ pub(super) fn set_owner(context: &Context, schema: &str, sequence: &str, owner: 
         }
         [table @ .., column] if !table.is_empty() => {
             let all = context.catalog()?;
-            let name =
-                ObjectName::from(table.iter().map(|ident| ast::Ident::clone(ident)).collect::<Vec<_>>());
+            let name = ObjectName::from(table.iter().copied().cloned().collect::<Vec<_>>());
             let (table_schema, table) = catalog::resolve_name(context, &all, &name)?;
             let table = all.table(&table_schema, &table)?;
             let column = table.column(&fold(column))?.id;

@@ -149,7 +149,7 @@ impl Update {
                 let mut items = Vec::new();
                 for (n, assigned) in self.assigned.iter().enumerate() {
                     if let NewValue::Expr(expr) = &assigned.value {
-                        items.push(relations::item(expr.clone(), &format!("__cairn_new_{n}")));
+                        items.push(relations::item(Expr::clone(expr), &format!("__cairn_new_{n}")));
                     }
                 }
                 if let Some(condition) = &self.condition {
@@ -202,7 +202,8 @@ impl Update {
     ) -> Result<Option<Vec<(usize, ArrayRef)>>> {
         let mut values = Vec::with_capacity(self.assigned.len());
         for assigned in &self.assigned {
-            let NewValue::Expr(Expr::CompoundIdentifier(parts)) = &assigned.value else { return Ok(None) };
+            let NewValue::Expr(expr) = &assigned.value else { return Ok(None) };
+            let Expr::CompoundIdentifier(parts) = &**expr else { return Ok(None) };
             let [side, name] = parts.as_slice() else { return Ok(None) };
             let from = match fold(side) {
                 side if side == "excluded" => proposed,

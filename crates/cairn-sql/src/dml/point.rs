@@ -39,7 +39,7 @@ pub(crate) struct PointInsert {
 
 enum Cell {
     /// A literal or parameter.
-    Given(Expr),
+    Given(Box<Expr>),
     Default(Default),
 }
 
@@ -98,7 +98,7 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
                     if !is_literal(expr) || column.identity.is_some_and(|i| i.always) {
                         return Ok(None);
                     }
-                    Cell::Given(expr.clone())
+                    Cell::Given(Box::new(expr.clone()))
                 }
                 _ => match Default::of(context, column)? {
                     Default::Expression(_) => return Ok(None),

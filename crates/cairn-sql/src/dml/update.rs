@@ -34,7 +34,7 @@ pub(super) enum NewValue {
     /// DEFAULT.
     Default,
     /// An expression over the old row.
-    Expr(Expr),
+    Expr(Box<Expr>),
 }
 
 /// The table of UPDATE or DELETE with the name that its columns go by.
@@ -77,7 +77,7 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
     let mut news = Vec::new();
     for (n, assigned) in assigned.iter().enumerate() {
         if let NewValue::Expr(expr) = &assigned.value {
-            news.push(relations::item(expr.clone(), &format!("__cairn_new_{n}")));
+            news.push(relations::item(Expr::clone(expr), &format!("__cairn_new_{n}")));
         }
     }
     let extra = news.len();
@@ -152,7 +152,7 @@ pub(super) fn assignments(context: &Context, table: &Table, list: &[Assignment])
                 if literal::is_unknown(&expr) {
                     literal::value(&expr, &column.ty, &column.name, &context.scope.params)?;
                 }
-                NewValue::Expr(expr)
+                NewValue::Expr(Box::new(expr))
             };
             out.push(Assigned { place, value });
         }
