@@ -23,7 +23,7 @@ pub const DEPTH_MAX: usize = 256;
 /// Operators other than AND and OR in one expression.
 pub const OPERATORS_MAX: usize = 256;
 /// ORs in one expression.
-pub const LOGICAL_MAX: usize = 20_000;
+pub const LOGICAL_MAX: usize = 10_000;
 /// ANDs in one expression: each is a condition of its own to the planner.
 pub const ANDS_MAX: usize = 2_000;
 /// Parts of a qualified name.
