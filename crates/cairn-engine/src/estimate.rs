@@ -1,6 +1,6 @@
 //! About how many rows a table has, for the planner: a count in memory, moved by each commit.
 //!
-//! A number here is never part of a transaction, so it costs no conflict. It is counted or sampled when first asked
+//! A number here is never part of a transaction, so it costs no conflict. It is counted or estimated when first asked
 //! for, kept at a clean close (as a hint), and off by what commits do while it is being counted.
 
 use std::collections::HashMap;
@@ -12,8 +12,8 @@ use crate::catalog::ObjectId;
 use crate::error::Result;
 use crate::key_space::{absolute, object_key, section};
 
-/// Tables up to this size are counted, larger ones sampled.
-const SAMPLE_ROWS: u64 = 4096;
+/// Tables up to this size are counted, of larger ones the entries are estimated.
+const COUNTED_ROWS_MAX: u64 = 4096;
 
 #[derive(Debug, Default)]
 pub(crate) struct Estimates {
@@ -26,7 +26,7 @@ impl Estimates {
             return (*rows).max(0) as u64;
         }
         // An estimate that cannot be made is 0: the query itself will report what is wrong with the store.
-        let rows = kept(store, table).or_else(|| sample(store, table).ok()).unwrap_or(0);
+        let rows = kept(store, table).or_else(|| estimate(store, table).ok()).unwrap_or(0);
         self.rows.lock().insert(table, rows as i64);
         rows
     }
@@ -66,19 +66,17 @@ fn kept(store: &Store, table: ObjectId) -> Option<u64> {
     let bytes = store.snapshot().get(&object_key(section::ESTIMATES, table)).ok()??;
     let rows = i64::from_le_bytes(<[u8; 8]>::try_from(&bytes[..]).ok()?);
     // Small tables are cheap to count, and a small number kept from long ago misleads the planner most.
-    (rows > SAMPLE_ROWS as i64).then_some(rows as u64)
+    (rows > COUNTED_ROWS_MAX as i64).then_some(rows as u64)
 }
 
-fn sample(store: &Store, table: ObjectId) -> Result<u64> {
+fn estimate(store: &Store, table: ObjectId) -> Result<u64> {
     let range = absolute(table, 0, &KeyRange::all());
     let mut scan = store.snapshot().scan(range.clone(), Direction::Forward);
-    let (mut rows, mut bytes) = (0, 0);
-    while let Some((key, value)) = scan.next()? {
+    let mut rows = 0;
+    while scan.next()?.is_some() {
         rows += 1;
-        bytes += (key.len() + value.len()) as u64;
-        if rows == SAMPLE_ROWS {
-            let all = store.approximate_bytes(&range);
-            return Ok((all * rows / bytes.max(1)).max(rows));
+        if rows == COUNTED_ROWS_MAX {
+            return Ok(store.approximate_size(&range).entries.max(rows));
         }
     }
     Ok(rows)

@@ -13,6 +13,7 @@
 use bytes::Bytes;
 
 use crate::error::Result;
+use crate::sst::block::Block;
 
 /// The number of a commit: 1, 2, 3 and so on, in commit order. 0 is before the first commit.
 pub type CommitSeq = u64;
@@ -120,6 +121,31 @@ pub(crate) trait Cursor: Send {
     /// The value as shared bytes, without a copy where the source allows it.
     fn value_bytes(&self) -> Bytes {
         Bytes::copy_from_slice(self.value())
+    }
+
+    /// The entries from here on that lie side by side in memory, for a reader that takes many at once;
+    /// `None` from sources that have no such thing. The cursor must be valid.
+    fn run(&mut self) -> Option<Run<'_>> {
+        None
+    }
+}
+
+/// Entries of a block from a cursor's position on. The cursor moves with [`Run::stand_on`] only.
+pub(crate) struct Run<'c> {
+    pub(crate) block: &'c Block,
+    /// The cursor's row.
+    pub(crate) row: &'c mut usize,
+    /// The cursor's key: the block's common prefix and what is behind it.
+    pub(crate) key: &'c mut Vec<u8>,
+}
+
+impl Run<'_> {
+    /// Moves the cursor to a row of the block.
+    #[inline]
+    pub(crate) fn stand_on(&mut self, row: usize) {
+        *self.row = row;
+        self.key.truncate(self.block.common().len());
+        self.key.extend_from_slice(self.block.rest(row));
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::Result;
-use crate::key::{CommitSeq, Cursor, Kind};
+use crate::key::{CommitSeq, Cursor, Kind, Run};
 use crate::sst::cursor::TableCursor;
 use crate::version::TableFile;
 
@@ -137,5 +137,9 @@ impl Cursor for LevelCursor {
 
     fn value_bytes(&self) -> Bytes {
         self.here().value_bytes()
+    }
+
+    fn run(&mut self) -> Option<Run<'_>> {
+        self.here_mut().run()
     }
 }

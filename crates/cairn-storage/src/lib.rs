@@ -49,6 +49,7 @@ mod write_set;
 pub use batch::WriteBatch;
 pub use cache::CacheStats;
 pub use error::{Error, Result};
+pub use estimate::RangeSize;
 pub use key::CommitSeq;
 pub use options::{Direction, Isolation, KEY_BYTES_MAX, Options, SyncMode, TxnOptions, VALUE_BYTES_MAX};
 pub use range::KeyRange;

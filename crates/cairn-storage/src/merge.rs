@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 use bytes::Bytes;
 
 use crate::error::Result;
-use crate::key::{CommitSeq, Cursor, Kind};
+use crate::key::{CommitSeq, Cursor, Kind, Run};
 
 /// A merge of cursors; newer sources are given first.
 pub(crate) struct MergeCursor {
@@ -188,6 +188,18 @@ impl MergeCursor {
         }
         self.settle(current);
         Ok(())
+    }
+
+    /// Forward: entries of the current child that lie side by side, and the key before which they come
+    /// before all other children's; `None` where they cannot be had. The merge must be valid.
+    pub(crate) fn forward_run(&mut self) -> Option<(Run<'_>, Option<&[u8]>)> {
+        let current = self.current.filter(|_| self.forward)?;
+        let Some(&other) = self.heap.first() else {
+            return Some((self.children[current].cursor.run()?, None));
+        };
+        let [child, other] = self.children.get_disjoint_mut([current, other]).ok()?;
+        let run = child.cursor.run()?;
+        Some((run, Some(other.cursor.key())))
     }
 
     #[inline]

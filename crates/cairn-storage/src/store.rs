@@ -15,6 +15,7 @@ use crate::batch::WriteBatch;
 use crate::commit::Request;
 use crate::core::Core;
 use crate::error::{Error, Result};
+use crate::estimate::RangeSize;
 use crate::key::CommitSeq;
 use crate::options::{Options, SyncMode, TxnOptions};
 use crate::range::KeyRange;
@@ -198,14 +199,15 @@ impl Store {
         self.handle.core.visible.load(Ordering::Acquire)
     }
 
-    /// At most `parts - 1` keys that cut `range` into parts of similar size, from the files' indexes.
+    /// At most `parts - 1` keys that cut `range` into parts of similar size, from the files' indexes and a
+    /// sample of the memtables. Cheap: no data is read.
     pub fn split_points(&self, range: &KeyRange, parts: usize) -> Vec<Bytes> {
-        self.handle.core.tree.split_points(range, parts)
+        self.handle.core.sources().split_points(range, parts)
     }
 
-    /// Bytes on disk of a range, roughly; what is only in memory counts too where all of it is asked for.
-    pub fn approximate_bytes(&self, range: &KeyRange) -> u64 {
-        self.handle.core.tree.approximate_bytes(range)
+    /// About how much `range` holds, all versions counted. Cheap: no data is read.
+    pub fn approximate_size(&self, range: &KeyRange) -> RangeSize {
+        self.handle.core.sources().approximate_size(range)
     }
 
     /// Stops the background work, makes everything committed durable, closes the log. Other clones,

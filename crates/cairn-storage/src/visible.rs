@@ -7,7 +7,8 @@
 //! Invariants:
 //! - I1: sources may hold an entry twice (memtable and the SST just flushed from it): equal versions are
 //!   one.
-//! - I2: forward, the merge stands on the entry returned; in reverse, before all versions of its key.
+//! - I2: forward, the merge stands on the entry returned, or on a later one of a run that was decided to be
+//!   hidden; in reverse, before all versions of its key.
 
 use std::sync::Arc;
 
@@ -76,6 +77,8 @@ struct ReadMark {
 pub struct Scan {
     merge: MergeCursor,
     range: KeyRange,
+    /// The first key behind the range.
+    end: Option<Bytes>,
     direction: Direction,
     visibility: Visibility,
     covers: Fragments,
@@ -116,6 +119,7 @@ impl Scan {
         }
         Scan {
             merge: MergeCursor::new(cursors),
+            end: range.end_key(),
             range,
             direction,
             visibility,
@@ -156,6 +160,67 @@ impl Scan {
             Direction::Forward => (Bytes::copy_from_slice(self.merge.key()), self.merge.value_bytes()),
             Direction::Reverse => (Bytes::copy_from_slice(&self.key), self.value.clone()),
         }))
+    }
+
+    /// Gives up to `most` of the next entries to `each`, until it says to stop; how many it got. As
+    /// [`Scan::next`] for each, but where entries lie side by side in a block they are taken from there.
+    ///
+    /// # Errors
+    /// As [`Scan::next`].
+    pub fn next_many(&mut self, most: usize, mut each: impl FnMut(&[u8], &[u8]) -> bool) -> Result<usize> {
+        let mut given = 0;
+        while given < most {
+            let Some((key, value)) = self.next()? else { break };
+            given += 1;
+            if !each(key, value) {
+                break;
+            }
+            if given < most && self.direction == Direction::Forward && self.covers.is_empty() {
+                let (more, stopped) = self.run(most - given, &mut each);
+                given += more;
+                if stopped {
+                    break;
+                }
+            }
+        }
+        Ok(given)
+    }
+
+    /// The entries behind the one that was returned, as far as they are in its block and nothing comes
+    /// between them. The merge stands on the last entry that was decided (I2); how many were given, and
+    /// whether `each` said to stop.
+    fn run(&mut self, most: usize, each: &mut impl FnMut(&[u8], &[u8]) -> bool) -> (usize, bool) {
+        let Some((mut run, other)) = self.merge.forward_run() else { return (0, false) };
+        let block = run.block;
+        let first = *run.row;
+        let mut end = block.len();
+        for bound in [other, self.end.as_deref()].into_iter().flatten() {
+            end = end.min(block.lower_bound(bound, SEQ_LAST));
+        }
+        let (mut given, mut stopped) = (0, false);
+        // Every row up to here was decided: it was given, or is hidden.
+        let mut decided = first;
+        while decided + 1 < end && given < most && !stopped {
+            let row = decided + 1;
+            if !block.is_same_key(decided, row) {
+                if !self.visibility.accepts(block.seq(row)) {
+                    // Too new: an older version may count, which a step finds.
+                    break;
+                }
+                if block.kind(row) == Kind::Put {
+                    run.stand_on(row);
+                    given += 1;
+                    stopped = !each(run.key, block.value(row));
+                }
+            }
+            decided = row;
+        }
+        if decided != first {
+            run.stand_on(decided);
+            self.key.clear();
+            self.key.extend_from_slice(run.key);
+        }
+        (given, stopped)
     }
 
     /// Moves so that the next entry returned is the first at or behind `key` in the direction of the scan

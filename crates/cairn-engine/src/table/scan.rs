@@ -163,35 +163,44 @@ impl TableScan {
     /// Reads up to `wanted` rows from the current range; whether that has ended.
     fn read(&mut self, rows: &mut usize, wanted: usize) -> Result<bool> {
         let (Some(scan), Some(projected)) = (&mut self.scan, &mut self.rows) else { return Ok(true) };
-        while *rows < wanted {
-            let Some((entry, value)) = scan.next()? else { return Ok(true) };
-            let row_key = match &mut self.reader {
+        let (view, reader, row_keys) = (&self.view, &mut self.reader, &mut self.row_keys);
+        let (table, index) = (self.table, self.index);
+        let mut read = |entry: &[u8], value: &[u8]| -> Result<()> {
+            let row_key = match reader {
                 Reader::Rows => {
                     projected.push(value)?;
                     &entry[PREFIX_BYTES..]
                 }
-                Reader::Lookup { index, key } => {
+                Reader::Lookup { index: route, key } => {
                     let (_, row_key) =
-                        index.method.split_entry(&index.shape, &entry[PREFIX_BYTES..], value)?;
+                        route.method.split_entry(&route.shape, &entry[PREFIX_BYTES..], value)?;
                     key.truncate(PREFIX_BYTES);
                     key.extend_from_slice(row_key);
-                    let row = self.view.get_raw(key)?.ok_or_else(|| dangling(self.table, self.index))?;
+                    let row = view.get_raw(key)?.ok_or_else(|| dangling(table, index))?;
                     projected.push(&row)?;
                     row_key
                 }
-                Reader::Covered { columns, index } => {
+                Reader::Covered { columns, index: route } => {
                     let (cells, row_key) =
-                        index.method.split_entry(&index.shape, &entry[PREFIX_BYTES..], value)?;
+                        route.method.split_entry(&route.shape, &entry[PREFIX_BYTES..], value)?;
                     columns.push(cells, row_key)?;
                     row_key
                 }
             };
-            if let Some(row_keys) = &mut self.row_keys {
+            if let Some(row_keys) = row_keys {
                 row_keys.append_value(row_key);
             }
-            *rows += 1;
-        }
-        Ok(false)
+            Ok(())
+        };
+        let mut outcome = Ok(());
+        let most = wanted - *rows;
+        let given = scan.next_many(most, |entry, value| {
+            outcome = read(entry, value);
+            outcome.is_ok()
+        })?;
+        outcome?;
+        *rows += given;
+        Ok(given < most)
     }
 }
 

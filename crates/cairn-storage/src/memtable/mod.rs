@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use crate::error::Result;
+use crate::estimate::RangeSize;
 use crate::key::{
     CommitSeq, Cursor, Kind, RangeTombstone, SEQ_LAST, seek_trailer, trailer, trailer_kind, trailer_seq,
 };
@@ -174,6 +175,17 @@ impl Memtable {
     pub(crate) fn note_segment(&self, segment: u64) {
         // Only a failure (already noted) is ignored.
         let _ = self.first_segment.compare_exchange(0, segment, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Some keys of a range in order, and what each stands for: from the list's upper levels, so that a few
+    /// hundred steps do whatever the size.
+    pub(crate) fn pieces(&self, range: &KeyRange) -> (Vec<Bytes>, RangeSize) {
+        if range.is_empty() || self.list.len() == 0 {
+            return (Vec::new(), RangeSize::default());
+        }
+        let (keys, entries) = self.list.sample(&range.start_key(), |key| range.is_past_end(key));
+        let bytes = entries * (self.data_bytes() / self.len().max(1)) as u64;
+        (keys.into_iter().map(Bytes::copy_from_slice).collect(), RangeSize { bytes, entries })
     }
 
     /// A cursor over the entries; it sees entries inserted meanwhile.

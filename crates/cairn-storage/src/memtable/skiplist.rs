@@ -420,7 +420,38 @@ pub(crate) struct Found<'a> {
     pub(crate) value: &'a [u8],
 }
 
+/// Keys of a sample from which a level of the list is dense enough.
+const SAMPLE_MIN: usize = 64;
+
 impl Skiplist {
+    /// Keys from `start` on, up to where `is_past` says, and how many entries each stands for: those of the
+    /// uppermost level that has enough of them.
+    pub(crate) fn sample(&self, start: &[u8], is_past: impl Fn(&[u8]) -> bool) -> (Vec<&[u8]>, u64) {
+        let mut previous = self.head.as_ptr();
+        let mut keys: Vec<&[u8]> = Vec::new();
+        let top = self.height.load(Ordering::Relaxed).max(1);
+        for level in (0..top).rev() {
+            keys.clear();
+            let mut next;
+            (previous, next) = self.walk(previous, level, start, 0);
+            while !next.is_null() {
+                // SAFETY: `next` is a node of this list that was reached on `level`; the key lives as long
+                // as the list (I1).
+                let (key, behind) =
+                    unsafe { (Node::key(next), Node::link(next, level).load(Ordering::Acquire)) };
+                if is_past(key) {
+                    break;
+                }
+                keys.push(key);
+                next = behind;
+            }
+            if keys.len() >= SAMPLE_MIN || level == 0 {
+                return (keys, 4u64.pow(level as u32));
+            }
+        }
+        (keys, 1)
+    }
+
     /// The first entry not before (`key`, `trailer`), for a lookup without a walker.
     pub(crate) fn find(&self, key: &[u8], trailer: u64) -> Option<Found<'_>> {
         let node = self.first_not_before(key, trailer);

@@ -269,6 +269,14 @@ impl<D: AsRef<[u8]>> Block<D> {
         key.len() >= common.len() && &key[common.len()..] == self.rest(i) && key.starts_with(common)
     }
 
+    /// Whether rows `i` and `j` are versions of one key.
+    #[inline]
+    pub(crate) fn is_same_key(&self, i: usize, j: usize) -> bool {
+        let prefixes = HEADER + self.common as usize;
+        u32_at(self.data(), prefixes + 4 * i) == u32_at(self.data(), prefixes + 4 * j)
+            && self.rest(i) == self.rest(j)
+    }
+
     /// The first row at or after `(key, seq)`: user keys ascend, versions of one descend. `len()`
     /// where there is none.
     pub(crate) fn lower_bound(&self, key: &[u8], seq: CommitSeq) -> usize {

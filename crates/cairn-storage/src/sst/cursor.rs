@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::block::Block;
 use super::reader::{Leaf, Stream, Table};
 use crate::error::Result;
-use crate::key::{CommitSeq, Cursor, Kind, SEQ_LAST};
+use crate::key::{CommitSeq, Cursor, Kind, Run, SEQ_LAST};
 
 /// A cursor over one file.
 #[derive(Debug)]
@@ -247,5 +247,9 @@ impl Cursor for TableCursor {
 
     fn value_bytes(&self) -> Bytes {
         self.block_here().value_bytes(self.row)
+    }
+
+    fn run(&mut self) -> Option<Run<'_>> {
+        Some(Run { block: self.block.as_ref()?, row: &mut self.row, key: &mut self.key })
     }
 }

@@ -328,7 +328,7 @@ impl Rig {
             30 => {
                 let range = random_range(&mut self.random);
                 store.stats();
-                store.approximate_bytes(&range);
+                store.approximate_size(&range);
                 let points = store.split_points(&range, 4);
                 assert!(points.iter().all(|point| range.contains(point)), "a split point outside");
                 assert!(points.windows(2).all(|pair| pair[0] < pair[1]), "split points out of order");

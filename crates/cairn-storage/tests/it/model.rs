@@ -186,7 +186,8 @@ impl Reader for ReadView {
     }
 }
 
-/// Everything in a range, in the order of the scan.
+/// Everything in a range, in the order of the scan: first in single steps, then several at a time, which must
+/// give the same.
 pub(crate) fn collect(
     reader: &dyn Reader,
     range: &KeyRange,
@@ -197,6 +198,23 @@ pub(crate) fn collect(
     while let Some((key, value)) = scan.next()? {
         out.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
     }
+    let mut scan = reader.open_scan(range.clone(), direction);
+    let (mut at, mut most) = (0, 0);
+    loop {
+        most = most % 7 + 1;
+        let mut same = true;
+        let given = scan.next_many(most, |key, value| {
+            same &= out.get(at).is_some_and(|(k, v)| (key, value) == (&k[..], &v[..]));
+            at += 1;
+            // Stops by itself now and then.
+            same && at % 11 != 0
+        })?;
+        assert!(same, "entry {at} of many at a time differs: {direction:?} over {range:?}");
+        if given < most && at % 11 != 0 || given == 0 {
+            break;
+        }
+    }
+    assert_eq!(at, out.len(), "many at a time end early: {direction:?} over {range:?}");
     Ok(out)
 }
 
