@@ -13,7 +13,7 @@ use cairn_engine::{Catalog, Transaction};
 use cairn_types::Value;
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
 use datafusion::logical_expr::LogicalPlan;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::engine::Shared;
 use crate::results::Results;
@@ -134,16 +134,28 @@ impl Context {
 
 /// The [`Scope`] as an extension of DataFusion's configuration: functions read it from
 /// `ScalarFunctionArgs::config_options`, scans from the task context.
+///
+/// Plans keep the configuration that they were made with. So it holds a cell: a plan that is kept for its next
+/// execution (`query::reuse`) lets go of the scope, and with it of the transaction, and is given the next one.
 #[derive(Debug, Clone)]
-pub(crate) struct ScopeExtension(pub(crate) Arc<Scope>);
+pub(crate) struct ScopeExtension(Arc<RwLock<Option<Arc<Scope>>>>);
 
 impl ScopeExtension {
+    pub(crate) fn new(scope: Arc<Scope>) -> Self {
+        Self(Arc::new(RwLock::new(Some(scope))))
+    }
+
+    /// Puts the scope of the next execution, or none, in the cell.
+    pub(crate) fn set(&self, scope: Option<Arc<Scope>>) {
+        *self.0.write() = scope;
+    }
+
     /// The scope of the statement a function or scan runs in.
-    pub(crate) fn of(options: &datafusion::common::config::ConfigOptions) -> Result<&Arc<Scope>> {
+    pub(crate) fn of(options: &datafusion::common::config::ConfigOptions) -> Result<Arc<Scope>> {
         options
             .extensions
             .get::<ScopeExtension>()
-            .map(|extension| &extension.0)
+            .and_then(|extension| extension.0.read().clone())
             .ok_or_else(|| Error::internal("a plan ran outside a statement"))
     }
 }

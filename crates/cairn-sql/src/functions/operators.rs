@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Datum, PrimitiveArray, Scalar};
-use arrow::compute::kernels::numeric;
+use arrow::compute::kernels::{arity::try_binary, numeric};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType as ArrowType, Decimal128Type, Float32Type, Float64Type, Int16Type,
     Int32Type, Int64Type,
@@ -205,45 +205,67 @@ fn quotient(left: &dyn Datum, right: &dyn Datum, scale: i8) -> Result<ArrayRef> 
     let factor = factor.ok_or_else(overflow)?;
     let (a, b): (&PrimitiveArray<Decimal128Type>, &PrimitiveArray<Decimal128Type>) =
         (a.as_primitive(), b.as_primitive());
-    let rows = if a_one { b.len() } else { a.len() };
-    let mut values = Vec::with_capacity(rows);
-    for row in 0..rows {
-        let (i, j) = (if a_one { 0 } else { row }, if b_one { 0 } else { row });
-        values.push(if a.is_null(i) || b.is_null(j) {
-            None
-        } else {
-            Some(divide(a.value(i), factor, b.value(j)).ok_or_else(overflow)?)
-        });
-    }
-    let array: PrimitiveArray<Decimal128Type> = values.into_iter().collect();
+    let each = |a: i128, factor: i128, b: i128| {
+        divide(a, factor, b).ok_or_else(|| arrow::error::ArrowError::ArithmeticOverflow("numeric".to_owned()))
+    };
+    let array: PrimitiveArray<Decimal128Type> = match (a_one, b_one) {
+        (true, _) if a.is_null(0) => PrimitiveArray::new_null(b.len()),
+        (_, true) if b.is_null(0) => PrimitiveArray::new_null(a.len()),
+        (true, false) => b.try_unary(|value| each(a.value(0), factor, value)).map_err(|_| overflow())?,
+        (false, true) => {
+            // Shortened once, so that most products below fit 64 bits.
+            let shared = greatest_common_divisor(factor, b.value(0)).max(1);
+            let (factor, divisor) = (factor / shared, b.value(0) / shared);
+            a.try_unary(|value| each(value, factor, divisor)).map_err(|_| overflow())?
+        }
+        _ => try_binary(a, b, |a, b| each(a, factor, b)).map_err(|_| overflow())?,
+    };
     let array = array.with_precision_and_scale(38, scale).map_err(|_| overflow())?;
     Ok(Arc::new(array))
 }
 
+fn greatest_common_divisor(a: i128, b: i128) -> i128 {
+    let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    i128::try_from(a).unwrap_or(1)
+}
+
+/// `dividend * factor / divisor`, rounded half away from zero; `None` where it or `divisor` is out of range.
 fn divide(dividend: i128, factor: i128, divisor: i128) -> Option<i128> {
-    // Whole part first, so that a large dividend does not overflow needlessly.
-    let whole = dividend.checked_div(divisor)?;
-    let rest = dividend.checked_rem(divisor)?;
-    let scaled = rest.checked_mul(factor);
-    let fraction = match scaled {
-        Some(scaled) => {
-            let (quotient, rest) = (scaled / divisor, scaled % divisor);
-            let twice = rest.unsigned_abs().checked_mul(2)?;
-            let away = if (scaled < 0) == (divisor < 0) { 1 } else { -1 };
-            if twice >= divisor.unsigned_abs() { quotient + away } else { quotient }
-        }
-        None => {
-            let (mut quotient, mut rest, mut left) = (0i128, rest, factor);
-            while left > 1 {
-                rest = rest.checked_mul(10)?;
-                quotient = quotient.checked_mul(10)?.checked_add(rest / divisor)?;
-                rest %= divisor;
-                left /= 10;
+    if let Some(scaled) = dividend.checked_mul(factor) {
+        // Most numbers: one division, in 64 bits where they fit.
+        let (quotient, rest) = match (i64::try_from(scaled), i64::try_from(divisor)) {
+            (Ok(scaled), Ok(divisor)) if divisor != -1 => {
+                let quotient = scaled.checked_div(divisor)?;
+                (i128::from(quotient), i128::from(scaled - quotient * divisor))
             }
-            quotient
-        }
-    };
-    whole.checked_mul(factor)?.checked_add(fraction)
+            _ => {
+                let quotient = scaled.checked_div(divisor)?;
+                (quotient, scaled - quotient * divisor)
+            }
+        };
+        return away_from_zero(quotient, rest, scaled, divisor);
+    }
+    // Whole part first, then digit by digit.
+    let whole = dividend.checked_div(divisor)?;
+    let (mut fraction, mut rest, mut left) = (0i128, dividend.checked_rem(divisor)?, factor);
+    while left > 1 {
+        rest = rest.checked_mul(10)?;
+        fraction = fraction.checked_mul(10)?.checked_add(rest / divisor)?;
+        rest %= divisor;
+        left /= 10;
+    }
+    away_from_zero(whole.checked_mul(factor)?.checked_add(fraction)?, rest, dividend, divisor)
+}
+
+/// A quotient that was cut off, rounded by what was left.
+fn away_from_zero(quotient: i128, rest: i128, dividend: i128, divisor: i128) -> Option<i128> {
+    if rest.unsigned_abs().checked_mul(2)? < divisor.unsigned_abs() {
+        return Some(quotient);
+    }
+    quotient.checked_add(if (dividend < 0) == (divisor < 0) { 1 } else { -1 })
 }
 
 #[cfg(test)]
@@ -257,5 +279,12 @@ mod tests {
         assert_eq!(divide(-1, 10, 4), Some(-3));
         assert_eq!(divide(2, 10, 3), Some(7));
         assert_eq!(divide(10, 1, 5), Some(2));
+        assert_eq!(divide(5, 0, 0), None);
+        // Out of 64 bits, and out of 128 on the way.
+        let ten = |n: u32| 10i128.pow(n);
+        assert_eq!(divide(2 * ten(20), ten(3), 3 * ten(20)), Some(667));
+        assert_eq!(divide(-2 * ten(36), ten(3), 3 * ten(36)), Some(-667));
+        assert_eq!(divide(2 * ten(37), ten(9), -ten(37)), Some(-2 * ten(9)));
+        assert_eq!(divide(ten(37), ten(9), 1), None);
     }
 }

@@ -3,10 +3,12 @@
 pub(crate) mod cache;
 pub(crate) mod describe;
 pub(crate) mod explain;
+pub(crate) mod late;
 pub(crate) mod literals;
 pub(crate) mod operators;
 pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod point;
+pub(crate) mod reuse;
 pub(crate) mod run;
 pub(crate) mod state;

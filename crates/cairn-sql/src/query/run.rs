@@ -10,6 +10,7 @@ use sqlparser::ast::{Query, SetExpr};
 
 use super::output::Output;
 use super::plan::Planner;
+use super::reuse::Lease;
 use crate::context::Context;
 use crate::results::{Results, StatementResult};
 use crate::runtime::panicked;
@@ -28,7 +29,11 @@ pub(crate) fn select(context: &Context, query: &Query, sql: &str) -> Result<Stat
     }
     let state = super::state::of(context);
     let plan = Planner::new(context, &state)?.query(query.clone())?;
-    Ok(StatementResult::Rows(stream_in(context, &state, &plan)?))
+    let output = Output::of(plan.schema().as_arrow());
+    let physical = physical(context, &state, &plan)?;
+    let task = task_context(context, &state);
+    let lease = super::reuse::keep(context, sql, &plan, &physical, &task, &output, &state);
+    Ok(StatementResult::Rows(start(context, physical, task, output, lease)?))
 }
 
 /// Runs a plan of [`super::plan::query`], or one built on it.
@@ -40,7 +45,7 @@ pub(crate) fn stream(context: &Context, plan: LogicalPlan) -> Result<Results> {
 fn stream_in(context: &Context, state: &SessionState, plan: &LogicalPlan) -> Result<Results> {
     let output = Output::of(plan.schema().as_arrow());
     let physical = physical(context, state, plan)?;
-    start(context, physical, task_context(context, state), output)
+    start(context, physical, task_context(context, state), output, None)
 }
 
 /// Optimises a plan and makes it physical.
@@ -69,22 +74,27 @@ pub(crate) fn task_context(context: &Context, state: &SessionState) -> Arc<TaskC
     ))
 }
 
-/// Starts a physical plan; its batches come through a bounded queue, and it is cancelled with its reader.
+/// Starts a physical plan; its batches come through a bounded queue, and it is cancelled with its reader. The lease is
+/// given back at the end.
 pub(crate) fn start(
     context: &Context,
     physical: Arc<dyn ExecutionPlan>,
     task: Arc<TaskContext>,
     output: Output,
+    lease: Option<Lease>,
 ) -> Result<Results> {
     let shared = &context.scope.shared;
     let handle = shared.runtime.handle()?;
     let entered = handle.enter();
-    let mut batches = execute_stream(physical, task)?;
+    let batches = execute_stream(physical, task)?;
     drop(entered);
     let (results, sender) = Results::channel(output.schema());
     let scope = Arc::clone(&context.scope);
     let deadline = deadline_ns(context);
     handle.spawn(async move {
+        // The plan goes back when its streams are gone.
+        let _lease = lease;
+        let mut batches = batches;
         let task = async {
             while let Some(batch) = batches.next().await {
                 let batch = batch.map_err(Error::from).and_then(|batch| output.convert(&batch));

@@ -29,6 +29,27 @@ pub(crate) fn is_usable(condition: &Expr, schema: &arrow::datatypes::Schema) -> 
     !columns.restrictions.is_empty()
 }
 
+/// A literal as a value of a column's type; `None` where it is not exactly one.
+pub(crate) fn value_of(field: &arrow::datatypes::Field, scalar: &ScalarValue) -> Option<Value> {
+    let ty = DataType::from_field(field);
+    if !ty.is_key_exact() {
+        return None;
+    }
+    if scalar.is_null() {
+        return Some(Value::Null);
+    }
+    let own = if scalar.data_type() == *field.data_type() {
+        scalar.clone()
+    } else {
+        let cast = scalar.cast_to(field.data_type()).ok()?;
+        if cast.cast_to(&scalar.data_type()).ok()? != *scalar {
+            return None;
+        }
+        cast
+    };
+    Some(Value::from_array(&*own.to_array().ok()?, 0, &ty))
+}
+
 /// Restrictions by column name, with the conditions that made them.
 pub(crate) struct Columns<'s> {
     schema: &'s arrow::datatypes::Schema,
@@ -144,24 +165,7 @@ impl<'s> Columns<'s> {
 
     /// The literal as a value of the column's type; `None` where it is not exactly one.
     fn value(&self, column: usize, scalar: &ScalarValue) -> Option<Value> {
-        let field = self.schema.field(column);
-        let ty = DataType::from_field(field);
-        if !ty.is_key_exact() {
-            return None;
-        }
-        if scalar.is_null() {
-            return Some(Value::Null);
-        }
-        let own = if scalar.data_type() == *field.data_type() {
-            scalar.clone()
-        } else {
-            let cast = scalar.cast_to(field.data_type()).ok()?;
-            if cast.cast_to(&scalar.data_type()).ok()? != *scalar {
-                return None;
-            }
-            cast
-        };
-        Some(Value::from_array(&*own.to_array().ok()?, 0, &ty))
+        value_of(self.schema.field(column), scalar)
     }
 
     fn compare(&mut self, column: usize, op: Operator, scalar: &ScalarValue, condition: &Expr) {
