@@ -11,6 +11,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use cairn_engine::{Catalog, Transaction};
 use cairn_types::Value;
+use cairn_types::datetime::Zone;
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
 use datafusion::logical_expr::LogicalPlan;
 use parking_lot::{Mutex, RwLock};
@@ -65,6 +66,17 @@ pub(crate) struct SequenceMemory {
     pub(crate) last: Option<u32>,
 }
 
+impl Scope {
+    /// The session's time zone.
+    pub(crate) fn zone(&self) -> Zone {
+        match self.settings.time_zone.as_str() {
+            "UTC" => Zone::UTC,
+            // Only names that can be read become the setting.
+            name => Zone::parse(name).unwrap_or(Zone::UTC),
+        }
+    }
+}
+
 impl std::fmt::Debug for Scope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Scope").finish_non_exhaustive()
@@ -86,6 +98,11 @@ impl Context {
     /// The version of that catalog.
     pub(crate) fn catalog_version(&self) -> u64 {
         self.scope.txn.catalog().version()
+    }
+
+    /// The session's time zone.
+    pub(crate) fn zone(&self) -> Zone {
+        self.scope.zone()
     }
 
     /// The transaction.

@@ -309,6 +309,10 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
                 spec.window_frame = frames.pop().and_then(|mut frame| frame.pop().flatten());
             }
             rename_function(function);
+            if let Some(at_zone) = in_named_zone(function) {
+                *expr = at_zone;
+                return Ok(());
+            }
             if let Some((left, right)) = modulo(function) {
                 let remainder = Expr::BinaryOp { left, op: BinaryOperator::Modulo, right };
                 *expr = Expr::Nested(Box::new(remainder));
@@ -317,6 +321,29 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
         _ => {}
     }
     Ok(())
+}
+
+/// `date_trunc(part, t, zone)` and `timezone(zone, t)`, said with AT TIME ZONE.
+fn in_named_zone(function: &mut Function) -> Option<Expr> {
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+    let FunctionArguments::List(list) = &mut function.args else { return None };
+    let name = fold(name);
+    let mut args = match (name.as_str(), list.args.len()) {
+        ("date_trunc", 3) | ("timezone", 2) => list.args.drain(..).map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => expr,
+            _ => Expr::Value(Value::Null.into()),
+        }),
+        _ => return None,
+    };
+    let at_zone = |moment, zone| call("cairn_at_time_zone", vec![moment, zone]);
+    let (first, second) = (args.next()?, args.next()?);
+    Some(match args.next() {
+        None => at_zone(second, first),
+        Some(zone) => {
+            let local = at_zone(second, zone.clone());
+            at_zone(call("date_trunc", vec![first, local]), zone)
+        }
+    })
 }
 
 /// The arguments of `mod(a, b)`, which is `a % b`.

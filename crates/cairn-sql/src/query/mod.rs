@@ -12,3 +12,4 @@ pub(crate) mod point;
 pub(crate) mod reuse;
 pub(crate) mod run;
 pub(crate) mod state;
+pub(crate) mod zones;
