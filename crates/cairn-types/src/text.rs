@@ -268,12 +268,16 @@ fn parse_bytea(text: &str) -> Result<Vec<u8>, TypeError> {
     let bad = || invalid(text, &DataType::Bytea);
     let hex = |digit: u8| char::from(digit).to_digit(16).map(|n| n as u8);
     if let Some(digits) = text.strip_prefix("\\x") {
+        if let Some(wrong) = digits.chars().find(|c| !c.is_ascii_hexdigit() && !c.is_ascii_whitespace()) {
+            return Err(TypeError::InvalidHex { what: format!("digit: \"{wrong}\"") });
+        }
         let digits: Vec<u8> = digits.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
         let pairs = digits.chunks(2).map(|pair| match *pair {
             [high, low] => Some(hex(high)? << 4 | hex(low)?),
             _ => None,
         });
-        return pairs.collect::<Option<_>>().ok_or_else(bad);
+        let odd = || TypeError::InvalidHex { what: "data: odd number of digits".to_owned() };
+        return pairs.collect::<Option<_>>().ok_or_else(odd);
     }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -17,6 +17,7 @@ use super::inserter::Inserter;
 use super::relations::{self, select_of};
 use super::{literal, returning, target};
 use crate::context::Context;
+use crate::parse::names::Overriding;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
 use crate::{Error, Result};
@@ -38,7 +39,8 @@ pub(super) fn run(context: &Context, insert: &Insert, with: Option<&With>) -> Re
         None => None,
     };
     let keep = insert.returning.is_some();
-    let target = Target { table: &table, given: &given, listed: !insert.columns.is_empty() };
+    let overriding = Overriding::of(insert);
+    let target = Target { table: &table, given: &given, listed: !insert.columns.is_empty(), overriding };
     let start = |given: Vec<usize>| -> Result<Inserter<'_>> {
         Ok(Inserter::new(context, Arc::clone(&table), given)?.keeping_rows(keep))
     };
@@ -157,9 +159,22 @@ struct Target<'t> {
     table: &'t Arc<Table>,
     given: &'t [usize],
     listed: bool,
+    overriding: Option<Overriding>,
 }
 
 impl Target<'_> {
+    /// Whether a column takes the next value of its sequence whatever is given (OVERRIDING USER VALUE).
+    fn draws(&self, place: usize) -> bool {
+        self.overriding == Some(Overriding::User) && self.table.live_column(place).identity.is_some()
+    }
+
+    fn refuse_generated(&self, place: usize) -> Result<()> {
+        match self.overriding {
+            Some(_) => Ok(()),
+            None => refuse_generated(self.table, place),
+        }
+    }
+
     fn check_width(&self, width: usize) -> Result<()> {
         if width > self.given.len() {
             return Err(Error::new("42601", "INSERT has more expressions than target columns"));
@@ -189,13 +204,13 @@ impl Target<'_> {
         for (n, row) in rows.iter().enumerate() {
             for (i, expr) in row.content.iter().enumerate() {
                 let column = self.table.live_column(self.given[i]);
-                let value = if literal::is_default(expr) {
+                let value = if self.draws(self.given[i]) || literal::is_default(expr) {
                     if defaults[i].is_none() {
                         defaults[i] = Some(Default::of(context, column)?);
                     }
                     defaults[i].as_ref().map_or(Ok(Value::Null), |d| d.value(context, column))?
                 } else {
-                    refuse_generated(self.table, self.given[i])?;
+                    self.refuse_generated(self.given[i])?;
                     literal::value(expr, &column.ty, &column.name, params, zone)?.unwrap_or_else(|| {
                         pending.push((n, i, expr));
                         Value::Null
@@ -238,11 +253,11 @@ impl Target<'_> {
         self.check_width(width)?;
         let given = &self.given[..width];
         for place in given {
-            refuse_generated(self.table, *place)?;
+            self.refuse_generated(*place)?;
         }
-        let mut inserter = Inserter::new(context, Arc::clone(self.table), given.to_vec())?
-            .on_conflict(conflict)
-            .keeping_rows(keep);
+        let taken = given.iter().copied().filter(|place| !self.draws(*place)).collect();
+        let mut inserter =
+            Inserter::new(context, Arc::clone(self.table), taken)?.on_conflict(conflict).keeping_rows(keep);
         let at_once = reads(&plan, &self.table.name)?;
         let mut results = context.run(plan)?;
         let zone = context.zone();
@@ -271,6 +286,9 @@ impl Target<'_> {
     ) -> Result<()> {
         let mut columns = Vec::with_capacity(types.len());
         for (i, from) in types.iter().enumerate() {
+            if self.draws(self.given[i]) {
+                continue;
+            }
             let column = self.table.live_column(self.given[i]);
             let literal = unknown.get(i).copied().unwrap_or(false);
             columns.push(assign_array(batch.column(i), from, &column.ty, &column.name, literal, zone)?);

@@ -85,6 +85,9 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
     else {
         return Ok(None);
     };
+    if !statement.optimizer_hints.is_empty() {
+        return Ok(None);
+    }
     let Some(values) = statement.source.as_deref().and_then(insert::values_of) else { return Ok(None) };
     let table = target::find(context, name, "INSERT")?;
     let given = insert::columns(&table, statement)?;

@@ -293,6 +293,24 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
         Expr::BinaryOp { left, op: BinaryOperator::PGExp, right } => {
             *expr = call("power", vec![take(left), take(right)]);
         }
+        Expr::SimilarTo { negated, expr: inner, pattern, escape_char } => {
+            let escape = escape_char.as_ref().map_or_else(|| string("\\"), |c| Expr::Value(c.clone()));
+            let op = if *negated { BinaryOperator::PGRegexNotMatch } else { BinaryOperator::PGRegexMatch };
+            let pattern = call("cairn_similar", vec![take(pattern), escape]);
+            let (left, right) = (Box::new(Expr::Nested(Box::new(take(inner)))), Box::new(pattern));
+            *expr = Expr::Nested(Box::new(Expr::BinaryOp { left, op, right }));
+        }
+        Expr::UnaryOp {
+            op: op @ (UnaryOperator::PGSquareRoot | UnaryOperator::PGCubeRoot | UnaryOperator::PGAbs),
+            expr: inner,
+        } => {
+            let name = match op {
+                UnaryOperator::PGSquareRoot => "sqrt",
+                UnaryOperator::PGCubeRoot => "cbrt",
+                _ => "abs",
+            };
+            *expr = call(name, vec![take(inner)]);
+        }
         // ~x = -1 - x in two's complement.
         Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => {
             let one = Expr::Value(Value::Number("1".to_owned(), false).into());
@@ -399,6 +417,7 @@ fn rename_function(function: &mut Function) {
         "variance" => "var_samp",
         "stddev_samp" => "stddev",
         "ceiling" => "ceil",
+        "sign" => "signum",
         "date_part" => "date_part",
         "string_to_array" => "string_to_array",
         _ => return,
@@ -496,6 +515,7 @@ fn figure(expr: &Expr) -> Option<(String, u8)> {
             _ => None,
         },
         Expr::Extract { .. } => strong("extract"),
+        Expr::Substring { shorthand: true, .. } => strong("substr"),
         Expr::Substring { .. } => strong("substring"),
         Expr::Position { .. } => strong("position"),
         Expr::Trim { .. } => strong("btrim"),

@@ -1,6 +1,7 @@
 //! String literals in IN lists and BETWEEN take the type of what they are compared with, as those beside an
 //! operator do (`query::operators`). An analyzer rule that runs before DataFusion's type coercion, which would
-//! turn the typed side into text. The arguments of `concat` that are not text are put into PostgreSQL's text form.
+//! turn the typed side into text. The arguments of `concat` that are not text are put into PostgreSQL's text form, and functions
+//! get the checks that PostgreSQL makes.
 
 use cairn_types::DataType;
 use datafusion::common::config::ConfigOptions;
@@ -13,7 +14,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::operators::{is_plain, literal};
-use crate::functions::{cast, sql_type};
+use crate::functions::{cast, checked, sql_type};
 
 /// The rule.
 #[derive(Debug)]
@@ -74,6 +75,10 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
             }
             Ok(Transformed::new_transformed(Expr::ScalarFunction(function), changed))
         }
+        Expr::ScalarFunction(function) => Ok(match checked::guard(&function, schema) {
+            Some(guarded) => Transformed::yes(guarded),
+            None => Transformed::no(Expr::ScalarFunction(function)),
+        }),
         other => Ok(Transformed::no(other)),
     }
 }
