@@ -1,5 +1,6 @@
 //! Queries: planning with DataFusion over our catalog, optimising, running, explaining; the plan cache.
 
+mod apply;
 pub(crate) mod cache;
 pub(crate) mod describe;
 pub(crate) mod explain;
@@ -12,4 +13,5 @@ pub(crate) mod point;
 pub(crate) mod reuse;
 pub(crate) mod run;
 pub(crate) mod state;
+pub(crate) mod unnest;
 pub(crate) mod zones;

@@ -8,6 +8,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use sqlparser::ast::{Query, SetExpr};
 
+use super::apply;
 use super::output::Output;
 use super::plan::Planner;
 use super::reuse::Lease;
@@ -48,16 +49,39 @@ fn stream_in(context: &Context, state: &SessionState, plan: &LogicalPlan) -> Res
     start(context, physical, task_context(context, state), output, None)
 }
 
-/// Optimises a plan and makes it physical.
+/// Optimises a plan and makes it physical; where that fails over a subquery, with [`super::apply`] in its place.
 pub(crate) fn physical(
     context: &Context,
     state: &SessionState,
     plan: &LogicalPlan,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let optimized = state.optimize(plan)?;
-    let planned =
-        context.scope.shared.runtime.wait(state.query_planner().create_physical_plan(&optimized, state))?;
-    Ok(planned?)
+    let error = match attempt(context, state, plan)? {
+        Ok(planned) => return Ok(planned),
+        Err(error) if !apply::has_subqueries(plan)? => return Err(error.into()),
+        Err(error) => error,
+    };
+    let mut last = error;
+    for all in [false, true] {
+        let outcome = apply::rewrite(context, state, plan.clone(), all)
+            .map_or_else(|error| Ok(Err(error)), |plan| attempt(context, state, &plan))?;
+        match outcome {
+            Ok(planned) => return Ok(planned),
+            Err(error) => last = error,
+        }
+    }
+    Err(last.into())
+}
+
+fn attempt(
+    context: &Context,
+    state: &SessionState,
+    plan: &LogicalPlan,
+) -> Result<datafusion::error::Result<Arc<dyn ExecutionPlan>>> {
+    let optimized = match state.optimize(plan) {
+        Ok(optimized) => optimized,
+        Err(error) => return Ok(Err(error)),
+    };
+    context.scope.shared.runtime.wait(state.query_planner().create_physical_plan(&optimized, state))
 }
 
 /// A task context with the statement's scope and without function tables, which only decoding plans needs.

@@ -17,6 +17,7 @@ use datafusion::prelude::SessionConfig;
 use super::late::LateProjection;
 use super::literals::UnknownLiterals;
 use super::operators::Operators;
+use super::unnest::UnnestedKeys;
 use super::zones::SessionZone;
 use crate::context::{Context, ScopeExtension};
 use crate::engine::SqlOptions;
@@ -46,8 +47,11 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
         .build();
     let mut planners = vec![Arc::new(Operators::new()) as Arc<dyn ExprPlanner>];
     planners.extend(state.expr_planners().iter().cloned());
-    let mut rules =
-        vec![Arc::new(UnknownLiterals) as Arc<dyn AnalyzerRule + Send + Sync>, Arc::new(SessionZone)];
+    let mut rules = vec![
+        Arc::new(UnknownLiterals) as Arc<dyn AnalyzerRule + Send + Sync>,
+        Arc::new(SessionZone),
+        Arc::new(UnnestedKeys),
+    ];
     rules.extend(state.analyzer().rules.iter().cloned());
     let mut physical = state.physical_optimizers().to_vec();
     // The last rule checks the plan.

@@ -6,6 +6,7 @@ use std::ops::Bound;
 use arrow::datatypes::DataType as ArrowType;
 use cairn_types::{DataType, Value};
 use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::{Expr, Operator};
 
 /// Longest IN list that is turned into key ranges.
@@ -25,7 +26,7 @@ pub(crate) enum Restriction {
 /// Whether a condition can be used for key bounds at all: asked before the scan is planned.
 pub(crate) fn is_usable(condition: &Expr, schema: &arrow::datatypes::Schema) -> bool {
     let mut columns = Columns::new(schema);
-    columns.add(condition);
+    columns.add(&with_values(condition));
     !columns.restrictions.is_empty()
 }
 
@@ -48,6 +49,21 @@ pub(crate) fn value_of(field: &arrow::datatypes::Field, scalar: &ScalarValue) ->
         cast
     };
     Some(Value::from_array(&*own.to_array().ok()?, 0, &ty))
+}
+
+/// A condition with any values in the place of parameters, which get theirs before the scan is planned.
+fn with_values(condition: &Expr) -> Expr {
+    let replaced = condition.clone().transform_up(|expr| match &expr {
+        Expr::Placeholder(placeholder) => {
+            let ty = placeholder.field.as_ref().map(|field| field.data_type());
+            match ty.map(ScalarValue::new_default) {
+                Some(Ok(value)) => Ok(Transformed::yes(Expr::Literal(value, None))),
+                _ => Ok(Transformed::no(expr)),
+            }
+        }
+        _ => Ok(Transformed::no(expr)),
+    });
+    replaced.map_or_else(|_| condition.clone(), |replaced| replaced.data)
 }
 
 /// Restrictions by column name, with the conditions that made them.

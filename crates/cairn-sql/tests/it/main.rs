@@ -4,5 +4,6 @@
 mod hostile;
 mod queries;
 mod slt;
+mod subqueries;
 mod support;
 mod tables;
