@@ -1,5 +1,5 @@
 //! A physical rule: what a SELECT list computes is computed after ORDER BY … LIMIT, for the rows that are left,
-//! where the order does not need it. (PostgreSQL does the same.)
+//! where the order does not need it. (PostgreSQL does so for expensive expressions.)
 //!
 //! ```text
 //! Sort(TopK)  ─▶  Projection [a, f(b)]  ─▶  input

@@ -1,7 +1,7 @@
 //! Physical plans kept for the next execution of the same text, so that a repeated SELECT is neither parsed nor
 //! planned again.
 //!
-//! A text is remembered when it has run twice. Its plan is lent to one execution at a time ([`Lease`]) and comes
+//! A text is remembered when it runs for the second time, or for the first time after it was prepared. Its plan is lent to one execution at a time ([`Lease`]) and comes
 //! back, made new, when that has ended; an execution that finds none plans for itself. While a plan rests here it
 //! holds no transaction: its scans and functions find theirs in the scope that each execution puts in.
 //!
@@ -119,8 +119,8 @@ impl Plans {
         Some((text, plans.swap_remove(at)))
     }
 
-    /// Whether the text has run before; notes that it has.
-    fn is_seen(&self, sql: &str) -> bool {
+    /// Whether the text has run before or was prepared; notes that it has.
+    pub(crate) fn is_seen(&self, sql: &str) -> bool {
         let mut seen = self.seen.lock();
         if seen.len() >= SEEN_MAX {
             seen.clear();

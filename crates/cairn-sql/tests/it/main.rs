@@ -3,6 +3,7 @@
 
 mod hostile;
 mod queries;
+mod repeated;
 mod slt;
 mod subqueries;
 mod support;
