@@ -148,7 +148,7 @@ impl Core {
 
     /// Commits the own request and those that wait, then hands the lead over.
     fn lead(self: &Arc<Core>, own: Box<Request>) -> Result<CommitSeq> {
-        let room = self.wait_for_room();
+        let room = self.finish_recovery().and_then(|()| self.wait_for_room());
         let tickets = std::mem::take(&mut self.queue.lock().waiting);
         let mut requests = Vec::with_capacity(1 + tickets.len());
         requests.push(own);

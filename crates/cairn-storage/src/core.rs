@@ -131,6 +131,9 @@ pub(crate) struct Core {
     next_txn: AtomicU64,
     /// Commits wait for the background sync.
     pub(crate) sync_due: AtomicBool,
+    /// What recovery read of the log is not in SSTs yet, because the disk is full: reads work, and nothing is
+    /// written before that is done.
+    pub(crate) recovering: AtomicBool,
 }
 
 /// What recovery found, for `Core::new`.
@@ -144,6 +147,8 @@ pub(crate) struct Parts {
     pub(crate) last_seq: CommitSeq,
     pub(crate) last_txn_id: u64,
     pub(crate) file_lock: Box<dyn FileLock>,
+    /// The memtables are to be flushed before anything is written.
+    pub(crate) recovering: bool,
 }
 
 impl Core {
@@ -170,6 +175,7 @@ impl Core {
             file_lock: Mutex::new(Some(parts.file_lock)),
             next_txn: AtomicU64::new(parts.last_txn_id + 1),
             sync_due: AtomicBool::new(false),
+            recovering: AtomicBool::new(parts.recovering),
         }
     }
 

@@ -7,7 +7,8 @@
 //! - I1: nothing in the directory is changed before the lock is held, and nothing at all in a directory
 //!   that is not (the beginning of) a database.
 //! - I2: after an unclean end what the log gave is flushed to SSTs before new commits: what a failed fsync
-//!   left only in the page cache is not built upon.
+//!   left only in the page cache is not built upon. Where the disk is too full for it, the store opens all the
+//!   same, for reading: the first write that finds space does the flush.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -189,10 +190,13 @@ fn assemble(
         last_seq: log.last_seq,
         last_txn_id: log.last_txn_id,
         file_lock,
+        recovering: flush,
     });
     if flush {
-        while core.flush_oldest()? {}
-        core.leave_old_log()?;
+        match core.finish_recovery() {
+            Ok(()) | Err(Error::DiskFull { .. }) => {}
+            Err(error) => return Err(error),
+        }
     } else {
         core.remove_segments_below(state.log_floor);
     }

@@ -60,7 +60,9 @@ impl Drop for Handle {
 
 impl Store {
     /// Opens the database in the directory `dir`, or creates one. One holder at a time, also within a
-    /// process. Recovery reads the log since the last flush: at most a few memtables' worth.
+    /// process. Recovery reads the log since the last flush: at most a few memtables' worth. After a clean
+    /// close nothing is written. On a full disk an existing database opens too: reads work, and writes give
+    /// [`Error::DiskFull`] until there is space; no reopening is needed then.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotADatabase`], [`Error::NewerFormat`], [`Error::Locked`],
@@ -132,6 +134,7 @@ impl Store {
     /// # Errors
     /// As [`Store::flush`].
     pub fn sync(&self) -> Result<()> {
+        self.handle.core.finish_recovery()?;
         self.handle.core.sync_log()
     }
 
@@ -236,11 +239,18 @@ impl Core {
         let background = self.background.lock().take();
         drop(background);
         let result = match writable {
+            Ok(()) if self.recovering.load(Ordering::Acquire) => self.close_unrecovered(),
             Ok(()) => self.close_log(),
             Err(error) => Err(error),
         };
         *self.file_lock.lock() = None;
         result
+    }
+
+    /// The log is as it was found, and the next open reads it again: nothing is lost, and nothing is said of
+    /// how much of it is durable.
+    fn close_unrecovered(&self) -> Result<()> {
+        self.tree.close(0)
     }
 
     fn close_log(&self) -> Result<()> {

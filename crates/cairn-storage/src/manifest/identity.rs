@@ -35,7 +35,13 @@ pub(crate) fn read_whole(env: &Env, path: &Path) -> Result<Vec<u8>> {
 
 /// Puts `bytes` in the place of the file `name` (I1).
 pub(crate) fn replace_file(env: &Env, dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let (path, beside) = (dir.join(name), dir.join(format!("{name}.tmp")));
+    write_beside(env, dir, name, bytes)?;
+    put_in_place(env, dir, name)
+}
+
+/// The first half of a replacement: the new bytes durable beside. After an error nothing has changed.
+fn write_beside(env: &Env, dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let beside = dir.join(format!("{name}.tmp"));
     let written = (|| {
         let file =
             env.files().open(&beside, OpenMode::Create).map_err(|e| Error::io("create", &beside, e))?;
@@ -46,6 +52,12 @@ pub(crate) fn replace_file(env: &Env, dir: &Path, name: &str, bytes: &[u8]) -> R
         let _ = env.files().remove_file(&beside);
         return Err(error);
     }
+    Ok(())
+}
+
+/// The second half. After an error either file may be in the place.
+fn put_in_place(env: &Env, dir: &Path, name: &str) -> Result<()> {
+    let (path, beside) = (dir.join(name), dir.join(format!("{name}.tmp")));
     env.files().rename(&beside, &path).map_err(|e| Error::io("rename", &path, e))?;
     sync_dir(env, dir)
 }
@@ -112,7 +124,18 @@ pub(crate) fn read_identity(env: &Env, dir: &Path, damage: &mut Vec<Error>) -> R
 
 /// Points `CURRENT` at a manifest that is already durable.
 pub(crate) fn write_current(env: &Env, dir: &Path, manifest: FileId) -> Result<()> {
-    replace_file(env, dir, CURRENT, &encode_header(CURRENT_MAGIC, manifest))
+    prepare_current(env, dir, manifest)?;
+    point_current(env, dir)
+}
+
+/// Writes what [`point_current`] puts in place, durably beside. After an error nothing has changed.
+pub(crate) fn prepare_current(env: &Env, dir: &Path, manifest: FileId) -> Result<()> {
+    write_beside(env, dir, CURRENT, &encode_header(CURRENT_MAGIC, manifest))
+}
+
+/// Has `CURRENT` name the manifest that was prepared. After an error it may name either.
+pub(crate) fn point_current(env: &Env, dir: &Path) -> Result<()> {
+    put_in_place(env, dir, CURRENT)
 }
 
 /// The manifest that `CURRENT` names.
