@@ -18,7 +18,7 @@ use cairn_env::{Env, FileLock};
 use crate::commit::{Writer, apply_effect};
 use crate::core::{Core, Parts, Sources};
 use crate::error::{Error, Result};
-use crate::manifest::identity::{CURRENT, FileName, parse_name};
+use crate::manifest::identity::{CURRENT, FileName, create_dir, parse_name};
 use crate::memtable::{Hint, Memtable};
 use crate::options::Options;
 use crate::tree::{Tree, TreeState};
@@ -98,25 +98,6 @@ fn look(env: &Env, dir: &Path) -> Result<Found> {
         }
     }
     Ok(Found::Nothing)
-}
-
-fn create_dir(env: &Env, dir: &Path) -> Result<()> {
-    let files = env.files();
-    // The parents that gain a name, to be synced: those up to the first that is there.
-    let mut gained = Vec::new();
-    let mut at = dir;
-    while let Some(parent) = at.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        if files.exists(at).map_err(|e| Error::io("look at", at, e))? {
-            break;
-        }
-        gained.push(parent);
-        at = parent;
-    }
-    files.create_dir_all(dir).map_err(|e| Error::io("create", dir, e))?;
-    for parent in gained {
-        files.sync_dir(parent).map_err(|e| Error::io("sync", parent, e))?;
-    }
-    Ok(())
 }
 
 fn lock(env: &Env, dir: &Path) -> Result<Box<dyn FileLock>> {

@@ -238,24 +238,24 @@ impl Core {
         // Dropped outside the lock: joining waits for steps that may look at it.
         let background = self.background.lock().take();
         drop(background);
+        // Nobody writes to the directory any more when the next holder gets it.
+        let _compacting = self.tree.compaction.lock();
+        let _flushing = self.flush_lock.lock();
         let result = match writable {
-            Ok(()) if self.recovering.load(Ordering::Acquire) => self.close_unrecovered(),
+            Ok(()) if self.recovering.load(Ordering::Acquire) => self.tree.close(0),
             Ok(()) => self.close_log(),
             Err(error) => Err(error),
         };
+        self.tree.shut();
         *self.file_lock.lock() = None;
         result
     }
 
-    /// The log is as it was found, and the next open reads it again: nothing is lost, and nothing is said of
-    /// how much of it is durable.
-    fn close_unrecovered(&self) -> Result<()> {
-        self.tree.close(0)
-    }
-
+    /// The caller holds the flush lock. Not called while recovery is unfinished: then the log is as it was found,
+    /// the next open reads it again, and nothing is said of how much of it is durable.
     fn close_log(&self) -> Result<()> {
-        let _flushing = self.flush_lock.lock();
         let mut writer = self.write.lock();
+        self.check_sound()?;
         if let Err(error) = writer.log.write() {
             // Best effort: the tail is torn for the next open, which tolerates it.
             let _ = writer.log.undo();

@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use cairn_env::Env;
-use parking_lot::{Mutex, RwLock};
+use cairn_env::{Env, Lock};
+use parking_lot::RwLock;
 
 use crate::cache::{BlockCache, CacheStats, default_capacity};
 use crate::compaction::STRATEGIES;
@@ -84,6 +84,8 @@ pub(crate) struct ManifestState {
     begun_len: u64,
     /// I4: files of edits whose fate is unknown.
     uncertain: Vec<PathBuf>,
+    /// Takes no more edits: the directory may be another's.
+    shut: bool,
 }
 
 /// The on-disk part of a store.
@@ -97,9 +99,9 @@ pub(crate) struct Tree {
     tables: Arc<TableCache>,
     next_file: AtomicU64,
     version: RwLock<Arc<Version>>,
-    manifest: Mutex<ManifestState>,
-    flushing: Mutex<()>,
-    pub(crate) compaction: Mutex<()>,
+    manifest: Lock<ManifestState>,
+    flushing: Lock<()>,
+    pub(crate) compaction: Lock<()>,
     pub(crate) compactions: AtomicU64,
     pub(crate) compacted_bytes: AtomicU64,
     flushes: AtomicU64,
@@ -189,9 +191,9 @@ impl Tree {
             tables,
             next_file: AtomicU64::new(state.next_file),
             version: RwLock::new(Arc::new(version)),
-            manifest: Mutex::new(manifest),
-            flushing: Mutex::new(()),
-            compaction: Mutex::new(()),
+            manifest: Lock::new(manifest),
+            flushing: Lock::new(()),
+            compaction: Lock::new(()),
             compactions: AtomicU64::new(0),
             compacted_bytes: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
@@ -371,6 +373,9 @@ impl Tree {
     }
 
     pub(crate) fn mend(&self, manifest: &mut ManifestState) -> Result<()> {
+        if manifest.shut {
+            return Err(Error::Closed);
+        }
         if manifest.log.is_failed() { self.renew_manifest(manifest) } else { Ok(()) }
     }
 
@@ -419,6 +424,11 @@ impl Tree {
             self.commit_edit(&mut manifest, Edit { durable_seq: Some(durable_seq), ..Edit::default() })?;
         }
         manifest.log.close()
+    }
+
+    /// Refuses every later edit: readers may go on, whoever still writes comes too late.
+    pub(crate) fn shut(&self) {
+        self.manifest.lock().shut = true;
     }
 
     /// Counters since the tree was opened, and what it holds.
@@ -503,7 +513,7 @@ fn go_on(
             Ok(log) => {
                 remove_files(env, &mut orphans(dir, names, state, new.number));
                 let begun_len = log.len();
-                return Ok(ManifestState { begun_len, log, state: state.clone(), uncertain });
+                return Ok(ManifestState { begun_len, log, state: state.clone(), uncertain, shut: false });
             }
             Err(Error::DiskFull { .. }) => uncertain.push(manifest_path(dir, new.number)),
             Err(error) => return Err(error),
@@ -518,7 +528,7 @@ fn go_on(
         // No other state than this one can come back: what it does not name can go.
         remove_files(env, &mut uncertain);
     }
-    Ok(ManifestState { begun_len: state_len, log, state: state.clone(), uncertain })
+    Ok(ManifestState { begun_len: state_len, log, state: state.clone(), uncertain, shut: false })
 }
 
 /// Removes files, best effort.

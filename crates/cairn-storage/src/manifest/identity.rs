@@ -3,6 +3,7 @@
 //! Guarantees: I1: both are replaced whole: written beside, synced, renamed, the directory synced.
 //! I2: the identity is there twice, and one sound copy is enough to open; `verify` reports the other.
 
+use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
 use std::path::{Path, PathBuf};
 
 use cairn_env::{Env, OpenMode};
@@ -60,6 +61,25 @@ fn put_in_place(env: &Env, dir: &Path, name: &str) -> Result<()> {
     let (path, beside) = (dir.join(name), dir.join(format!("{name}.tmp")));
     env.files().rename(&beside, &path).map_err(|e| Error::io("rename", &path, e))?;
     sync_dir(env, dir)
+}
+
+/// Creates the directory and makes its name durable, and those of all above it: who created them before may
+/// have been stopped before they were.
+pub(crate) fn create_dir(env: &Env, dir: &Path) -> Result<()> {
+    let files = env.files();
+    files.create_dir_all(dir).map_err(|e| Error::io("create", dir, e))?;
+    for parent in dir.ancestors().skip(1) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        match files.sync_dir(parent) {
+            Ok(()) => {}
+            // Not ours to sync, so not ours to have created.
+            Err(e)
+                if matches!(e.kind(), PermissionDenied | ReadOnlyFilesystem | Unsupported | InvalidInput) => {
+            }
+            Err(e) => return Err(Error::io("sync", parent, e)),
+        }
+    }
+    Ok(())
 }
 
 /// Makes the names in a directory durable.
