@@ -7,7 +7,8 @@
 //! - I1: nothing in the directory is changed before the lock is held, and nothing at all in a directory
 //!   that is not (the beginning of) a database.
 //! - I2: after an unclean end what the log gave is flushed to SSTs before new commits: what a failed fsync
-//!   left only in the page cache is not built upon.
+//!   left only in the page cache is not built upon. Where the disk is too full for it, the store opens all the
+//!   same, for reading: the first write that finds space does the flush.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use cairn_env::{Env, FileLock};
 use crate::commit::{Writer, apply_effect};
 use crate::core::{Core, Parts, Sources};
 use crate::error::{Error, Result};
-use crate::manifest::identity::{CURRENT, FileName, parse_name};
+use crate::manifest::identity::{CURRENT, FileName, create_dir, parse_name};
 use crate::memtable::{Hint, Memtable};
 use crate::options::Options;
 use crate::tree::{Tree, TreeState};
@@ -99,25 +100,6 @@ fn look(env: &Env, dir: &Path) -> Result<Found> {
     Ok(Found::Nothing)
 }
 
-fn create_dir(env: &Env, dir: &Path) -> Result<()> {
-    let files = env.files();
-    // The parents that gain a name, to be synced: those up to the first that is there.
-    let mut gained = Vec::new();
-    let mut at = dir;
-    while let Some(parent) = at.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        if files.exists(at).map_err(|e| Error::io("look at", at, e))? {
-            break;
-        }
-        gained.push(parent);
-        at = parent;
-    }
-    files.create_dir_all(dir).map_err(|e| Error::io("create", dir, e))?;
-    for parent in gained {
-        files.sync_dir(parent).map_err(|e| Error::io("sync", parent, e))?;
-    }
-    Ok(())
-}
-
 fn lock(env: &Env, dir: &Path) -> Result<Box<dyn FileLock>> {
     let path = dir.join(LOCK);
     match env.files().lock_exclusive(&path) {
@@ -189,10 +171,13 @@ fn assemble(
         last_seq: log.last_seq,
         last_txn_id: log.last_txn_id,
         file_lock,
+        recovering: flush,
     });
     if flush {
-        while core.flush_oldest()? {}
-        core.leave_old_log()?;
+        match core.finish_recovery() {
+            Ok(()) | Err(Error::DiskFull { .. }) => {}
+            Err(error) => return Err(error),
+        }
     } else {
         core.remove_segments_below(state.log_floor);
     }

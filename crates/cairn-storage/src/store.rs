@@ -61,7 +61,9 @@ impl Drop for Handle {
 
 impl Store {
     /// Opens the database in the directory `dir`, or creates one. One holder at a time, also within a
-    /// process. Recovery reads the log since the last flush: at most a few memtables' worth.
+    /// process. Recovery reads the log since the last flush: at most a few memtables' worth. After a clean
+    /// close nothing is written. On a full disk an existing database opens too: reads work, and writes give
+    /// [`Error::DiskFull`] until there is space; no reopening is needed then.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotADatabase`], [`Error::NewerFormat`], [`Error::Locked`],
@@ -133,6 +135,7 @@ impl Store {
     /// # Errors
     /// As [`Store::flush`].
     pub fn sync(&self) -> Result<()> {
+        self.handle.core.finish_recovery()?;
         self.handle.core.sync_log()
     }
 
@@ -237,17 +240,24 @@ impl Core {
         // Dropped outside the lock: joining waits for steps that may look at it.
         let background = self.background.lock().take();
         drop(background);
+        // Nobody writes to the directory any more when the next holder gets it.
+        let _compacting = self.tree.compaction.lock();
+        let _flushing = self.flush_lock.lock();
         let result = match writable {
+            Ok(()) if self.recovering.load(Ordering::Acquire) => self.tree.close(0),
             Ok(()) => self.close_log(),
             Err(error) => Err(error),
         };
+        self.tree.shut();
         *self.file_lock.lock() = None;
         result
     }
 
+    /// The caller holds the flush lock. Not called while recovery is unfinished: then the log is as it was found,
+    /// the next open reads it again, and nothing is said of how much of it is durable.
     fn close_log(&self) -> Result<()> {
-        let _flushing = self.flush_lock.lock();
         let mut writer = self.write.lock();
+        self.check_sound()?;
         if let Err(error) = writer.log.write() {
             // Best effort: the tail is torn for the next open, which tolerates it.
             let _ = writer.log.undo();

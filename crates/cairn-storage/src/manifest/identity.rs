@@ -3,6 +3,7 @@
 //! Guarantees: I1: both are replaced whole: written beside, synced, renamed, the directory synced.
 //! I2: the identity is there twice, and one sound copy is enough to open; `verify` reports the other.
 
+use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
 use std::path::{Path, PathBuf};
 
 use cairn_env::{Env, OpenMode};
@@ -35,7 +36,13 @@ pub(crate) fn read_whole(env: &Env, path: &Path) -> Result<Vec<u8>> {
 
 /// Puts `bytes` in the place of the file `name` (I1).
 pub(crate) fn replace_file(env: &Env, dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let (path, beside) = (dir.join(name), dir.join(format!("{name}.tmp")));
+    write_beside(env, dir, name, bytes)?;
+    put_in_place(env, dir, name)
+}
+
+/// The first half of a replacement: the new bytes durable beside. After an error nothing has changed.
+fn write_beside(env: &Env, dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let beside = dir.join(format!("{name}.tmp"));
     let written = (|| {
         let file =
             env.files().open(&beside, OpenMode::Create).map_err(|e| Error::io("create", &beside, e))?;
@@ -46,8 +53,33 @@ pub(crate) fn replace_file(env: &Env, dir: &Path, name: &str, bytes: &[u8]) -> R
         let _ = env.files().remove_file(&beside);
         return Err(error);
     }
+    Ok(())
+}
+
+/// The second half. After an error either file may be in the place.
+fn put_in_place(env: &Env, dir: &Path, name: &str) -> Result<()> {
+    let (path, beside) = (dir.join(name), dir.join(format!("{name}.tmp")));
     env.files().rename(&beside, &path).map_err(|e| Error::io("rename", &path, e))?;
     sync_dir(env, dir)
+}
+
+/// Creates the directory and makes its name durable, and those of all above it: who created them before may
+/// have been stopped before they were.
+pub(crate) fn create_dir(env: &Env, dir: &Path) -> Result<()> {
+    let files = env.files();
+    files.create_dir_all(dir).map_err(|e| Error::io("create", dir, e))?;
+    for parent in dir.ancestors().skip(1) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        match files.sync_dir(parent) {
+            Ok(()) => {}
+            // Not ours to sync, so not ours to have created.
+            Err(e)
+                if matches!(e.kind(), PermissionDenied | ReadOnlyFilesystem | Unsupported | InvalidInput) => {
+            }
+            Err(e) => return Err(Error::io("sync", parent, e)),
+        }
+    }
+    Ok(())
 }
 
 /// Makes the names in a directory durable.
@@ -112,7 +144,18 @@ pub(crate) fn read_identity(env: &Env, dir: &Path, damage: &mut Vec<Error>) -> R
 
 /// Points `CURRENT` at a manifest that is already durable.
 pub(crate) fn write_current(env: &Env, dir: &Path, manifest: FileId) -> Result<()> {
-    replace_file(env, dir, CURRENT, &encode_header(CURRENT_MAGIC, manifest))
+    prepare_current(env, dir, manifest)?;
+    point_current(env, dir)
+}
+
+/// Writes what [`point_current`] puts in place, durably beside. After an error nothing has changed.
+pub(crate) fn prepare_current(env: &Env, dir: &Path, manifest: FileId) -> Result<()> {
+    write_beside(env, dir, CURRENT, &encode_header(CURRENT_MAGIC, manifest))
+}
+
+/// Has `CURRENT` name the manifest that was prepared. After an error it may name either.
+pub(crate) fn point_current(env: &Env, dir: &Path) -> Result<()> {
+    put_in_place(env, dir, CURRENT)
 }
 
 /// The manifest that `CURRENT` names.

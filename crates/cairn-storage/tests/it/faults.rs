@@ -74,6 +74,84 @@ fn writes_resume_when_a_full_disk_has_room_again() {
     });
 }
 
+/// However the last life ended: what is there can be read with not a byte free, writing says why it cannot,
+/// and goes on by itself when there is space.
+#[test]
+fn a_full_disk_opens_for_reading() {
+    for_seeds("open on a full disk", 200, |seed| {
+        let mut sweep = Sweep::new(seed);
+        for _ in 0..3 {
+            sweep.store = Some(sweep.open().unwrap());
+            for _ in 0..sweep.random.between(1, 60) {
+                sweep.write(SyncMode::Sync).unwrap();
+            }
+            match sweep.random.below(3) {
+                0 => sweep.store.take().unwrap().close().unwrap(),
+                1 => sweep.simulation.crash(),
+                _ => {}
+            }
+            sweep.env = sweep.simulation.restart();
+            sweep.store = None;
+            let used = sweep.used();
+            sweep.simulation.set_capacity(used);
+            for _ in 0..2 {
+                // The first try of each may still find room that a removed file left.
+                sweep.store = Some(sweep.open().unwrap_or_else(|e| panic!("open on a full disk: {e}")));
+                let store = sweep.store.clone().unwrap();
+                check_all(&store.snapshot(), &sweep.state).unwrap();
+                let used = sweep.used();
+                sweep.simulation.set_capacity(used);
+                let refused = [
+                    store.flush(),
+                    sweep.write(SyncMode::Sync),
+                    store.checkpoint(Path::new("/copy")).map(drop),
+                ];
+                for result in refused.into_iter().filter_map(Result::err) {
+                    assert!(matches!(result, Error::DiskFull { .. }), "not the full disk's error: {result}");
+                }
+                assert!(store.verify().unwrap().is_sound());
+                check_all(&store.snapshot(), &sweep.state).unwrap();
+                if sweep.random.one_in(2) {
+                    break;
+                }
+                drop(store);
+                let closed = sweep.store.take().unwrap().close();
+                assert!(matches!(closed, Ok(()) | Err(Error::DiskFull { .. })), "{closed:?}");
+            }
+            sweep.simulation.set_capacity(u64::MAX);
+            if sweep.store.is_none() {
+                sweep.store = Some(sweep.open().unwrap());
+            }
+            for _ in 0..10 {
+                sweep.write(SyncMode::Sync).unwrap_or_else(|e| panic!("there is room again, yet: {e}"));
+            }
+            let store = sweep.store.clone().unwrap();
+            store.flush().unwrap();
+            check_all(&store.snapshot(), &sweep.state).unwrap();
+            let cut = sweep.random.one_in(2);
+            sweep = sweep.reopen_and_check(cut, "open on a full disk");
+            sweep.store = None;
+        }
+    });
+}
+
+#[test]
+fn opening_a_closed_database_writes_nothing() {
+    let mut sweep = Sweep::new(7);
+    sweep.store = Some(sweep.open().unwrap());
+    for _ in 0..50 {
+        sweep.write(SyncMode::Sync).unwrap();
+    }
+    sweep.store.take().unwrap().close().unwrap();
+    for _ in 0..3 {
+        let before = sweep.simulation.changes();
+        let store = sweep.open().unwrap();
+        check_all(&store.snapshot(), &sweep.state).unwrap();
+        store.close().unwrap();
+        assert_eq!(sweep.simulation.changes() - before, 1, "taking the lock is all that is done");
+    }
+}
+
 /// One run of a workload under one fault.
 struct Sweep {
     simulation: Simulation,
@@ -230,7 +308,7 @@ impl Sweep {
     }
 
     /// Reopens after a power cut or a kill; everything must be as acknowledged, and work.
-    fn reopen_and_check(mut self, cut: bool, context: &str) {
+    fn reopen_and_check(mut self, cut: bool, context: &str) -> Sweep {
         if cut {
             self.simulation.crash();
         }
@@ -246,6 +324,7 @@ impl Sweep {
         check_all(&store.snapshot(), &self.state).unwrap();
         let report = store.verify().unwrap();
         assert!(report.is_sound(), "verify finds {report:?}");
+        self
     }
 }
 

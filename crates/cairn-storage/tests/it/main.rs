@@ -5,5 +5,6 @@ mod crash;
 mod faults;
 mod kill;
 mod model;
+mod sim;
 mod threads;
 mod transactions;
