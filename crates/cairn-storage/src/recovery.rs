@@ -46,6 +46,8 @@ pub(crate) fn open(env: &Env, dir: &Path, options: Options) -> Result<Arc<Core>>
         Found::Nothing => Tree::create(env, dir, &options)?,
     };
     let recovered = read_back(env, dir, &options, &state)?;
+    // Manifest and log agree: what neither names is nobody's.
+    tree.remove_orphans();
     let core = assemble(env, dir, options, tree, &state, recovered, file_lock)?;
     Ok(Arc::new(core))
 }

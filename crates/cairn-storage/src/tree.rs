@@ -146,8 +146,9 @@ impl Tree {
         Tree::open(env, dir, options)
     }
 
-    /// Opens the tree of a database: reads the manifest, checks that its files are there, removes what
-    /// belongs to nothing.
+    /// Opens the tree of a database: reads the manifest and checks that its files are there. A file of
+    /// another length is opened all the same: reads of it fail, reads of the others do not. What belongs
+    /// to nothing stays until [`Tree::remove_orphans`].
     ///
     /// # Errors
     /// `Corrupt`, `NewerFormat`, `Io`.
@@ -176,7 +177,6 @@ impl Tree {
         let new = FileId { number: state.next_file, database };
         state.next_file += 1;
         let log = begin_manifest(env, dir, new, &state)?;
-        remove_orphans(env, dir, &names, &state, log.id().number);
         let told = TreeState {
             next_file: state.next_file,
             last_seq: state.last_seq,
@@ -204,6 +204,16 @@ impl Tree {
             stop: AtomicBool::new(false),
         };
         Ok((tree, told))
+    }
+
+    /// Removes SSTs and manifests that belong to nothing, and what replacements left. Best effort: what
+    /// stays is tried again at the next open. To be called once after opening, when the log has been read
+    /// and agrees with the manifest: until then an orphan may be what a damaged manifest forgot, which
+    /// `repair` can still save.
+    pub(crate) fn remove_orphans(&self) {
+        let Ok(names) = self.env.files().list(&self.dir) else { return };
+        let manifest = self.manifest.lock();
+        remove_orphans(&self.env, &self.dir, &names, &manifest.state, manifest.log.id().number);
     }
 
     /// A number for a new file of any kind, never given out before (I3).
@@ -486,7 +496,7 @@ pub(crate) fn begin_manifest(env: &Env, dir: &Path, id: FileId, state: &State) -
     Ok(log)
 }
 
-/// The files of a state, each checked to be there with its length.
+/// The files of a state, each checked to be there. (Its length is checked when it is first read.)
 fn open_levels(
     env: &Env,
     dir: &Path,
@@ -499,11 +509,7 @@ fn open_levels(
         for meta in files {
             let path = sst_path(dir, meta.number);
             match env.files().metadata(&path) {
-                Ok(found) if found.len == meta.file_len => {}
-                Ok(found) => {
-                    let what = format!("expected {} bytes, found {}", meta.file_len, found.len);
-                    return Err(Error::corrupt(&path, found.len.min(meta.file_len), what));
-                }
+                Ok(_) => {}
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                     return Err(Error::corrupt(&path, 0, "expected the file, found none"));
                 }
@@ -516,8 +522,6 @@ fn open_levels(
     Ok(levels)
 }
 
-/// Removes SSTs and manifests that belong to nothing, and what replacements left. Best effort: what
-/// stays is tried again at the next open.
 fn remove_orphans(env: &Env, dir: &Path, names: &[String], state: &State, manifest: u64) {
     let live: std::collections::HashSet<u64> =
         state.levels.iter().flatten().map(|file| file.number).collect();

@@ -20,10 +20,13 @@ const CURRENT_MAGIC: [u8; 8] = *b"CAIRNCUR";
 /// The second copy is in another sector.
 const SECOND: usize = 512;
 
-/// Reads a small file whole; refuses more than 1 GiB.
+/// Reads a small file whole that must be there; refuses more than 1 GiB.
 pub(crate) fn read_whole(env: &Env, path: &Path) -> Result<Vec<u8>> {
     let fail = |e| Error::io("read", path, e);
-    let file = env.files().open(path, OpenMode::Read).map_err(|e| Error::io("open", path, e))?;
+    let file = env.files().open(path, OpenMode::Read).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::corrupt(path, 0, "expected the file, found none"),
+        _ => Error::io("open", path, e),
+    })?;
     let len = file.len().map_err(fail)?;
     if len > 1 << 30 {
         return Err(Error::corrupt(path, 0, format!("expected at most 1 GiB, found {len} bytes")));
