@@ -5,7 +5,9 @@
 // Developer commands live outside the database: files, processes and clocks are theirs to use.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod arguments;
 mod cargo;
+pub mod damage;
 pub mod demo;
 pub mod test;
 pub mod tidy;
@@ -24,6 +26,11 @@ pub struct Command {
 
 /// Every developer command.
 pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "damage",
+        help: "damage small databases in 200,000 ways: found or harmless, never a wrong answer",
+        run: damage::run,
+    },
     Command {
         name: "demo",
         help: "load the flights data, ask the questions, check the answers",

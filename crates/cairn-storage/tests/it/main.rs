@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod crash;
+mod damage;
+mod damage_image;
+mod damage_kinds;
 mod faults;
 mod kill;
 mod model;
