@@ -120,7 +120,8 @@ fn create_dir(env: &Env, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn lock(env: &Env, dir: &Path) -> Result<Box<dyn FileLock>> {
+/// Takes the lock of a database directory.
+pub(crate) fn lock(env: &Env, dir: &Path) -> Result<Box<dyn FileLock>> {
     let path = dir.join(LOCK);
     match env.files().lock_exclusive(&path) {
         Ok(Some(lock)) => Ok(lock),

@@ -113,6 +113,20 @@ pub(crate) fn read_identity(env: &Env, dir: &Path, damage: &mut Vec<Error>) -> R
     Ok(database)
 }
 
+/// The database ids that the sound copies in the bytes of an identity name.
+pub(crate) fn identity_ids(bytes: &[u8]) -> Vec<[u8; 16]> {
+    let copy = |which: usize| {
+        let id = decode_header(bytes.get(which * SECOND..)?, IDENTITY_MAGIC).ok()?;
+        (id.number == which as u64).then_some(id.database)
+    };
+    [copy(0), copy(1)].into_iter().flatten().collect()
+}
+
+/// The manifest that the bytes of `CURRENT` name, if they are sound.
+pub(crate) fn current_id(bytes: &[u8]) -> Option<FileId> {
+    decode_header(bytes, CURRENT_MAGIC).ok()
+}
+
 /// Points `CURRENT` at a manifest that is already durable.
 pub(crate) fn write_current(env: &Env, dir: &Path, manifest: FileId) -> Result<()> {
     replace_file(env, dir, CURRENT, &encode_header(CURRENT_MAGIC, manifest))

@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod damage_image;
 mod damage_kinds;
+mod damage_repair;
 mod faults;
 mod kill;
 mod model;
