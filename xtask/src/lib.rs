@@ -9,6 +9,7 @@ mod arguments;
 mod cargo;
 pub mod damage;
 pub mod demo;
+pub mod fuzz;
 pub mod test;
 pub mod tidy;
 
@@ -36,6 +37,7 @@ pub const COMMANDS: &[Command] = &[
         help: "load the flights data, ask the questions, check the answers",
         run: demo::run,
     },
+    Command { name: "fuzz", help: "run every decoder under libFuzzer, a minute each", run: fuzz::run },
     Command { name: "test", help: "run every test of the workspace", run: test::run },
     Command { name: "tidy", help: "check the invariants that the compiler cannot", run: tidy::run },
 ];

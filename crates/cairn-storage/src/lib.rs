@@ -20,6 +20,8 @@ mod core;
 mod error;
 mod estimate;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod key;
 mod level_cursor;
 mod manifest;

@@ -281,11 +281,8 @@ fn a_failing_repair_changes_nothing() {
                 assert_untouched(&env, Path::new(DIR), &files, &context);
             }
             let again = Store::repair(&env, Path::new(DIR)).unwrap_or_else(|e| panic!("{context}: {e}"));
-            assert_eq!(
-                again.moved_to.is_none(),
-                env.files().exists(Path::new("/dbs/db.damaged")).unwrap() && again == RepairReport::default(),
-                "{context}"
-            );
+            assert!(again.lost.is_empty() || again.moved_to.is_some(), "{context}");
+            assert!(env.files().exists(Path::new("/dbs/db.damaged")).unwrap(), "{context}");
             let store = Store::open(&env, Path::new(DIR), image.options.clone()).unwrap();
             everything(&store.snapshot()).unwrap();
             if !hit {
