@@ -36,6 +36,8 @@ mod snapshot;
 mod sst;
 mod stats;
 mod store;
+#[cfg(test)]
+mod stress_tests;
 mod tombstone;
 mod tree;
 #[cfg(test)]

@@ -9,5 +9,6 @@ mod damage_repair;
 mod faults;
 mod kill;
 mod model;
+mod stress;
 mod threads;
 mod transactions;
