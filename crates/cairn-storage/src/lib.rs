@@ -20,6 +20,8 @@ mod core;
 mod error;
 mod estimate;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod key;
 mod level_cursor;
 mod manifest;
@@ -29,10 +31,13 @@ mod options;
 mod range;
 mod reads;
 mod recovery;
+mod repair;
 mod snapshot;
 mod sst;
 mod stats;
 mod store;
+#[cfg(test)]
+mod stress_tests;
 mod tombstone;
 mod tree;
 #[cfg(test)]
@@ -53,6 +58,7 @@ pub use estimate::RangeSize;
 pub use key::CommitSeq;
 pub use options::{Direction, Isolation, KEY_BYTES_MAX, Options, SyncMode, TxnOptions, VALUE_BYTES_MAX};
 pub use range::KeyRange;
+pub use repair::{Loss, RepairReport};
 pub use snapshot::Snapshot;
 pub use stats::Stats;
 pub use store::Store;

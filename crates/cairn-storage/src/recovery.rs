@@ -47,6 +47,8 @@ pub(crate) fn open(env: &Env, dir: &Path, options: Options) -> Result<Arc<Core>>
         Found::Nothing => Tree::create(env, dir, &options)?,
     };
     let recovered = read_back(env, dir, &options, &state)?;
+    // Manifest and log agree: what neither names is nobody's.
+    tree.remove_orphans();
     let core = assemble(env, dir, options, tree, &state, recovered, file_lock)?;
     Ok(Arc::new(core))
 }
@@ -100,7 +102,8 @@ fn look(env: &Env, dir: &Path) -> Result<Found> {
     Ok(Found::Nothing)
 }
 
-fn lock(env: &Env, dir: &Path) -> Result<Box<dyn FileLock>> {
+/// Takes the lock of a database directory.
+pub(crate) fn lock(env: &Env, dir: &Path) -> Result<Box<dyn FileLock>> {
     let path = dir.join(LOCK);
     match env.files().lock_exclusive(&path) {
         Ok(Some(lock)) => Ok(lock),

@@ -21,6 +21,7 @@ use crate::options::{Options, SyncMode, TxnOptions};
 use crate::range::KeyRange;
 use crate::reads::Checks;
 use crate::recovery;
+use crate::repair::{self, RepairReport};
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
 use crate::txn::Txn;
@@ -185,6 +186,18 @@ impl Store {
     /// [`Error::Io`]; damage is in the report.
     pub fn verify_dir(env: &Env, dir: &Path) -> Result<VerifyReport> {
         recovery::verify(env, dir)
+    }
+
+    /// Repairs a database that nobody has open: a new store of all that is undamaged takes its place. The
+    /// damaged one is renamed (`DIR.damaged`) and otherwise left as it is; remove it when nothing in it is
+    /// missed. A sound database is left alone. Needs room for a copy of the data.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotADatabase`], [`Error::Locked`], [`Error::NewerFormat`],
+    /// [`Error::DiskFull`], [`Error::Io`]; [`Error::Corrupt`] where no file tells which database this is.
+    /// After an error the database is where it was; `DIR.repairing` may be left over.
+    pub fn repair(env: &Env, dir: &Path) -> Result<RepairReport> {
+        repair::repair(env, dir)
     }
 
     /// Counters and sizes.

@@ -84,6 +84,8 @@ pub(crate) struct ManifestState {
     begun_len: u64,
     /// I4: files of edits whose fate is unknown.
     uncertain: Vec<PathBuf>,
+    /// Files found at opening that belong to nothing; gone after [`Tree::remove_orphans`].
+    orphans: Vec<PathBuf>,
     /// Takes no more edits: the directory may be another's.
     shut: bool,
 }
@@ -148,8 +150,9 @@ impl Tree {
         Tree::open(env, dir, options)
     }
 
-    /// Opens the tree of a database: reads the manifest, checks that its files are there, removes what
-    /// belongs to nothing.
+    /// Opens the tree of a database: reads the manifest and checks that its files are there. A file of
+    /// another length is opened all the same: reads of it fail, reads of the others do not. What belongs
+    /// to nothing stays until [`Tree::remove_orphans`].
     ///
     /// # Errors
     /// `Corrupt`, `NewerFormat`, `Io`.
@@ -201,6 +204,15 @@ impl Tree {
             stop: AtomicBool::new(false),
         };
         Ok((tree, told))
+    }
+
+    /// Removes SSTs and manifests that belong to nothing, and what replacements left. Best effort: what
+    /// stays is tried again at the next open. To be called once after opening, when the log has been read
+    /// and agrees with the manifest: until then an orphan may be what a damaged manifest forgot, which
+    /// `repair` can still save.
+    pub(crate) fn remove_orphans(&self) {
+        let mut orphans = std::mem::take(&mut self.manifest.lock().orphans);
+        remove_files(&self.env, &mut orphans);
     }
 
     /// A number for a new file of any kind, never given out before (I3).
@@ -511,9 +523,9 @@ fn go_on(
         state.next_file += 1;
         match begin_manifest(env, dir, new, state) {
             Ok(log) => {
-                remove_files(env, &mut orphans(dir, names, state, new.number));
-                let begun_len = log.len();
-                return Ok(ManifestState { begun_len, log, state: state.clone(), uncertain, shut: false });
+                let orphans = orphans(dir, names, state, new.number);
+                let (begun_len, state) = (log.len(), state.clone());
+                return Ok(ManifestState { begun_len, log, state, uncertain, orphans, shut: false });
             }
             Err(Error::DiskFull { .. }) => uncertain.push(manifest_path(dir, new.number)),
             Err(error) => return Err(error),
@@ -521,14 +533,15 @@ fn go_on(
     }
     let mut log = ManifestLog::adopt(env, dir, id, replayed)?;
     let is_current = uncertain.is_empty();
-    uncertain.append(&mut orphans(dir, names, state, id.number));
+    let mut orphans = orphans(dir, names, state, id.number);
     if !is_current {
         log.give_up();
-    } else if !uncertain.is_empty() && log.settle_name(env, dir).is_ok() {
-        // No other state than this one can come back: what it does not name can go.
-        remove_files(env, &mut uncertain);
     }
-    Ok(ManifestState { begun_len: state_len, log, state: state.clone(), uncertain, shut: false })
+    // Once no other state than this one can come back, what it does not name can go.
+    if !is_current || !orphans.is_empty() && log.settle_name(env, dir).is_err() {
+        uncertain.append(&mut orphans);
+    }
+    Ok(ManifestState { begun_len: state_len, log, state: state.clone(), uncertain, orphans, shut: false })
 }
 
 /// Removes files, best effort.
@@ -543,7 +556,7 @@ fn is_long(len: u64, begun_len: u64) -> bool {
     len > MANIFEST_BYTES.max(4 * begun_len)
 }
 
-/// The files of a state, each checked to be there with its length.
+/// The files of a state, each checked to be there. (Its length is checked when it is first read.)
 fn open_levels(
     env: &Env,
     dir: &Path,
@@ -556,11 +569,7 @@ fn open_levels(
         for meta in files {
             let path = sst_path(dir, meta.number);
             match env.files().metadata(&path) {
-                Ok(found) if found.len == meta.file_len => {}
-                Ok(found) => {
-                    let what = format!("expected {} bytes, found {}", meta.file_len, found.len);
-                    return Err(Error::corrupt(&path, found.len.min(meta.file_len), what));
-                }
+                Ok(_) => {}
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                     return Err(Error::corrupt(&path, 0, "expected the file, found none"));
                 }

@@ -21,10 +21,13 @@ const CURRENT_MAGIC: [u8; 8] = *b"CAIRNCUR";
 /// The second copy is in another sector.
 const SECOND: usize = 512;
 
-/// Reads a small file whole; refuses more than 1 GiB.
+/// Reads a small file whole that must be there; refuses more than 1 GiB.
 pub(crate) fn read_whole(env: &Env, path: &Path) -> Result<Vec<u8>> {
     let fail = |e| Error::io("read", path, e);
-    let file = env.files().open(path, OpenMode::Read).map_err(|e| Error::io("open", path, e))?;
+    let file = env.files().open(path, OpenMode::Read).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::corrupt(path, 0, "expected the file, found none"),
+        _ => Error::io("open", path, e),
+    })?;
     let len = file.len().map_err(fail)?;
     if len > 1 << 30 {
         return Err(Error::corrupt(path, 0, format!("expected at most 1 GiB, found {len} bytes")));
@@ -140,6 +143,20 @@ pub(crate) fn read_identity(env: &Env, dir: &Path, damage: &mut Vec<Error>) -> R
         damage.push(Error::corrupt(&path, at as u64, "expected zeros, or the end of the file"));
     }
     Ok(database)
+}
+
+/// The database ids that the sound copies in the bytes of an identity name.
+pub(crate) fn identity_ids(bytes: &[u8]) -> Vec<[u8; 16]> {
+    let copy = |which: usize| {
+        let id = decode_header(bytes.get(which * SECOND..)?, IDENTITY_MAGIC).ok()?;
+        (id.number == which as u64).then_some(id.database)
+    };
+    [copy(0), copy(1)].into_iter().flatten().collect()
+}
+
+/// The manifest that the bytes of `CURRENT` name, if they are sound.
+pub(crate) fn current_id(bytes: &[u8]) -> Option<FileId> {
+    decode_header(bytes, CURRENT_MAGIC).ok()
 }
 
 /// Points `CURRENT` at a manifest that is already durable.

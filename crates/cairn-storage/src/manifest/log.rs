@@ -101,8 +101,7 @@ pub(crate) struct Replayed {
     /// The end of the last sound record.
     #[cfg(test)]
     pub(crate) end: u64,
-    /// The tail behind `end` was torn off by a crash.
-    #[cfg(test)]
+    /// The tail behind the last sound record was torn off by a crash.
     pub(crate) torn: bool,
     /// Length of the file.
     pub(crate) file_len: u64,
@@ -150,7 +149,6 @@ pub(crate) fn replay(env: &Env, dir: &Path, id: FileId) -> Result<Replayed> {
         is_durable: edits_end <= durable_end,
         #[cfg(test)]
         end: at as u64,
-        #[cfg(test)]
         torn: at < bytes.len(),
         file_len: bytes.len() as u64,
     })

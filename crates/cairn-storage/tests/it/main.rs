@@ -2,9 +2,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod crash;
+mod damage;
+mod damage_image;
+mod damage_kinds;
+mod damage_repair;
 mod faults;
 mod kill;
 mod model;
 mod sim;
+mod stress;
 mod threads;
 mod transactions;
