@@ -532,6 +532,11 @@ fn go_on(
         }
     }
     let mut log = ManifestLog::adopt(env, dir, id, replayed)?;
+    if state.log_floor == 0 {
+        // No segment was ever begun, so nobody may have made CURRENT durable: a segment without it would be
+        // taken for a database that lost it.
+        log.settle_name(env, dir)?;
+    }
     let is_current = uncertain.is_empty();
     let mut orphans = orphans(dir, names, state, id.number);
     if !is_current {

@@ -11,5 +11,6 @@ mod kill;
 mod model;
 mod sim;
 mod stress;
+mod sweep;
 mod threads;
 mod transactions;
