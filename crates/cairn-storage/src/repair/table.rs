@@ -17,7 +17,7 @@ use cairn_env::{Env, OpenMode};
 use super::Loss;
 use crate::error::{Error, Result};
 use crate::fields::{Fields, u32_at};
-use crate::key::RangeTombstone;
+use crate::key::{RangeTombstone, SEQ_MAX};
 use crate::manifest::format::FileMeta;
 use crate::memtable::{Hint, Memtable};
 use crate::range::KeyRange;
@@ -137,10 +137,10 @@ impl Salvage<'_> {
 
     fn take_rows(&mut self, block: &Block<&[u8]>) -> (Bytes, Bytes) {
         let key = |row: usize| [block.common(), block.rest(row)].concat();
-        for row in 0..block.len() {
+        for row in (0..block.len()).filter(|&row| block.seq(row) <= SEQ_MAX) {
+            self.rows += 1;
             self.table.insert(&key(row), block.seq(row), block.kind(row), block.value(row), &mut self.hint);
         }
-        self.rows += block.len() as u64;
         (key(0).into(), key(block.len() - 1).into())
     }
 
