@@ -227,7 +227,8 @@ impl Store {
     }
 
     /// Stops the background work, makes everything committed durable, closes the log. Other clones,
-    /// transactions and snapshots can only read from then on. Closing twice is fine: the second call waits for
+    /// transactions and snapshots can only read from then on; [`Error::Closed`] where another holder of the
+    /// directory has removed what they would read. Closing twice is fine: the second call waits for
     /// the first and returns the same.
     ///
     /// # Errors

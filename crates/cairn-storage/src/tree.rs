@@ -440,6 +440,7 @@ impl Tree {
 
     /// Refuses every later edit: readers may go on, whoever still writes comes too late.
     pub(crate) fn shut(&self) {
+        self.tables.note_closed();
         self.manifest.lock().shut = true;
     }
 

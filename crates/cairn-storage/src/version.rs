@@ -55,12 +55,24 @@ pub(crate) struct TableCache {
     blocks: Arc<BlockCache>,
     open: Mutex<VecDeque<Weak<TableFile>>>,
     open_max: usize,
+    closed: AtomicBool,
 }
 
 impl TableCache {
     /// A cache that keeps at most `open_max` files open.
     pub(crate) fn new(env: Env, blocks: Arc<BlockCache>, open_max: usize) -> TableCache {
-        TableCache { env, blocks, open: Mutex::new(VecDeque::new()), open_max }
+        TableCache {
+            env,
+            blocks,
+            open: Mutex::new(VecDeque::new()),
+            open_max,
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// The store was closed: its files may be another's by now, which removes them at will.
+    pub(crate) fn note_closed(&self) {
+        self.closed.store(true, Ordering::Release);
     }
 
     /// Enters a file that was opened, and closes others where there are too many.
@@ -173,6 +185,9 @@ impl TableFile {
         let (found, expected) = match self.tables.env.files().metadata(&self.path) {
             Ok(found) => (found.len, self.meta.file_len),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                if self.tables.closed.load(Ordering::Acquire) {
+                    return Err(Error::Closed);
+                }
                 return Err(Error::corrupt(&self.path, 0, "expected the file, found none"));
             }
             Err(e) => return Err(Error::io("look at", &self.path, e)),

@@ -67,12 +67,6 @@ impl Shared {
         }
         let hit = self.simulation.fault_hits() > 0;
         match (&error, self.trouble) {
-            // Files that the next holder removed.
-            (Error::Io { source, .. }, _)
-                if source.kind() == std::io::ErrorKind::NotFound && self.life.lock().unwrap().reopened =>
-            {
-                Err(Stop::End)
-            }
             (Error::Closed, _) if self.life.lock().unwrap().closing => Err(Stop::End),
             (Error::Poisoned { .. }, Trouble::Planned(_)) if hit => {
                 count(&SEEN.poisoned);
