@@ -180,6 +180,7 @@ impl Rig {
             life: Arc::clone(&self.life),
             trouble,
             talks: self.talks,
+            next_holder: false,
         }
     }
 
