@@ -21,6 +21,8 @@ use crate::sim;
 
 /// Seeds within which a bug is to be found.
 const SEEDS_MAX: u64 = 10_000;
+/// Seeds that must pass where nothing is planted.
+const CONTROL_SEEDS: u64 = 500;
 /// What the copy consists of.
 const CRATES: [&str; 3] = ["crates/cairn-env", "crates/cairn-storage", "crates/cairn-testkit"];
 
@@ -31,6 +33,9 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let copy = target.join("planted");
     copy_workspace(root, &copy)?;
+    let sound = sim::build(&copy, &build_options(&copy).each_ref().map(String::as_str))?;
+    let control = sim::simulate(&sound).env("CAIRN_SEEDS", CONTROL_SEEDS.to_string()).output()?;
+    ensure!(control.status.success(), "the simulation fails without a bug; mend that first");
     let mut missed = Vec::new();
     let mut count = 0;
     for plant in PLANTS.iter().filter(chosen) {
@@ -45,6 +50,11 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
     ensure!(missed.is_empty(), "{} of {count} planted bugs were not found: {missed:?}", missed.len());
     println!("all {count} planted bugs were found");
     Ok(())
+}
+
+fn build_options(copy: &Path) -> [String; 3] {
+    let target = copy.join("target").to_string_lossy().into_owned();
+    ["--offline".to_string(), "--target-dir".to_string(), target]
 }
 
 /// What became of a planted bug.
@@ -66,8 +76,7 @@ fn try_plant(root: &Path, copy: &Path, plant: &Plant) -> anyhow::Result<Outcome>
     let original = plant.original(root)?;
     let path = copy.join(plant.file);
     fs::write(&path, original.replacen(plant.text, plant.replacement, 1))?;
-    let target = copy.join("target").to_string_lossy().into_owned();
-    let built = sim::build(copy, &["--offline", "--target-dir", &target]);
+    let built = sim::build(copy, &build_options(copy).each_ref().map(String::as_str));
     let output = built.with_context(|| plant.name).and_then(|test| {
         let mut command: Command = sim::simulate(&test);
         command.env("CAIRN_SEEDS", SEEDS_MAX.to_string()).env("CAIRN_FAILURES", "1");
