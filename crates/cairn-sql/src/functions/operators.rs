@@ -91,7 +91,7 @@ pub(crate) fn shallow_type(expr: &Expr) -> Option<ArrowType> {
             let operator = function.func.inner().downcast_ref::<Operation>()?.operator;
             let right = shallow_type(function.args.get(1)?)?;
             // Both sides of any other operation are of the result's type.
-            (operator != Arithmetic::Divide || !matches!(right, ArrowType::Decimal128(..))).then_some(right)
+            (operator != Arithmetic::Divide || right.is_floating()).then_some(right)
         }
         _ => None,
     }
@@ -161,8 +161,13 @@ impl ScalarUDFImpl for Operation {
 
     fn return_type(&self, types: &[ArrowType]) -> datafusion::error::Result<ArrowType> {
         match (types, self.operator) {
-            ([ArrowType::Decimal128(_, left), ArrowType::Decimal128(_, right)], Arithmetic::Divide) => {
-                Ok(ArrowType::Decimal128(38, (*left).max(*right).max(QUOTIENT_SCALE_MIN)))
+            ([left, right], Arithmetic::Divide)
+                if matches!(
+                    (left, right),
+                    (ArrowType::Decimal128(..), _) | (_, ArrowType::Decimal128(..))
+                ) =>
+            {
+                Ok(ArrowType::Decimal128(38, scale_of(left).max(scale_of(right)).max(QUOTIENT_SCALE_MIN)))
             }
             ([left, right], _) if left == right => Ok(left.clone()),
             _ => Err(Error::internal("operands of one type expected").into()),
@@ -298,17 +303,12 @@ fn weight((unscaled, scale): (i128, i8)) -> Option<(i32, u128)> {
 
 /// Numerics divided with `scale` digits after the point, rounded half away from zero.
 fn quotient(left: &dyn Datum, right: &dyn Datum, scale: i8) -> Result<ArrayRef> {
-    let scale_of = |array: &dyn Array| match array.data_type() {
-        ArrowType::Decimal128(_, scale) => i32::from(*scale),
-        _ => 0,
-    };
     let ((a, a_one), (b, b_one)) = (left.get(), right.get());
-    let shift = i32::from(scale) + scale_of(b) - scale_of(a);
+    let shift = i32::from(scale) + i32::from(scale_of(b.data_type())) - i32::from(scale_of(a.data_type()));
     let overflow = || Error::new("22003", "numeric field overflow");
     let shift = u32::try_from(shift).map_err(|_| overflow())?;
     let factor = 10i128.checked_pow(shift);
-    let (a, b): (&PrimitiveArray<Decimal128Type>, &PrimitiveArray<Decimal128Type>) =
-        (a.as_primitive(), b.as_primitive());
+    let (a, b) = (unscaled(a)?, unscaled(b)?);
     let known = |quotient: Option<i128>| {
         quotient.ok_or_else(|| arrow::error::ArrowError::ArithmeticOverflow("numeric".to_owned()))
     };
@@ -325,10 +325,29 @@ fn quotient(left: &dyn Datum, right: &dyn Datum, scale: i8) -> Result<ArrayRef> 
             let each = |a: i128| known(quick(a, factor, short).or_else(|| long_division(a, shift, divisor)));
             a.try_unary(each).map_err(|_| overflow())?
         }
-        _ => try_binary(a, b, each).map_err(|_| overflow())?,
+        _ => try_binary(&a, &b, each).map_err(|_| overflow())?,
     };
     let array = array.with_precision_and_scale(38, scale).map_err(|_| overflow())?;
     Ok(Arc::new(array))
+}
+
+/// Digits after the point of a numeric or an integer.
+fn scale_of(ty: &ArrowType) -> i8 {
+    match ty {
+        ArrowType::Decimal128(_, scale) => *scale,
+        _ => 0,
+    }
+}
+
+/// The digits of numerics or integers.
+fn unscaled(array: &dyn Array) -> Result<PrimitiveArray<Decimal128Type>> {
+    Ok(match array.data_type() {
+        ArrowType::Decimal128(..) => array.as_primitive::<Decimal128Type>().clone(),
+        ArrowType::Int16 => array.as_primitive::<Int16Type>().unary(i128::from),
+        ArrowType::Int32 => array.as_primitive::<Int32Type>().unary(i128::from),
+        ArrowType::Int64 => array.as_primitive::<Int64Type>().unary(i128::from),
+        other => return Err(Error::internal(format!("division of {other}"))),
+    })
 }
 
 fn greatest_common_divisor(a: i128, b: i128) -> i128 {

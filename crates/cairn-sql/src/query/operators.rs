@@ -84,6 +84,8 @@ impl ExprPlanner for Operators {
         let args = [(raw.left, left), (raw.right, right)]
             .map(|(expr, own)| {
                 let wanted = match &common {
+                    // An integer column is divided as it is.
+                    DataType::Numeric(_) if rank(&own).is_some() && constant(&expr).is_none() => return expr,
                     // Each side keeps its scale; the function aligns them.
                     DataType::Numeric(_) => as_numeric(&own),
                     other => other.to_arrow(),
@@ -303,13 +305,6 @@ fn adopt(expr: Expr, own: &DataType, other: &DataType, comparison: bool) -> Resu
             };
             literal(text, &ty)
         }
-        Expr::Literal(ScalarValue::Int64(Some(value)), metadata) if !comparison => {
-            let narrow = matches!(other, DataType::Integer | DataType::SmallInt);
-            match i32::try_from(*value) {
-                Ok(value) if narrow => Ok(Expr::Literal(ScalarValue::Int32(Some(value)), metadata.clone())),
-                _ => Ok(expr),
-            }
-        }
         Expr::Placeholder(placeholder) if placeholder.field.is_none() && *own != *other => {
             Ok(Expr::Placeholder(Placeholder {
                 id: placeholder.id.clone(),
@@ -355,15 +350,19 @@ pub(crate) fn scalar(value: &Value, ty: &DataType) -> Result<ScalarValue> {
     ScalarValue::try_from_array(&array, 0).map_err(Error::from)
 }
 
+/// The integers by width; `None` for any other type.
+fn rank(ty: &DataType) -> Option<u8> {
+    match ty {
+        DataType::SmallInt => Some(1),
+        DataType::Integer => Some(2),
+        DataType::BigInt => Some(3),
+        _ => None,
+    }
+}
+
 /// The type in which an operation is computed by our functions; `None` leaves it to DataFusion.
 fn common_type(operator: Arithmetic, left: &DataType, right: &DataType) -> Option<DataType> {
     use DataType as T;
-    let rank = |t: &T| match t {
-        T::SmallInt => Some(1),
-        T::Integer => Some(2),
-        T::BigInt => Some(3),
-        _ => None,
-    };
     match (left, right) {
         (a, b) if rank(a).is_some() && rank(b).is_some() => {
             Some(if rank(a) >= rank(b) { a.clone() } else { b.clone() })

@@ -35,6 +35,27 @@ fn arithmetic_is_checked() {
 }
 
 #[test]
+fn integers_of_any_width_divide_numerics() {
+    let mut s = session();
+    for ty in ["smallint", "int", "bigint"] {
+        let from = format!("(SELECT n::{ty} AS n FROM (VALUES (7), (NULL), (-8)) AS v(n)) AS w");
+        assert_eq!(
+            ok(&mut s, &format!("SELECT n / 1.5, 2.0 / n, n / n::numeric FROM {from}")),
+            [
+                "4.6666666666666667|0.2857142857142857|1.0000000000000000",
+                "NULL|NULL|NULL",
+                "-5.3333333333333333|-0.2500000000000000|1.0000000000000000"
+            ],
+            "{ty}"
+        );
+        assert_eq!(fails(&mut s, &format!("SELECT 1.0 / (n - n) FROM {from}")).0, "22012");
+    }
+    // A bound BIGINT stays one.
+    let rows = s.query("SELECT $1 * 1000, $1 / 2.0", &[cairn_types::Value::BigInt(3_000_000)]).unwrap();
+    assert_eq!(crate::support::lines(rows).unwrap(), ["3000000000|1500000.0000000000000000"]);
+}
+
+#[test]
 fn casts_are_postgresqls() {
     let mut s = session();
     assert_eq!(
