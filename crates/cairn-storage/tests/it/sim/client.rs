@@ -339,7 +339,8 @@ impl Client {
         count(&SEEN.closed_by_client);
         self.life().synced(before);
         if self.random.one_in(2) {
-            self.open_again()?;
+            // Whatever it meets: this client has done what it came for.
+            self.open_again().map_err(|_| Stop::End)?;
         }
         Err(Stop::End)
     }
