@@ -42,8 +42,10 @@ impl VisitorMut for Integers {
                 }
             }
             Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } => {
-                if let Some(digits) = digits_of(inner)
+                // The least INTEGER is one only with its sign.
+                if let Some(digits) = digits_of(inner).or_else(|| number(inner))
                     && !digits.starts_with('-')
+                    && is_integer(&format!("-{digits}"))
                 {
                     *expr = typed(format!("-{digits}"));
                 }
@@ -106,8 +108,16 @@ impl VisitorMut for Integers {
 }
 
 fn is_integer(digits: &str) -> bool {
-    let zero_in_front = digits.len() > 1 && digits.starts_with('0');
+    let zero_in_front = digits.len() > 1 && digits.trim_start_matches('-').starts_with('0');
     !zero_in_front && digits.parse::<i32>().is_ok()
+}
+
+fn number(expr: &Expr) -> Option<&str> {
+    let Expr::Value(value) = expr else { return None };
+    match &value.value {
+        Value::Number(digits, _) => Some(digits),
+        _ => None,
+    }
 }
 
 fn typed(digits: String) -> Expr {
@@ -123,13 +133,7 @@ fn typed(digits: String) -> Expr {
 /// The digits of a literal that was typed. No other cast is left in a query that has been rewritten.
 fn digits_of(expr: &Expr) -> Option<&str> {
     let Expr::Cast { expr, data_type: DataType::Integer(None), .. } = expr else { return None };
-    match &**expr {
-        Expr::Value(value) => match &value.value {
-            Value::Number(digits, _) => Some(digits),
-            _ => None,
-        },
-        _ => None,
-    }
+    number(expr)
 }
 
 /// The plain number again.
