@@ -51,9 +51,12 @@ pub use cache::CacheStats;
 pub use error::{Error, Result};
 pub use estimate::RangeSize;
 pub use key::CommitSeq;
-pub use options::{Direction, Isolation, KEY_BYTES_MAX, Options, SyncMode, TxnOptions, VALUE_BYTES_MAX};
+pub use options::{
+    Direction, FilterTiers, Isolation, KEY_BYTES_MAX, Options, SyncMode, TxnOptions, VALUE_BYTES_MAX,
+};
 pub use range::KeyRange;
 pub use snapshot::Snapshot;
+pub use sst::filter::FilterStats;
 pub use stats::Stats;
 pub use store::Store;
 pub use tree::{LevelStats, TreeStats};

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::sst::writer::Layout;
 
 /// Greatest length of a key in bytes: 64 KiB for the user's part, and 64 bytes for prefixes and
 /// suffixes that the engine adds.
@@ -13,6 +14,9 @@ pub const KEY_BYTES_MAX: usize = 64 * 1024 + 64;
 
 /// Greatest length of a value in bytes: 1 GiB.
 pub const VALUE_BYTES_MAX: usize = 1 << 30;
+
+/// Greatest number of filter bits per key.
+const FILTER_BITS_MAX: u32 = 64;
 
 /// What a commit waits for before it is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,6 +66,40 @@ pub struct TxnOptions {
     pub client_token: u64,
 }
 
+/// Bits per key of the filters that spare point lookups the reading of a block, by how far the level of a
+/// file lies above the deepest level that holds files. Every lookup of an absent key has to pass all levels,
+/// and each level is a tenth of the next: dense filters above cost little memory and spare most.
+///
+/// 0 writes no filter; the limit is 64. False positives: 2.4 % at 8 bits, 1 % at 10, 0.09 % at 16, under
+/// 0.002 % at 32 and above. Files keep the filters that they were written with until compaction rewrites them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilterTiers {
+    /// Level 0 and all levels but the two deepest; default 32.
+    pub upper: u32,
+    /// The level above the deepest; default 16.
+    pub middle: u32,
+    /// The deepest level, most of the data; default 8.
+    pub bottom: u32,
+}
+
+impl Default for FilterTiers {
+    fn default() -> FilterTiers {
+        FilterTiers { upper: 32, middle: 16, bottom: 8 }
+    }
+}
+
+impl FilterTiers {
+    /// Bits per key for files of `level` where `bottom` is the deepest level with files.
+    pub(crate) fn bits(&self, level: usize, bottom: usize) -> u32 {
+        match bottom.saturating_sub(level) {
+            _ if level == 0 => self.upper,
+            0 => self.bottom,
+            1 => self.middle,
+            _ => self.upper,
+        }
+    }
+}
+
 /// How a store is opened. All sizes are in bytes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -90,8 +128,8 @@ pub struct Options {
     pub compression: bool,
     /// Size of a block on disk aimed at, a multiple of 4 KiB; default 4 KiB.
     pub block_bytes: usize,
-    /// Filter bits per key; 0 writes no filter; default 10.
-    pub filter_bits_per_key: u32,
+    /// Filter bits per key, by level; default 32, 16 and 8.
+    pub filters: FilterTiers,
     /// Files in level 0 that start a compaction; default 4.
     pub l0_compaction_files: usize,
     /// Files in level 0 from which writers are slowed; default 12.
@@ -124,7 +162,7 @@ impl Default for Options {
             cache_bytes: None,
             compression: true,
             block_bytes: 4096,
-            filter_bits_per_key: 10,
+            filters: FilterTiers::default(),
             l0_compaction_files: 4,
             l0_slow_files: 12,
             l0_stop_files: 24,
@@ -137,6 +175,15 @@ impl Default for Options {
 }
 
 impl Options {
+    /// How a file of `level` is laid out where `bottom` is the deepest level with files.
+    pub(crate) fn layout(&self, level: usize, bottom: usize) -> Layout {
+        Layout {
+            compression: self.compression,
+            block_bytes: self.block_bytes,
+            filter_bits: self.filters.bits(level, bottom),
+        }
+    }
+
     /// Refuses options that cannot work.
     ///
     /// # Errors
@@ -157,6 +204,10 @@ impl Options {
         }
         if self.block_bytes == 0 || !self.block_bytes.is_multiple_of(4096) || self.block_bytes > 1 << 20 {
             return refuse("block_bytes must be a multiple of 4096, at most 1 MiB");
+        }
+        let FilterTiers { upper, middle, bottom } = self.filters;
+        if upper.max(middle).max(bottom) > FILTER_BITS_MAX {
+            return refuse("filters must have at most 64 bits per key");
         }
         if self.transaction_bytes_max > 3 << 30 {
             return refuse("transaction_bytes_max must be at most 3 GiB");

@@ -37,6 +37,7 @@ use crate::manifest::identity::{
 use crate::manifest::log::{ManifestLog, State, replay};
 use crate::memtable::Memtable;
 use crate::options::Options;
+use crate::sst::filter::FilterStats;
 use crate::sst::format::FileId;
 use crate::tombstone::Fragments;
 use crate::version::{TableCache, TableFile, Version};
@@ -258,7 +259,7 @@ impl Tree {
         let new_file = || self.new_sst();
         let target = Target {
             env: &self.env,
-            options: &self.options,
+            layout: self.options.layout(0, self.version().bottom()),
             database: self.database,
             new_file: &new_file,
             file_bytes: u64::MAX,
@@ -435,6 +436,7 @@ impl Tree {
             files: files.len() as u64,
             bytes: files.iter().map(|file| file.meta().file_len).sum(),
             entries: files.iter().map(|file| file.meta().properties.entries).sum(),
+            filters: files.iter().map(|file| file.filter_counts()).sum(),
         });
         TreeStats {
             strategy: STRATEGIES[0].name(),
@@ -457,6 +459,8 @@ pub struct LevelStats {
     pub bytes: u64,
     /// Entries in them: all versions, puts and deletes.
     pub entries: u64,
+    /// What their filters did for point lookups, since the store was opened or the file was written.
+    pub filters: FilterStats,
 }
 
 /// What the tree holds, and counters since it was opened.

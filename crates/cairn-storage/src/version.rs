@@ -25,7 +25,7 @@ use crate::level_cursor::LevelCursor;
 use crate::manifest::format::{FileMeta, LEVELS};
 use crate::range::KeyRange;
 use crate::sst::cursor::TableCursor;
-use crate::sst::filter;
+use crate::sst::filter::{self, FilterCounts, FilterStats};
 use crate::sst::format::FileId;
 use crate::sst::reader::Table;
 
@@ -94,6 +94,7 @@ pub(crate) struct TableFile {
     tables: Arc<TableCache>,
     table: RwLock<Option<Arc<Table>>>,
     used: AtomicBool,
+    filter_counts: Arc<FilterCounts>,
     obsolete: AtomicBool,
 }
 
@@ -107,6 +108,7 @@ impl TableFile {
             tables,
             table: RwLock::new(None),
             used: AtomicBool::new(false),
+            filter_counts: Arc::default(),
             obsolete: AtomicBool::new(false),
         })
     }
@@ -119,6 +121,11 @@ impl TableFile {
     /// Its path.
     pub(crate) fn path(&self) -> &PathBuf {
         &self.path
+    }
+
+    /// What its filters did.
+    pub(crate) fn filter_counts(&self) -> FilterStats {
+        self.filter_counts.stats()
     }
 
     /// The file is to be unlinked when nothing uses it any more.
@@ -141,7 +148,9 @@ impl TableFile {
     #[cold]
     fn open(self: &Arc<Self>) -> Result<Arc<Table>> {
         let blocks = Arc::clone(&self.tables.blocks);
-        let open = || Table::open(&self.tables.env, &self.path, self.id, Arc::clone(&blocks));
+        let counts = &self.filter_counts;
+        let open =
+            || Table::open(&self.tables.env, &self.path, self.id, Arc::clone(&blocks), Arc::clone(counts));
         let table = match open() {
             Err(error) if is_out_of_handles(&error) => {
                 let mut others = self.tables.open.lock();
@@ -242,6 +251,11 @@ impl Version {
     /// All levels.
     pub(crate) fn levels(&self) -> &[Vec<Arc<TableFile>>; LEVELS] {
         &self.levels
+    }
+
+    /// The deepest level that holds a file, 1 at least.
+    pub(crate) fn bottom(&self) -> usize {
+        (1..LEVELS).rev().find(|&level| !self.levels[level].is_empty()).unwrap_or(1)
     }
 
     /// Every file with its level.

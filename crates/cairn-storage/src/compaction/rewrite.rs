@@ -19,9 +19,8 @@ use cairn_env::Env;
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone};
 use crate::manifest::format::FileMeta;
-use crate::options::Options;
 use crate::sst::format::FileId;
-use crate::sst::writer::SstWriter;
+use crate::sst::writer::{Layout, SstWriter};
 use crate::tombstone::Fragments;
 use crate::version::TableFile;
 
@@ -101,7 +100,7 @@ impl Below {
 /// Where and how to write.
 pub(crate) struct Target<'a> {
     pub(crate) env: &'a Env,
-    pub(crate) options: &'a Options,
+    pub(crate) layout: Layout,
     pub(crate) database: [u8; 16],
     /// Gives out a new file number and its path.
     pub(crate) new_file: &'a dyn Fn() -> (u64, PathBuf),
@@ -285,7 +284,7 @@ impl Rewriter<'_> {
     fn create(&self) -> Result<(SstWriter, u64, PathBuf)> {
         let (number, path) = (self.target.new_file)();
         let id = FileId { number, database: self.target.database };
-        let writer = SstWriter::create(self.target.env, &path, id, self.target.options)?;
+        let writer = SstWriter::create(self.target.env, &path, id, self.target.layout)?;
         Ok((writer, number, path))
     }
 

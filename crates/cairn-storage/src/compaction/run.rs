@@ -50,17 +50,13 @@ impl Tree {
         let _one_at_a_time = self.compaction.lock();
         let retention = Retention::new(snapshots);
         while self.drop_deleted_files(&self.version(), &retention)? {}
-        let bottom = |version: &Version| {
-            let deepest = (1..LEVELS).rev().find(|&level| !version.level(level).is_empty());
-            deepest.unwrap_or(1)
-        };
         for level in 0..LEVELS - 1 {
-            if level >= bottom(&self.version()) && level > 0 {
+            if level >= self.version().bottom() && level > 0 {
                 break;
             }
             self.push_range_down(level, range, &retention)?;
         }
-        self.rewrite_bottom(bottom(&self.version()), range, &retention)
+        self.rewrite_bottom(self.version().bottom(), range, &retention)
     }
 
     fn push_range_down(&self, level: usize, range: &KeyRange, retention: &Retention) -> Result<()> {
@@ -175,7 +171,7 @@ impl Tree {
         let new_file = || -> (u64, PathBuf) { self.new_sst() };
         let target = Target {
             env: &self.env,
-            options: &self.options,
+            layout: self.options.layout(job.output_level, version.bottom().max(job.output_level)),
             database: self.database,
             new_file: &new_file,
             file_bytes: self.options.target_file_bytes,

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use cairn_env::{Env, File, OpenMode};
 
 use super::block::{Block, value_bytes};
-use super::filter::Filter;
+use super::filter::{Filter, FilterCounts};
 use super::format::{
     BlockKind, Extent, FileId, Footer, Handle, PAGE, Properties, Refused, decode_header, open_extent,
 };
@@ -177,11 +177,18 @@ pub(crate) struct Table {
     properties: Properties,
     content_hash: u64,
     cache: Arc<BlockCache>,
+    filter_counts: Arc<FilterCounts>,
 }
 
 impl Table {
     /// Opens a file: reads its header, footer, properties, tombstones and top index.
-    pub(crate) fn open(env: &Env, path: &Path, id: FileId, cache: Arc<BlockCache>) -> Result<Table> {
+    pub(crate) fn open(
+        env: &Env,
+        path: &Path,
+        id: FileId,
+        cache: Arc<BlockCache>,
+        filter_counts: Arc<FilterCounts>,
+    ) -> Result<Table> {
         let source = Source::open(env, path, id)?;
         source.check_header()?;
         let footer = source.footer()?;
@@ -202,7 +209,7 @@ impl Table {
         let top = Index::parse(body, 2, source.len).map_err(|what| source.damaged(footer.top, what))?;
         let partitions = (0..top.len()).map(|_| Partition::default()).collect();
         let content_hash = footer.content_hash;
-        Ok(Table { source, top, partitions, fragments, properties, content_hash, cache })
+        Ok(Table { source, top, partitions, fragments, properties, content_hash, cache, filter_counts })
     }
 
     /// The file.
@@ -256,28 +263,43 @@ impl Table {
         Ok(Arc::new(Leaf { slots: slots(index.len()), index }))
     }
 
+    /// Whether the filter lets a key pass; `None` where there is no filter.
     #[inline]
-    fn may_contain(&self, partition: usize, hash: u64) -> Result<bool> {
+    fn may_contain(&self, partition: usize, hash: u64) -> Result<Option<bool>> {
         let place = &self.partitions[partition].filter;
         if let Some(filter) = place.get() {
-            return Ok(filter.may_contain(hash));
+            return Ok(Some(filter.may_contain(hash)));
         }
         let handle = self.top.handle(partition, 1);
         if handle.pages == 0 {
-            return Ok(true);
+            return Ok(None);
         }
         let body = self.source.extent(handle, BlockKind::Filter)?;
         let filter = Filter::parse(&body).map_err(|what| self.source.damaged(handle, what))?;
-        Ok(place.get_or_init(|| filter).may_contain(hash))
+        Ok(Some(place.get_or_init(|| filter).may_contain(hash)))
     }
 
     /// The newest version of `key` that is not newer than `seq_max`. `hash` is [`super::filter::hash`]
     /// of the key.
     pub(crate) fn get(&self, key: &[u8], hash: u64, seq_max: CommitSeq) -> Result<Option<Found>> {
-        let mut partition = self.top.lower_bound(key);
-        if partition == self.top.len() || !self.may_contain(partition, hash)? {
+        let partition = self.top.lower_bound(key);
+        if partition == self.top.len() {
             return Ok(None);
         }
+        let filtered = self.may_contain(partition, hash)?;
+        if filtered == Some(false) {
+            self.filter_counts.note_negative();
+            return Ok(None);
+        }
+        let found = self.search(partition, key, seq_max)?;
+        if filtered.is_some() {
+            self.filter_counts.note_passed(found.is_some());
+        }
+        Ok(found)
+    }
+
+    /// Searches from a partition on.
+    fn search(&self, mut partition: usize, key: &[u8], seq_max: CommitSeq) -> Result<Option<Found>> {
         let mut leaf = self.leaf(partition)?;
         let mut at = leaf.index.lower_bound(key);
         while at < leaf.index.len() {

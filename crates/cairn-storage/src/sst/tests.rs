@@ -14,10 +14,9 @@ use super::filter;
 use super::format::FileId;
 use super::reader::Table;
 use super::verify::verify_sst;
-use super::writer::{SstWriter, Written};
+use super::writer::{Layout, SstWriter, Written};
 use crate::cache::BlockCache;
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone, SEQ_LAST};
-use crate::options::Options;
 
 const ID: FileId = FileId { number: 7, database: *b"0123456789abcdef" };
 const PATH: &str = "/000007.sst";
@@ -27,8 +26,8 @@ type Model = BTreeMap<Place, (Kind, Vec<u8>)>;
 type Place = (Vec<u8>, std::cmp::Reverse<CommitSeq>);
 type Row = (Vec<u8>, CommitSeq, Kind, Vec<u8>);
 
-fn build(env: &Env, model: &Model, deleted: &[RangeTombstone], options: &Options) -> Written {
-    let mut writer = SstWriter::create(env, Path::new(PATH), ID, options).unwrap();
+fn build(env: &Env, model: &Model, deleted: &[RangeTombstone], layout: Layout) -> Written {
+    let mut writer = SstWriter::create(env, Path::new(PATH), ID, layout).unwrap();
     for ((key, seq), (kind, value)) in model {
         writer.add(key, seq.0, *kind, value).unwrap();
     }
@@ -36,7 +35,9 @@ fn build(env: &Env, model: &Model, deleted: &[RangeTombstone], options: &Options
 }
 
 fn open(env: &Env) -> Arc<Table> {
-    Arc::new(Table::open(env, Path::new(PATH), ID, Arc::new(BlockCache::new(1 << 22))).unwrap())
+    Arc::new(
+        Table::open(env, Path::new(PATH), ID, Arc::new(BlockCache::new(1 << 22)), Arc::default()).unwrap(),
+    )
 }
 
 fn at(cursor: &TableCursor) -> Option<Row> {
@@ -47,14 +48,9 @@ fn row(entry: Option<(&Place, &(Kind, Vec<u8>))>) -> Option<Row> {
     entry.map(|((key, seq), (kind, value))| (key.clone(), seq.0, *kind, value.clone()))
 }
 
-fn check_against_model(
-    model: &Model,
-    deleted: &[RangeTombstone],
-    options: &Options,
-    probes: &[(Vec<u8>, u64)],
-) {
+fn check_against_model(model: &Model, deleted: &[RangeTombstone], layout: Layout, probes: &[(Vec<u8>, u64)]) {
     let env = Env::memory();
-    let written = build(&env, model, deleted, options);
+    let written = build(&env, model, deleted, layout);
     let checked = verify_sst(&env, Path::new(PATH), ID);
     assert!(checked.damage.is_empty(), "{:?}", checked.damage);
     assert_eq!(checked.facts, Some((written.properties.clone(), written.content_hash)));
@@ -110,8 +106,8 @@ fn check_against_model(
     }
 }
 
-fn options(compression: bool, block_bytes: usize, filter_bits: u32) -> Options {
-    Options { compression, block_bytes, filter_bits_per_key: filter_bits, ..Options::default() }
+fn layout(compression: bool, block_bytes: usize, filter_bits: u32) -> Layout {
+    Layout { compression, block_bytes, filter_bits }
 }
 
 fn key() -> impl Strategy<Value = Vec<u8>> {
@@ -136,7 +132,7 @@ proptest! {
     fn any_rows_round_trip(
         rows in proptest::collection::vec((key(), 0u64..50, any::<bool>(), value()), 1..400),
         probes in proptest::collection::vec((key(), 0u64..60), 0..60),
-        compression: bool, big: bool, filter: bool,
+        compression: bool, big: bool, filter_bits in prop_oneof![Just(0u32), Just(1), Just(8), Just(16), Just(32)],
     ) {
         let mut model = Model::new();
         for (key, seq, put, value) in rows {
@@ -146,8 +142,8 @@ proptest! {
         let mut probes = probes;
         probes.extend(model.keys().map(|(key, seq)| (key.clone(), seq.0)));
         probes.extend(model.keys().map(|(key, _)| (key.clone(), SEQ_LAST)));
-        let options = options(compression, if big { 8192 } else { 4096 }, if filter { 10 } else { 0 });
-        check_against_model(&model, &[], &options, &probes);
+        let layout = layout(compression, if big { 8192 } else { 4096 }, filter_bits);
+        check_against_model(&model, &[], layout, &probes);
     }
 }
 
@@ -170,9 +166,9 @@ fn many_partitions_and_versions_over_many_blocks() {
         })
         .collect();
     probes.extend((0..3_100).step_by(31).map(|seq| (b"key000005000".to_vec(), seq)));
-    check_against_model(&model, &[], &options(true, 4096, 10), &probes);
+    check_against_model(&model, &[], layout(true, 4096, 10), &probes);
     let env = Env::memory();
-    build(&env, &model, &[], &options(true, 4096, 10));
+    build(&env, &model, &[], layout(true, 4096, 10));
     assert!(open(&env).top().len() > 1, "the test wants more than one partition");
 }
 
@@ -186,8 +182,8 @@ fn long_keys_and_values() {
         model.insert((vec![i; 3], std::cmp::Reverse(1)), (Kind::Put, vec![i; 300_000]));
     }
     let probes: Vec<_> = model.keys().map(|(key, _)| (key.clone(), SEQ_LAST)).collect();
-    check_against_model(&model, &[], &options(true, 4096, 10), &probes);
-    check_against_model(&model, &[], &options(false, 8192, 10), &probes);
+    check_against_model(&model, &[], layout(true, 4096, 10), &probes);
+    check_against_model(&model, &[], layout(false, 8192, 10), &probes);
 }
 
 fn tombstone(start: &'static str, end: &'static str, seq: u64) -> RangeTombstone {
@@ -204,7 +200,7 @@ fn tombstones_widen_the_file() {
     let env = Env::memory();
     let mut model = Model::new();
     model.insert((b"m".to_vec(), std::cmp::Reverse(7)), (Kind::Put, b"v".to_vec()));
-    let written = build(&env, &model, &deleted, &Options::default());
+    let written = build(&env, &model, &deleted, layout(true, 4096, 10));
     let facts = &written.properties;
     assert_eq!((&facts.smallest[..], &facts.largest[..]), (&b"a"[..], &b"z"[..]));
     assert!(facts.largest_excluded);
@@ -212,7 +208,7 @@ fn tombstones_widen_the_file() {
     assert!(verify_sst(&env, Path::new(PATH), ID).damage.is_empty());
     assert_eq!(open(&env).fragments().newest_covering(b"b", 100), Some(5));
     let only = Env::memory();
-    build(&only, &Model::new(), &deleted, &Options::default());
+    build(&only, &Model::new(), &deleted, layout(true, 4096, 10));
     assert!(verify_sst(&only, Path::new(PATH), ID).damage.is_empty());
     let table = open(&only);
     assert!(table.get(b"m", filter::hash(b"m"), 100).unwrap().is_none());
@@ -230,7 +226,7 @@ fn small_file(env: &Env, compression: bool) {
         model.insert((key, std::cmp::Reverse(u64::from(i) + 1)), (Kind::Put, vec![i as u8; 50]));
     }
     model.insert((b"user:00007".to_vec(), std::cmp::Reverse(3)), (Kind::Delete, Vec::new()));
-    build(env, &model, &[tombstone("a", "b", 4)], &options(compression, 4096, 10));
+    build(env, &model, &[tombstone("a", "b", 4)], layout(compression, 4096, 10));
 }
 
 #[test]

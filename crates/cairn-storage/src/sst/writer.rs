@@ -26,7 +26,6 @@ use super::index::{IndexBuilder, separator};
 use super::tombstones;
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Kind, RangeTombstone};
-use crate::options::Options;
 
 /// A block is cut at this length before compression, however well it compresses.
 const RAW_BLOCK_MAX: usize = 32 << 10;
@@ -34,6 +33,17 @@ const RAW_BLOCK_MAX: usize = 32 << 10;
 const LEAF_BYTES: usize = 4 * PAGE - 512;
 /// Finished extents are handed to the file in pieces of this size.
 const WRITE_BYTES: usize = 1 << 20;
+
+/// How a file is laid out: what the options say for its level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Compress data blocks.
+    pub(crate) compression: bool,
+    /// Bytes of a block on disk aimed at.
+    pub(crate) block_bytes: usize,
+    /// Filter bits per key; 0 = no filter.
+    pub(crate) filter_bits: u32,
+}
 
 /// A file that was written and synced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +62,7 @@ pub(crate) struct SstWriter {
     file: Arc<dyn File>,
     path: PathBuf,
     id: FileId,
-    compression: bool,
-    block_bytes: usize,
-    filter_bits: u32,
+    layout: Layout,
     rows: BlockBuilder,
     leaf: IndexBuilder,
     top: IndexBuilder,
@@ -74,16 +82,14 @@ pub(crate) struct SstWriter {
 
 impl SstWriter {
     /// Creates the file.
-    pub(crate) fn create(env: &Env, path: &Path, id: FileId, options: &Options) -> Result<SstWriter> {
+    pub(crate) fn create(env: &Env, path: &Path, id: FileId, layout: Layout) -> Result<SstWriter> {
         let file = env.files().open(path, OpenMode::CreateNew).map_err(|e| Error::io("create", path, e))?;
         Ok(SstWriter {
             env: env.clone(),
             file,
             path: path.to_path_buf(),
             id,
-            compression: options.compression,
-            block_bytes: options.block_bytes,
-            filter_bits: options.filter_bits_per_key,
+            layout,
             rows: BlockBuilder::default(),
             leaf: IndexBuilder::default(),
             top: IndexBuilder::default(),
@@ -103,7 +109,7 @@ impl SstWriter {
                 data_blocks: 0,
             },
             sums: Xxh3::new(),
-            ratio: if options.compression { 0.6 } else { 1.0 },
+            ratio: if layout.compression { 0.6 } else { 1.0 },
             raw: Vec::new(),
             packed: Vec::new(),
             table: CompressTable::default(),
@@ -145,7 +151,7 @@ impl SstWriter {
         }
         let stored = (raw as f64 * self.ratio) as usize + TRAILER;
         let with_row = ((raw + row_bytes) as f64 * self.ratio) as usize + TRAILER;
-        with_row > self.block_bytes && is_well_filled(stored)
+        with_row > self.layout.block_bytes && is_well_filled(stored)
     }
 
     /// Number of rows added.
@@ -158,7 +164,7 @@ impl SstWriter {
         self.written
             + self.buffer.len() as u64
             + (self.rows.estimate() as f64 * self.ratio) as u64
-            + (self.hashes.len() as u64 * u64::from(self.filter_bits) / 8)
+            + (self.hashes.len() as u64 * u64::from(self.layout.filter_bits) / 8)
     }
 
     fn write_block(&mut self) -> Result<()> {
@@ -186,7 +192,7 @@ impl SstWriter {
         let mut newest = None;
         for i in 0..n {
             let hash = filter::hash(self.rows.key(i));
-            if newest != Some(hash) && self.filter_bits > 0 {
+            if newest != Some(hash) && self.layout.filter_bits > 0 {
                 self.hashes.push(hash);
             }
             newest = Some(hash);
@@ -203,7 +209,7 @@ impl SstWriter {
 
     /// Compresses `raw` to `packed`; the length before if that saves a page.
     fn compress(&mut self) -> Option<usize> {
-        if !self.compression {
+        if !self.layout.compression {
             return None;
         }
         self.packed.resize(get_maximum_output_size(self.raw.len()), 0);
@@ -247,9 +253,9 @@ impl SstWriter {
     fn close_partition(&mut self) -> Result<()> {
         let separator = self.leaf.last_separator().to_vec();
         let mut filter_handle = Handle::default();
-        if self.filter_bits > 0 {
+        if self.layout.filter_bits > 0 {
             // Versions of one key may lie in two blocks; a hash more does no harm.
-            let mut body = Filter::encode(&self.hashes, self.filter_bits);
+            let mut body = Filter::encode(&self.hashes, self.layout.filter_bits);
             self.hashes.clear();
             filter_handle = self.write_extent(&mut body, BlockKind::Filter, None)?;
         }

@@ -3,6 +3,7 @@
 
 mod crash;
 mod faults;
+mod filters;
 mod kill;
 mod model;
 mod threads;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cairn_env::SeededRandom;
 use cairn_storage::{
-    Direction, KeyRange, Options, ReadView, Result, Scan, Snapshot, SyncMode, Txn, WriteBatch,
+    Direction, FilterTiers, KeyRange, Options, ReadView, Result, Scan, Snapshot, SyncMode, Txn, WriteBatch,
 };
 
 /// What a store holds.
@@ -400,7 +400,11 @@ pub(crate) fn small_options(random: &mut SeededRandom) -> Options {
     options.async_interval = std::time::Duration::from_micros(100 << random.below(8));
     options.cache_bytes = Some([0, 4096, 65536, 1 << 20][random.below(4) as usize]);
     options.compression = random.one_in(2);
-    options.filter_bits_per_key = [0, 10][random.below(2) as usize];
+    options.filters = [
+        FilterTiers::default(),
+        FilterTiers { upper: 0, middle: 0, bottom: 0 },
+        FilterTiers { upper: 1, middle: 64, bottom: 0 },
+    ][random.below(3) as usize];
     options.l0_compaction_files = random.between(1, 4) as usize;
     options.l0_slow_files = options.l0_compaction_files + random.below(3) as usize;
     options.l0_stop_files = options.l0_slow_files + random.below(3) as usize;
