@@ -23,6 +23,7 @@ mod fields;
 mod key;
 mod level_cursor;
 mod manifest;
+mod memory;
 mod memtable;
 mod merge;
 mod options;
@@ -52,7 +53,8 @@ pub use error::{Error, Result};
 pub use estimate::RangeSize;
 pub use key::CommitSeq;
 pub use options::{
-    Direction, FilterTiers, Isolation, KEY_BYTES_MAX, Options, SyncMode, TxnOptions, VALUE_BYTES_MAX,
+    Direction, Eviction, FilterTiers, Isolation, KEY_BYTES_MAX, Options, SyncMode, TxnOptions,
+    VALUE_BYTES_MAX,
 };
 pub use range::KeyRange;
 pub use snapshot::Snapshot;

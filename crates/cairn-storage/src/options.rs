@@ -66,6 +66,19 @@ pub struct TxnOptions {
     pub client_token: u64,
 }
 
+/// What the cache gives up first when it is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Eviction {
+    /// What was used once only, then what was not used for long: a scan does not flush what is used again
+    /// and again.
+    #[default]
+    S3Fifo,
+    /// What was not used for the longest time.
+    Lru,
+    /// What was used the least, where old uses count less and less.
+    Lfu,
+}
+
 /// Bits per key of the filters that spare point lookups the reading of a block, by how far the level of a
 /// file lies above the deepest level that holds files. Every lookup of an absent key has to pass all levels,
 /// and each level is a tenth of the next: dense filters above cost little memory and spare most.
@@ -112,7 +125,8 @@ pub struct Options {
     pub async_interval: Duration,
     /// Greatest size of one transaction's writes; default 2 GiB.
     pub transaction_bytes_max: usize,
-    /// A memtable of this size is flushed to an SST; default 64 MiB.
+    /// A memtable of this size is flushed to an SST; default 64 MiB, and never more than an eighth of
+    /// [`Options::memory_bytes`].
     pub memtable_bytes: usize,
     /// Memtables waiting to be flushed before writers are stopped; default 2.
     pub immutable_memtables_max: usize,
@@ -122,8 +136,16 @@ pub struct Options {
     pub wal_allocate_bytes: u64,
     /// Greatest size of unwritten log under [`SyncMode::None`]; default 1 MiB.
     pub wal_buffer_bytes: usize,
-    /// Size of the block cache; `None` is the smaller of 256 MiB and an eighth of the memory.
+    /// What memtables, cached blocks, filters and indexes may use together, with an eighth set aside for
+    /// compaction and the log; at least 1 MiB. `None` is a quarter of the memory of the machine or of the
+    /// control group, whichever is less, and at most 512 MiB. [`Options::memtable_bytes`] is brought down to an
+    /// eighth of it, and the cache gets what the memtables leave, a quarter at least.
+    pub memory_bytes: Option<usize>,
+    /// Size of the cache of blocks, filters and indexes, whatever [`Options::memory_bytes`] would leave for
+    /// it; `None`, the default, is that. 0 caches nothing: then each lookup reads filter and index too.
     pub cache_bytes: Option<usize>,
+    /// What the cache gives up first; default [`Eviction::S3Fifo`].
+    pub eviction: Eviction,
     /// Compress blocks with LZ4 where it helps; default true.
     pub compression: bool,
     /// Size of a block on disk aimed at, a multiple of 4 KiB; default 4 KiB.
@@ -159,7 +181,9 @@ impl Default for Options {
             wal_segment_bytes: 64 << 20,
             wal_allocate_bytes: 4 << 20,
             wal_buffer_bytes: 1 << 20,
+            memory_bytes: None,
             cache_bytes: None,
+            eviction: Eviction::default(),
             compression: true,
             block_bytes: 4096,
             filters: FilterTiers::default(),
@@ -192,6 +216,9 @@ impl Options {
         let refuse = |what: &str| Err(Error::InvalidArgument(what.to_string()));
         if self.memtable_bytes < 4096 {
             return refuse("memtable_bytes must be at least 4096");
+        }
+        if self.memory_bytes.is_some_and(|bytes| bytes < 1 << 20) {
+            return refuse("memory_bytes must be at least 1 MiB");
         }
         if self.wal_segment_bytes < 4096 || self.wal_segment_bytes > 1 << 40 {
             return refuse("wal_segment_bytes must be from 4096 to 2^40");

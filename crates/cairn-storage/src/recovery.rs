@@ -33,6 +33,7 @@ const SEGMENTS_MAX: usize = 4;
 /// Opens or creates the store and starts its workers.
 pub(crate) fn open(env: &Env, dir: &Path, options: Options) -> Result<Arc<Core>> {
     options.validate()?;
+    let options = options.with_memory_shared(env);
     if look(env, dir)? == Found::Nothing {
         if !options.create_if_missing {
             return Err(Error::NotFound { path: dir.to_path_buf() });

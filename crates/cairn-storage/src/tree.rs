@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use cairn_env::Env;
 use parking_lot::{Mutex, RwLock};
 
-use crate::cache::{BlockCache, CacheStats, default_capacity};
+use crate::cache::{BlockCache, CacheStats};
 use crate::compaction::STRATEGIES;
 use crate::compaction::rewrite::{Below, Outputs, Retention, Target, rewrite};
 use crate::error::{Error, Result};
@@ -153,7 +153,9 @@ impl Tree {
     /// # Errors
     /// `Corrupt`, `NewerFormat`, `Io`.
     pub(crate) fn open(env: &Env, dir: &Path, options: &Options) -> Result<(Tree, TreeState)> {
-        let blocks = Arc::new(BlockCache::new(options.cache_bytes.unwrap_or_else(|| default_capacity(env))));
+        let options = options.clone().with_memory_shared(env);
+        let capacity = options.cache_bytes.expect("I: sharing the memory gives the cache a size");
+        let blocks = Arc::new(BlockCache::new(capacity, options.eviction));
         let identity = dir.join(IDENTITY);
         if !env.files().exists(&identity).map_err(|e| Error::io("look at", &identity, e))? {
             return Err(Error::corrupt(&identity, 0, "expected the file, found none"));
@@ -189,7 +191,7 @@ impl Tree {
         let tree = Tree {
             env: env.clone(),
             dir: dir.to_path_buf(),
-            options: options.clone(),
+            options,
             database,
             blocks,
             tables,

@@ -347,7 +347,7 @@ impl Version {
             match files {
                 [] => {}
                 [one] => cursors.push(Box::new(TableCursor::new(one.table()?))),
-                more => cursors.push(Box::new(LevelCursor::new(more.to_vec(), false))),
+                more => cursors.push(Box::new(LevelCursor::new(more.to_vec(), None))),
             }
         }
         Ok(cursors)

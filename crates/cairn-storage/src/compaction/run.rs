@@ -178,7 +178,7 @@ impl Tree {
             stop: self.stopping(),
             grandparents: &grandparents,
         };
-        let (mut merged, tombstones) = open_inputs(&job)?;
+        let (mut merged, tombstones) = open_inputs(&job, self.options.stream_bytes())?;
         let outputs = rewrite(&target, &mut merged, &tombstones, retention, &below)?;
         let bytes: u64 = outputs.files().iter().map(|(meta, _)| meta.file_len).sum();
         drop(merged);
@@ -190,16 +190,16 @@ impl Tree {
 }
 
 /// One cursor over all inputs, read beside the block cache, and their range tombstones.
-fn open_inputs(job: &Job) -> Result<(MergeCursor, Fragments)> {
+fn open_inputs(job: &Job, window_bytes: usize) -> Result<(MergeCursor, Fragments)> {
     let mut cursors: Vec<Box<dyn Cursor>> = Vec::new();
     let mut tombstones = Vec::new();
     for (level, files) in &job.inputs {
         if *level == 0 {
             for file in files {
-                cursors.push(Box::new(TableCursor::streaming(file.table()?)));
+                cursors.push(Box::new(TableCursor::streaming(file.table()?, window_bytes)));
             }
         } else if !files.is_empty() {
-            cursors.push(Box::new(LevelCursor::new(files.clone(), true)));
+            cursors.push(Box::new(LevelCursor::new(files.clone(), Some(window_bytes))));
         }
         for file in files.iter().filter(|file| file.meta().properties.range_tombstones > 0) {
             for piece in file.table()?.fragments().pieces() {

@@ -44,8 +44,8 @@ impl TableCursor {
     }
 
     /// A cursor that leaves the block cache alone and reads ahead: for compaction.
-    pub(crate) fn streaming(table: Arc<Table>) -> TableCursor {
-        TableCursor { stream: Some(Stream::default()), ..TableCursor::new(table) }
+    pub(crate) fn streaming(table: Arc<Table>, window_bytes: usize) -> TableCursor {
+        TableCursor { stream: Some(Stream::new(window_bytes)), ..TableCursor::new(table) }
     }
 
     fn set_leaf(&mut self, partition: usize) -> Result<()> {
@@ -53,7 +53,7 @@ impl TableCursor {
             self.leaf = None;
             self.leaf = Some(match self.stream {
                 Some(_) => self.table.read_leaf(partition)?,
-                None => Arc::clone(self.table.leaf(partition)?),
+                None => self.table.leaf(partition)?,
             });
             self.partition = partition;
             self.block = None;

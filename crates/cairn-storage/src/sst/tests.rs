@@ -17,6 +17,7 @@ use super::verify::verify_sst;
 use super::writer::{Layout, SstWriter, Written};
 use crate::cache::BlockCache;
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone, SEQ_LAST};
+use crate::options::Eviction;
 
 const ID: FileId = FileId { number: 7, database: *b"0123456789abcdef" };
 const PATH: &str = "/000007.sst";
@@ -36,7 +37,14 @@ fn build(env: &Env, model: &Model, deleted: &[RangeTombstone], layout: Layout) -
 
 fn open(env: &Env) -> Arc<Table> {
     Arc::new(
-        Table::open(env, Path::new(PATH), ID, Arc::new(BlockCache::new(1 << 22)), Arc::default()).unwrap(),
+        Table::open(
+            env,
+            Path::new(PATH),
+            ID,
+            Arc::new(BlockCache::new(1 << 22, Eviction::default())),
+            Arc::default(),
+        )
+        .unwrap(),
     )
 }
 
@@ -58,7 +66,7 @@ fn check_against_model(model: &Model, deleted: &[RangeTombstone], layout: Layout
     assert_eq!(table.properties(), &written.properties);
     for streaming in [false, true] {
         let fresh = || match streaming {
-            true => TableCursor::streaming(Arc::clone(&table)),
+            true => TableCursor::streaming(Arc::clone(&table), 20_000),
             false => TableCursor::new(Arc::clone(&table)),
         };
         let mut cursor = fresh();

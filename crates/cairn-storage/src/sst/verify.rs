@@ -17,6 +17,7 @@ use super::tombstones;
 use crate::error::{Error, Result};
 use crate::fields::Fields;
 use crate::key::{CommitSeq, Kind};
+use crate::memory::STREAM_BYTES_MAX;
 
 /// What the walk over a file learns.
 struct Walk<'a> {
@@ -69,7 +70,7 @@ pub(crate) fn verify_sst(env: &Env, path: &Path, id: FileId) -> Checked {
     };
     let mut walk = Walk {
         source: &source,
-        stream: Stream::default(),
+        stream: Stream::new(STREAM_BYTES_MAX),
         damage: Vec::new(),
         extents: Vec::new(),
         last: None,

@@ -5,6 +5,7 @@ mod crash;
 mod faults;
 mod filters;
 mod kill;
+mod memory;
 mod model;
 mod threads;
 mod transactions;

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cairn_env::SeededRandom;
 use cairn_storage::{
-    Direction, FilterTiers, KeyRange, Options, ReadView, Result, Scan, Snapshot, SyncMode, Txn, WriteBatch,
+    Direction, Eviction, FilterTiers, KeyRange, Options, ReadView, Result, Scan, Snapshot, SyncMode, Txn,
+    WriteBatch,
 };
 
 /// What a store holds.
@@ -398,7 +399,9 @@ pub(crate) fn small_options(random: &mut SeededRandom) -> Options {
     options.wal_allocate_bytes = [1024, 4096, 16384, 1 << 20][random.below(4) as usize];
     options.wal_buffer_bytes = [256, 4096, 1 << 20][random.below(3) as usize];
     options.async_interval = std::time::Duration::from_micros(100 << random.below(8));
-    options.cache_bytes = Some([0, 4096, 65536, 1 << 20][random.below(4) as usize]);
+    options.cache_bytes = [None, Some(0), Some(4096), Some(65536), Some(1 << 20)][random.below(5) as usize];
+    options.memory_bytes = [None, Some(1 << 20), Some(4 << 20)][random.below(3) as usize];
+    options.eviction = [Eviction::S3Fifo, Eviction::Lru, Eviction::Lfu][random.below(3) as usize];
     options.compression = random.one_in(2);
     options.filters = [
         FilterTiers::default(),
