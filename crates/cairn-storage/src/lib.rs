@@ -53,7 +53,7 @@ pub use error::{Error, Result};
 pub use estimate::RangeSize;
 pub use key::CommitSeq;
 pub use options::{
-    Direction, Eviction, FilterTiers, Isolation, KEY_BYTES_MAX, Options, SyncMode, TxnOptions,
+    Compression, Direction, Eviction, FilterTiers, Isolation, KEY_BYTES_MAX, Options, SyncMode, TxnOptions,
     VALUE_BYTES_MAX,
 };
 pub use range::KeyRange;

@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 
+use super::codec::Codec;
 use crate::fields::{BadField, Fields, put_string, u32_at};
 use crate::key::CommitSeq;
 
@@ -17,8 +18,12 @@ pub(crate) const PAGE: usize = 4096;
 pub(crate) const MAGIC: [u8; 8] = *b"CAIRNSST";
 /// First eight bytes of the last page.
 pub(crate) const FOOTER_MAGIC: [u8; 8] = *b"CAIRNEND";
-/// The version written, and the newest one read.
-pub(crate) const VERSION: u32 = 1;
+/// The newest version read.
+pub(crate) const VERSION: u32 = 2;
+/// The version of files without anything that came later: what old programs read too.
+pub(crate) const VERSION_PLAIN: u32 = 1;
+/// The version of files that may have blocks compressed with zstd.
+pub(crate) const VERSION_ZSTD: u32 = 2;
 /// Bytes at the end of each extent.
 pub(crate) const TRAILER: usize = 16;
 /// No block, compressed or not, is longer: a value of 1 GiB with its key and tables.
@@ -159,19 +164,19 @@ fn open_page<'a>(page: &'a [u8], magic: [u8; 8], offset: u64, id: FileId) -> Res
     Ok(fields)
 }
 
-fn start_page(magic: [u8; 8], id: FileId) -> Vec<u8> {
+fn start_page(magic: [u8; 8], version: u32, id: FileId) -> Vec<u8> {
     let mut page = Vec::with_capacity(PAGE);
     page.extend_from_slice(&magic);
-    page.extend_from_slice(&VERSION.to_le_bytes());
+    page.extend_from_slice(&version.to_le_bytes());
     page.extend_from_slice(&0u32.to_le_bytes());
     page.extend_from_slice(&id.number.to_le_bytes());
     page.extend_from_slice(&id.database);
     page
 }
 
-/// The first page of a file.
-pub(crate) fn encode_header(id: FileId) -> Vec<u8> {
-    seal_page(start_page(MAGIC, id), id.number, 0)
+/// The first page of a file of this version.
+pub(crate) fn encode_header(version: u32, id: FileId) -> Vec<u8> {
+    seal_page(start_page(MAGIC, version, id), id.number, 0)
 }
 
 /// Checks the first page of a file.
@@ -195,9 +200,9 @@ pub(crate) struct Footer {
 }
 
 impl Footer {
-    /// The page.
-    pub(crate) fn encode(&self, id: FileId) -> Vec<u8> {
-        let mut page = start_page(FOOTER_MAGIC, id);
+    /// The page, for a file of this version.
+    pub(crate) fn encode(&self, version: u32, id: FileId) -> Vec<u8> {
+        let mut page = start_page(FOOTER_MAGIC, version, id);
         self.top.put(&mut page);
         self.tombstones.put(&mut page);
         self.properties.put(&mut page);
@@ -233,7 +238,7 @@ impl Footer {
 pub(crate) fn seal_extent(
     stored: &mut Vec<u8>,
     kind: BlockKind,
-    compressed_from: Option<usize>,
+    compressed_from: Option<(Codec, usize)>,
     number: u64,
     offset: u64,
 ) -> u32 {
@@ -241,8 +246,10 @@ pub(crate) fn seal_extent(
     let pages = (stored_len + TRAILER).div_ceil(PAGE);
     stored.resize(pages * PAGE - TRAILER, 0);
     stored.extend_from_slice(&(stored_len as u32).to_le_bytes());
-    stored.extend_from_slice(&(compressed_from.unwrap_or(stored_len) as u32).to_le_bytes());
-    stored.extend_from_slice(&[kind as u8, u8::from(compressed_from.is_some()), 0, 0]);
+    stored.extend_from_slice(
+        &(compressed_from.map_or(stored_len, |(_, raw_len)| raw_len) as u32).to_le_bytes(),
+    );
+    stored.extend_from_slice(&[kind as u8, compressed_from.map_or(0, |(codec, _)| codec as u8), 0, 0]);
     let sum = checksum(number, offset, stored);
     stored.extend_from_slice(&sum.to_le_bytes());
     sum
@@ -255,8 +262,8 @@ pub(crate) struct Extent<'a> {
     pub(crate) kind: BlockKind,
     /// The body as stored.
     pub(crate) body: &'a [u8],
-    /// Length before compression; `None` = stored as it is.
-    pub(crate) compressed_from: Option<usize>,
+    /// Codec and length before compression; `None` = stored as it is.
+    pub(crate) compressed_from: Option<(Codec, usize)>,
     /// The checksum, part of the content hash.
     pub(crate) sum: u32,
 }
@@ -281,11 +288,10 @@ pub(crate) fn open_extent(bytes: &[u8], number: u64, offset: u64) -> Result<Exte
     if stored_len > trailer || raw_len > BLOCK_BYTES_MAX {
         return Err(format!("block lengths {stored_len} and {raw_len} do not fit"));
     }
-    let compressed_from = match bytes[trailer + 9] {
-        0 if raw_len == stored_len => None,
-        // LZ4 expands at most 255 times: no more is allocated than the stored bytes can back.
-        1 if raw_len / 255 <= stored_len => Some(raw_len),
-        other => return Err(format!("unknown compression {other}")),
+    let compressed_from = match (bytes[trailer + 9], Codec::from_number(bytes[trailer + 9])) {
+        (0, _) if raw_len == stored_len => None,
+        (_, Some(codec)) if codec.may_expand(stored_len, raw_len) => Some((codec, raw_len)),
+        (other, _) => return Err(format!("compression {other} of {raw_len} to {stored_len} bytes")),
     };
     Ok(Extent { kind, body: &bytes[..stored_len], compressed_from, sum })
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use cairn_env::{Env, File, OpenMode};
 
 use super::block::{Block, value_bytes};
+use super::codec::DecodeError;
 use super::filter::{Filter, FilterCounts};
 use super::format::{
     BlockKind, Extent, FileId, Footer, Handle, PAGE, Properties, Refused, decode_header, open_extent,
@@ -115,14 +116,13 @@ impl Source {
 
     /// The body of an extent, decompressed.
     pub(crate) fn unpack(&self, extent: &Extent<'_>, handle: Handle) -> Result<Bytes> {
-        let Some(raw_len) = extent.compressed_from else {
+        let Some((codec, raw_len)) = extent.compressed_from else {
             return Ok(Bytes::copy_from_slice(extent.body));
         };
-        let mut raw = vec![0; raw_len];
-        match lz4_flex::block::decompress_into(extent.body, &mut raw) {
-            Ok(len) if len == raw_len => Ok(Bytes::from(raw)),
-            Ok(len) => Err(self.damaged(handle, format!("expected {raw_len} bytes, LZ4 gave {len}"))),
-            Err(error) => Err(self.damaged(handle, format!("the block does not decompress: {error}"))),
+        match codec.decompress(extent.body, raw_len) {
+            Ok(raw) => Ok(Bytes::from(raw)),
+            Err(DecodeError::Damaged(what)) => Err(self.damaged(handle, what)),
+            Err(DecodeError::Missing(what)) => Err(Error::NotBuiltIn { path: self.path.clone(), what }),
         }
     }
 

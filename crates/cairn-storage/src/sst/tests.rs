@@ -16,11 +16,15 @@ use super::reader::Table;
 use super::verify::verify_sst;
 use super::writer::{Layout, SstWriter, Written};
 use crate::cache::BlockCache;
+use crate::error::Error;
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone, SEQ_LAST};
-use crate::options::Eviction;
+use crate::options::{Compression, Eviction};
 
 const ID: FileId = FileId { number: 7, database: *b"0123456789abcdef" };
 const PATH: &str = "/000007.sst";
+
+/// Zstd in builds that have it.
+const WITH_ZSTD: Compression = if cfg!(feature = "zstd") { Compression::Zstd(3) } else { Compression::Lz4 };
 
 /// Rows in the order of entries: key, then sequence descending.
 type Model = BTreeMap<Place, (Kind, Vec<u8>)>;
@@ -114,7 +118,9 @@ fn check_against_model(model: &Model, deleted: &[RangeTombstone], layout: Layout
     }
 }
 
-fn layout(compression: bool, block_bytes: usize, filter_bits: u32) -> Layout {
+/// LZ4 or nothing; zstd has its own.
+fn layout(compress: bool, block_bytes: usize, filter_bits: u32) -> Layout {
+    let compression = if compress { Compression::Lz4 } else { Compression::None };
     Layout { compression, block_bytes, filter_bits }
 }
 
@@ -140,7 +146,7 @@ proptest! {
     fn any_rows_round_trip(
         rows in proptest::collection::vec((key(), 0u64..50, any::<bool>(), value()), 1..400),
         probes in proptest::collection::vec((key(), 0u64..60), 0..60),
-        compression: bool, big: bool, filter_bits in prop_oneof![Just(0u32), Just(1), Just(8), Just(16), Just(32)],
+        compression in prop_oneof![Just(Compression::None), Just(Compression::Lz4), Just(WITH_ZSTD)], big: bool, filter_bits in prop_oneof![Just(0u32), Just(1), Just(8), Just(16), Just(32)],
     ) {
         let mut model = Model::new();
         for (key, seq, put, value) in rows {
@@ -150,7 +156,7 @@ proptest! {
         let mut probes = probes;
         probes.extend(model.keys().map(|(key, seq)| (key.clone(), seq.0)));
         probes.extend(model.keys().map(|(key, _)| (key.clone(), SEQ_LAST)));
-        let layout = layout(compression, if big { 8192 } else { 4096 }, filter_bits);
+        let layout = Layout { compression, ..layout(true, if big { 8192 } else { 4096 }, filter_bits) };
         check_against_model(&model, &[], layout, &probes);
     }
 }
@@ -278,6 +284,37 @@ fn moved_swapped_cut_and_foreign_pages_are_found() {
         file.set_len(len).unwrap();
         assert!(!verify_sst(&env, path, ID).damage.is_empty(), "cut to {len}");
         file.write_all_at(&whole, 0).unwrap();
+    }
+}
+
+/// A file with a codec that the build lacks is refused by name, not as damage.
+#[test]
+fn zstd_files_have_their_version() {
+    let env = Env::memory();
+    let mut model = Model::new();
+    for i in 0..900u32 {
+        model.insert((format!("user:{i:05}").into_bytes(), std::cmp::Reverse(1)), (Kind::Put, vec![1; 50]));
+    }
+    build(&env, &model, &[], Layout { compression: WITH_ZSTD, ..layout(true, 4096, 10) });
+    let file = env.files().open(Path::new(PATH), OpenMode::ReadWrite).unwrap();
+    let mut version = [0; 4];
+    file.read_exact_at(&mut version, 8).unwrap();
+    assert_eq!(version[0], if cfg!(feature = "zstd") { 2 } else { 1 });
+    // The first data block, claimed to be zstd by one who can count.
+    let mut block = vec![0; 4096];
+    file.read_exact_at(&mut block, 4096).unwrap();
+    block[4096 - 7] = 2;
+    let sum = super::format::checksum(ID.number, 4096, &block[..4092]);
+    block[4092..].copy_from_slice(&sum.to_le_bytes());
+    file.write_all_at(&block, 4096).unwrap();
+    let found = open(&env).get(b"user:00000", filter::hash(b"user:00000"), SEQ_LAST);
+    match found {
+        Ok(_) if cfg!(feature = "zstd") => {}
+        Ok(_) => panic!("read without a decoder"),
+        Err(Error::NotBuiltIn { what, .. }) => {
+            assert!(!cfg!(feature = "zstd") && what.contains("zstd"));
+        }
+        Err(other) => panic!("{other}"),
     }
 }
 

@@ -14,18 +14,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cairn_env::{Env, File, OpenMode};
-use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::block::BlockBuilder;
+use super::codec::{Codec, Compressor};
 use super::filter::{self, Filter};
 use super::format::{
-    BlockKind, FileId, Footer, Handle, PAGE, Properties, TRAILER, encode_header, seal_extent,
+    BlockKind, FileId, Footer, Handle, PAGE, Properties, TRAILER, VERSION_PLAIN, VERSION_ZSTD, encode_header,
+    seal_extent,
 };
 use super::index::{IndexBuilder, separator};
 use super::tombstones;
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Kind, RangeTombstone};
+use crate::options::Compression;
 
 /// A block is cut at this length before compression, however well it compresses.
 const RAW_BLOCK_MAX: usize = 32 << 10;
@@ -37,12 +39,19 @@ const WRITE_BYTES: usize = 1 << 20;
 /// How a file is laid out: what the options say for its level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// Compress data blocks.
-    pub(crate) compression: bool,
+    /// Compresses data blocks.
+    pub(crate) compression: Compression,
     /// Bytes of a block on disk aimed at.
     pub(crate) block_bytes: usize,
     /// Filter bits per key; 0 = no filter.
     pub(crate) filter_bits: u32,
+}
+
+impl Layout {
+    /// The oldest format version that has all of it.
+    fn version(self) -> u32 {
+        if matches!(self.compression, Compression::Zstd(_)) { VERSION_ZSTD } else { VERSION_PLAIN }
+    }
 }
 
 /// A file that was written and synced.
@@ -74,7 +83,7 @@ pub(crate) struct SstWriter {
     ratio: f64,
     raw: Vec<u8>,
     packed: Vec<u8>,
-    table: CompressTable,
+    compressor: Compressor,
     buffer: Vec<u8>,
     written: u64,
     finished: bool,
@@ -109,11 +118,11 @@ impl SstWriter {
                 data_blocks: 0,
             },
             sums: Xxh3::new(),
-            ratio: if layout.compression { 0.6 } else { 1.0 },
+            ratio: if layout.compression == Compression::None { 1.0 } else { 0.6 },
             raw: Vec::new(),
             packed: Vec::new(),
-            table: CompressTable::default(),
-            buffer: encode_header(id),
+            compressor: Compressor::new(layout.compression),
+            buffer: encode_header(layout.version(), id),
             written: 0,
             finished: false,
         })
@@ -207,27 +216,22 @@ impl SstWriter {
         Ok(())
     }
 
-    /// Compresses `raw` to `packed`; the length before if that saves a page.
-    fn compress(&mut self) -> Option<usize> {
-        if !self.layout.compression {
-            return None;
-        }
-        self.packed.resize(get_maximum_output_size(self.raw.len()), 0);
-        // The output is long enough for any input, so this cannot fail; if it did, raw is right too.
-        let len = compress_into_with_table(&self.raw, &mut self.packed, &mut self.table).ok()?;
-        self.packed.truncate(len);
+    /// Compresses `raw` to `packed`; codec and length before if that saves a page.
+    fn compress(&mut self) -> Option<(Codec, usize)> {
+        let codec = self.compressor.compress(&self.raw, &mut self.packed)?;
+        let len = self.packed.len();
         let saves = (len + TRAILER).div_ceil(PAGE) < (self.raw.len() + TRAILER).div_ceil(PAGE);
         let ratio =
             if saves || len * 10 < self.raw.len() * 9 { len as f64 / self.raw.len() as f64 } else { 1.0 };
         self.ratio = (0.75 * self.ratio + 0.25 * ratio).clamp(0.02, 1.0);
-        saves.then_some(self.raw.len())
+        saves.then_some((codec, self.raw.len()))
     }
 
     fn write_extent(
         &mut self,
         body: &mut Vec<u8>,
         kind: BlockKind,
-        compressed_from: Option<usize>,
+        compressed_from: Option<(Codec, usize)>,
     ) -> Result<Handle> {
         let offset = self.written + self.buffer.len() as u64;
         let sum = seal_extent(body, kind, compressed_from, self.id.number, offset);
@@ -296,7 +300,7 @@ impl SstWriter {
         footer.properties = self.write_extent(&mut body, BlockKind::Properties, None)?;
         footer.content_hash = self.sums.digest();
         footer.file_len = self.written + (self.buffer.len() + PAGE) as u64;
-        self.buffer.extend_from_slice(&footer.encode(self.id));
+        self.buffer.extend_from_slice(&footer.encode(self.layout.version(), self.id));
         self.write_buffer()?;
         self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))?;
         self.finished = true;

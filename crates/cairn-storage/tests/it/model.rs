@@ -11,8 +11,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cairn_env::SeededRandom;
 use cairn_storage::{
-    Direction, Eviction, FilterTiers, KeyRange, Options, ReadView, Result, Scan, Snapshot, SyncMode, Txn,
-    WriteBatch,
+    Compression, Direction, Eviction, FilterTiers, KeyRange, Options, ReadView, Result, Scan, Snapshot,
+    SyncMode, Txn, WriteBatch,
 };
 
 /// What a store holds.
@@ -402,7 +402,13 @@ pub(crate) fn small_options(random: &mut SeededRandom) -> Options {
     options.cache_bytes = [None, Some(0), Some(4096), Some(65536), Some(1 << 20)][random.below(5) as usize];
     options.memory_bytes = [None, Some(1 << 20), Some(4 << 20)][random.below(3) as usize];
     options.eviction = [Eviction::S3Fifo, Eviction::Lru, Eviction::Lfu][random.below(3) as usize];
-    options.compression = random.one_in(2);
+    let zstd = if cfg!(feature = "zstd") { Compression::Zstd(1) } else { Compression::Lz4 };
+    options.compression = match random.below(4) {
+        0 => vec![Compression::None],
+        1 => vec![Compression::None, Compression::Lz4, zstd],
+        2 => vec![zstd, Compression::None],
+        _ => vec![Compression::Lz4],
+    };
     options.filters = [
         FilterTiers::default(),
         FilterTiers { upper: 0, middle: 0, bottom: 0 },
