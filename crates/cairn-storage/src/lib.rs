@@ -12,6 +12,7 @@
 
 mod background;
 mod batch;
+mod blob;
 mod cache;
 mod checkpoint;
 mod commit;
@@ -61,7 +62,7 @@ pub use snapshot::Snapshot;
 pub use sst::filter::FilterStats;
 pub use stats::Stats;
 pub use store::Store;
-pub use tree::{LevelStats, TreeStats};
+pub use tree::{BlobStats, LevelStats, TreeStats};
 pub use txn::{ReadView, Savepoint, Txn};
 pub use verify::{Damage, VerifyReport};
 pub use visible::{OwnedScan, Scan};

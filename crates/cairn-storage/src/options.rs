@@ -3,8 +3,12 @@
 //! Guarantees: the defaults are good for a general workload on a small machine; [`Options::validate`]
 //! refuses combinations that cannot work.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::blob::Blobs;
+use crate::compaction::rewrite::Separation;
 use crate::error::{Error, Result};
 use crate::sst::writer::Layout;
 
@@ -169,6 +173,16 @@ pub struct Options {
     pub block_bytes: usize,
     /// Filter bits per key, by level; default 32, 16 and 8.
     pub filters: FilterTiers,
+    /// Values of this length and longer are kept in blob files beside the SSTs, so that compaction does not
+    /// rewrite them; 0 keeps all values in the SSTs; default 4096, from which on reading
+    /// gains much and scanning loses nothing. Values are separated when a memtable is
+    /// flushed or an SST rewritten; those in blob files stay there whatever the option says.
+    pub blob_bytes_min: usize,
+    /// A blob file of which this part is not used any more (in percent, 1 to 100) is emptied by compaction:
+    /// what is still used moves to a new file. Less gives space back sooner, and writes more; default 25.
+    pub blob_garbage_percent: u32,
+    /// Size of a blob file aimed at; default 256 MiB.
+    pub blob_file_bytes: u64,
     /// Files in level 0 that start a compaction; default 4.
     pub l0_compaction_files: usize,
     /// Files in level 0 from which writers are slowed; default 12.
@@ -204,6 +218,9 @@ impl Default for Options {
             compression: vec![Compression::Lz4],
             block_bytes: 4096,
             filters: FilterTiers::default(),
+            blob_bytes_min: 4096,
+            blob_garbage_percent: 25,
+            blob_file_bytes: 256 << 20,
             l0_compaction_files: 4,
             l0_slow_files: 12,
             l0_stop_files: 24,
@@ -222,6 +239,17 @@ impl Options {
             compression: self.compression.get(level).or(self.compression.last()).copied().unwrap_or_default(),
             block_bytes: self.block_bytes,
             filter_bits: self.filters.bits(level, bottom),
+            blobs: self.blob_bytes_min > 0,
+        }
+    }
+
+    /// Which values go to blob files, besides those of `moved`.
+    pub(crate) fn separation(&self, blobs: &Arc<Blobs>, moved: BTreeSet<u64>) -> Separation {
+        Separation {
+            bytes_min: self.blob_bytes_min,
+            file_bytes: self.blob_file_bytes,
+            blobs: Arc::clone(blobs),
+            moved,
         }
     }
 
@@ -267,6 +295,9 @@ impl Options {
             || self.l0_stop_files < self.l0_slow_files
         {
             return refuse("level 0 limits must rise: compaction, slow, stop");
+        }
+        if !(1..=100).contains(&self.blob_garbage_percent) || self.blob_file_bytes == 0 {
+            return refuse("blob_garbage_percent must be from 1 to 100, blob_file_bytes not 0");
         }
         if self.level1_bytes == 0 || self.level_ratio < 2 || self.target_file_bytes == 0 {
             return refuse("level1_bytes and target_file_bytes must not be 0, level_ratio at least 2");

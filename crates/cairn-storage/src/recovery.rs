@@ -89,7 +89,7 @@ fn look(env: &Env, dir: &Path) -> Result<Found> {
     }
     for name in &names {
         match parse_name(name) {
-            Some(FileName::Sst(_) | FileName::Wal(_)) => {
+            Some(FileName::Sst(_) | FileName::Wal(_) | FileName::Blob(_)) => {
                 let what = format!("the file expected, it is missing, though there is {name}");
                 return Err(Error::corrupt(&dir.join(CURRENT), 0, what));
             }

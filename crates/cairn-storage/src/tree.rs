@@ -17,6 +17,7 @@
 //! (held over a flush, so that edits of flushes are in order), `manifest` (held over the sync of an
 //! edit), `version` (a pointer).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use cairn_env::Env;
 use parking_lot::{Mutex, RwLock};
 
+use crate::blob::{BlobFile, Blobs, blob_path};
 use crate::cache::{BlockCache, CacheStats};
 use crate::compaction::STRATEGIES;
 use crate::compaction::rewrite::{Below, Outputs, Retention, Target, rewrite};
@@ -166,13 +168,16 @@ impl Tree {
         let mut state = replayed.state;
         let names = env.files().list(dir).map_err(|e| Error::io("list", dir, e))?;
         for name in &names {
-            if let Some(FileName::Sst(n) | FileName::Wal(n) | FileName::Manifest(n)) = parse_name(name) {
+            if let Some(FileName::Sst(n) | FileName::Wal(n) | FileName::Manifest(n) | FileName::Blob(n)) =
+                parse_name(name)
+            {
                 state.next_file = state.next_file.max(n.saturating_add(1));
             }
         }
         let tables = Arc::new(TableCache::new(env.clone(), Arc::clone(&blocks), OPEN_FILES_MAX));
         let levels = open_levels(env, dir, &state, database, &tables)?;
-        let version = Version::new(levels);
+        let files = open_blobs(env, dir, &state, database, &blocks)?;
+        let version = Version::new(levels, files);
         version.check_order().map_err(|what| Error::corrupt(&manifest_path(dir, id.number), 0, what))?;
         // Always a new manifest: what was read of the old one may be in the page cache only, left there by
         // an fsync that failed, and another fsync would not say so.
@@ -258,10 +263,12 @@ impl Tree {
     ) -> Result<()> {
         let _one_at_a_time = self.flushing.lock();
         self.mend_manifest()?;
+        let version = self.version();
         let new_file = || self.new_sst();
         let target = Target {
             env: &self.env,
-            layout: self.options.layout(0, self.version().bottom()),
+            layout: self.options.layout(0, version.bottom()),
+            separation: self.options.separation(version.blobs(), BTreeSet::new()),
             database: self.database,
             new_file: &new_file,
             file_bytes: u64::MAX,
@@ -271,7 +278,7 @@ impl Tree {
         let fragments = Fragments::build(&table.tombstones());
         let retention = Retention::new(&[oldest_snapshot]);
         let outputs = rewrite(&target, &mut table.cursor(), &fragments, &retention, &Below::unknown())?;
-        let bytes: u64 = outputs.files().iter().map(|(meta, _)| meta.file_len).sum();
+        let bytes = outputs.bytes();
         let edit = Edit { last_seq: Some(last_seq), log_floor: Some(log_floor), ..Edit::default() };
         self.install(edit, 0, outputs)?;
         self.flushes.fetch_add(1, Ordering::Relaxed);
@@ -310,13 +317,14 @@ impl Tree {
             sync_dir(&self.env, &self.dir)?;
         }
         edit.added.extend(outputs.files().iter().map(|(meta, _)| (level as u8, meta.clone())));
+        edit.blobs_added.extend(outputs.blobs().iter().map(|(meta, _)| meta.clone()));
         let mut manifest = self.manifest.lock();
         self.mend(&mut manifest)?;
         // From here on an error does not say whether the edit is durable: the files stay (I4).
         let files = outputs.keep();
         let result = self.commit_edit(&mut manifest, edit);
         if result.is_err() {
-            manifest.uncertain.extend(files.into_iter().map(|(_, path)| path));
+            manifest.uncertain.extend(files);
         }
         result
     }
@@ -328,6 +336,12 @@ impl Tree {
         state.apply(&edit).map_err(|what| {
             Error::corrupt(&manifest_path(&self.dir, manifest.log.id().number), manifest.log.len(), what)
         })?;
+        // The last user of a blob file takes it along.
+        let unused = state.unused_blobs();
+        for number in &unused {
+            state.blobs.remove(number);
+        }
+        edit.blobs_removed.extend(unused);
         manifest.log.append(&edit)?;
         manifest.state = state;
         self.install_version(&edit);
@@ -363,8 +377,18 @@ impl Tree {
             };
             levels[usize::from(*level)].push(file);
         }
-        *self.version.write() = Arc::new(Version::new(levels));
+        let mut blobs = Blobs::clone(old.blobs());
+        for meta in &edit.blobs_added {
+            let id = FileId { number: meta.number, database: self.database };
+            blobs.insert(BlobFile::new(meta.clone(), &self.dir, id, &self.env, &self.blocks));
+        }
+        let gone_blobs: Vec<_> =
+            edit.blobs_removed.iter().filter_map(|&number| blobs.remove(number)).collect();
+        *self.version.write() = Arc::new(Version::new(levels, blobs));
         for file in gone {
+            file.mark_obsolete();
+        }
+        for file in gone_blobs {
             file.mark_obsolete();
         }
     }
@@ -448,6 +472,7 @@ impl Tree {
             flushed_bytes: self.flushed_bytes.load(Ordering::Relaxed),
             compactions: self.compactions.load(Ordering::Relaxed),
             compacted_bytes: self.compacted_bytes.load(Ordering::Relaxed),
+            blobs: BlobStats::of(&version),
         }
     }
 }
@@ -482,6 +507,36 @@ pub struct TreeStats {
     pub compactions: u64,
     /// Bytes written by compactions.
     pub compacted_bytes: u64,
+    /// The blob files.
+    pub blobs: BlobStats,
+}
+
+/// What the blob files hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlobStats {
+    /// Files.
+    pub files: u64,
+    /// Their bytes on disk.
+    pub bytes: u64,
+    /// Values in them, those that nothing uses any more too.
+    pub values: u64,
+    /// Bytes that nothing uses any more.
+    pub garbage_bytes: u64,
+}
+
+impl BlobStats {
+    fn of(version: &Version) -> BlobStats {
+        let metas = || version.blobs().files().map(|file| file.meta());
+        let uses = version.files().flat_map(|(_, file)| &file.meta().blobs);
+        let used: u64 = uses.map(|one| one.bytes).sum();
+        BlobStats {
+            files: metas().count() as u64,
+            bytes: metas().map(|meta| meta.file_len).sum(),
+            values: metas().map(|meta| meta.records).sum(),
+            garbage_bytes: metas().map(|meta| meta.record_bytes()).sum::<u64>().saturating_sub(used),
+        }
+    }
 }
 
 /// Writes a manifest with a whole state and makes it current.
@@ -490,6 +545,21 @@ pub(crate) fn begin_manifest(env: &Env, dir: &Path, id: FileId, state: &State) -
     sync_dir(env, dir)?;
     write_current(env, dir, id)?;
     Ok(log)
+}
+
+/// Checks that a file is there with its length.
+fn check_file(env: &Env, path: &Path, len: u64) -> Result<()> {
+    match env.files().metadata(path) {
+        Ok(found) if found.len == len => Ok(()),
+        Ok(found) => {
+            let what = format!("expected {len} bytes, found {}", found.len);
+            Err(Error::corrupt(path, found.len.min(len), what))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::corrupt(path, 0, "expected the file, found none"))
+        }
+        Err(e) => Err(Error::io("look at", path, e)),
+    }
 }
 
 /// The files of a state, each checked to be there with its length.
@@ -504,22 +574,30 @@ fn open_levels(
     for (level, files) in state.levels.iter().enumerate() {
         for meta in files {
             let path = sst_path(dir, meta.number);
-            match env.files().metadata(&path) {
-                Ok(found) if found.len == meta.file_len => {}
-                Ok(found) => {
-                    let what = format!("expected {} bytes, found {}", meta.file_len, found.len);
-                    return Err(Error::corrupt(&path, found.len.min(meta.file_len), what));
-                }
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(Error::corrupt(&path, 0, "expected the file, found none"));
-                }
-                Err(e) => return Err(Error::io("look at", &path, e)),
-            }
+            check_file(env, &path, meta.file_len)?;
             let id = FileId { number: meta.number, database };
             levels[level].push(TableFile::new(meta.clone(), path, id, Arc::clone(tables)));
         }
     }
     Ok(levels)
+}
+
+/// The blob files of a state, each checked to be there with its length.
+fn open_blobs(
+    env: &Env,
+    dir: &Path,
+    state: &State,
+    database: [u8; 16],
+    cache: &Arc<BlockCache>,
+) -> Result<Blobs> {
+    let mut blobs = Blobs::new(dir);
+    for meta in state.blobs.values() {
+        let path = blob_path(dir, meta.number);
+        check_file(env, &path, meta.file_len)?;
+        let id = FileId { number: meta.number, database };
+        blobs.insert(BlobFile::new(meta.clone(), dir, id, env, cache));
+    }
+    Ok(blobs)
 }
 
 /// Removes SSTs and manifests that belong to nothing, and what replacements left. Best effort: what
@@ -530,6 +608,7 @@ fn remove_orphans(env: &Env, dir: &Path, names: &[String], state: &State, manife
     for name in names {
         let orphan = match parse_name(name) {
             Some(FileName::Sst(number)) => !live.contains(&number),
+            Some(FileName::Blob(number)) => !state.blobs.contains_key(&number),
             Some(FileName::Manifest(number)) => number != manifest,
             Some(FileName::Temporary) => true,
             _ => false,

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use cairn_env::Env;
 use parking_lot::{Mutex, RwLock};
 
+use crate::blob::Blobs;
 use crate::cache::BlockCache;
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone, SEQ_LAST};
@@ -36,6 +37,13 @@ pub(crate) enum Lookup {
     Found {
         /// Its value.
         value: Bytes,
+        /// The commit that wrote it.
+        seq: CommitSeq,
+    },
+    /// The newest visible version, its value in a blob file.
+    Separated {
+        /// Where it lies.
+        pointer: Bytes,
         /// The commit that wrote it.
         seq: CommitSeq,
     },
@@ -188,6 +196,9 @@ impl TableFile {
         }
         Ok(match found {
             Some(found) if found.kind == Kind::Put => Lookup::Found { value: found.value, seq: found.seq },
+            Some(found) if found.kind == Kind::Blob => {
+                Lookup::Separated { pointer: found.value, seq: found.seq }
+            }
             Some(found) => Lookup::Deleted { seq: found.seq },
             None => Lookup::Missing,
         })
@@ -213,12 +224,13 @@ fn is_out_of_handles(error: &Error) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Version {
     levels: [Vec<Arc<TableFile>>; LEVELS],
+    blobs: Arc<Blobs>,
     has_tombstones: bool,
 }
 
 impl Version {
     /// A version from files by level, in any order.
-    pub(crate) fn new(mut levels: [Vec<Arc<TableFile>>; LEVELS]) -> Version {
+    pub(crate) fn new(mut levels: [Vec<Arc<TableFile>>; LEVELS], blobs: Blobs) -> Version {
         levels[0].sort_by(|a, b| {
             let age = |file: &TableFile| (file.meta.properties.max_seq, file.meta.number);
             age(b).cmp(&age(a))
@@ -227,7 +239,7 @@ impl Version {
             level.sort_by(|a, b| a.meta.properties.smallest.cmp(&b.meta.properties.smallest));
         }
         let has_tombstones = levels.iter().flatten().any(|file| file.meta.properties.range_tombstones > 0);
-        Version { levels, has_tombstones }
+        Version { levels, blobs: Arc::new(blobs), has_tombstones }
     }
 
     /// Checks I1 for files below level 0; what is wrong is told.
@@ -241,6 +253,11 @@ impl Version {
             }
         }
         Ok(())
+    }
+
+    /// The blob files.
+    pub(crate) fn blobs(&self) -> &Arc<Blobs> {
+        &self.blobs
     }
 
     /// The files of a level.
@@ -289,6 +306,9 @@ impl Version {
             let hash = *hash.get_or_insert_with(|| filter::hash(key));
             match file.lookup(key, hash, seq)? {
                 Lookup::Missing => {}
+                Lookup::Separated { pointer, seq } => {
+                    return Ok(Lookup::Found { value: self.blobs.get(&pointer)?, seq });
+                }
                 decided => return Ok(decided),
             }
         }
@@ -302,7 +322,7 @@ impl Version {
                 continue;
             }
             match file.lookup(key, filter::hash(key), SEQ_LAST)? {
-                Lookup::Found { seq, .. } | Lookup::Deleted { seq } => {
+                Lookup::Found { seq, .. } | Lookup::Separated { seq, .. } | Lookup::Deleted { seq } => {
                     return Ok(Some(seq).filter(|&seq| seq > newer_than));
                 }
                 Lookup::Missing => {}

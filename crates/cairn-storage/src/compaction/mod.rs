@@ -23,6 +23,14 @@ pub(crate) struct Job {
     pub(crate) is_move: bool,
 }
 
+impl Job {
+    /// Whether a row of an input may point to a blob file.
+    pub(crate) fn uses_blob(&self, number: u64) -> bool {
+        let files = self.inputs.iter().flat_map(|(_, files)| files);
+        files.flat_map(|file| &file.meta().blobs).any(|one| one.number == number)
+    }
+}
+
 /// A way to choose what to compact next.
 pub(crate) trait Strategy: Sync {
     /// Its permanent name.

@@ -9,6 +9,7 @@
 //! - I4: range tombstones are cut at the borders of the files, so that files of a level do not overlap.
 //! - I5: after an error every file written is removed.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use cairn_env::Env;
 
+use crate::blob::format::{BlobMeta, Pointer};
+use crate::blob::writer::BlobWriter;
+use crate::blob::{Blobs, blob_path};
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone};
 use crate::manifest::format::FileMeta;
@@ -101,6 +105,7 @@ impl Below {
 pub(crate) struct Target<'a> {
     pub(crate) env: &'a Env,
     pub(crate) layout: Layout,
+    pub(crate) separation: Separation,
     pub(crate) database: [u8; 16],
     /// Gives out a new file number and its path.
     pub(crate) new_file: &'a dyn Fn() -> (u64, PathBuf),
@@ -112,10 +117,24 @@ pub(crate) struct Target<'a> {
     pub(crate) grandparents: &'a [Arc<TableFile>],
 }
 
+/// Which values go to blob files.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Separation {
+    /// Values from this length on; 0 = none.
+    pub(crate) bytes_min: usize,
+    /// A blob file is cut at about this size.
+    pub(crate) file_bytes: u64,
+    /// The blob files that rows point to now.
+    pub(crate) blobs: Arc<Blobs>,
+    /// The blob files whose values are moved to a new one, because too much of them is garbage.
+    pub(crate) moved: BTreeSet<u64>,
+}
+
 /// Files written and synced, removed again on drop unless kept (I5).
 pub(crate) struct Outputs {
     env: Env,
     files: Vec<(FileMeta, PathBuf)>,
+    blobs: Vec<(BlobMeta, PathBuf)>,
     kept: bool,
 }
 
@@ -125,17 +144,30 @@ impl Outputs {
         &self.files
     }
 
-    /// The files stay.
-    pub(crate) fn keep(mut self) -> Vec<(FileMeta, PathBuf)> {
+    /// The blob files that were written.
+    pub(crate) fn blobs(&self) -> &[(BlobMeta, PathBuf)] {
+        &self.blobs
+    }
+
+    /// Bytes written.
+    pub(crate) fn bytes(&self) -> u64 {
+        let files = self.files.iter().map(|(meta, _)| meta.file_len);
+        files.chain(self.blobs.iter().map(|(meta, _)| meta.file_len)).sum()
+    }
+
+    /// The files stay; their paths.
+    pub(crate) fn keep(mut self) -> Vec<PathBuf> {
         self.kept = true;
-        std::mem::take(&mut self.files)
+        let files = std::mem::take(&mut self.files).into_iter().map(|(_, path)| path);
+        files.chain(std::mem::take(&mut self.blobs).into_iter().map(|(_, path)| path)).collect()
     }
 }
 
 impl Drop for Outputs {
     fn drop(&mut self) {
         if !self.kept {
-            for (_, path) in &self.files {
+            let blobs = self.blobs.iter().map(|(_, path)| path);
+            for path in self.files.iter().map(|(_, path)| path).chain(blobs) {
                 let _ = self.env.files().remove_file(path);
             }
         }
@@ -149,6 +181,7 @@ struct Rewriter<'a> {
     deleted: Vec<RangeTombstone>,
     outputs: Outputs,
     writer: Option<(SstWriter, u64, PathBuf)>,
+    blob: Option<(BlobWriter, PathBuf)>,
     /// Tombstones before this key are in files already.
     cut: Bytes,
     last_key: Vec<u8>,
@@ -168,8 +201,9 @@ pub(crate) fn rewrite(
     let mut rewriter = Rewriter {
         target,
         deleted: kept_tombstones(tombstones, retention, below),
-        outputs: Outputs { env: target.env.clone(), files: Vec::new(), kept: false },
+        outputs: Outputs { env: target.env.clone(), files: Vec::new(), blobs: Vec::new(), kept: false },
         writer: None,
+        blob: None,
         cut: Bytes::new(),
         last_key: Vec::new(),
         grandparent: 0,
@@ -197,7 +231,7 @@ pub(crate) fn rewrite(
             || is_deleted(tombstones, &mut piece, key, seq, retention)
             || (kind == Kind::Delete && retention.seen_by_all(seq) && !below.may_hold(key));
         if !dropped {
-            rewriter.add(key, seq, kind, cursor.value())?;
+            rewriter.add_or_separate(key, seq, kind, cursor.value())?;
         }
         cursor.next()?;
     }
@@ -281,6 +315,53 @@ impl Rewriter<'_> {
         }
     }
 
+    /// Adds a row, its value inline or in a blob file.
+    fn add_or_separate(&mut self, key: &[u8], seq: CommitSeq, kind: Kind, value: &[u8]) -> Result<()> {
+        let separation = &self.target.separation;
+        match kind {
+            Kind::Put if separation.bytes_min > 0 && value.len() >= separation.bytes_min => {
+                let pointer = self.separate(value)?;
+                self.add(key, seq, Kind::Blob, &pointer.encode())
+            }
+            Kind::Blob => {
+                let moved = Pointer::decode(value).filter(|to| separation.moved.contains(&to.file));
+                match moved {
+                    Some(from) => {
+                        let value = separation.blobs.read(&from)?;
+                        let pointer = self.separate(&value)?;
+                        self.add(key, seq, Kind::Blob, &pointer.encode())
+                    }
+                    None => self.add(key, seq, kind, value),
+                }
+            }
+            Kind::Put | Kind::Delete => self.add(key, seq, kind, value),
+        }
+    }
+
+    /// Writes a value to the blob file.
+    fn separate(&mut self, value: &[u8]) -> Result<Pointer> {
+        let full = self.target.separation.file_bytes;
+        if self.blob.as_ref().is_some_and(|(blob, _)| blob.len() >= full || blob.is_full()) {
+            self.finish_blob()?;
+        }
+        if self.blob.is_none() {
+            let (number, sst) = (self.target.new_file)();
+            let path = blob_path(sst.parent().unwrap_or(&sst), number);
+            let id = FileId { number, database: self.target.database };
+            let blob = BlobWriter::create(self.target.env, &path, id, self.target.layout.compression)?;
+            self.blob = Some((blob, path));
+        }
+        let (blob, _) = self.blob.as_mut().expect("I: the blob file was begun above");
+        blob.add(value)
+    }
+
+    fn finish_blob(&mut self) -> Result<()> {
+        if let Some((blob, path)) = self.blob.take() {
+            self.outputs.blobs.push((blob.finish()?, path));
+        }
+        Ok(())
+    }
+
     fn create(&self) -> Result<(SstWriter, u64, PathBuf)> {
         let (number, path) = (self.target.new_file)();
         let id = FileId { number, database: self.target.database };
@@ -303,6 +384,7 @@ impl Rewriter<'_> {
                 file_len: written.file_len,
                 content_hash: written.content_hash,
                 properties: written.properties,
+                blobs: written.blobs,
             };
             self.outputs.files.push((meta, path));
         }
@@ -328,6 +410,7 @@ impl Rewriter<'_> {
 
     fn finish(mut self) -> Result<Outputs> {
         self.cut_before(None)?;
+        self.finish_blob()?;
         Ok(self.outputs)
     }
 }

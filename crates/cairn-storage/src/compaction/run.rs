@@ -1,5 +1,6 @@
 //! Running compactions on a tree: one job a step, whole files dropped, ranges compacted by hand.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::Included;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,7 +36,8 @@ impl Tree {
         if self.drop_deleted_files(&version, &retention)? {
             return Ok(true);
         }
-        match STRATEGIES[0].pick(&version, &self.options) {
+        let job = STRATEGIES[0].pick(&version, &self.options).or_else(|| self.blob_job(&version));
+        match job {
             Some(job) => self.run_job(&version, job, &retention).map(|()| true),
             None => Ok(false),
         }
@@ -95,9 +97,12 @@ impl Tree {
     /// Rewrites files of the lowest level that hold deletes or old versions, in place.
     fn rewrite_bottom(&self, level: usize, range: &KeyRange, retention: &Retention) -> Result<()> {
         let version = self.version();
+        let wasteful = self.wasteful_blobs(&version);
         for file in files_in_range(version.level(level), range) {
             let facts = &file.meta().properties;
-            let useful = facts.deletes > 0 || facts.range_tombstones > 0 || facts.entries > facts.keys;
+            let wasteful = file.meta().blobs.iter().any(|one| wasteful.contains(&one.number));
+            let useful =
+                wasteful || facts.deletes > 0 || facts.range_tombstones > 0 || facts.entries > facts.keys;
             if useful && retention.seen_by_all(facts.min_seq) {
                 let inputs = vec![(level, vec![Arc::clone(file)])];
                 let job = Job { inputs, output_level: level, is_move: false };
@@ -148,6 +153,36 @@ impl Tree {
         Ok(true)
     }
 
+    /// The blob files of which too much is garbage.
+    fn wasteful_blobs(&self, version: &Version) -> BTreeSet<u64> {
+        let mut used: BTreeMap<u64, u64> = BTreeMap::new();
+        for one in version.files().flat_map(|(_, file)| &file.meta().blobs) {
+            *used.entry(one.number).or_default() += one.bytes;
+        }
+        let percent = u64::from(self.options.blob_garbage_percent);
+        let metas = version.blobs().files().map(|file| file.meta());
+        let wasteful = metas.filter(|meta| {
+            let all = meta.record_bytes();
+            let garbage = all.saturating_sub(used.get(&meta.number).copied().unwrap_or(0));
+            garbage > 0 && garbage.saturating_mul(100) >= percent.saturating_mul(all)
+        });
+        wasteful.map(|meta| meta.number).collect()
+    }
+
+    /// Empties a wasteful blob file: rewrites a file that uses it, in place. Files of level 0 are left to the
+    /// strategy: what lies below one of them is not known to a job in place.
+    fn blob_job(&self, version: &Version) -> Option<Job> {
+        let wasteful = self.wasteful_blobs(version);
+        if wasteful.is_empty() {
+            return None;
+        }
+        let (level, file) = version.files().find(|(level, file)| {
+            *level > 0 && file.meta().blobs.iter().any(|one| wasteful.contains(&one.number))
+        })?;
+        let inputs = vec![(level, vec![Arc::clone(file)])];
+        Some(Job { inputs, output_level: level, is_move: false })
+    }
+
     fn run_job(&self, version: &Version, job: Job, retention: &Retention) -> Result<()> {
         let mut edit = Edit::default();
         for (level, files) in &job.inputs {
@@ -168,10 +203,15 @@ impl Tree {
             }
             None => Vec::new(),
         };
+        let mut layout = self.options.layout(job.output_level, version.bottom().max(job.output_level));
+        layout.blobs |= version.blobs().files().next().is_some();
+        let mut moved = self.wasteful_blobs(version);
+        moved.retain(|&number| job.uses_blob(number));
         let new_file = || -> (u64, PathBuf) { self.new_sst() };
         let target = Target {
             env: &self.env,
-            layout: self.options.layout(job.output_level, version.bottom().max(job.output_level)),
+            layout,
+            separation: self.options.separation(version.blobs(), moved),
             database: self.database,
             new_file: &new_file,
             file_bytes: self.options.target_file_bytes,
@@ -180,7 +220,7 @@ impl Tree {
         };
         let (mut merged, tombstones) = open_inputs(&job, self.options.stream_bytes())?;
         let outputs = rewrite(&target, &mut merged, &tombstones, retention, &below)?;
-        let bytes: u64 = outputs.files().iter().map(|(meta, _)| meta.file_len).sum();
+        let bytes = outputs.bytes();
         drop(merged);
         self.install(edit, job.output_level, outputs)?;
         self.compactions.fetch_add(1, Ordering::Relaxed);

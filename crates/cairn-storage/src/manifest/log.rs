@@ -10,6 +10,7 @@
 //! - I3: after a failed write or sync the log takes no more edits: whether the edit is there is
 //!   unknown, and the owner goes on with a new manifest (a failed sync is never retried).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use super::format::{
     Edit, FileMeta, HEADER, LEVELS, MAGIC, decode_header, decode_record, encode_header, encode_record,
 };
 use super::identity::{manifest_path, read_whole, refuse};
+use crate::blob::format::BlobMeta;
 use crate::error::{Error, Result};
 use crate::key::CommitSeq;
 use crate::sst::format::FileId;
@@ -38,6 +40,8 @@ pub(crate) struct State {
     pub(crate) durable_seq: CommitSeq,
     /// Files by level.
     pub(crate) levels: [Vec<FileMeta>; LEVELS],
+    /// Blob files by number.
+    pub(crate) blobs: BTreeMap<u64, BlobMeta>,
 }
 
 impl State {
@@ -64,7 +68,36 @@ impl State {
             }
             self.levels[usize::from(*level)].push(file.clone());
         }
+        for number in &edit.blobs_removed {
+            if self.blobs.remove(number).is_none() {
+                return Err(format!("an edit removes blob file {number}, which is not there"));
+            }
+        }
+        for blob in &edit.blobs_added {
+            if blob.number >= self.next_file {
+                return Err(format!("blob file {} is not below the next file number", blob.number));
+            }
+            self.blobs.insert(blob.number, blob.clone());
+        }
+        for (_, file) in &edit.added {
+            if let Some(missing) = file.blobs.iter().find(|one| !self.blobs.contains_key(&one.number)) {
+                return Err(format!(
+                    "file {} uses blob file {}, which is not there",
+                    file.number, missing.number
+                ));
+            }
+        }
         Ok(())
+    }
+
+    /// The blob files that no file of the tree uses.
+    pub(crate) fn unused_blobs(&self) -> Vec<u64> {
+        if self.blobs.is_empty() {
+            return Vec::new();
+        }
+        let uses = self.levels.iter().flatten().flat_map(|file| &file.blobs);
+        let used: BTreeSet<u64> = uses.map(|one| one.number).collect();
+        self.blobs.keys().copied().filter(|number| !used.contains(number)).collect()
     }
 
     /// The state as one edit.
@@ -81,6 +114,7 @@ impl State {
             epoch: Some(self.epoch),
             durable_seq: Some(self.durable_seq),
             added,
+            blobs_added: self.blobs.values().cloned().collect(),
             ..Edit::default()
         }
     }

@@ -25,6 +25,7 @@ pub(crate) enum DecodeError {
     /// The bytes are not what a compressor writes.
     Damaged(String),
     /// This build has no decoder.
+    #[cfg_attr(feature = "zstd", allow(dead_code))]
     Missing(&'static str),
 }
 

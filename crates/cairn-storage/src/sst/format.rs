@@ -22,8 +22,8 @@ pub(crate) const FOOTER_MAGIC: [u8; 8] = *b"CAIRNEND";
 pub(crate) const VERSION: u32 = 2;
 /// The version of files without anything that came later: what old programs read too.
 pub(crate) const VERSION_PLAIN: u32 = 1;
-/// The version of files that may have blocks compressed with zstd.
-pub(crate) const VERSION_ZSTD: u32 = 2;
+/// The version of files that may have blocks compressed with zstd, or pointers to blob files.
+pub(crate) const VERSION_EXTENDED: u32 = 2;
 /// Bytes at the end of each extent.
 pub(crate) const TRAILER: usize = 16;
 /// No block, compressed or not, is longer: a value of 1 GiB with its key and tables.
@@ -45,6 +45,8 @@ pub(crate) enum BlockKind {
     Tombstones = 5,
     /// Facts about the file.
     Properties = 6,
+    /// Which blob files its rows point to.
+    Blobs = 7,
 }
 
 impl BlockKind {
@@ -56,6 +58,7 @@ impl BlockKind {
             4 => BlockKind::Top,
             5 => BlockKind::Tombstones,
             6 => BlockKind::Properties,
+            7 => BlockKind::Blobs,
             _ => return None,
         })
     }
@@ -197,6 +200,8 @@ pub(crate) struct Footer {
     pub(crate) content_hash: u64,
     /// Length of the file.
     pub(crate) file_len: u64,
+    /// The blob files in use; no pages where there are none.
+    pub(crate) blobs: Handle,
 }
 
 impl Footer {
@@ -208,6 +213,7 @@ impl Footer {
         self.properties.put(&mut page);
         page.extend_from_slice(&self.content_hash.to_le_bytes());
         page.extend_from_slice(&self.file_len.to_le_bytes());
+        self.blobs.put(&mut page);
         seal_page(page, id.number, self.file_len - PAGE as u64)
     }
 
@@ -221,10 +227,12 @@ impl Footer {
             properties: Handle::read(&mut fields, "properties")?,
             content_hash: fields.u64("content hash")?,
             file_len: fields.u64("file length")?,
+            blobs: Handle::read(&mut fields, "blobs")?,
         };
-        let tombstones_fit = footer.tombstones.pages == 0 || footer.tombstones.is_inside(file_len);
+        let absent_or_inside = |handle: Handle| handle.pages == 0 || handle.is_inside(file_len);
+        let optional_fit = absent_or_inside(footer.tombstones) && absent_or_inside(footer.blobs);
         let fits = footer.top.is_inside(file_len) && footer.properties.is_inside(file_len);
-        if footer.file_len != file_len || !fits || !tombstones_fit {
+        if footer.file_len != file_len || !fits || !optional_fit {
             return Err(Refused::Damaged(format!(
                 "the footer is for a file of {} bytes, found {file_len}",
                 footer.file_len

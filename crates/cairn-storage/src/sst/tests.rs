@@ -121,7 +121,7 @@ fn check_against_model(model: &Model, deleted: &[RangeTombstone], layout: Layout
 /// LZ4 or nothing; zstd has its own.
 fn layout(compress: bool, block_bytes: usize, filter_bits: u32) -> Layout {
     let compression = if compress { Compression::Lz4 } else { Compression::None };
-    Layout { compression, block_bytes, filter_bits }
+    Layout { compression, block_bytes, filter_bits, blobs: false }
 }
 
 fn key() -> impl Strategy<Value = Vec<u8>> {

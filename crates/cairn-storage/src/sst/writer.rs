@@ -9,6 +9,7 @@
 //! Guarantees: [`SstWriter::finish`] returns only after the file is synced (its name is durable after
 //! a sync of the directory, the caller's duty); a writer that is dropped before that removes its file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,11 +21,12 @@ use super::block::BlockBuilder;
 use super::codec::{Codec, Compressor};
 use super::filter::{self, Filter};
 use super::format::{
-    BlockKind, FileId, Footer, Handle, PAGE, Properties, TRAILER, VERSION_PLAIN, VERSION_ZSTD, encode_header,
-    seal_extent,
+    BlockKind, FileId, Footer, Handle, PAGE, Properties, TRAILER, VERSION_EXTENDED, VERSION_PLAIN,
+    encode_header, seal_extent,
 };
 use super::index::{IndexBuilder, separator};
 use super::tombstones;
+use crate::blob::format::{BlobUse, Pointer, encode_uses};
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Kind, RangeTombstone};
 use crate::options::Compression;
@@ -45,12 +47,15 @@ pub(crate) struct Layout {
     pub(crate) block_bytes: usize,
     /// Filter bits per key; 0 = no filter.
     pub(crate) filter_bits: u32,
+    /// Rows may point to blob files.
+    pub(crate) blobs: bool,
 }
 
 impl Layout {
     /// The oldest format version that has all of it.
     fn version(self) -> u32 {
-        if matches!(self.compression, Compression::Zstd(_)) { VERSION_ZSTD } else { VERSION_PLAIN }
+        let extended = self.blobs || matches!(self.compression, Compression::Zstd(_));
+        if extended { VERSION_EXTENDED } else { VERSION_PLAIN }
     }
 }
 
@@ -63,6 +68,8 @@ pub(crate) struct Written {
     pub(crate) content_hash: u64,
     /// What is in it.
     pub(crate) properties: Properties,
+    /// The blob files that it uses, by number.
+    pub(crate) blobs: Vec<BlobUse>,
 }
 
 /// Writes one file.
@@ -79,6 +86,7 @@ pub(crate) struct SstWriter {
     /// The last block written, whose separator is known with the first key of the next.
     pending: Option<(Vec<u8>, Handle)>,
     properties: Properties,
+    blobs: BTreeMap<u64, u64>,
     sums: Xxh3,
     ratio: f64,
     raw: Vec<u8>,
@@ -117,6 +125,7 @@ impl SstWriter {
                 raw_bytes: 0,
                 data_blocks: 0,
             },
+            blobs: BTreeMap::new(),
             sums: Xxh3::new(),
             ratio: if layout.compression == Compression::None { 1.0 } else { 0.6 },
             raw: Vec::new(),
@@ -148,6 +157,9 @@ impl SstWriter {
         facts.entries += 1;
         facts.deletes += u64::from(kind == Kind::Delete);
         facts.raw_bytes += (key.len() + value.len()) as u64;
+        if let Some(pointer) = Pointer::decode(value).filter(|_| kind == Kind::Blob) {
+            *self.blobs.entry(pointer.file).or_default() += u64::from(pointer.record_len);
+        }
         self.rows.add(key, seq, kind, value);
         Ok(())
     }
@@ -287,11 +299,18 @@ impl SstWriter {
             properties: Handle::default(),
             content_hash: 0,
             file_len: 0,
+            blobs: Handle::default(),
         };
+        let blobs: Vec<BlobUse> =
+            self.blobs.iter().map(|(&number, &bytes)| BlobUse { number, bytes }).collect();
         if !deleted.is_empty() {
             self.note_tombstones(deleted);
             let mut body = tombstones::encode(deleted);
             footer.tombstones = self.write_extent(&mut body, BlockKind::Tombstones, None)?;
+        }
+        if !blobs.is_empty() {
+            let mut body = encode_uses(&blobs);
+            footer.blobs = self.write_extent(&mut body, BlockKind::Blobs, None)?;
         }
         let mut body = self.top.finish(2);
         footer.top = self.write_extent(&mut body, BlockKind::Top, None)?;
@@ -308,6 +327,7 @@ impl SstWriter {
             file_len: footer.file_len,
             content_hash: footer.content_hash,
             properties: self.properties.clone(),
+            blobs,
         })
     }
 

@@ -414,6 +414,9 @@ pub(crate) fn small_options(random: &mut SeededRandom) -> Options {
         FilterTiers { upper: 0, middle: 0, bottom: 0 },
         FilterTiers { upper: 1, middle: 64, bottom: 0 },
     ][random.below(3) as usize];
+    options.blob_bytes_min = [0, 1, 40, 1000, 6000][random.below(5) as usize];
+    options.blob_garbage_percent = random.between(1, 100) as u32;
+    options.blob_file_bytes = 1 << random.between(10, 20);
     options.l0_compaction_files = random.between(1, 4) as usize;
     options.l0_slow_files = options.l0_compaction_files + random.below(3) as usize;
     options.l0_stop_files = options.l0_slow_files + random.below(3) as usize;
