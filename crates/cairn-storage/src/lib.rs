@@ -54,8 +54,8 @@ pub use error::{Error, Result};
 pub use estimate::RangeSize;
 pub use key::CommitSeq;
 pub use options::{
-    Compression, Direction, Eviction, FilterTiers, Isolation, KEY_BYTES_MAX, Options, SyncMode, TxnOptions,
-    VALUE_BYTES_MAX,
+    Compaction, Compression, Direction, Eviction, FilterTiers, Isolation, KEY_BYTES_MAX, Options, SyncMode,
+    TxnOptions, VALUE_BYTES_MAX,
 };
 pub use range::KeyRange;
 pub use snapshot::Snapshot;

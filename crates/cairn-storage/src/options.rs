@@ -70,6 +70,22 @@ pub struct TxnOptions {
     pub client_token: u64,
 }
 
+/// How files are merged in the background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Compaction {
+    /// Each level is one sorted run, a multiple of the one above: lookups and scans look into few runs, little
+    /// space is wasted, each byte is rewritten about ten times. For reads, and for mixed work.
+    #[default]
+    Leveled,
+    /// Runs of similar size are merged: each byte is rewritten a few times, at up to seven runs and, for a
+    /// while, twice the space. For much writing.
+    Tiered,
+    /// As [`Compaction::Tiered`] inside windows of time of this length (by the clock when a memtable is flushed;
+    /// at least a microsecond), which never mix: for data that is written once and deleted by age.
+    TimeWindow(Duration),
+}
+
 /// How the blocks of a file are compressed. Files keep what they were written with until compaction rewrites
 /// them; every build reads what it can write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -183,6 +199,17 @@ pub struct Options {
     pub blob_garbage_percent: u32,
     /// Size of a blob file aimed at; default 256 MiB.
     pub blob_file_bytes: u64,
+    /// How files are merged; default [`Compaction::Leveled`].
+    pub compaction: Compaction,
+    /// Prefixes of keys that are compacted in another way, apart from all others; no prefix may begin with
+    /// another. Default none, at most 64. Changed rules take hold as files are rewritten, which begins at once.
+    pub compaction_rules: Vec<(Vec<u8>, Compaction)>,
+    /// Workers of one big compaction, each for a range of its keys; 0, the default, is half the processors,
+    /// from 1 to 4.
+    pub compaction_workers: usize,
+    /// Bytes that compactions may write in a second, 0 = any number; default 0. Not kept while writers wait for
+    /// a compaction; flushes are never slowed.
+    pub compaction_bytes_per_second: u64,
     /// Files in level 0 that start a compaction; default 4.
     pub l0_compaction_files: usize,
     /// Files in level 0 from which writers are slowed; default 12.
@@ -221,6 +248,10 @@ impl Default for Options {
             blob_bytes_min: 4096,
             blob_garbage_percent: 25,
             blob_file_bytes: 256 << 20,
+            compaction: Compaction::Leveled,
+            compaction_rules: Vec::new(),
+            compaction_workers: 0,
+            compaction_bytes_per_second: 0,
             l0_compaction_files: 4,
             l0_slow_files: 12,
             l0_stop_files: 24,
@@ -298,6 +329,17 @@ impl Options {
         }
         if !(1..=100).contains(&self.blob_garbage_percent) || self.blob_file_bytes == 0 {
             return refuse("blob_garbage_percent must be from 1 to 100, blob_file_bytes not 0");
+        }
+        let rules = &self.compaction_rules;
+        let nested = rules.iter().enumerate().any(|(at, (prefix, _))| {
+            rules.iter().enumerate().any(|(other, (whole, _))| at != other && whole.starts_with(prefix))
+        });
+        if nested || rules.len() > 64 {
+            return refuse("compaction_rules must be at most 64, and no prefix may begin with another");
+        }
+        let all = rules.iter().map(|(_, compaction)| compaction).chain([&self.compaction]);
+        if all.into_iter().any(|compaction| *compaction == Compaction::TimeWindow(Duration::ZERO)) {
+            return refuse("a time window must not be empty");
         }
         if self.level1_bytes == 0 || self.level_ratio < 2 || self.target_file_bytes == 0 {
             return refuse("level1_bytes and target_file_bytes must not be 0, level_ratio at least 2");

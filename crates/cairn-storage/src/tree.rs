@@ -20,15 +20,16 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use cairn_env::Env;
 use parking_lot::{Mutex, RwLock};
 
 use crate::blob::{BlobFile, Blobs, blob_path};
 use crate::cache::{BlockCache, CacheStats};
-use crate::compaction::STRATEGIES;
-use crate::compaction::rewrite::{Below, Outputs, Retention, Target, rewrite};
+use crate::compaction::groups::{borders, waiting_files};
+use crate::compaction::limiter::RateLimiter;
+use crate::compaction::rewrite::{Below, Outputs, Retention, Span, Target, rewrite};
 use crate::error::{Error, Result};
 use crate::key::CommitSeq;
 use crate::manifest::format::{Edit, FileMeta, LEVELS};
@@ -108,6 +109,11 @@ pub(crate) struct Tree {
     flushes: AtomicU64,
     flushed_bytes: AtomicU64,
     stop: AtomicBool,
+    /// Files that wait for compaction, as the strategies count them.
+    waiting: AtomicUsize,
+    /// The part of the tree that is asked for a job first.
+    pub(crate) turn: AtomicUsize,
+    pub(crate) limiter: RateLimiter,
 }
 
 impl Tree {
@@ -193,6 +199,8 @@ impl Tree {
             durable_seq: state.durable_seq,
             database_id: database,
         };
+        let waiting = waiting_files(&version, &options);
+        let limiter = RateLimiter::new(options.compaction_bytes_per_second);
         let tree = Tree {
             env: env.clone(),
             dir: dir.to_path_buf(),
@@ -210,6 +218,9 @@ impl Tree {
             flushes: AtomicU64::new(0),
             flushed_bytes: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            waiting: AtomicUsize::new(waiting),
+            turn: AtomicUsize::new(0),
+            limiter,
         };
         Ok((tree, told))
     }
@@ -217,6 +228,11 @@ impl Tree {
     /// A number for a new file of any kind, never given out before (I3).
     pub(crate) fn new_file_number(&self) -> u64 {
         self.next_file.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The time that files are stamped with.
+    pub(crate) fn now_micros(&self) -> u64 {
+        self.env.clock().wall_micros().max(0) as u64
     }
 
     /// A number and the path of a new SST.
@@ -273,11 +289,21 @@ impl Tree {
             new_file: &new_file,
             file_bytes: u64::MAX,
             stop: &AtomicBool::new(false),
+            written_micros: self.now_micros(),
+            throttle: &|_| {},
+            borders: &borders(&self.options),
             grandparents: &[],
         };
         let fragments = Fragments::build(&table.tombstones());
         let retention = Retention::new(&[oldest_snapshot]);
-        let outputs = rewrite(&target, &mut table.cursor(), &fragments, &retention, &Below::unknown())?;
+        let outputs = rewrite(
+            &target,
+            &mut table.cursor(),
+            &fragments,
+            &retention,
+            &Below::unknown(),
+            &Span::default(),
+        )?;
         let bytes = outputs.bytes();
         let edit = Edit { last_seq: Some(last_seq), log_floor: Some(log_floor), ..Edit::default() };
         self.install(edit, 0, outputs)?;
@@ -384,7 +410,9 @@ impl Tree {
         }
         let gone_blobs: Vec<_> =
             edit.blobs_removed.iter().filter_map(|&number| blobs.remove(number)).collect();
-        *self.version.write() = Arc::new(Version::new(levels, blobs));
+        let version = Version::new(levels, blobs);
+        self.waiting.store(waiting_files(&version, &self.options), Ordering::Relaxed);
+        *self.version.write() = Arc::new(version);
         for file in gone {
             file.mark_obsolete();
         }
@@ -436,8 +464,7 @@ impl Tree {
 
     /// How hard writers should be held back.
     pub(crate) fn pressure(&self) -> Pressure {
-        let files = self.version.read().level(0).len();
-        match files {
+        match self.waiting.load(Ordering::Relaxed) {
             n if n >= self.options.l0_stop_files => Pressure::Stop,
             n if n >= self.options.l0_slow_files => Pressure::Slow,
             _ => Pressure::None,
@@ -465,7 +492,7 @@ impl Tree {
             filters: files.iter().map(|file| file.filter_counts()).sum(),
         });
         TreeStats {
-            strategy: STRATEGIES[0].name(),
+            strategy: self.options.compaction.strategy().name(),
             levels: levels.collect(),
             cache: self.blocks.stats(),
             flushes: self.flushes.load(Ordering::Relaxed),
@@ -509,6 +536,33 @@ pub struct TreeStats {
     pub compacted_bytes: u64,
     /// The blob files.
     pub blobs: BlobStats,
+}
+
+impl TreeStats {
+    /// Bytes written to SSTs and blob files for each byte that a memtable gave to them; the log, which takes
+    /// every commit once, comes on top. 1 where nothing was flushed.
+    pub fn write_amplification(&self) -> f64 {
+        if self.flushed_bytes == 0 {
+            return 1.0;
+        }
+        (self.flushed_bytes + self.compacted_bytes) as f64 / self.flushed_bytes as f64
+    }
+
+    /// Runs that a lookup of an absent key has to pass, by their filters mostly: the files of level 0 and
+    /// the levels below that hold any.
+    pub fn read_amplification(&self) -> u64 {
+        let below = self.levels.iter().skip(1).filter(|level| level.files > 0).count() as u64;
+        self.levels.first().map_or(0, |level| level.files) + below
+    }
+
+    /// Bytes on disk for each byte of the deepest run and of values in use, which hold what is not replaced
+    /// yet by something newer above: an upper bound where data is only added. 1 where there is nothing.
+    pub fn space_amplification(&self) -> f64 {
+        let all: u64 = self.levels.iter().map(|level| level.bytes).sum::<u64>() + self.blobs.bytes;
+        let deepest = self.levels.iter().rfind(|level| level.files > 0).map_or(0, |level| level.bytes);
+        let live = deepest + self.blobs.bytes - self.blobs.garbage_bytes;
+        if live == 0 { 1.0 } else { all as f64 / live as f64 }
+    }
 }
 
 /// What the blob files hold.

@@ -8,6 +8,7 @@
 //! - I3: a delete or a range tombstone is dropped only if besides nothing below could hold what it hides.
 //! - I4: range tombstones are cut at the borders of the files, so that files of a level do not overlap.
 //! - I5: after an error every file written is removed.
+//! - I6: no file reaches over a border between parts of the tree, with rows or tombstones.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use crate::blob::format::{BlobMeta, Pointer};
 use crate::blob::writer::BlobWriter;
 use crate::blob::{Blobs, blob_path};
 use crate::error::{Error, Result};
-use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone};
+use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone, SEQ_LAST};
 use crate::manifest::format::FileMeta;
 use crate::sst::format::FileId;
 use crate::sst::writer::{Layout, SstWriter};
@@ -30,6 +31,8 @@ use crate::version::TableFile;
 
 /// Keys of a table begin with these many bytes (partition, table): files are cut there.
 const TABLE_PREFIX: usize = 6;
+/// The throttle is asked after so many bytes.
+const THROTTLE_BYTES: u64 = 64 << 10;
 
 /// Which entries snapshots can still see (I2).
 #[derive(Debug, Clone)]
@@ -108,13 +111,27 @@ pub(crate) struct Target<'a> {
     pub(crate) separation: Separation,
     pub(crate) database: [u8; 16],
     /// Gives out a new file number and its path.
-    pub(crate) new_file: &'a dyn Fn() -> (u64, PathBuf),
+    pub(crate) new_file: &'a (dyn Fn() -> (u64, PathBuf) + Sync),
     /// Files are cut at about this size; `u64::MAX` = one file.
     pub(crate) file_bytes: u64,
     /// Set when the store is being closed: the work is given up.
     pub(crate) stop: &'a AtomicBool,
+    /// When the newest of the entries was flushed.
+    pub(crate) written_micros: u64,
+    /// Called with bytes written, every now and then: may wait.
+    pub(crate) throttle: &'a (dyn Fn(u64) + Sync),
+    /// Keys at which files are cut (I6), ascending.
+    pub(crate) borders: &'a [Bytes],
     /// Files two levels down: a file that overlaps too many of them is cut.
     pub(crate) grandparents: &'a [Arc<TableFile>],
+}
+
+/// The keys that one worker rewrites: from `start` up to, without, `end`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Span {
+    pub(crate) start: Bytes,
+    /// `None`: to the last key.
+    pub(crate) end: Option<Bytes>,
 }
 
 /// Which values go to blob files.
@@ -155,6 +172,12 @@ impl Outputs {
         files.chain(self.blobs.iter().map(|(meta, _)| meta.file_len)).sum()
     }
 
+    /// Adds what another worker wrote.
+    pub(crate) fn append(&mut self, mut other: Outputs) {
+        self.files.append(&mut other.files);
+        self.blobs.append(&mut other.blobs);
+    }
+
     /// The files stay; their paths.
     pub(crate) fn keep(mut self) -> Vec<PathBuf> {
         self.kept = true;
@@ -187,9 +210,13 @@ struct Rewriter<'a> {
     last_key: Vec<u8>,
     grandparent: usize,
     grandparent_bytes: u64,
+    /// The next border.
+    border: usize,
+    /// Bytes added since the last throttling.
+    unpaid: u64,
 }
 
-/// Merges what `cursor` gives (from its start) and `tombstones` into new files. The files are synced;
+/// Merges what `cursor` gives of a span and `tombstones` into new files. The files are synced;
 /// the directory is not.
 pub(crate) fn rewrite(
     target: &Target<'_>,
@@ -197,22 +224,26 @@ pub(crate) fn rewrite(
     tombstones: &Fragments,
     retention: &Retention,
     below: &Below,
+    span: &Span,
 ) -> Result<Outputs> {
+    let grandparent = target.grandparents.partition_point(|file| file.meta().ends_before(&span.start));
     let mut rewriter = Rewriter {
         target,
         deleted: kept_tombstones(tombstones, retention, below),
         outputs: Outputs { env: target.env.clone(), files: Vec::new(), blobs: Vec::new(), kept: false },
         writer: None,
         blob: None,
-        cut: Bytes::new(),
+        cut: span.start.clone(),
         last_key: Vec::new(),
-        grandparent: 0,
+        grandparent,
         grandparent_bytes: 0,
+        border: target.borders.partition_point(|border| *border <= span.start),
+        unpaid: 0,
     };
-    cursor.seek(b"", CommitSeq::MAX)?;
+    cursor.seek(&span.start, SEQ_LAST)?;
     let mut piece = 0;
     let mut previous: Option<CommitSeq> = None;
-    while cursor.valid() {
+    while cursor.valid() && span.end.as_ref().is_none_or(|end| cursor.key() < &end[..]) {
         if target.stop.load(Ordering::Relaxed) {
             return Err(Error::Closed);
         }
@@ -235,7 +266,7 @@ pub(crate) fn rewrite(
         }
         cursor.next()?;
     }
-    rewriter.finish()
+    rewriter.finish(span.end.as_deref())
 }
 
 /// Whether a range tombstone hides the entry from everyone (I2). Keys ascend from call to call.
@@ -281,6 +312,7 @@ fn kept_tombstones(tombstones: &Fragments, retention: &Retention, below: &Below)
 impl Rewriter<'_> {
     /// A new user key begins: the only place where a file may be cut (I1).
     fn start_key(&mut self, key: &[u8]) -> Result<()> {
+        self.cut_at_borders(Some(key))?;
         if let Some((writer, ..)) = &self.writer {
             let len = writer.estimated_len();
             let full = len >= self.target.file_bytes;
@@ -292,6 +324,18 @@ impl Rewriter<'_> {
         }
         self.last_key.clear();
         self.last_key.extend_from_slice(key);
+        Ok(())
+    }
+
+    /// Cuts at the borders up to `key`, `None` = all of them (I6).
+    fn cut_at_borders(&mut self, key: Option<&[u8]>) -> Result<()> {
+        let borders = self.target.borders;
+        while let Some(border) = borders.get(self.border)
+            && key.is_none_or(|key| &border[..] <= key)
+        {
+            self.cut_before(Some(border))?;
+            self.border += 1;
+        }
         Ok(())
     }
 
@@ -310,9 +354,14 @@ impl Rewriter<'_> {
             self.grandparent_bytes = 0;
         }
         match &mut self.writer {
-            Some((writer, ..)) => writer.add(key, seq, kind, value),
-            None => Ok(()),
+            Some((writer, ..)) => writer.add(key, seq, kind, value)?,
+            None => return Ok(()),
         }
+        self.unpaid += (key.len() + value.len()) as u64;
+        if self.unpaid >= THROTTLE_BYTES {
+            (self.target.throttle)(std::mem::take(&mut self.unpaid));
+        }
+        Ok(())
     }
 
     /// Adds a row, its value inline or in a blob file.
@@ -351,6 +400,7 @@ impl Rewriter<'_> {
             let blob = BlobWriter::create(self.target.env, &path, id, self.target.layout.compression)?;
             self.blob = Some((blob, path));
         }
+        self.unpaid += value.len() as u64;
         let (blob, _) = self.blob.as_mut().expect("I: the blob file was begun above");
         blob.add(value)
     }
@@ -385,6 +435,7 @@ impl Rewriter<'_> {
                 content_hash: written.content_hash,
                 properties: written.properties,
                 blobs: written.blobs,
+                written_micros: self.target.written_micros,
             };
             self.outputs.files.push((meta, path));
         }
@@ -408,8 +459,9 @@ impl Rewriter<'_> {
         here
     }
 
-    fn finish(mut self) -> Result<Outputs> {
-        self.cut_before(None)?;
+    fn finish(mut self, end: Option<&[u8]>) -> Result<Outputs> {
+        self.cut_at_borders(end)?;
+        self.cut_before(end)?;
         self.finish_blob()?;
         Ok(self.outputs)
     }

@@ -6,18 +6,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::groups::{Groups, below, borders, split};
 use super::leveled::{overlapping, push_down};
-use super::rewrite::{Below, Retention, Target, rewrite};
-use super::{Job, STRATEGIES};
-use crate::error::Result;
+use super::rewrite::{Below, Outputs, Retention, Span, Target, rewrite};
+use super::{Job, situation};
+use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Cursor, RangeTombstone};
 use crate::level_cursor::LevelCursor;
 use crate::manifest::format::{Edit, LEVELS};
 use crate::merge::MergeCursor;
+use crate::options::Compaction;
 use crate::range::KeyRange;
 use crate::sst::cursor::TableCursor;
 use crate::tombstone::Fragments;
-use crate::tree::Tree;
+use crate::tree::{Pressure, Tree};
 use crate::version::{TableFile, Version, files_in_range, in_range};
 
 /// A range is compacted by hand in jobs of about so many input bytes.
@@ -36,7 +41,7 @@ impl Tree {
         if self.drop_deleted_files(&version, &retention)? {
             return Ok(true);
         }
-        let job = STRATEGIES[0].pick(&version, &self.options).or_else(|| self.blob_job(&version));
+        let job = self.pick_job(&version).or_else(|| self.blob_job(&version));
         match job {
             Some(job) => self.run_job(&version, job, &retention).map(|()| true),
             None => Ok(false),
@@ -153,6 +158,25 @@ impl Tree {
         Ok(true)
     }
 
+    /// The most urgent job of the part of the tree whose turn it is, or of the next that has one.
+    fn pick_job(&self, version: &Version) -> Option<Job> {
+        let now = self.now_micros();
+        let pick = |view: &Version, compaction: Compaction| {
+            compaction.strategy().pick(view, &situation(&self.options, compaction, now))
+        };
+        if self.options.compaction_rules.is_empty() {
+            return pick(version, self.options.compaction);
+        }
+        match split(version, &self.options) {
+            Groups::Mixed(job) => Some(job),
+            Groups::Apart(groups) => {
+                let first = self.turn.fetch_add(1, Ordering::Relaxed) % groups.len();
+                let turns = groups[first..].iter().chain(&groups[..first]);
+                turns.into_iter().find_map(|group| pick(&group.view, group.compaction))
+            }
+        }
+    }
+
     /// The blob files of which too much is garbage.
     fn wasteful_blobs(&self, version: &Version) -> BTreeSet<u64> {
         let mut used: BTreeMap<u64, u64> = BTreeMap::new();
@@ -195,33 +219,38 @@ impl Tree {
             self.compactions.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }
-        let below = Below::levels(version.levels()[job.output_level + 1..].to_vec());
+        let below = Below::levels(below(version, &job));
         let grandparents = match version.levels().get(job.output_level + 1) {
-            Some(_) => {
+            Some(_) if job.output_level > 0 => {
                 let all: Vec<_> = job.inputs.iter().flat_map(|(_, files)| files.iter().cloned()).collect();
                 overlapping(version, job.output_level + 1, &all)
             }
-            None => Vec::new(),
+            _ => Vec::new(),
         };
         let mut layout = self.options.layout(job.output_level, version.bottom().max(job.output_level));
         layout.blobs |= version.blobs().files().next().is_some();
         let mut moved = self.wasteful_blobs(version);
         moved.retain(|&number| job.uses_blob(number));
         let new_file = || -> (u64, PathBuf) { self.new_sst() };
+        let hurry = || self.pressure() != Pressure::None || self.stopping().load(Ordering::Relaxed);
+        let throttle = |bytes: u64| self.limiter.take(&self.env, bytes, hurry);
         let target = Target {
             env: &self.env,
             layout,
             separation: self.options.separation(version.blobs(), moved),
             database: self.database,
             new_file: &new_file,
-            file_bytes: self.options.target_file_bytes,
+            // In level 0 a file is a run.
+            file_bytes: if job.output_level == 0 { u64::MAX } else { self.options.target_file_bytes },
             stop: self.stopping(),
+            written_micros: job.files().map(|file| file.meta().written_micros).max().unwrap_or(0),
+            throttle: &throttle,
+            borders: &borders(&self.options),
             grandparents: &grandparents,
         };
-        let (mut merged, tombstones) = open_inputs(&job, self.options.stream_bytes())?;
-        let outputs = rewrite(&target, &mut merged, &tombstones, retention, &below)?;
+        let tombstones = input_tombstones(&job)?;
+        let outputs = self.rewrite_spans(&job, &target, &tombstones, retention, &below)?;
         let bytes = outputs.bytes();
-        drop(merged);
         self.install(edit, job.output_level, outputs)?;
         self.compactions.fetch_add(1, Ordering::Relaxed);
         self.compacted_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -229,10 +258,89 @@ impl Tree {
     }
 }
 
-/// One cursor over all inputs, read beside the block cache, and their range tombstones.
-fn open_inputs(job: &Job, window_bytes: usize) -> Result<(MergeCursor, Fragments)> {
-    let mut cursors: Vec<Box<dyn Cursor>> = Vec::new();
+impl Tree {
+    /// Runs a job, a big one in several spans side by side.
+    fn rewrite_spans(
+        &self,
+        job: &Job,
+        target: &Target<'_>,
+        tombstones: &Fragments,
+        retention: &Retention,
+        below: &Below,
+    ) -> Result<Outputs> {
+        let window_bytes = self.options.stream_bytes();
+        let run = |span: &Span| {
+            let mut merged = open_inputs(job, window_bytes)?;
+            rewrite(target, &mut merged, tombstones, retention, below, span)
+        };
+        let spans = self.spans(job)?;
+        let done: Vec<Mutex<Result<Outputs>>> =
+            spans.iter().map(|_| Mutex::new(Err(Error::Closed))).collect();
+        let workers = spans.iter().zip(&done).map(|(span, done)| {
+            let work = || *done.lock() = run(span);
+            Box::new(work) as Box<dyn FnOnce() + Send>
+        });
+        self.env.tasks().run_all(workers.collect());
+        let mut results = done.into_iter().map(Mutex::into_inner);
+        // Whatever an early return leaves in the iterator removes its files.
+        let mut all = results.next().unwrap_or(Err(Error::Closed))?;
+        for result in results {
+            all.append(result?);
+        }
+        Ok(all)
+    }
+
+    /// Cuts the keys of a job into spans of similar size, one where it is small.
+    fn spans(&self, job: &Job) -> Result<Vec<Span>> {
+        let bytes: u64 = job.files().map(|file| file.meta().file_len).sum();
+        let most = match self.options.compaction_workers {
+            0 => (self.env.tasks().parallelism() / 2).clamp(1, 4),
+            workers => workers,
+        };
+        let parts = most.min((bytes / (2 * self.options.target_file_bytes).max(1)) as usize);
+        if parts < 2 || job.output_level == 0 {
+            return Ok(vec![Span::default()]);
+        }
+        let mut borders: Vec<(Bytes, u64)> = Vec::new();
+        for file in job.files() {
+            let table = file.table()?;
+            let weight = file.meta().file_len / (table.top().len() as u64).max(1);
+            let separators = (0..table.top().len()).map(|at| table.top().separator(at).into());
+            borders.extend(separators.map(|separator| (separator, weight)));
+        }
+        borders.sort();
+        let (mut spans, mut start, mut passed) = (Vec::new(), Bytes::new(), 0);
+        for (border, weight) in borders {
+            passed += weight;
+            let due = passed.saturating_mul(parts as u64) / bytes.max(1);
+            if due as usize > spans.len() && spans.len() + 1 < parts && border > start {
+                spans.push(Span { start: start.clone(), end: Some(border.clone()) });
+                start = border;
+            }
+        }
+        spans.push(Span { start, end: None });
+        Ok(spans)
+    }
+}
+
+/// The range tombstones of all inputs.
+fn input_tombstones(job: &Job) -> Result<Fragments> {
     let mut tombstones = Vec::new();
+    for file in job.files().filter(|file| file.meta().properties.range_tombstones > 0) {
+        for piece in file.table()?.fragments().pieces() {
+            tombstones.extend(piece.seqs.iter().map(|&seq| RangeTombstone {
+                start: piece.start.clone(),
+                end: piece.end.clone(),
+                seq,
+            }));
+        }
+    }
+    Ok(Fragments::build(&tombstones))
+}
+
+/// One cursor over all inputs, read beside the block cache,
+fn open_inputs(job: &Job, window_bytes: usize) -> Result<MergeCursor> {
+    let mut cursors: Vec<Box<dyn Cursor>> = Vec::new();
     for (level, files) in &job.inputs {
         if *level == 0 {
             for file in files {
@@ -241,15 +349,6 @@ fn open_inputs(job: &Job, window_bytes: usize) -> Result<(MergeCursor, Fragments
         } else if !files.is_empty() {
             cursors.push(Box::new(LevelCursor::new(files.clone(), Some(window_bytes))));
         }
-        for file in files.iter().filter(|file| file.meta().properties.range_tombstones > 0) {
-            for piece in file.table()?.fragments().pieces() {
-                tombstones.extend(piece.seqs.iter().map(|&seq| RangeTombstone {
-                    start: piece.start.clone(),
-                    end: piece.end.clone(),
-                    seq,
-                }));
-            }
-        }
     }
-    Ok((MergeCursor::new(cursors), Fragments::build(&tombstones)))
+    Ok(MergeCursor::new(cursors))
 }

@@ -32,6 +32,8 @@ pub(crate) struct FileMeta {
     pub(crate) properties: Properties,
     /// The blob files that its rows point to, by number.
     pub(crate) blobs: Vec<BlobUse>,
+    /// When the newest memtable in it was flushed, in microseconds since 1970; 0 = not known.
+    pub(crate) written_micros: u64,
 }
 
 impl FileMeta {
@@ -116,12 +118,14 @@ impl Edit {
             }
         }
         for (level, file) in &self.added {
-            out.extend_from_slice(&[if file.blobs.is_empty() { 5 } else { 12 }, *level]);
+            let plain = file.blobs.is_empty() && file.written_micros == 0;
+            out.extend_from_slice(&[if plain { 5 } else { 12 }, *level]);
             for field in [file.number, file.file_len, file.content_hash] {
                 out.extend_from_slice(&field.to_le_bytes());
             }
             file.properties.put(&mut out);
-            if !file.blobs.is_empty() {
+            if !plain {
+                out.extend_from_slice(&file.written_micros.to_le_bytes());
                 out.extend_from_slice(&encode_uses(&file.blobs));
             }
         }
@@ -144,13 +148,18 @@ impl Edit {
                 4 => edit.epoch = Some(fields.u64("epoch")?),
                 tag @ (5 | 12) => {
                     let level = level(&mut fields)?;
-                    let file = FileMeta {
+                    let mut file = FileMeta {
                         number: fields.u64("file number")?,
                         file_len: fields.u64("file length")?,
                         content_hash: fields.u64("content hash")?,
                         properties: Properties::read(&mut fields)?,
-                        blobs: if tag == 12 { read_uses(&mut fields)? } else { Vec::new() },
+                        blobs: Vec::new(),
+                        written_micros: 0,
                     };
+                    if tag == 12 {
+                        file.written_micros = fields.u64("time of the file")?;
+                        file.blobs = read_uses(&mut fields)?;
+                    }
                     edit.added.push((level, file));
                 }
                 6 => edit.removed.push((level(&mut fields)?, fields.u64("file number")?)),

@@ -8,5 +8,6 @@ mod filters;
 mod kill;
 mod memory;
 mod model;
+mod strategies;
 mod threads;
 mod transactions;

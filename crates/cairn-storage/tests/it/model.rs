@@ -11,8 +11,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cairn_env::SeededRandom;
 use cairn_storage::{
-    Compression, Direction, Eviction, FilterTiers, KeyRange, Options, ReadView, Result, Scan, Snapshot,
-    SyncMode, Txn, WriteBatch,
+    Compaction, Compression, Direction, Eviction, FilterTiers, KeyRange, Options, ReadView, Result, Scan,
+    Snapshot, SyncMode, Txn, WriteBatch,
 };
 
 /// What a store holds.
@@ -417,6 +417,17 @@ pub(crate) fn small_options(random: &mut SeededRandom) -> Options {
     options.blob_bytes_min = [0, 1, 40, 1000, 6000][random.below(5) as usize];
     options.blob_garbage_percent = random.between(1, 100) as u32;
     options.blob_file_bytes = 1 << random.between(10, 20);
+    let window = std::time::Duration::from_micros(1 << random.between(0, 24));
+    let compactions = [Compaction::Leveled, Compaction::Tiered, Compaction::TimeWindow(window)];
+    options.compaction = compactions[random.below(3) as usize];
+    for prefix in ["a", "table/", "z"] {
+        if random.one_in(3) {
+            let compaction = compactions[random.below(3) as usize];
+            options.compaction_rules.push((prefix.as_bytes().to_vec(), compaction));
+        }
+    }
+    options.compaction_workers = random.below(4) as usize;
+    options.compaction_bytes_per_second = [0, 0, 1 << 20][random.below(3) as usize];
     options.l0_compaction_files = random.between(1, 4) as usize;
     options.l0_slow_files = options.l0_compaction_files + random.below(3) as usize;
     options.l0_stop_files = options.l0_slow_files + random.below(3) as usize;
