@@ -21,6 +21,7 @@ mod core;
 mod error;
 mod estimate;
 mod fields;
+mod ingest;
 mod key;
 mod level_cursor;
 mod manifest;

@@ -133,7 +133,7 @@ fn verify_file(
     for error in checked.damage {
         report.note(error)?;
     }
-    let expected = Some((meta.properties.clone(), meta.content_hash));
+    let expected = Some((meta.stored_properties(), meta.content_hash));
     let differs = checked.facts != expected || checked.blobs != meta.blobs;
     if clean && (differs || checked.bytes != meta.file_len) {
         let what = "the file is not the one that the manifest names".to_string();

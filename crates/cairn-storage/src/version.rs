@@ -169,11 +169,13 @@ impl TableFile {
             }
             other => other?,
         };
-        if table.content_hash() != self.meta.content_hash || *table.properties() != self.meta.properties {
+        if table.content_hash() != self.meta.content_hash
+            || *table.properties() != self.meta.stored_properties()
+        {
             let what = "the file is not the one that the manifest names".to_string();
             return Err(Error::corrupt(&self.path, table.source().len - 4096, what));
         }
-        let table = Arc::new(table);
+        let table = Arc::new(table.shifted(self.meta.seq_shift));
         let mut place = self.table.write();
         if let Some(first) = &*place {
             return Ok(Arc::clone(first));

@@ -178,6 +178,13 @@ impl Outputs {
         self.blobs.append(&mut other.blobs);
     }
 
+    /// Gives the rows, which have sequence 0, the sequence of a commit.
+    pub(crate) fn stamp(&mut self, seq: CommitSeq) {
+        for (meta, _) in &mut self.files {
+            meta.shift_seq(seq);
+        }
+    }
+
     /// The files stay; their paths.
     pub(crate) fn keep(mut self) -> Vec<PathBuf> {
         self.kept = true;
@@ -436,6 +443,7 @@ impl Rewriter<'_> {
                 properties: written.properties,
                 blobs: written.blobs,
                 written_micros: self.target.written_micros,
+                seq_shift: 0,
             };
             self.outputs.files.push((meta, path));
         }

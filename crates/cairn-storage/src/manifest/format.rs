@@ -5,7 +5,7 @@
 
 use crate::blob::format::{BlobMeta, BlobUse, encode_uses, read_uses};
 use crate::fields::{BadField, Fields, u32_at};
-use crate::key::CommitSeq;
+use crate::key::{CommitSeq, SEQ_MAX};
 use crate::sst::format::{FileId, Properties, Refused, checksum};
 
 /// First eight bytes of a manifest.
@@ -34,9 +34,26 @@ pub(crate) struct FileMeta {
     pub(crate) blobs: Vec<BlobUse>,
     /// When the newest memtable in it was flushed, in microseconds since 1970; 0 = not known.
     pub(crate) written_micros: u64,
+    /// What is added to the sequences in the file: of an ingest, whose rows were written with sequence 0.
+    /// `properties` has it added already.
+    pub(crate) seq_shift: CommitSeq,
 }
 
 impl FileMeta {
+    /// Adds to the sequences of the file.
+    pub(crate) fn shift_seq(&mut self, shift: CommitSeq) {
+        self.seq_shift += shift;
+        self.properties.min_seq += shift;
+        self.properties.max_seq += shift;
+    }
+
+    /// The properties as they stand in the file.
+    pub(crate) fn stored_properties(&self) -> Properties {
+        let Properties { min_seq, max_seq, .. } = self.properties;
+        let shift = self.seq_shift;
+        Properties { min_seq: min_seq - shift, max_seq: max_seq - shift, ..self.properties.clone() }
+    }
+
     /// Whether the file's range of keys holds `key`.
     pub(crate) fn holds(&self, key: &[u8]) -> bool {
         &self.properties.smallest[..] <= key && !self.ends_before(key)
@@ -118,14 +135,15 @@ impl Edit {
             }
         }
         for (level, file) in &self.added {
-            let plain = file.blobs.is_empty() && file.written_micros == 0;
+            let plain = file.blobs.is_empty() && file.written_micros == 0 && file.seq_shift == 0;
             out.extend_from_slice(&[if plain { 5 } else { 12 }, *level]);
             for field in [file.number, file.file_len, file.content_hash] {
                 out.extend_from_slice(&field.to_le_bytes());
             }
-            file.properties.put(&mut out);
+            file.stored_properties().put(&mut out);
             if !plain {
                 out.extend_from_slice(&file.written_micros.to_le_bytes());
+                out.extend_from_slice(&file.seq_shift.to_le_bytes());
                 out.extend_from_slice(&encode_uses(&file.blobs));
             }
         }
@@ -155,9 +173,15 @@ impl Edit {
                         properties: Properties::read(&mut fields)?,
                         blobs: Vec::new(),
                         written_micros: 0,
+                        seq_shift: 0,
                     };
                     if tag == 12 {
                         file.written_micros = fields.u64("time of the file")?;
+                        let shift = fields.u64("sequence of the file")?;
+                        if shift.max(file.properties.max_seq) > SEQ_MAX / 2 {
+                            return Err(BadField(format!("the sequence {shift} of a file is impossible")));
+                        }
+                        file.shift_seq(shift);
                         file.blobs = read_uses(&mut fields)?;
                     }
                     edit.added.push((level, file));

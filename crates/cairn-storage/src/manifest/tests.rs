@@ -37,6 +37,7 @@ fn file(number: u64) -> FileMeta {
         },
         blobs: Vec::new(),
         written_micros: 0,
+        seq_shift: 0,
     }
 }
 
@@ -81,6 +82,8 @@ fn edits_replay() {
 fn blob_files_come_and_go_with_their_users() {
     let blob = BlobMeta { number: 7, file_len: 640, content_hash: 5, records: 3 };
     let user = FileMeta { blobs: vec![BlobUse { number: 7, bytes: 96 }], written_micros: 5, ..file(8) };
+    let mut user = user;
+    user.shift_seq(700);
     let mut state = State { next_file: 10, ..State::default() };
     let orphan = Edit { added: vec![(1, user.clone())], ..Edit::default() };
     assert!(state.clone().apply(&orphan).is_err(), "the blob file is not there");

@@ -173,6 +173,13 @@ impl<D: AsRef<[u8]>> Block<D> {
         }
     }
 
+    /// The block with so much added to the sequence of every row.
+    #[inline]
+    pub(crate) fn shifted(mut self, seq_shift: CommitSeq) -> Block<D> {
+        self.base_tag = self.base_tag.wrapping_add(seq_shift << 2);
+        self
+    }
+
     #[inline]
     fn data(&self) -> &[u8] {
         self.data.as_ref()

@@ -193,6 +193,8 @@ pub(crate) struct Table {
     content_hash: u64,
     cache: Arc<BlockCache>,
     filter_counts: Arc<FilterCounts>,
+    /// Added to the sequence of every row.
+    seq_shift: CommitSeq,
     /// What stays in memory while the file is open.
     _pinned: Pinned,
 }
@@ -238,8 +240,14 @@ impl Table {
             content_hash,
             cache,
             filter_counts,
+            seq_shift: 0,
             _pinned,
         })
+    }
+
+    /// The table with so much added to the sequence of every row.
+    pub(crate) fn shifted(self, seq_shift: CommitSeq) -> Table {
+        Table { seq_shift, ..self }
     }
 
     /// The file.
@@ -350,7 +358,7 @@ impl Table {
         let mut at = leaf.index.lower_bound(key);
         while at < leaf.index.len() {
             let found = self.with_block(&leaf, at, |data| {
-                let block = Block::layout(&data[..]);
+                let block = Block::layout(&data[..]).shifted(self.seq_shift);
                 let row = block.lower_bound(key, seq_max);
                 (row < block.len()).then(|| {
                     block.has_key(row, key).then(|| Found {
@@ -395,7 +403,8 @@ impl Table {
 
     /// A data block, from the cache or the file.
     pub(crate) fn block(&self, leaf: &Arc<Leaf>, at: usize) -> Result<Block> {
-        self.with_block(leaf, at, Arc::clone).map(Block::open)
+        let block = self.with_block(leaf, at, Arc::clone).map(Block::open)?;
+        Ok(block.shifted(self.seq_shift))
     }
 
     #[cold]
@@ -415,7 +424,8 @@ impl Table {
         let bytes = stream.read(&self.source, handle)?;
         let extent = self.source.open_extent(bytes, handle, BlockKind::Data)?;
         let body = self.source.unpack(&extent, handle)?;
-        self.check_block(&body, handle).map(Block::open)
+        let block = self.check_block(&body, handle).map(Block::open)?;
+        Ok(block.shifted(self.seq_shift))
     }
 }
 

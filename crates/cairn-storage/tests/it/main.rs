@@ -5,6 +5,7 @@ mod blobs;
 mod crash;
 mod faults;
 mod filters;
+mod ingest;
 mod kill;
 mod memory;
 mod model;
