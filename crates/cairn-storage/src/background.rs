@@ -21,6 +21,7 @@ use crate::commit::Writer;
 use crate::core::{Core, Sources};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
+use crate::stats::timed;
 use crate::tree::Pressure;
 use crate::wal;
 
@@ -307,6 +308,7 @@ impl Core {
             None => return Ok(()),
             Some(Pressure::Stop) => {}
             Some(_) => {
+                self.tree.counters.slowdowns.fetch_add(1, Ordering::Relaxed);
                 if self.options.background {
                     self.wake_compaction();
                     self.env.clock().sleep(SLOW);
@@ -316,6 +318,12 @@ impl Core {
                 return Ok(());
             }
         }
+        self.tree.counters.stalls.fetch_add(1, Ordering::Relaxed);
+        timed(&self.env, &self.tree.counters.stall_micros, || self.wait_for_work())
+    }
+
+    /// Waits until a flush or compaction has made room, or does it.
+    fn wait_for_work(&self) -> Result<()> {
         while self.needs_room() == Some(Pressure::Stop) {
             self.check_writable()?;
             let failed = self.background_error.lock().is_some();

@@ -192,10 +192,13 @@ impl Core {
         let level = if idle { free_level(&self.tree.version(), &outputs) } else { 0 };
         // I3: without a memtable everything up to here is in the tree as soon as the files are.
         let last_seq = newest.is_none().then_some(seq);
+        let bytes = outputs.bytes();
         self.tree.install(Edit { last_seq, ..Edit::default() }, level, outputs)?;
         if let Some(table) = newest {
             table.note_seq(seq);
         }
+        self.tree.counters.ingests.fetch_add(1, Ordering::Relaxed);
+        self.tree.counters.ingested_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.install_version();
         Ok(())
     }

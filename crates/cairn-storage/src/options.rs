@@ -210,6 +210,10 @@ pub struct Options {
     /// Bytes that compactions may write in a second, 0 = any number; default 0. Not kept while writers wait for
     /// a compaction; flushes are never slowed.
     pub compaction_bytes_per_second: u64,
+    /// A forward scan that goes on from block to block reads so many bytes at once, beginning with 32 KiB and
+    /// doubling; 0 reads block by block; default 256 KiB, and never more than a 512th of
+    /// [`Options::memory_bytes`] or less than 32 KiB.
+    pub readahead_bytes: usize,
     /// Files in level 0 that start a compaction; default 4.
     pub l0_compaction_files: usize,
     /// Files in level 0 from which writers are slowed; default 12.
@@ -252,6 +256,7 @@ impl Default for Options {
             compaction_rules: Vec::new(),
             compaction_workers: 0,
             compaction_bytes_per_second: 0,
+            readahead_bytes: 256 << 10,
             l0_compaction_files: 4,
             l0_slow_files: 12,
             l0_stop_files: 24,

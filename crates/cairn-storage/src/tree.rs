@@ -42,6 +42,7 @@ use crate::memtable::Memtable;
 use crate::options::Options;
 use crate::sst::filter::FilterStats;
 use crate::sst::format::FileId;
+use crate::stats::{Counters, timed};
 use crate::tombstone::Fragments;
 use crate::version::{TableCache, TableFile, Version};
 
@@ -114,6 +115,7 @@ pub(crate) struct Tree {
     /// The part of the tree that is asked for a job first.
     pub(crate) turn: AtomicUsize,
     pub(crate) limiter: RateLimiter,
+    pub(crate) counters: Counters,
 }
 
 impl Tree {
@@ -180,7 +182,12 @@ impl Tree {
                 state.next_file = state.next_file.max(n.saturating_add(1));
             }
         }
-        let tables = Arc::new(TableCache::new(env.clone(), Arc::clone(&blocks), OPEN_FILES_MAX));
+        let tables = Arc::new(TableCache::new(
+            env.clone(),
+            Arc::clone(&blocks),
+            OPEN_FILES_MAX,
+            options.readahead_bytes.min(options.stream_bytes()),
+        ));
         let levels = open_levels(env, dir, &state, database, &tables)?;
         let files = open_blobs(env, dir, &state, database, &blocks)?;
         let version = Version::new(levels, files);
@@ -221,6 +228,7 @@ impl Tree {
             waiting: AtomicUsize::new(waiting),
             turn: AtomicUsize::new(0),
             limiter,
+            counters: Counters::default(),
         };
         Ok((tree, told))
     }
@@ -296,14 +304,10 @@ impl Tree {
         };
         let fragments = Fragments::build(&table.tombstones());
         let retention = Retention::new(&[oldest_snapshot]);
-        let outputs = rewrite(
-            &target,
-            &mut table.cursor(),
-            &fragments,
-            &retention,
-            &Below::unknown(),
-            &Span::default(),
-        )?;
+        let outputs = timed(&self.env, &self.counters.flush_micros, || {
+            let (below, all) = (Below::unknown(), Span::default());
+            rewrite(&target, &mut table.cursor(), &fragments, &retention, &below, &all)
+        })?;
         let bytes = outputs.bytes();
         let edit = Edit { last_seq: Some(last_seq), log_floor: Some(log_floor), ..Edit::default() };
         self.install(edit, 0, outputs)?;
@@ -499,6 +503,13 @@ impl Tree {
             flushed_bytes: self.flushed_bytes.load(Ordering::Relaxed),
             compactions: self.compactions.load(Ordering::Relaxed),
             compacted_bytes: self.compacted_bytes.load(Ordering::Relaxed),
+            flush_micros: self.counters.flush_micros.load(Ordering::Relaxed),
+            compaction_micros: self.counters.compaction_micros.load(Ordering::Relaxed),
+            compaction_read_bytes: self.counters.compaction_read_bytes.load(Ordering::Relaxed),
+            waiting_files: self.waiting.load(Ordering::Relaxed) as u64,
+            ingests: self.counters.ingests.load(Ordering::Relaxed),
+            ingested_bytes: self.counters.ingested_bytes.load(Ordering::Relaxed),
+            open_files: self.tables.open_files(),
             blobs: BlobStats::of(&version),
         }
     }
@@ -534,18 +545,31 @@ pub struct TreeStats {
     pub compactions: u64,
     /// Bytes written by compactions.
     pub compacted_bytes: u64,
+    /// Time that flushes took, and the syncs in them.
+    pub flush_micros: u64,
+    /// Time that compactions took, waits of the rate limiter in them too.
+    pub compaction_micros: u64,
+    /// Bytes of the files that compactions read.
+    pub compaction_read_bytes: u64,
+    /// Files that wait for compaction, as the strategies count them; writers are slowed at
+    /// [`crate::Options::l0_slow_files`].
+    pub waiting_files: u64,
+    /// Ingests done.
+    pub ingests: u64,
+    /// Bytes written by ingests.
+    pub ingested_bytes: u64,
+    /// Files that are open; some of them may be closed by now.
+    pub open_files: u64,
     /// The blob files.
     pub blobs: BlobStats,
 }
 
 impl TreeStats {
-    /// Bytes written to SSTs and blob files for each byte that a memtable gave to them; the log, which takes
-    /// every commit once, comes on top. 1 where nothing was flushed.
+    /// Bytes written to SSTs and blob files for each byte that a memtable or an ingest gave to them; the log,
+    /// which takes every other commit once, comes on top. 1 where nothing was written.
     pub fn write_amplification(&self) -> f64 {
-        if self.flushed_bytes == 0 {
-            return 1.0;
-        }
-        (self.flushed_bytes + self.compacted_bytes) as f64 / self.flushed_bytes as f64
+        let given = self.flushed_bytes + self.ingested_bytes;
+        if given == 0 { 1.0 } else { (given + self.compacted_bytes) as f64 / given as f64 }
     }
 
     /// Runs that a lookup of an absent key has to pass, by their filters mostly: the files of level 0 and

@@ -63,12 +63,23 @@ pub(crate) struct TableCache {
     blocks: Arc<BlockCache>,
     open: Mutex<VecDeque<Weak<TableFile>>>,
     open_max: usize,
+    readahead_bytes: usize,
 }
 
 impl TableCache {
     /// A cache that keeps at most `open_max` files open.
-    pub(crate) fn new(env: Env, blocks: Arc<BlockCache>, open_max: usize) -> TableCache {
-        TableCache { env, blocks, open: Mutex::new(VecDeque::new()), open_max }
+    pub(crate) fn new(
+        env: Env,
+        blocks: Arc<BlockCache>,
+        open_max: usize,
+        readahead_bytes: usize,
+    ) -> TableCache {
+        TableCache { env, blocks, open: Mutex::new(VecDeque::new()), open_max, readahead_bytes }
+    }
+
+    /// Files in the list of the open ones.
+    pub(crate) fn open_files(&self) -> u64 {
+        self.open.lock().len() as u64
     }
 
     /// Enters a file that was opened, and closes others where there are too many.
@@ -175,7 +186,7 @@ impl TableFile {
             let what = "the file is not the one that the manifest names".to_string();
             return Err(Error::corrupt(&self.path, table.source().len - 4096, what));
         }
-        let table = Arc::new(table.shifted(self.meta.seq_shift));
+        let table = Arc::new(table.shifted(self.meta.seq_shift).with_readahead(self.tables.readahead_bytes));
         let mut place = self.table.write();
         if let Some(first) = &*place {
             return Ok(Arc::clone(first));

@@ -177,6 +177,8 @@ pub struct CacheStats {
     pub metadata_misses: u64,
     /// Pieces evicted to make room.
     pub evictions: u64,
+    /// Reads of several neighbouring blocks at once, by scans.
+    pub readaheads: u64,
     /// Bytes held now, of all kinds; those of files that were closed count until their turn comes.
     pub bytes: u64,
     /// Of these: index leaves.
@@ -208,6 +210,7 @@ pub(crate) struct BlockCache {
     shards: Box<[Mutex<Shard>]>,
     counters: [Counter; COUNTERS],
     evictions: AtomicU64,
+    readaheads: AtomicU64,
     /// Counts misses: the clock of the policies that need one.
     now: AtomicU32,
     pinned: AtomicUsize,
@@ -225,6 +228,7 @@ impl BlockCache {
             shards: (0..shards).map(shard).collect(),
             counters: Default::default(),
             evictions: AtomicU64::new(0),
+            readaheads: AtomicU64::new(0),
             now: AtomicU32::new(1),
             pinned: AtomicUsize::new(0),
             capacity,
@@ -296,6 +300,11 @@ impl BlockCache {
         }
     }
 
+    /// Counts a block that a scan got through its buffer, if the file was read for it.
+    pub(crate) fn note_readahead(&self, read: bool) {
+        self.readaheads.fetch_add(u64::from(read), Ordering::Relaxed);
+    }
+
     /// Counters and size.
     pub(crate) fn stats(&self) -> CacheStats {
         let sum = |which: fn(&Counter) -> &AtomicU64| {
@@ -312,6 +321,7 @@ impl BlockCache {
             metadata_hits: sum(|counter| &counter.metadata_hits),
             metadata_misses: sum(|counter| &counter.metadata_misses),
             evictions: self.evictions.load(Ordering::Relaxed),
+            readaheads: self.readaheads.load(Ordering::Relaxed),
             bytes: bytes.iter().sum(),
             index_bytes: bytes[Piece::Leaf as usize],
             filter_bytes: bytes[Piece::Filter as usize],

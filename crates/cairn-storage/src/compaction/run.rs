@@ -21,6 +21,7 @@ use crate::merge::MergeCursor;
 use crate::options::Compaction;
 use crate::range::KeyRange;
 use crate::sst::cursor::TableCursor;
+use crate::stats::timed;
 use crate::tombstone::Fragments;
 use crate::tree::{Pressure, Tree};
 use crate::version::{TableFile, Version, files_in_range, in_range};
@@ -249,7 +250,11 @@ impl Tree {
             grandparents: &grandparents,
         };
         let tombstones = input_tombstones(&job)?;
-        let outputs = self.rewrite_spans(&job, &target, &tombstones, retention, &below)?;
+        let read: u64 = job.files().map(|file| file.meta().file_len).sum();
+        self.counters.compaction_read_bytes.fetch_add(read, Ordering::Relaxed);
+        let outputs = timed(&self.env, &self.counters.compaction_micros, || {
+            self.rewrite_spans(&job, &target, &tombstones, retention, &below)
+        })?;
         let bytes = outputs.bytes();
         self.install(edit, job.output_level, outputs)?;
         self.compactions.fetch_add(1, Ordering::Relaxed);

@@ -26,6 +26,9 @@ use crate::fields::Fields;
 use crate::key::{CommitSeq, Kind};
 use crate::tombstone::Fragments;
 
+/// What a scan reads ahead at first.
+const READAHEAD_FIRST: usize = 32 << 10;
+
 /// A file with its identity: reads checked extents.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -195,6 +198,8 @@ pub(crate) struct Table {
     filter_counts: Arc<FilterCounts>,
     /// Added to the sequence of every row.
     seq_shift: CommitSeq,
+    /// A scan reads so much at once; 0 = block by block.
+    readahead_bytes: usize,
     /// What stays in memory while the file is open.
     _pinned: Pinned,
 }
@@ -241,6 +246,7 @@ impl Table {
             cache,
             filter_counts,
             seq_shift: 0,
+            readahead_bytes: 0,
             _pinned,
         })
     }
@@ -248,6 +254,16 @@ impl Table {
     /// The table with so much added to the sequence of every row.
     pub(crate) fn shifted(self, seq_shift: CommitSeq) -> Table {
         Table { seq_shift, ..self }
+    }
+
+    /// The table, whose scans read so much at once; 0 = block by block.
+    pub(crate) fn with_readahead(self, readahead_bytes: usize) -> Table {
+        Table { readahead_bytes, ..self }
+    }
+
+    /// The reader for a scan that goes from block to block; `None` where it reads block by block.
+    pub(crate) fn readahead(&self) -> Option<Stream> {
+        (self.readahead_bytes > 0).then(|| Stream::growing(READAHEAD_FIRST, self.readahead_bytes))
     }
 
     /// The file.
@@ -388,8 +404,20 @@ impl Table {
     /// Runs `search` on the bytes of a data block, from the cache or the file.
     #[inline]
     fn with_block<R>(&self, leaf: &Arc<Leaf>, at: usize, search: impl FnOnce(&Arc<[u8]>) -> R) -> Result<R> {
+        self.with_loaded(leaf, at, || self.load_block(leaf.index.handle(at, 0)), search)
+    }
+
+    /// Runs `search` on the bytes of a data block, from the cache or from `load`.
+    #[inline]
+    fn with_loaded<R>(
+        &self,
+        leaf: &Arc<Leaf>,
+        at: usize,
+        load: impl FnOnce() -> Result<Arc<[u8]>>,
+        search: impl FnOnce(&Arc<[u8]>) -> R,
+    ) -> Result<R> {
         let load = || {
-            let block = self.load_block(leaf.index.handle(at, 0))?;
+            let block = load()?;
             let bytes = block.len();
             Ok((block, bytes))
         };
@@ -418,14 +446,32 @@ impl Table {
         Ok(Arc::from(body))
     }
 
+    /// A data block from the cache, else through a buffer of neighbours.
+    pub(crate) fn block_ahead(&self, leaf: &Arc<Leaf>, at: usize, stream: &mut Stream) -> Result<Block> {
+        let load = || {
+            let (block, read) = self.read_streamed(leaf, at, stream)?;
+            self.cache.note_readahead(read);
+            Ok(block)
+        };
+        let block = self.with_loaded(leaf, at, load, Arc::clone).map(Block::open)?;
+        Ok(block.shifted(self.seq_shift))
+    }
+
     /// A data block read beside the cache, through a buffer of neighbours.
     pub(crate) fn stream_block(&self, leaf: &Leaf, at: usize, stream: &mut Stream) -> Result<Block> {
+        let (block, _) = self.read_streamed(leaf, at, stream)?;
+        Ok(Block::open(block).shifted(self.seq_shift))
+    }
+
+    /// A data block through a buffer of neighbours, and whether the file was read for it.
+    fn read_streamed(&self, leaf: &Leaf, at: usize, stream: &mut Stream) -> Result<(Arc<[u8]>, bool)> {
+        let before = stream.start;
         let handle = leaf.index.handle(at, 0);
         let bytes = stream.read(&self.source, handle)?;
         let extent = self.source.open_extent(bytes, handle, BlockKind::Data)?;
         let body = self.source.unpack(&extent, handle)?;
-        let block = self.check_block(&body, handle).map(Block::open)?;
-        Ok(block.shifted(self.seq_shift))
+        let block = self.check_block(&body, handle)?;
+        Ok((block, stream.start != before))
     }
 }
 
@@ -435,12 +481,18 @@ pub(crate) struct Stream {
     window: Vec<u8>,
     start: u64,
     window_bytes: usize,
+    window_bytes_max: usize,
 }
 
 impl Stream {
     /// A reader that asks the file for `window_bytes` at once.
     pub(crate) fn new(window_bytes: usize) -> Stream {
-        Stream { window: Vec::new(), start: 0, window_bytes }
+        Stream::growing(window_bytes, window_bytes)
+    }
+
+    /// A reader that asks for more each time, up to a bound.
+    fn growing(first: usize, most: usize) -> Stream {
+        Stream { window: Vec::new(), start: 0, window_bytes: first.min(most), window_bytes_max: most }
     }
 
     /// The bytes of an extent.
@@ -451,6 +503,7 @@ impl Stream {
             let wanted = len.max((self.window_bytes as u64).min(source.len.saturating_sub(offset)));
             self.window = source.read(offset, wanted as usize)?;
             self.start = offset;
+            self.window_bytes = (2 * self.window_bytes).min(self.window_bytes_max);
         }
         let at = (offset - self.start) as usize;
         Ok(&self.window[at..at + len as usize])

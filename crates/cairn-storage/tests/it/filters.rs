@@ -32,6 +32,24 @@ fn filled() -> Store {
     store
 }
 
+/// A scan of everything asks the file for many blocks at once.
+#[test]
+fn scans_read_ahead() {
+    let store = filled();
+    store.compact(KeyRange::all()).unwrap();
+    let before = store.stats().tree.cache;
+    let mut scan = store.snapshot().scan(KeyRange::all(), cairn_storage::Direction::Forward);
+    let mut rows = 0;
+    while scan.next().unwrap().is_some() {
+        rows += 1;
+    }
+    assert_eq!(rows, KEYS);
+    let after = store.stats().tree.cache;
+    let (blocks, reads) = (after.misses - before.misses, after.readaheads - before.readaheads);
+    println!("{blocks} blocks with {reads} reads ahead");
+    assert!(blocks > 500 && reads > 0 && reads < blocks / 8, "{blocks} blocks, {reads} reads");
+}
+
 fn sum(store: &Store) -> FilterStats {
     store.stats().tree.levels.iter().map(|level| level.filters).sum()
 }

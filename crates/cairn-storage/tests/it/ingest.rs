@@ -47,6 +47,10 @@ fn rows_are_one_commit_and_the_newest() {
         stats.levels.iter().map(|level| level.files).sum::<u64>() > 5 && stats.blobs.files > 0,
         "{stats:?}"
     );
+    let told = store.stats();
+    assert_eq!((told.tree.ingests, told.write_stalls), (1, 0));
+    assert!(told.tree.ingested_bytes > 400_000 && told.wal_segments == 1 && told.wal_bytes > 0, "{told:?}");
+    assert!(told.memory_used_bytes > 0 && told.memory_used_bytes < told.memory_allowed_bytes.unwrap());
     check(&store, 5, "first");
     check(&store, 19_999, "first");
     assert_eq!(before.get(b"k000005").unwrap().unwrap(), "single");

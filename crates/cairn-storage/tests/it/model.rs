@@ -428,6 +428,7 @@ pub(crate) fn small_options(random: &mut SeededRandom) -> Options {
     }
     options.compaction_workers = random.below(4) as usize;
     options.compaction_bytes_per_second = [0, 0, 1 << 20][random.below(3) as usize];
+    options.readahead_bytes = [0, 10_000, 256 << 10][random.below(3) as usize];
     options.l0_compaction_files = random.between(1, 4) as usize;
     options.l0_slow_files = options.l0_compaction_files + random.below(3) as usize;
     options.l0_stop_files = options.l0_slow_files + random.below(3) as usize;

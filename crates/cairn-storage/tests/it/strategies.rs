@@ -49,6 +49,7 @@ fn load(compaction: Compaction) -> TreeStats {
 
 #[test]
 fn tiered_writes_less_and_leveled_has_fewer_runs() {
+    // What is told of the work is consistent with itself.
     let [leveled, tiered] = [Compaction::Leveled, Compaction::Tiered].map(load);
     let told = |stats: &TreeStats| {
         let (write, read) = (stats.write_amplification(), stats.read_amplification());
@@ -56,6 +57,10 @@ fn tiered_writes_less_and_leveled_has_fewer_runs() {
     };
     println!("{}\n{}", told(&leveled), told(&tiered));
     assert!(tiered.write_amplification() < 0.8 * leveled.write_amplification());
+    for stats in [&leveled, &tiered] {
+        assert!(stats.compaction_read_bytes >= stats.compacted_bytes / 2 && stats.waiting_files <= 4);
+        assert!(stats.flush_micros > 0 && stats.compaction_micros > 0 && stats.open_files > 0);
+    }
     assert!(tiered.read_amplification() <= 4 + 6 && leveled.read_amplification() <= 4 + 6);
 }
 
