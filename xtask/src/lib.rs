@@ -5,8 +5,15 @@
 // Developer commands live outside the database: files, processes and clocks are theirs to use.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod arguments;
 mod cargo;
+pub mod damage;
 pub mod demo;
+pub mod fuzz;
+pub mod kill;
+pub mod power_cut;
+mod rig;
+pub mod soak;
 pub mod test;
 pub mod tidy;
 
@@ -25,10 +32,27 @@ pub struct Command {
 /// Every developer command.
 pub const COMMANDS: &[Command] = &[
     Command {
+        name: "damage",
+        help: "damage small databases in 200,000 ways: found or harmless, never a wrong answer",
+        run: damage::run,
+    },
+    Command {
         name: "demo",
         help: "load the flights data, ask the questions, check the answers",
         run: demo::run,
     },
+    Command { name: "fuzz", help: "run every decoder under libFuzzer, a minute each", run: fuzz::run },
+    Command {
+        name: "kill",
+        help: "kill -9 a writer 2,000 times: nothing acknowledged is lost",
+        run: kill::run,
+    },
+    Command {
+        name: "power-cut",
+        help: "cut the power of a loop-mounted disk 200 times (root): nothing acknowledged is lost",
+        run: power_cut::run,
+    },
+    Command { name: "soak", help: "churn for minutes: memory, handles and disk stay flat", run: soak::run },
     Command { name: "test", help: "run every test of the workspace", run: test::run },
     Command { name: "tidy", help: "check the invariants that the compiler cannot", run: tidy::run },
 ];

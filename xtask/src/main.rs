@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
         eprintln!("usage: cargo xtask <command>\n");
         for command in COMMANDS {
-            eprintln!("  {:<8} {}", command.name, command.help);
+            eprintln!("  {:<10} {}", command.name, command.help);
         }
         return ExitCode::from(2);
     };

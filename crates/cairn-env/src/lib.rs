@@ -5,7 +5,7 @@
 //!
 //! - [`Env::os`]: the real thing, for Unix;
 //! - [`Env::memory`]: files that live in memory, with real threads and a real clock;
-//! - [`sim::Simulation`]: a seeded world on one thread whose file system loses, tears and garbles what was
+//! - [`sim::Simulation`]: a seeded world, one thread at a time, whose file system loses, tears and garbles what was
 //!   not synced, fails, comes short, fills up and flips bits. The same seed gives the same run.
 //!
 //! Invariants:
@@ -14,11 +14,12 @@
 //!   works on any file system that keeps POSIX.
 //!
 //! Modules, bottom-up: [`files`], [`clock`], [`random`], [`signal`], [`tasks`], then the implementations
-//! `os`, `memory` and [`sim`].
+//! `os`, `memory` and [`sim`], and [`lock`], a mutex that the simulation can see.
 #![forbid(unsafe_code)]
 
 pub mod clock;
 pub mod files;
+pub mod lock;
 pub mod random;
 pub mod signal;
 pub mod tasks;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 pub use clock::Clock;
 pub use files::{Advice, File, FileLock, FileSystem, Metadata, OpenMode};
+pub use lock::{Lock, LockGuard};
 pub use random::{Random, SeededRandom};
 pub use signal::{Signal, SignalCore};
 pub use tasks::{Step, Task, TaskHandle, Tasks};

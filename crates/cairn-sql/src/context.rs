@@ -11,9 +11,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use cairn_engine::{Catalog, Transaction};
 use cairn_types::Value;
+use cairn_types::datetime::Zone;
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
 use datafusion::logical_expr::LogicalPlan;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::engine::Shared;
 use crate::results::Results;
@@ -65,6 +66,17 @@ pub(crate) struct SequenceMemory {
     pub(crate) last: Option<u32>,
 }
 
+impl Scope {
+    /// The session's time zone.
+    pub(crate) fn zone(&self) -> Zone {
+        match self.settings.time_zone.as_str() {
+            "UTC" => Zone::UTC,
+            // Only names that can be read become the setting.
+            name => Zone::parse(name).unwrap_or(Zone::UTC),
+        }
+    }
+}
+
 impl std::fmt::Debug for Scope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Scope").finish_non_exhaustive()
@@ -86,6 +98,11 @@ impl Context {
     /// The version of that catalog.
     pub(crate) fn catalog_version(&self) -> u64 {
         self.scope.txn.catalog().version()
+    }
+
+    /// The session's time zone.
+    pub(crate) fn zone(&self) -> Zone {
+        self.scope.zone()
     }
 
     /// The transaction.
@@ -134,16 +151,28 @@ impl Context {
 
 /// The [`Scope`] as an extension of DataFusion's configuration: functions read it from
 /// `ScalarFunctionArgs::config_options`, scans from the task context.
+///
+/// Plans keep the configuration that they were made with. So it holds a cell: a plan that is kept for its next
+/// execution (`query::reuse`) lets go of the scope, and with it of the transaction, and is given the next one.
 #[derive(Debug, Clone)]
-pub(crate) struct ScopeExtension(pub(crate) Arc<Scope>);
+pub(crate) struct ScopeExtension(Arc<RwLock<Option<Arc<Scope>>>>);
 
 impl ScopeExtension {
+    pub(crate) fn new(scope: Arc<Scope>) -> Self {
+        Self(Arc::new(RwLock::new(Some(scope))))
+    }
+
+    /// Puts the scope of the next execution, or none, in the cell.
+    pub(crate) fn set(&self, scope: Option<Arc<Scope>>) {
+        *self.0.write() = scope;
+    }
+
     /// The scope of the statement a function or scan runs in.
-    pub(crate) fn of(options: &datafusion::common::config::ConfigOptions) -> Result<&Arc<Scope>> {
+    pub(crate) fn of(options: &datafusion::common::config::ConfigOptions) -> Result<Arc<Scope>> {
         options
             .extensions
             .get::<ScopeExtension>()
-            .map(|extension| &extension.0)
+            .and_then(|extension| extension.0.read().clone())
             .ok_or_else(|| Error::internal("a plan ran outside a statement"))
     }
 }

@@ -9,6 +9,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 
 use crate::dml::point::PointInserts;
 use crate::query::cache::PlanCache;
+use crate::query::reuse::Plans;
 use crate::runtime::Runtime;
 use crate::{Result, Session};
 
@@ -61,6 +62,7 @@ pub(crate) struct Shared {
     /// Functions, planners and rules; the configuration of each statement replaces this one's.
     pub(crate) template: SessionState,
     pub(crate) plans: PlanCache,
+    pub(crate) reuse: Plans,
     pub(crate) point_inserts: PointInserts,
 }
 
@@ -90,6 +92,7 @@ impl Engine {
             runtime,
             template,
             plans: PlanCache::default(),
+            reuse: Plans::default(),
             point_inserts: PointInserts::default(),
         });
         crate::dml::install_expressions(&shared);

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, RecordBatch, RecordBatchOptions, make_array};
+use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Schema, SchemaRef};
 use cairn_types::DataType;
+use cairn_types::datetime::Zone;
 
 use crate::Result;
 use crate::runtime::block_on;
@@ -53,6 +54,8 @@ pub struct Results {
     tag: Option<(String, u64)>,
     rows: u64,
     on_error: Option<Box<dyn FnOnce() + Send + Sync>>,
+    /// Whether the schema names another zone than the batches from the source do.
+    rezoned: bool,
 }
 
 enum Source {
@@ -80,6 +83,7 @@ impl Results {
             tag: None,
             rows: 0,
             on_error: None,
+            rezoned: false,
         }
     }
 
@@ -92,6 +96,7 @@ impl Results {
             tag: None,
             rows: 0,
             on_error: None,
+            rezoned: false,
         }
     }
 
@@ -99,7 +104,8 @@ impl Results {
     pub(crate) fn channel(schema: SchemaRef) -> (Self, BatchSender) {
         let (send, receive) = tokio::sync::mpsc::channel(QUEUED_BATCHES_MAX);
         let columns = columns_of(&schema);
-        (Self { schema, columns, source: Source::Channel(receive), tag: None, rows: 0, on_error: None }, send)
+        let source = Source::Channel(receive);
+        (Self { schema, columns, source, tag: None, rows: 0, on_error: None, rezoned: false }, send)
     }
 
     /// Gives the tag of the statement that returned these rows, e.g. `INSERT 0 2`, and its row count.
@@ -113,6 +119,24 @@ impl Results {
     #[must_use]
     pub(crate) fn on_error(mut self, hook: impl FnOnce() + Send + Sync + 'static) -> Self {
         self.on_error = Some(Box::new(hook));
+        self
+    }
+
+    /// Has the instants (TIMESTAMPTZ) shown by the clock of `zone`: the name goes into the Arrow types, from which
+    /// [`cairn_types::text::format_cell`] takes it. The instants stay what they are.
+    #[must_use]
+    pub(crate) fn in_zone(mut self, zone: &str) -> Self {
+        if zone == "UTC" || !self.schema.fields().iter().any(|field| holds_instants(field.data_type())) {
+            return self;
+        }
+        // Abbreviations mean nothing to Arrow, offsets do.
+        let offset = match Zone::parse(zone) {
+            Ok(Zone::Fixed(seconds)) => offset_name(seconds),
+            _ => zone.to_owned(),
+        };
+        let fields: Vec<FieldRef> = self.schema.fields().iter().map(|field| rezone(field, &offset)).collect();
+        self.schema = Arc::new(Schema::new_with_metadata(fields, self.schema.metadata().clone()));
+        self.rezoned = true;
         self
     }
 
@@ -153,7 +177,7 @@ impl Results {
             },
         };
         self.count(next.as_ref());
-        Ok(next)
+        self.shown(next)
     }
 
     /// The next batch for an async caller; `None` at the end.
@@ -170,7 +194,7 @@ impl Results {
             },
         };
         self.count(next.as_ref());
-        Ok(next)
+        self.shown(next)
     }
 
     /// All remaining batches.
@@ -185,6 +209,29 @@ impl Results {
         Ok(all)
     }
 
+    /// A batch of the source as a batch of the schema.
+    fn shown(&self, batch: Option<RecordBatch>) -> Result<Option<RecordBatch>> {
+        let (Some(batch), true) = (&batch, self.rezoned) else { return Ok(batch) };
+        let wrong = |error: arrow::error::ArrowError| crate::Error::internal(error.to_string());
+        let columns = batch
+            .columns()
+            .iter()
+            .zip(self.schema.fields())
+            .map(|(column, field)| {
+                if column.data_type() == field.data_type() {
+                    return Ok(Arc::clone(column));
+                }
+                // The types differ in names of zones only, which no buffer depends on.
+                let data = retyped(column.to_data(), field.data_type()).map_err(wrong)?;
+                Ok(make_array(data))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map(Some)
+            .map_err(wrong)
+    }
+
     fn count(&mut self, batch: Option<&RecordBatch>) {
         self.rows += batch.map_or(0, |b| b.num_rows() as u64);
     }
@@ -196,6 +243,46 @@ impl Results {
         }
         error
     }
+}
+
+/// `+05:30`.
+fn offset_name(seconds: i32) -> String {
+    let (sign, distance) = (if seconds < 0 { '-' } else { '+' }, seconds.abs());
+    let mut name = format!("{sign}{:02}:{:02}", distance / 3600, distance / 60 % 60);
+    if distance % 60 != 0 {
+        name.push_str(&format!(":{:02}", distance % 60));
+    }
+    name
+}
+
+fn holds_instants(ty: &ArrowType) -> bool {
+    match ty {
+        ArrowType::Timestamp(_, Some(_)) => true,
+        ArrowType::List(item) => holds_instants(item.data_type()),
+        _ => false,
+    }
+}
+
+fn rezone(field: &FieldRef, zone: &str) -> FieldRef {
+    let ty = match field.data_type() {
+        ArrowType::Timestamp(unit, Some(_)) => ArrowType::Timestamp(*unit, Some(zone.into())),
+        ArrowType::List(item) if holds_instants(item.data_type()) => ArrowType::List(rezone(item, zone)),
+        _ => return Arc::clone(field),
+    };
+    Arc::new(Field::clone(field).with_data_type(ty))
+}
+
+/// The same buffers under a type that differs in names of zones only.
+fn retyped(
+    data: arrow::array::ArrayData,
+    ty: &ArrowType,
+) -> std::result::Result<arrow::array::ArrayData, arrow::error::ArrowError> {
+    let mut builder = data.clone().into_builder().data_type(ty.clone());
+    if let ArrowType::List(item) = ty {
+        let children = data.child_data().iter().map(|child| retyped(child.clone(), item.data_type()));
+        builder = builder.child_data(children.collect::<std::result::Result<_, _>>()?);
+    }
+    builder.build()
 }
 
 /// The SQL columns of an Arrow schema.

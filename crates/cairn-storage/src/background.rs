@@ -82,7 +82,7 @@ impl Core {
     }
 
     fn flush_step(&self) -> Step {
-        self.background_result(self.flush_oldest())
+        self.background_result(self.finish_recovery().and_then(|()| self.flush_oldest()))
     }
 
     fn compaction_step(&self) -> Step {
@@ -159,7 +159,7 @@ impl Core {
     /// Takes back what was staged of the log after a failure; where that fails too the store is poisoned.
     pub(crate) fn undo_log(&self, writer: &mut Writer, error: &Error) {
         self.note_error(error);
-        if self.check_writable().is_ok()
+        if self.check_sound().is_ok()
             && let Err(broken) = writer.log.undo()
         {
             self.poison(&broken);
@@ -185,6 +185,11 @@ impl Core {
     /// Writes the oldest immutable memtable to SSTs; false where there is none.
     pub(crate) fn flush_oldest(&self) -> Result<bool> {
         let _flushing = self.flush_lock.lock();
+        self.flush_oldest_held()
+    }
+
+    /// As [`Core::flush_oldest`]; the caller holds the flush lock.
+    fn flush_oldest_held(&self) -> Result<bool> {
         let sources = self.sources();
         let Some(table) = sources.immutable.last() else { return Ok(false) };
         self.sync_log()?;
@@ -209,9 +214,29 @@ impl Core {
         Ok(())
     }
 
-    /// Moves the floor of the log behind the segments of an earlier run, of which no memtable needs any.
-    pub(crate) fn leave_old_log(&self) -> Result<()> {
+    /// Flushes what recovery read and moves the floor of the log behind the segments of earlier runs. Before
+    /// that is done nothing is committed; done once, it costs a look at a flag.
+    pub(crate) fn finish_recovery(&self) -> Result<()> {
+        if !self.recovering.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let _flushing = self.flush_lock.lock();
+        if !self.recovering.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.check_writable()?;
+        let finished = (|| {
+            while self.flush_oldest_held()? {}
+            self.leave_old_log()
+        })();
+        finished.inspect_err(|error| self.note_error(error))?;
+        self.recovering.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Moves the floor of the log behind the segments of an earlier run, of which no memtable needs any. The
+    /// caller holds the flush lock.
+    fn leave_old_log(&self) -> Result<()> {
         let floor = self.log_floor_without(&self.sources().active)?;
         self.tree.set_log_floor(floor, self.visible.load(Ordering::Acquire))?;
         self.remove_segments_below(floor);
@@ -271,6 +296,7 @@ impl Core {
 
     /// Flushes everything committed so far.
     pub(crate) fn flush_all(&self) -> Result<()> {
+        self.finish_recovery()?;
         {
             let _writer = self.write.lock();
             self.check_writable()?;

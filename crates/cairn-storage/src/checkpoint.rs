@@ -11,7 +11,7 @@ use cairn_env::{Env, OpenMode};
 use crate::blob::blob_path;
 use crate::error::{Error, Result};
 use crate::key::CommitSeq;
-use crate::manifest::identity::{sst_path, sync_dir, write_identity};
+use crate::manifest::identity::{create_dir, sst_path, sync_dir, write_identity};
 use crate::sst::format::FileId;
 use crate::tree::{Tree, begin_manifest};
 
@@ -44,15 +44,16 @@ impl Tree {
             for file in version.blobs().files() {
                 link_or_copy(&self.env, file.path(), &blob_path(dir, file.meta().number))?;
             }
+            // The names of the directory and of those above it, before anything says that this is a database.
+            create_dir(&self.env, dir)?;
             write_identity(&self.env, dir, self.database)?;
             sync_dir(&self.env, dir)?;
             let manifest = FileId { number: self.new_file_number(), database: self.database };
             state.next_file = manifest.number + 1;
             state.log_floor = 0;
+            // The copy has no log: what is only there in the source is not to be looked for.
+            state.durable_seq = state.last_seq;
             begin_manifest(&self.env, dir, manifest, &state)?;
-            if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                sync_dir(&self.env, parent)?;
-            }
             Ok(state.last_seq)
         })();
         if filled.is_err() {

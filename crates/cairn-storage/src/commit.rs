@@ -148,7 +148,7 @@ impl Core {
 
     /// Commits the own request and those that wait, then hands the lead over.
     fn lead(self: &Arc<Core>, own: Box<Request>) -> Result<CommitSeq> {
-        let room = self.wait_for_room();
+        let room = self.finish_recovery().and_then(|()| self.wait_for_room());
         let tickets = std::mem::take(&mut self.queue.lock().waiting);
         let mut requests = Vec::with_capacity(1 + tickets.len());
         requests.push(own);
@@ -256,7 +256,8 @@ impl Core {
     pub(crate) fn sync_written(&self, writer: &mut Writer) -> Result<()> {
         let Some(job) = writer.log.sync_job() else { return Ok(()) };
         let _syncing = self.sync_lock.lock();
-        self.check_writable()?;
+        // Not whether it is closed: the records are in the file, and `close` waits for them.
+        self.check_sound()?;
         if let Err(error) = job.run() {
             self.poison(&error);
             return Err(error);

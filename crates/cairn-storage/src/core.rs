@@ -3,7 +3,8 @@
 //! Lock order: `flush_lock` → `write` → `sync_lock` → `state`; the queue's and the registry's locks are
 //! innermost and held for a few instructions. Nobody waits on a signal or yields with any of them held.
 //! `write` is held across the group's append and fsync, because the log has one writer; `sync_lock` around
-//! every fsync of the log, so that a failure is seen by whoever syncs next.
+//! every fsync of the log, so that a failure is seen by whoever syncs next. Locks held over I/O are
+//! `cairn_env::Lock`, which the simulation can see.
 //!
 //! Invariants:
 //! - I1: `visible` rises only after the commit is in the active memtable and as durable as it asked.
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use cairn_env::{Env, FileLock, Signal};
+use cairn_env::{Env, FileLock, Lock, Signal};
 use parking_lot::{Mutex, RwLock};
 
 use crate::background::Background;
@@ -116,9 +117,9 @@ pub(crate) struct Core {
     pub(crate) visible: AtomicU64,
     pub(crate) snapshots: Registry,
     pub(crate) queue: Mutex<Queue>,
-    pub(crate) write: Mutex<Writer>,
-    pub(crate) sync_lock: Mutex<()>,
-    pub(crate) flush_lock: Mutex<()>,
+    pub(crate) write: Lock<Writer>,
+    pub(crate) sync_lock: Lock<()>,
+    pub(crate) flush_lock: Lock<()>,
     poison: Mutex<Option<String>>,
     poisoned: AtomicBool,
     pub(crate) closed: AtomicBool,
@@ -131,6 +132,9 @@ pub(crate) struct Core {
     next_txn: AtomicU64,
     /// Commits wait for the background sync.
     pub(crate) sync_due: AtomicBool,
+    /// What recovery read of the log is not in SSTs yet, because the disk is full: reads work, and nothing is
+    /// written before that is done.
+    pub(crate) recovering: AtomicBool,
 }
 
 /// What recovery found, for `Core::new`.
@@ -144,6 +148,8 @@ pub(crate) struct Parts {
     pub(crate) last_seq: CommitSeq,
     pub(crate) last_txn_id: u64,
     pub(crate) file_lock: Box<dyn FileLock>,
+    /// The memtables are to be flushed before anything is written.
+    pub(crate) recovering: bool,
 }
 
 impl Core {
@@ -158,9 +164,9 @@ impl Core {
             visible: AtomicU64::new(parts.last_seq),
             snapshots: Registry::default(),
             queue: Mutex::new(Queue::default()),
-            write: Mutex::new(parts.writer),
-            sync_lock: Mutex::new(()),
-            flush_lock: Mutex::new(()),
+            write: Lock::new(parts.writer),
+            sync_lock: Lock::new(()),
+            flush_lock: Lock::new(()),
             poison: Mutex::new(None),
             poisoned: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -170,6 +176,7 @@ impl Core {
             file_lock: Mutex::new(Some(parts.file_lock)),
             next_txn: AtomicU64::new(parts.last_txn_id + 1),
             sync_due: AtomicBool::new(false),
+            recovering: AtomicBool::new(parts.recovering),
         }
     }
 
@@ -225,12 +232,18 @@ impl Core {
         }
     }
 
-    /// Fails on a closed or poisoned store.
-    pub(crate) fn check_writable(&self) -> Result<()> {
+    /// Fails on a poisoned store. What was begun before the store was closed is still finished.
+    pub(crate) fn check_sound(&self) -> Result<()> {
         if self.poisoned.load(Ordering::Acquire) {
             let cause = self.poison.lock().clone().unwrap_or_default();
             return Err(Error::Poisoned { cause });
         }
+        Ok(())
+    }
+
+    /// Fails on a closed or poisoned store.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        self.check_sound()?;
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }

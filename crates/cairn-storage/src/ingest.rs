@@ -1,24 +1,21 @@
 //! Bulk loading: sorted rows written straight to SSTs, visible as one commit.
 //!
 //! ```text
-//! rows ─▶ SSTs (sequence 0, synced) ─▶ lock out commits ─▶ memtables with keys of the range flushed
+//! rows ─▶ SSTs (sequence 0, synced) ─▶ memtables flushed ─▶ lock out commits ─▶ what came since flushed
 //!      ─▶ an empty commit in the log takes the sequence, synced ─▶ manifest edit: files with that sequence
 //!      ─▶ visible
 //! ```
 //! The rows never pass through the log or a memtable. The files are written while others commit; only the last
-//! steps keep commits out, for a few syncs, and longer where memtables hold keys of the same range.
+//! steps keep commits out, for a few syncs.
 //!
 //! Invariants:
-//! - I1: what lies in memtables is newer than the tree, key by key: so memtables that hold keys of the ingested
-//!   range are flushed before the files enter the tree, with no commit in between.
+//! - I1: what lies in memtables is newer than the tree, and an SST says by its sequences that everything before
+//!   is in the tree too: so the memtables are flushed before the files enter it, with no commit in between.
 //! - I2: the log shows the sequence as a commit without effects, before the edit names the files: after a crash
 //!   between the two the commit is there and empty, and nobody was told of it.
-//! - I3: the memtables' sequence is raised along, so that "everything up to here is in the tree" holds for the
-//!   files too when they are flushed.
-//! - I4: files go below level 0 only while no compaction runs: one that does may write around a gap in the keys
+//! - I3: files go below level 0 only while no compaction runs: one that does may write around a gap in the keys
 //!   that the files would fill.
 
-use std::ops::Bound::Included;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -32,7 +29,6 @@ use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Cursor, Kind};
 use crate::manifest::format::{Edit, FileMeta};
 use crate::options::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::range::KeyRange;
 use crate::tombstone::Fragments;
 use crate::tree::Tree;
 use crate::version::Version;
@@ -111,22 +107,19 @@ impl Core {
         rows: impl Iterator<Item = Result<(Bytes, Bytes)>> + Send,
     ) -> Result<CommitSeq> {
         self.check_writable()?;
+        self.finish_recovery()?;
         let outputs = self.tree.write_rows(rows)?;
-        let Some(range) = key_range(&outputs) else {
+        if outputs.files().is_empty() {
             return Ok(self.visible.load(Ordering::Acquire));
-        };
-        self.wait_for_room()?;
-        if self.memtables_hold(&range) {
-            // Most of it is done before commits are kept out.
-            self.flush_all()?;
         }
+        self.wait_for_room()?;
+        // Most of it is done before commits are kept out.
+        self.flush_all()?;
         let idle = self.tree.compaction.try_lock();
         let _flushing = self.flush_lock.lock();
         let mut writer = self.write.lock();
         self.check_writable()?;
-        if self.memtables_hold(&range) {
-            self.flush_under_lock(&mut writer)?;
-        }
+        self.flush_under_lock(&mut writer)?;
         let seq = self.log_empty_commit(&mut writer)?;
         let installed = self.install_rows(outputs, seq, idle.is_some());
         // The sequence is used up, whether the files are there or not.
@@ -137,10 +130,6 @@ impl Core {
         drop(idle);
         self.wake_compaction();
         installed.map(|()| seq)
-    }
-
-    fn memtables_hold(&self, range: &KeyRange) -> bool {
-        self.sources().memtables().any(|table| table.changed_since(range, 0))
     }
 
     /// Flushes every memtable; the caller holds the flush lock and the writer (I1).
@@ -187,30 +176,16 @@ impl Core {
     /// Makes the files part of the tree and shows them to readers from `seq` on.
     fn install_rows(&self, mut outputs: Outputs, seq: CommitSeq, idle: bool) -> Result<()> {
         outputs.stamp(seq);
-        let sources = self.sources();
-        let newest = sources.memtables().find(|table| !table.is_empty());
         let level = if idle { free_level(&self.tree.version(), &outputs) } else { 0 };
-        // I3: without a memtable everything up to here is in the tree as soon as the files are.
-        let last_seq = newest.is_none().then_some(seq);
+        // I1: everything up to here is in the tree as soon as the files are.
+        let last_seq = Some(seq);
         let bytes = outputs.bytes();
         self.tree.install(Edit { last_seq, ..Edit::default() }, level, outputs)?;
-        if let Some(table) = newest {
-            table.note_seq(seq);
-        }
         self.tree.counters.ingests.fetch_add(1, Ordering::Relaxed);
         self.tree.counters.ingested_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.install_version();
         Ok(())
     }
-}
-
-/// From the first to the last key; `None` where there is no file.
-fn key_range(outputs: &Outputs) -> Option<KeyRange> {
-    let (first, last) = (&outputs.files().first()?.0, &outputs.files().last()?.0);
-    Some(KeyRange::new(
-        Included(first.properties.smallest.clone()),
-        Included(last.properties.largest.clone()),
-    ))
 }
 
 /// The deepest level in use that the files can go to: neither it nor any above holds a key of theirs.

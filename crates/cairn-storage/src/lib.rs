@@ -21,6 +21,8 @@ mod core;
 mod error;
 mod estimate;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod ingest;
 mod key;
 mod level_cursor;
@@ -32,10 +34,13 @@ mod options;
 mod range;
 mod reads;
 mod recovery;
+mod repair;
 mod snapshot;
 mod sst;
 mod stats;
 mod store;
+#[cfg(test)]
+mod stress_tests;
 mod tombstone;
 mod tree;
 #[cfg(test)]
@@ -59,6 +64,7 @@ pub use options::{
     TxnOptions, VALUE_BYTES_MAX,
 };
 pub use range::KeyRange;
+pub use repair::{Loss, RepairReport};
 pub use snapshot::Snapshot;
 pub use sst::filter::FilterStats;
 pub use stats::Stats;

@@ -7,7 +7,8 @@
 //! - I1: nothing in the directory is changed before the lock is held, and nothing at all in a directory
 //!   that is not (the beginning of) a database.
 //! - I2: after an unclean end what the log gave is flushed to SSTs before new commits: what a failed fsync
-//!   left only in the page cache is not built upon.
+//!   left only in the page cache is not built upon. Where the disk is too full for it, the store opens all the
+//!   same, for reading: the first write that finds space does the flush.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use cairn_env::{Env, FileLock};
 use crate::commit::{Writer, apply_effect};
 use crate::core::{Core, Parts, Sources};
 use crate::error::{Error, Result};
-use crate::manifest::identity::{CURRENT, FileName, parse_name};
+use crate::manifest::identity::{CURRENT, FileName, create_dir, parse_name};
 use crate::memtable::{Hint, Memtable};
 use crate::options::Options;
 use crate::tree::{Tree, TreeState};
@@ -47,6 +48,8 @@ pub(crate) fn open(env: &Env, dir: &Path, options: Options) -> Result<Arc<Core>>
         Found::Nothing => Tree::create(env, dir, &options)?,
     };
     let recovered = read_back(env, dir, &options, &state)?;
+    // Manifest and log agree: what neither names is nobody's.
+    tree.remove_orphans();
     let core = assemble(env, dir, options, tree, &state, recovered, file_lock)?;
     Ok(Arc::new(core))
 }
@@ -100,26 +103,8 @@ fn look(env: &Env, dir: &Path) -> Result<Found> {
     Ok(Found::Nothing)
 }
 
-fn create_dir(env: &Env, dir: &Path) -> Result<()> {
-    let files = env.files();
-    // The parents that gain a name, to be synced: those up to the first that is there.
-    let mut gained = Vec::new();
-    let mut at = dir;
-    while let Some(parent) = at.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        if files.exists(at).map_err(|e| Error::io("look at", at, e))? {
-            break;
-        }
-        gained.push(parent);
-        at = parent;
-    }
-    files.create_dir_all(dir).map_err(|e| Error::io("create", dir, e))?;
-    for parent in gained {
-        files.sync_dir(parent).map_err(|e| Error::io("sync", parent, e))?;
-    }
-    Ok(())
-}
-
-fn lock(env: &Env, dir: &Path) -> Result<Box<dyn FileLock>> {
+/// Takes the lock of a database directory.
+pub(crate) fn lock(env: &Env, dir: &Path) -> Result<Box<dyn FileLock>> {
     let path = dir.join(LOCK);
     match env.files().lock_exclusive(&path) {
         Ok(Some(lock)) => Ok(lock),
@@ -156,10 +141,6 @@ fn read_back(env: &Env, dir: &Path, options: &Options, state: &TreeState) -> Res
             let effect = effect.map_err(|what| Error::corrupt(dir, 0, what))?;
             apply_effect(table, &mut hint, record.header.seq, effect);
         }
-        // A commit without effects is an ingest: its rows are in the tree.
-        if let Some(newest) = memtables.iter().find(|table| !table.is_empty()) {
-            newest.note_seq(record.header.seq);
-        }
         Ok(())
     })?;
     log.check_reaches(dir, state.log_floor, state.durable_seq)?;
@@ -194,10 +175,13 @@ fn assemble(
         last_seq: log.last_seq,
         last_txn_id: log.last_txn_id,
         file_lock,
+        recovering: flush,
     });
     if flush {
-        while core.flush_oldest()? {}
-        core.leave_old_log()?;
+        match core.finish_recovery() {
+            Ok(()) | Err(Error::DiskFull { .. }) => {}
+            Err(error) => return Err(error),
+        }
     } else {
         core.remove_segments_below(state.log_floor);
     }

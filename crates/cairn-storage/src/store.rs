@@ -21,6 +21,7 @@ use crate::options::{Options, SyncMode, TxnOptions};
 use crate::range::KeyRange;
 use crate::reads::Checks;
 use crate::recovery;
+use crate::repair::{self, RepairReport};
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
 use crate::txn::Txn;
@@ -61,7 +62,9 @@ impl Drop for Handle {
 
 impl Store {
     /// Opens the database in the directory `dir`, or creates one. One holder at a time, also within a
-    /// process. Recovery reads the log since the last flush: at most a few memtables' worth.
+    /// process. Recovery reads the log since the last flush: at most a few memtables' worth. After a clean
+    /// close nothing is written. On a full disk an existing database opens too: reads work, and writes give
+    /// [`Error::DiskFull`] until there is space; no reopening is needed then.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotADatabase`], [`Error::NewerFormat`], [`Error::Locked`],
@@ -123,8 +126,7 @@ impl Store {
     /// Loads rows with ascending keys as one commit, without the log: they are written straight to sorted
     /// files, several times faster than by [`Store::write`], and without a bound on their number. As `write` it
     /// wins over everything before it; transactions that read or wrote keys of its range conflict with it.
-    /// Others commit meanwhile; they wait for a few syncs at the end, and for the memtables to be flushed where
-    /// these hold keys of the range. Durable when it returns; after a crash before that, all of it is there or
+    /// The memtables are flushed before. Others commit meanwhile; they wait for a few syncs at the end. Durable when it returns; after a crash before that, all of it is there or
     /// nothing. Nothing to load costs nothing and returns the newest sequence.
     ///
     /// ```
@@ -159,6 +161,7 @@ impl Store {
     /// # Errors
     /// As [`Store::flush`].
     pub fn sync(&self) -> Result<()> {
+        self.handle.core.finish_recovery()?;
         self.handle.core.sync_log()
     }
 
@@ -208,6 +211,18 @@ impl Store {
     /// [`Error::Io`]; damage is in the report.
     pub fn verify_dir(env: &Env, dir: &Path) -> Result<VerifyReport> {
         recovery::verify(env, dir)
+    }
+
+    /// Repairs a database that nobody has open: a new store of all that is undamaged takes its place. The
+    /// damaged one is renamed (`DIR.damaged`) and otherwise left as it is; remove it when nothing in it is
+    /// missed. A sound database is left alone. Needs room for a copy of the data.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotADatabase`], [`Error::Locked`], [`Error::NewerFormat`],
+    /// [`Error::DiskFull`], [`Error::Io`]; [`Error::Corrupt`] where no file tells which database this is.
+    /// After an error the database is where it was; `DIR.repairing` may be left over.
+    pub fn repair(env: &Env, dir: &Path) -> Result<RepairReport> {
+        repair::repair(env, dir)
     }
 
     /// Counters and sizes.
@@ -263,17 +278,24 @@ impl Core {
         // Dropped outside the lock: joining waits for steps that may look at it.
         let background = self.background.lock().take();
         drop(background);
+        // Nobody writes to the directory any more when the next holder gets it.
+        let _compacting = self.tree.compaction.lock();
+        let _flushing = self.flush_lock.lock();
         let result = match writable {
+            Ok(()) if self.recovering.load(Ordering::Acquire) => self.tree.close(0),
             Ok(()) => self.close_log(),
             Err(error) => Err(error),
         };
+        self.tree.shut();
         *self.file_lock.lock() = None;
         result
     }
 
+    /// The caller holds the flush lock. Not called while recovery is unfinished: then the log is as it was found,
+    /// the next open reads it again, and nothing is said of how much of it is durable.
     fn close_log(&self) -> Result<()> {
-        let _flushing = self.flush_lock.lock();
         let mut writer = self.write.lock();
+        self.check_sound()?;
         if let Err(error) = writer.log.write() {
             // Best effort: the tail is torn for the next open, which tolerates it.
             let _ = writer.log.undo();

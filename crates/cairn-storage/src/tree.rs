@@ -11,7 +11,7 @@
 //! - I3: file numbers are never used twice: at open the counter starts behind every number that the
 //!   manifest or the directory knows.
 //! - I4: where it is unknown whether an edit is durable, files that it names stay until a new manifest
-//!   is current.
+//!   is current; so do, at open, those that it removes.
 //!
 //! Lock order: `compaction` (held over a whole job, with its I/O: one compaction at a time), `flushing`
 //! (held over a flush, so that edits of flushes are in order), `manifest` (held over the sync of an
@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use cairn_env::Env;
-use parking_lot::{Mutex, RwLock};
+use cairn_env::{Env, Lock};
+use parking_lot::RwLock;
 
 use crate::blob::{BlobFile, Blobs, blob_path};
 use crate::cache::{BlockCache, CacheStats};
@@ -34,10 +34,10 @@ use crate::error::{Error, Result};
 use crate::key::CommitSeq;
 use crate::manifest::format::{Edit, FileMeta, LEVELS};
 use crate::manifest::identity::{
-    FileName, IDENTITY, manifest_path, parse_name, read_current, read_identity, sst_path, sync_dir,
-    write_current, write_identity,
+    FileName, IDENTITY, manifest_path, parse_name, point_current, prepare_current, read_current,
+    read_identity, sst_path, sync_dir, write_current, write_identity,
 };
-use crate::manifest::log::{ManifestLog, State, replay};
+use crate::manifest::log::{ManifestLog, Replayed, State, replay};
 use crate::memtable::Memtable;
 use crate::options::Options;
 use crate::sst::filter::FilterStats;
@@ -89,6 +89,10 @@ pub(crate) struct ManifestState {
     begun_len: u64,
     /// I4: files of edits whose fate is unknown.
     uncertain: Vec<PathBuf>,
+    /// Files found at opening that belong to nothing; gone after [`Tree::remove_orphans`].
+    orphans: Vec<PathBuf>,
+    /// Takes no more edits: the directory may be another's.
+    shut: bool,
 }
 
 /// The on-disk part of a store.
@@ -102,9 +106,9 @@ pub(crate) struct Tree {
     tables: Arc<TableCache>,
     next_file: AtomicU64,
     version: RwLock<Arc<Version>>,
-    manifest: Mutex<ManifestState>,
-    flushing: Mutex<()>,
-    pub(crate) compaction: Mutex<()>,
+    manifest: Lock<ManifestState>,
+    flushing: Lock<()>,
+    pub(crate) compaction: Lock<()>,
     pub(crate) compactions: AtomicU64,
     pub(crate) compacted_bytes: AtomicU64,
     flushes: AtomicU64,
@@ -157,8 +161,9 @@ impl Tree {
         Tree::open(env, dir, options)
     }
 
-    /// Opens the tree of a database: reads the manifest, checks that its files are there, removes what
-    /// belongs to nothing.
+    /// Opens the tree of a database: reads the manifest and checks that its files are there. A file of
+    /// another length is opened all the same: reads of it fail, reads of the others do not. What belongs
+    /// to nothing stays until [`Tree::remove_orphans`].
     ///
     /// # Errors
     /// `Corrupt`, `NewerFormat`, `Io`.
@@ -173,7 +178,7 @@ impl Tree {
         let database = read_identity(env, dir, &mut Vec::new())?;
         let id = read_current(env, dir, database)?;
         let replayed = replay(env, dir, id)?;
-        let mut state = replayed.state;
+        let mut state = replayed.state.clone();
         let names = env.files().list(dir).map_err(|e| Error::io("list", dir, e))?;
         for name in &names {
             if let Some(FileName::Sst(n) | FileName::Wal(n) | FileName::Manifest(n) | FileName::Blob(n)) =
@@ -192,12 +197,7 @@ impl Tree {
         let files = open_blobs(env, dir, &state, database, &blocks)?;
         let version = Version::new(levels, files);
         version.check_order().map_err(|what| Error::corrupt(&manifest_path(dir, id.number), 0, what))?;
-        // Always a new manifest: what was read of the old one may be in the page cache only, left there by
-        // an fsync that failed, and another fsync would not say so.
-        let new = FileId { number: state.next_file, database };
-        state.next_file += 1;
-        let log = begin_manifest(env, dir, new, &state)?;
-        remove_orphans(env, dir, &names, &state, log.id().number);
+        let manifest = go_on(env, dir, id, &replayed, &mut state, &names)?;
         let told = TreeState {
             next_file: state.next_file,
             last_seq: state.last_seq,
@@ -217,9 +217,9 @@ impl Tree {
             tables,
             next_file: AtomicU64::new(state.next_file),
             version: RwLock::new(Arc::new(version)),
-            manifest: Mutex::new(ManifestState { begun_len: log.len(), log, state, uncertain: Vec::new() }),
-            flushing: Mutex::new(()),
-            compaction: Mutex::new(()),
+            manifest: Lock::new(manifest),
+            flushing: Lock::new(()),
+            compaction: Lock::new(()),
             compactions: AtomicU64::new(0),
             compacted_bytes: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
@@ -231,6 +231,15 @@ impl Tree {
             counters: Counters::default(),
         };
         Ok((tree, told))
+    }
+
+    /// Removes SSTs and manifests that belong to nothing, and what replacements left. Best effort: what
+    /// stays is tried again at the next open. To be called once after opening, when the log has been read
+    /// and agrees with the manifest: until then an orphan may be what a damaged manifest forgot, which
+    /// `repair` can still save.
+    pub(crate) fn remove_orphans(&self) {
+        let mut orphans = std::mem::take(&mut self.manifest.lock().orphans);
+        remove_files(&self.env, &mut orphans);
     }
 
     /// A number for a new file of any kind, never given out before (I3).
@@ -372,11 +381,10 @@ impl Tree {
             state.blobs.remove(number);
         }
         edit.blobs_removed.extend(unused);
-        manifest.log.append(&edit)?;
+        manifest.log.append(&self.env, &edit)?;
         manifest.state = state;
         self.install_version(&edit);
-        let long = manifest.log.len() > MANIFEST_BYTES.max(4 * manifest.begun_len);
-        if long {
+        if is_long(manifest.log.len(), manifest.begun_len) {
             // The edit is done; a new manifest is housekeeping, tried again with the next edit.
             if self.renew_manifest(manifest).is_err() {
                 manifest.log.give_up();
@@ -436,6 +444,9 @@ impl Tree {
     }
 
     pub(crate) fn mend(&self, manifest: &mut ManifestState) -> Result<()> {
+        if manifest.shut {
+            return Err(Error::Closed);
+        }
         if manifest.log.is_failed() { self.renew_manifest(manifest) } else { Ok(()) }
     }
 
@@ -445,14 +456,13 @@ impl Tree {
         state.next_file = self.next_file.load(Ordering::Relaxed);
         let old = manifest_path(&self.dir, manifest.log.id().number);
         // After an error CURRENT may name either manifest; both are the same state, and both stay.
-        let log = begin_manifest(&self.env, &self.dir, id, &state)?;
+        let begun = begin_manifest(&self.env, &self.dir, id, &state);
+        let log = begun.inspect_err(|_| manifest.uncertain.push(manifest_path(&self.dir, id.number)))?;
         manifest.begun_len = log.len();
         manifest.log = log;
         manifest.state = state;
         let _ = self.env.files().remove_file(&old);
-        for path in manifest.uncertain.drain(..) {
-            let _ = self.env.files().remove_file(&path);
-        }
+        remove_files(&self.env, &mut manifest.uncertain);
         Ok(())
     }
 
@@ -484,6 +494,11 @@ impl Tree {
             self.commit_edit(&mut manifest, Edit { durable_seq: Some(durable_seq), ..Edit::default() })?;
         }
         manifest.log.close()
+    }
+
+    /// Refuses every later edit: readers may go on, whoever still writes comes too late.
+    pub(crate) fn shut(&self) {
+        self.manifest.lock().shut = true;
     }
 
     /// Counters since the tree was opened, and what it holds.
@@ -617,22 +632,73 @@ impl BlobStats {
     }
 }
 
-/// Writes a manifest with a whole state and makes it current.
+/// Writes a manifest with a whole state and makes it current. After an error `CURRENT` may name either
+/// manifest, except where the new one is gone again.
 pub(crate) fn begin_manifest(env: &Env, dir: &Path, id: FileId, state: &State) -> Result<ManifestLog> {
     let log = ManifestLog::create(env, dir, id, state)?;
-    sync_dir(env, dir)?;
-    write_current(env, dir, id)?;
+    if let Err(error) = sync_dir(env, dir).and_then(|()| prepare_current(env, dir, id)) {
+        // A full disk must not fill up with manifests that nothing names.
+        let _ = env.files().remove_file(&manifest_path(dir, id.number));
+        return Err(error);
+    }
+    point_current(env, dir)?;
     Ok(log)
 }
 
-/// Checks that a file is there with its length.
-fn check_file(env: &Env, path: &Path, len: u64) -> Result<()> {
-    match env.files().metadata(path) {
-        Ok(found) if found.len == len => Ok(()),
-        Ok(found) => {
-            let what = format!("expected {len} bytes, found {}", found.len);
-            Err(Error::corrupt(path, found.len.min(len), what))
+/// At open: goes on with the manifest that was read, or with a new one where it is too long or its last edits
+/// may be in the page cache only. Where there is no space for a new one, the first edit begins it.
+fn go_on(
+    env: &Env,
+    dir: &Path,
+    id: FileId,
+    replayed: &Replayed,
+    state: &mut State,
+    names: &[String],
+) -> Result<ManifestState> {
+    let state_len = ManifestLog::begun_len(id, state);
+    let mut uncertain = Vec::new();
+    if !replayed.is_durable || is_long(replayed.file_len, state_len) {
+        let new = FileId { number: state.next_file, database: id.database };
+        state.next_file += 1;
+        match begin_manifest(env, dir, new, state) {
+            Ok(log) => {
+                let orphans = orphans(dir, names, state, new.number);
+                let (begun_len, state) = (log.len(), state.clone());
+                return Ok(ManifestState { begun_len, log, state, uncertain, orphans, shut: false });
+            }
+            Err(Error::DiskFull { .. }) => uncertain.push(manifest_path(dir, new.number)),
+            Err(error) => return Err(error),
         }
+    }
+    let mut log = ManifestLog::adopt(env, dir, id, replayed)?;
+    let is_current = uncertain.is_empty();
+    let mut orphans = orphans(dir, names, state, id.number);
+    if !is_current {
+        log.give_up();
+    }
+    // Once no other state than this one can come back, what it does not name can go.
+    if !is_current || !orphans.is_empty() && log.settle_name(env, dir).is_err() {
+        uncertain.append(&mut orphans);
+    }
+    Ok(ManifestState { begun_len: state_len, log, state: state.clone(), uncertain, orphans, shut: false })
+}
+
+/// Removes files, best effort.
+fn remove_files(env: &Env, files: &mut Vec<PathBuf>) {
+    for path in files.drain(..) {
+        let _ = env.files().remove_file(&path);
+    }
+}
+
+/// Whether a manifest is to be begun anew.
+fn is_long(len: u64, begun_len: u64) -> bool {
+    len > MANIFEST_BYTES.max(4 * begun_len)
+}
+
+/// Checks that a file is there.
+fn check_there(env: &Env, path: &Path) -> Result<()> {
+    match env.files().metadata(path) {
+        Ok(_) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             Err(Error::corrupt(path, 0, "expected the file, found none"))
         }
@@ -640,7 +706,7 @@ fn check_file(env: &Env, path: &Path, len: u64) -> Result<()> {
     }
 }
 
-/// The files of a state, each checked to be there with its length.
+/// The files of a state, each checked to be there. (Its length is checked when it is first read.)
 fn open_levels(
     env: &Env,
     dir: &Path,
@@ -652,7 +718,7 @@ fn open_levels(
     for (level, files) in state.levels.iter().enumerate() {
         for meta in files {
             let path = sst_path(dir, meta.number);
-            check_file(env, &path, meta.file_len)?;
+            check_there(env, &path)?;
             let id = FileId { number: meta.number, database };
             levels[level].push(TableFile::new(meta.clone(), path, id, Arc::clone(tables)));
         }
@@ -660,7 +726,7 @@ fn open_levels(
     Ok(levels)
 }
 
-/// The blob files of a state, each checked to be there with its length.
+/// The blob files of a state, each checked to be there.
 fn open_blobs(
     env: &Env,
     dir: &Path,
@@ -671,28 +737,24 @@ fn open_blobs(
     let mut blobs = Blobs::new(dir);
     for meta in state.blobs.values() {
         let path = blob_path(dir, meta.number);
-        check_file(env, &path, meta.file_len)?;
+        check_there(env, &path)?;
         let id = FileId { number: meta.number, database };
         blobs.insert(BlobFile::new(meta.clone(), dir, id, env, cache));
     }
     Ok(blobs)
 }
 
-/// Removes SSTs and manifests that belong to nothing, and what replacements left. Best effort: what
+/// SSTs and manifests that belong to nothing, and what replacements left. Removing them is best effort: what
 /// stays is tried again at the next open.
-fn remove_orphans(env: &Env, dir: &Path, names: &[String], state: &State, manifest: u64) {
+fn orphans(dir: &Path, names: &[String], state: &State, manifest: u64) -> Vec<PathBuf> {
     let live: std::collections::HashSet<u64> =
         state.levels.iter().flatten().map(|file| file.number).collect();
-    for name in names {
-        let orphan = match parse_name(name) {
-            Some(FileName::Sst(number)) => !live.contains(&number),
-            Some(FileName::Blob(number)) => !state.blobs.contains_key(&number),
-            Some(FileName::Manifest(number)) => number != manifest,
-            Some(FileName::Temporary) => true,
-            _ => false,
-        };
-        if orphan {
-            let _ = env.files().remove_file(&dir.join(name));
-        }
-    }
+    let belongs_to_nothing = |name: &&String| match parse_name(name) {
+        Some(FileName::Sst(number)) => !live.contains(&number),
+        Some(FileName::Blob(number)) => !state.blobs.contains_key(&number),
+        Some(FileName::Manifest(number)) => number != manifest,
+        Some(FileName::Temporary) => true,
+        _ => false,
+    };
+    names.iter().filter(belongs_to_nothing).map(|name| dir.join(name)).collect()
 }

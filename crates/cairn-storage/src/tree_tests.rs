@@ -160,6 +160,7 @@ pub(crate) fn open(env: &Env) -> Result<(Tree, CommitSeq), Error> {
         env.files().create_dir_all(dir).map_err(|e| Error::io("create", dir, e))?;
         Tree::create(env, dir, &options())?
     };
+    tree.remove_orphans();
     Ok((tree, state.last_seq))
 }
 

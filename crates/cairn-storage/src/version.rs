@@ -167,6 +167,7 @@ impl TableFile {
     #[cold]
     fn open(self: &Arc<Self>) -> Result<Arc<Table>> {
         let blocks = Arc::clone(&self.tables.blocks);
+        self.check_len()?;
         let counts = &self.filter_counts;
         let open =
             || Table::open(&self.tables.env, &self.path, self.id, Arc::clone(&blocks), Arc::clone(counts));
@@ -195,6 +196,22 @@ impl TableFile {
         drop(place);
         self.tables.enter(self);
         Ok(table)
+    }
+
+    /// Whether the file is as long as the manifest says: a cut or a lost file is told as such.
+    fn check_len(&self) -> Result<()> {
+        let (found, expected) = match self.tables.env.files().metadata(&self.path) {
+            Ok(found) => (found.len, self.meta.file_len),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::corrupt(&self.path, 0, "expected the file, found none"));
+            }
+            Err(e) => return Err(Error::io("look at", &self.path, e)),
+        };
+        if found == expected {
+            return Ok(());
+        }
+        let what = format!("expected {expected} bytes, found {found}");
+        Err(Error::corrupt(&self.path, found.min(expected), what))
     }
 
     /// The newest entry of `key` in this file that is not newer than `seq`, range tombstones included.

@@ -6,4 +6,5 @@
 
 pub mod answers;
 pub mod markdown;
+pub mod mutate;
 pub mod slt;

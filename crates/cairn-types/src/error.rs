@@ -83,6 +83,12 @@ pub enum TypeError {
         /// SQL name of the type with its length.
         type_name: String,
     },
+    /// Not the hexadecimal form of bytes (22023).
+    #[error("invalid hexadecimal {what}")]
+    InvalidHex {
+        /// The digit, or that one is missing.
+        what: String,
+    },
     /// Not an array literal (22P02).
     #[error("malformed array literal: \"{input}\"")]
     MalformedArray {
@@ -147,6 +153,7 @@ impl TypeError {
     #[must_use]
     pub fn sqlstate(&self) -> &'static str {
         match self {
+            Self::InvalidHex { .. } => "22023",
             Self::InvalidText { .. } | Self::MalformedArray { .. } | Self::InvalidJson { .. } => "22P02",
             Self::InvalidDatetime { .. } => "22007",
             Self::DatetimeField { .. } | Self::DatetimeRange { .. } => "22008",

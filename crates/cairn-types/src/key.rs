@@ -343,11 +343,19 @@ impl Reader<'_> {
             DataType::BigInt => Value::BigInt(self.i64()?),
             DataType::Real => {
                 let bits = u32::from_be_bytes(self.array()?);
-                Value::Real(f32::from_bits(if bits >> 31 == 1 { bits & !(1 << 31) } else { !bits }))
+                let x = f32::from_bits(if bits >> 31 == 1 { bits & !(1 << 31) } else { !bits });
+                if float_bits_32(x) != bits {
+                    return Err(TypeError::corrupt("key", 1, "a form of 0 or NaN that no key has"));
+                }
+                Value::Real(x)
             }
             DataType::Double => {
                 let bits = u64::from_be_bytes(self.array()?);
-                Value::Double(f64::from_bits(if bits >> 63 == 1 { bits & !(1 << 63) } else { !bits }))
+                let x = f64::from_bits(if bits >> 63 == 1 { bits & !(1 << 63) } else { !bits });
+                if float_bits(x) != bits {
+                    return Err(TypeError::corrupt("key", 1, "a form of 0 or NaN that no key has"));
+                }
+                Value::Double(x)
             }
             DataType::Numeric(parameters) => {
                 let (precision, scale) = DataType::numeric_parameters(*parameters);

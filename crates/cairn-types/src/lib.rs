@@ -45,6 +45,9 @@ pub mod row;
 
 pub mod text;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+
 pub use column::ColumnBuilder;
 pub use datatype::DataType;
 pub use decimal::Decimal;

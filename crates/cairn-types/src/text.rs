@@ -34,6 +34,11 @@ impl Value {
 
     /// Appends what [`Value::to_text`] gives.
     pub fn write_text(&self, ty: &DataType, out: &mut String) {
+        self.write_text_in(ty, Zone::UTC, out);
+    }
+
+    /// Appends the text as a session in `zone` sees it: TIMESTAMPTZ, also within arrays, as the zone's clock shows it.
+    pub fn write_text_in(&self, ty: &DataType, zone: Zone, out: &mut String) {
         match self {
             Self::Null => {}
             Self::Boolean(v) => out.push(if *v { 't' } else { 'f' }),
@@ -51,10 +56,10 @@ impl Value {
             Self::Date(v) => datetime::write_date(*v, out),
             Self::Time(v) => datetime::write_time(*v, out),
             Self::Timestamp(v) => datetime::write_timestamp(*v, out),
-            Self::TimestampTz(v) => datetime::write_timestamptz(*v, 0, out),
+            Self::TimestampTz(v) => datetime::write_timestamptz(*v, zone.offset_at(*v), out),
             Self::Interval(v) => datetime::write_interval(*v, out),
             Self::Uuid(v) => write_uuid(v, out),
-            Self::Array(values) => array::write(values, ty, out),
+            Self::Array(values) => array::write(values, ty, zone, out),
         }
     }
 
@@ -97,7 +102,7 @@ impl Value {
 }
 
 /// Appends the text of one cell of a result column as PostgreSQL prints it; nothing for NULL. Every Arrow type that a
-/// query can produce is printed.
+/// query can produce is printed. Instants are shown by the clock of the zone that the Arrow type names.
 ///
 /// # Panics
 /// If `row` is not below the array's length.
@@ -117,15 +122,31 @@ pub fn format_cell(array: &dyn Array, row: usize, ty: &DataType, out: &mut Strin
         ArrowType::Timestamp(TimeUnit::Microsecond, None) => {
             datetime::write_timestamp(array.as_primitive::<at::TimestampMicrosecondType>().value(row), out);
         }
-        ArrowType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
-            datetime::write_timestamptz(
-                array.as_primitive::<at::TimestampMicrosecondType>().value(row),
-                0,
-                out,
-            );
+        ArrowType::Timestamp(TimeUnit::Microsecond, Some(zone)) => {
+            let micros = array.as_primitive::<at::TimestampMicrosecondType>().value(row);
+            datetime::write_timestamptz(micros, named_zone(zone).offset_at(micros), out);
         }
         ArrowType::Binary => write_bytea(array.as_binary::<i32>().value(row), out),
-        _ => Value::from_array(array, row, ty).write_text(ty, out),
+        other => Value::from_array(array, row, ty).write_text_in(ty, zone_within(other), out),
+    }
+}
+
+/// The zone of an Arrow type, UTC where its name says nothing to us.
+fn named_zone(name: &str) -> Zone {
+    match name {
+        "UTC" | "+00:00" => Zone::UTC,
+        name => Zone::parse(name).unwrap_or(Zone::UTC),
+    }
+}
+
+/// The zone of the instants that a list holds.
+fn zone_within(ty: &ArrowType) -> Zone {
+    match ty {
+        ArrowType::Timestamp(_, Some(zone)) => named_zone(zone),
+        ArrowType::List(item) | ArrowType::LargeList(item) | ArrowType::FixedSizeList(item, _) => {
+            zone_within(item.data_type())
+        }
+        _ => Zone::UTC,
     }
 }
 
@@ -247,12 +268,16 @@ fn parse_bytea(text: &str) -> Result<Vec<u8>, TypeError> {
     let bad = || invalid(text, &DataType::Bytea);
     let hex = |digit: u8| char::from(digit).to_digit(16).map(|n| n as u8);
     if let Some(digits) = text.strip_prefix("\\x") {
+        if let Some(wrong) = digits.chars().find(|c| !c.is_ascii_hexdigit() && !c.is_ascii_whitespace()) {
+            return Err(TypeError::InvalidHex { what: format!("digit: \"{wrong}\"") });
+        }
         let digits: Vec<u8> = digits.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
         let pairs = digits.chunks(2).map(|pair| match *pair {
             [high, low] => Some(hex(high)? << 4 | hex(low)?),
             _ => None,
         });
-        return pairs.collect::<Option<_>>().ok_or_else(bad);
+        let odd = || TypeError::InvalidHex { what: "data: odd number of digits".to_owned() };
+        return pairs.collect::<Option<_>>().ok_or_else(odd);
     }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use cairn_index::{Bounds, KeyColumn, key_range};
-use cairn_storage::KeyRange;
+use cairn_storage::{Direction, KeyRange};
 use cairn_types::key::KeyOrder;
 
 use super::request::Access;
@@ -67,13 +67,14 @@ impl Access {
             Access::Full => (0, vec![KeyRange::all()]),
             Access::Primary(ranges) => (0, ranges.clone()),
             Access::Index { index, ranges } => (*index, ranges.clone()),
+            Access::Rows(keys) => (0, keys.iter().map(|key| KeyRange::key(key)).collect()),
         }
     }
 
     /// The same way of access over other ranges.
     fn with_ranges(&self, ranges: Vec<KeyRange>) -> Access {
         match self {
-            Access::Full | Access::Primary(_) => Access::Primary(ranges),
+            Access::Full | Access::Primary(_) | Access::Rows(_) => Access::Primary(ranges),
             Access::Index { index, .. } => Access::Index { index: *index, ranges },
         }
     }
@@ -83,6 +84,7 @@ impl Access {
         match self {
             Access::Full => false,
             Access::Primary(ranges) | Access::Index { ranges, .. } => ranges.is_empty(),
+            Access::Rows(keys) => keys.is_empty(),
         }
     }
 }
@@ -116,6 +118,38 @@ pub fn split(view: &ReadView, table: &Table, access: &Access, parts: usize) -> V
     }
     out.push(access.with_ranges(vec![KeyRange::new(start, range.end.clone())]));
     out
+}
+
+/// The rows that entries of an index lead to, as far as they are among those of `within` (all rows, or ranges of the
+/// primary key): for reading them in key order. `None` where there are more than `most`, and for an access by anything
+/// else than an index.
+///
+/// # Errors
+/// [`Error::Storage`], [`Error::Corrupt`].
+pub fn rows_by_index(
+    view: &ReadView,
+    table: &Table,
+    access: &Access,
+    within: &Access,
+    most: usize,
+) -> Result<Option<Access>> {
+    let (Access::Index { index, ranges }, (0, parts)) = (access, within.parts()) else { return Ok(None) };
+    let codec = table.codec()?.index(*index)?;
+    let mut keys: Vec<Bytes> = Vec::new();
+    for range in ranges {
+        let mut scan = view.scan_raw(key_space::absolute(table.id, *index, range), Direction::Forward);
+        while let Some((entry, value)) = scan.next()? {
+            let row_key = codec.row_key(entry, value)?;
+            if parts.iter().any(|part| part.contains(row_key)) {
+                if keys.len() == most {
+                    return Ok(None);
+                }
+                keys.push(Bytes::copy_from_slice(row_key));
+            }
+        }
+    }
+    keys.sort_unstable();
+    Ok(Some(Access::Rows(keys)))
 }
 
 /// Whether a scan of that index (0 = the rows themselves: always) gives these columns without reading rows: it holds

@@ -70,6 +70,8 @@ pub enum Access {
         /// Ranges of entry keys.
         ranges: Vec<KeyRange>,
     },
+    /// Rows by their row keys, which ascend; those that are not there are passed over.
+    Rows(Vec<Bytes>),
 }
 
 /// A scan of a table.

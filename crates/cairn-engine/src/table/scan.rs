@@ -10,6 +10,7 @@ use std::sync::Arc;
 use arrow_array::builder::BinaryBuilder;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType as ArrowType, Field, Schema, SchemaRef};
+use bytes::Bytes;
 use cairn_index::AccessMethod;
 use cairn_storage::{Direction, KeyRange, Scan};
 use cairn_types::key::{self, KeyOrder};
@@ -57,6 +58,8 @@ pub struct TableScan {
     index: u16,
     direction: Direction,
     ranges: VecDeque<KeyRange>,
+    /// Instead of ranges: the row keys that are left.
+    keys: Option<VecDeque<Bytes>>,
     scan: Option<Scan>,
     reader: Reader,
     /// The decoder of rows; gone when it has failed, and given back at the end.
@@ -83,7 +86,7 @@ pub fn scan(view: &ReadView, table: &Table, request: ScanRequest) -> Result<Tabl
     let (index, ranges) = request.access.parts();
     let rows = codec.projected(table, &request.projection)?;
     let reader = match &request.access {
-        Access::Full | Access::Primary(_) => Reader::Rows,
+        Access::Full | Access::Primary(_) | Access::Rows(_) => Reader::Rows,
         Access::Index { index, .. } => {
             let route = Route::new(codec.index(*index)?);
             if is_covered(table, *index, &request.projection)? {
@@ -101,8 +104,14 @@ pub fn scan(view: &ReadView, table: &Table, request: ScanRequest) -> Result<Tabl
         schema = Arc::new(Schema::new(fields));
     }
     let mut ranges: VecDeque<KeyRange> = ranges.into();
+    let mut keys = None;
+    if let Access::Rows(rows) = request.access {
+        ranges.clear();
+        keys = Some(VecDeque::from(rows));
+    }
     if request.direction == Direction::Reverse {
         ranges.make_contiguous().reverse();
+        keys.iter_mut().for_each(|keys: &mut VecDeque<Bytes>| keys.make_contiguous().reverse());
     }
     let batch_rows = request.batch_rows.max(1);
     Ok(TableScan {
@@ -112,6 +121,7 @@ pub fn scan(view: &ReadView, table: &Table, request: ScanRequest) -> Result<Tabl
         index,
         direction: request.direction,
         ranges,
+        keys,
         scan: None,
         reader,
         rows: Some(rows),
@@ -132,6 +142,10 @@ impl TableScan {
         let wanted = self.next_batch_rows.min(self.left);
         let mut rows = 0;
         while rows < wanted {
+            if self.keys.is_some() {
+                self.read_keys(&mut rows, wanted)?;
+                break;
+            }
             if self.scan.is_none() {
                 let Some(range) = self.ranges.pop_front() else { break };
                 let range = key_space::absolute(self.table, self.index, &range);
@@ -158,6 +172,25 @@ impl TableScan {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(Some(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?))
+    }
+
+    /// Reads up to `wanted` rows by their keys.
+    fn read_keys(&mut self, rows: &mut usize, wanted: usize) -> Result<()> {
+        let (Some(keys), Some(projected)) = (&mut self.keys, &mut self.rows) else { return Ok(()) };
+        let mut key = key_space::prefix(self.table, 0).to_vec();
+        while *rows < wanted {
+            let Some(row_key) = keys.pop_front() else { break };
+            key.truncate(PREFIX_BYTES);
+            key.extend_from_slice(&row_key);
+            if let Some(row) = self.view.get_raw(&key)? {
+                projected.push(&row)?;
+                if let Some(row_keys) = &mut self.row_keys {
+                    row_keys.append_value(&row_key);
+                }
+                *rows += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Reads up to `wanted` rows from the current range; whether that has ended.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::baton;
 use super::fault::{Fault, Op};
 use super::world::{DirNode, DirOp, FileNode, Inode, Verdict, World, power_cut};
 use crate::files::{Advice, File, FileLock, FileSystem, Metadata, OpenMode};
@@ -27,6 +28,9 @@ impl SimFileSystem {
         paths: &[&Path],
         act: impl FnOnce(&mut World) -> io::Result<T>,
     ) -> io::Result<T> {
+        if matches!(op, Op::Create | Op::Rename | Op::Link) {
+            baton::pause();
+        }
         let mut world = self.world.lock();
         let verdict = world.enter(self.incarnation, op)?;
         for path in paths {
@@ -181,6 +185,7 @@ impl FileSystem for SimFileSystem {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        baton::pause();
         let mut world = self.world.lock();
         let verdict = world.enter(self.incarnation, Op::SyncDir)?;
         world.note_bytes(path.as_os_str().as_encoded_bytes());
@@ -280,6 +285,10 @@ struct SimFile {
 
 impl SimFile {
     fn enter(&self, op: Op, a: u64, b: u64) -> io::Result<(MutexGuard<'_, World>, Verdict)> {
+        // Not when reading: readers hold locks of caches for a moment.
+        if matches!(op, Op::Write | Op::Sync | Op::Grow | Op::Cut) {
+            baton::pause();
+        }
         let mut world = self.world.lock();
         let verdict = world.enter(self.incarnation, op)?;
         world.note(self.number);

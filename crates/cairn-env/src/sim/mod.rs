@@ -1,5 +1,8 @@
 //! A seeded world for tests: a file system that does what disks do at the worst moment, a clock, randomness
-//! and background tasks on one thread. The same seed and the same calls give the same run.
+//! and background tasks, one at a time. The same seed and the same calls give the same run.
+//!
+//! Everything runs on the calling thread, background tasks a step at a time; or, with [`SimOptions::fibers`],
+//! clients and tasks are threads that pass a baton, chosen by the seed, also in the middle of a commit.
 //!
 //! What is kept: per file its durable bytes and the ordered list of unsynced operations; per directory its
 //! durable entries and the unsynced ones. On a power cut the seed decides:
@@ -19,10 +22,11 @@
 //! ```
 //!
 //! Invariants:
-//! - I1: every choice comes from the seed; there is no thread, no clock and no hash order in here.
+//! - I1: every choice comes from the seed; no clock, no hash order and no race between threads decides anything.
 //! - I2: an environment made before the last crash or restart answers every file call with an error.
 //! - I3: what was synced is never changed by a power cut.
 
+pub(crate) mod baton;
 mod crash;
 mod fault;
 mod files;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::baton::{self, Baton, FiberTasks};
 use super::fault::{Fault, Plan, Repeat};
 use super::files::SimFileSystem;
 use super::scheduler::SimTasks;
@@ -26,6 +27,11 @@ pub struct SimOptions {
     pub short_one_in: u64,
     /// One in this many yield points lets background tasks run; 0 = none: they run only when waited for.
     pub yield_one_in: u64,
+    /// Clients and background tasks are fibers that interleave at file operations too, see
+    /// [`Simulation::run_clients`]. Off, everything runs on the calling thread, a task's step at a time.
+    pub fibers: bool,
+    /// With fibers, at one in this many file operations that change something another may go on; 0 = none.
+    pub switch_one_in: u64,
     /// Bytes on the disk; `u64::MAX` = no limit.
     pub capacity: u64,
     /// The wall clock at the start, microseconds since 1970.
@@ -39,6 +45,8 @@ impl SimOptions {
             seed,
             short_one_in: 16,
             yield_one_in: 4,
+            fibers: false,
+            switch_one_in: 4,
             capacity: u64::MAX,
             wall_micros: 1_700_000_000_000_000,
         }
@@ -50,7 +58,7 @@ pub fn is_power_cut(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Other && error.to_string() == "simulated power cut"
 }
 
-/// A simulated machine. To be used from one thread.
+/// A simulated machine. To be used from one thread, and from the clients that [`Simulation::run_clients`] runs.
 ///
 /// ```
 /// use cairn_env::{OpenMode, sim::{SimOptions, Simulation}};
@@ -70,26 +78,51 @@ pub fn is_power_cut(error: &io::Error) -> bool {
 #[derive(Debug)]
 pub struct Simulation {
     world: Arc<Mutex<World>>,
-    tasks: Mutex<Arc<SimTasks>>,
+    tasks: Mutex<Arc<dyn Tasks>>,
+    baton: Option<Arc<Baton>>,
 }
 
 impl Simulation {
-    /// A machine with an empty disk.
+    /// A machine with an empty disk. With fibers, the calling thread is the first of them, until the simulation
+    /// is dropped; it makes one such simulation at a time.
     pub fn new(options: SimOptions) -> Simulation {
+        let fibers = options.fibers;
         let world = Arc::new(Mutex::new(World::new(options)));
-        let tasks = Mutex::new(Arc::new(SimTasks::new(Arc::clone(&world))));
-        Simulation { world, tasks }
+        let baton = fibers.then(|| Baton::new(Arc::clone(&world)));
+        let tasks = Mutex::new(Simulation::new_tasks(&world, baton.as_ref()));
+        Simulation { world, tasks, baton }
+    }
+
+    fn new_tasks(world: &Arc<Mutex<World>>, baton: Option<&Arc<Baton>>) -> Arc<dyn Tasks> {
+        match baton {
+            Some(baton) => Arc::new(FiberTasks { baton: Arc::clone(baton) }),
+            None => Arc::new(SimTasks::new(Arc::clone(world))),
+        }
+    }
+
+    /// Runs clients beside each other and the background tasks, one at a time and interleaved by the seed, and
+    /// returns when all have ended. A client's panic kills the process (see [`Simulation::kill_after`]), so that
+    /// the others end too, and is then passed on.
+    ///
+    /// # Panics
+    /// In a simulation without fibers, where the system has no thread to give, and with a client's panic.
+    pub fn run_clients(&self, clients: Vec<Box<dyn FnOnce() + Send>>) {
+        let baton = self.baton.as_ref().expect("SimOptions::fibers is on");
+        baton.run_all(clients).expect("the system has a thread for each client");
+        if let Some(panic) = baton.take_panic() {
+            std::panic::resume_unwind(panic);
+        }
     }
 
     /// The environment of the running process. Calls before the next crash or restart give the same one.
     pub fn env(&self) -> Env {
         let incarnation = self.world.lock().incarnation;
-        let tasks: Arc<SimTasks> = Arc::clone(&self.tasks.lock());
+        let tasks = Arc::clone(&self.tasks.lock());
         Env::from_parts(
             Arc::new(SimFileSystem { world: Arc::clone(&self.world), incarnation }),
             Arc::new(SimClock { world: Arc::clone(&self.world) }),
             Arc::new(SimRandom { world: Arc::clone(&self.world) }),
-            tasks as Arc<dyn Tasks>,
+            tasks,
         )
     }
 
@@ -110,14 +143,29 @@ impl Simulation {
         world.crash_at = Some(world.changes + n.max(1));
     }
 
-    /// Disarms [`Simulation::crash_after`].
-    pub fn cancel_crash(&self) {
-        self.world.lock().crash_at = None;
+    /// Has the process die (kill -9) before the `n`-th (1 = the next) operation that [`Simulation::crash_after`]
+    /// counts. Every later file call of the environment fails, but what was written is there at the restart,
+    /// as unsynced as before.
+    pub fn kill_after(&self, n: u64) {
+        let mut world = self.world.lock();
+        world.kill_at = Some(world.changes + n.max(1));
     }
 
-    /// Whether the power was cut and the machine not restarted.
+    /// Disarms [`Simulation::crash_after`] and [`Simulation::kill_after`].
+    pub fn cancel_crash(&self) {
+        let mut world = self.world.lock();
+        (world.crash_at, world.kill_at) = (None, None);
+    }
+
+    /// Whether the power was cut, or the process killed, and there was no restart since.
     pub fn is_off(&self) -> bool {
-        !self.world.lock().powered
+        let world = self.world.lock();
+        !world.powered || world.killed
+    }
+
+    /// Whether the power is on: false only after a power cut.
+    pub fn is_powered(&self) -> bool {
+        self.world.lock().powered
     }
 
     /// Starts a new process and gives its environment. After a crash it finds what survived. Without one the
@@ -130,11 +178,12 @@ impl Simulation {
                 world.end_process();
             }
             world.powered = true;
+            world.killed = false;
             world.incarnation += 1;
-            world.crash_at = None;
+            (world.crash_at, world.kill_at) = (None, None);
             world.plans.clear();
         }
-        *self.tasks.lock() = Arc::new(SimTasks::new(Arc::clone(&self.world)));
+        *self.tasks.lock() = Simulation::new_tasks(&self.world, self.baton.as_ref());
         self.env()
     }
 
@@ -253,6 +302,17 @@ impl Simulation {
     }
 }
 
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        let panic = self.baton.as_ref().and_then(|baton| baton.end());
+        if let Some(panic) = panic
+            && !std::thread::panicking()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
 /// Time that passes only by operations, sleeping and waiting.
 #[derive(Debug)]
 struct SimClock {
@@ -273,7 +333,9 @@ impl Clock for SimClock {
     }
 
     fn sleep(&self, duration: Duration) {
-        self.world.lock().nanos += duration.as_nanos() as u64;
+        if !baton::sleep(duration) {
+            self.world.lock().nanos += duration.as_nanos() as u64;
+        }
     }
 }
 

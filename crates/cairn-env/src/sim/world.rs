@@ -123,11 +123,15 @@ pub(super) struct World {
     /// Counts environments; handles of earlier ones are dead.
     pub(super) incarnation: u64,
     pub(super) powered: bool,
+    /// The process is dead: its calls fail, the rest is as it was.
+    pub(super) killed: bool,
     pub(super) locks: BTreeSet<u64>,
     pub(super) operations: u64,
     pub(super) changes: u64,
     /// The value of `changes` at which the power is cut.
     pub(super) crash_at: Option<u64>,
+    /// The value of `changes` at which the process dies.
+    pub(super) kill_at: Option<u64>,
     pub(super) plans: Vec<Plan>,
     pub(super) capacity: u64,
     pub(super) nanos: u64,
@@ -148,10 +152,12 @@ impl World {
             sweep_at: 64,
             incarnation: 0,
             powered: true,
+            killed: false,
             locks: BTreeSet::new(),
             operations: 0,
             changes: 0,
             crash_at: None,
+            kill_at: None,
             plans: Vec::new(),
             capacity: options.capacity,
             nanos: 0,
@@ -162,13 +168,18 @@ impl World {
 
     /// Begins an operation: counts and traces it, and says how it fares.
     pub(super) fn enter(&mut self, incarnation: u64, op: Op) -> io::Result<Verdict> {
-        if !self.powered || incarnation != self.incarnation {
+        if !self.powered || self.killed || incarnation != self.incarnation {
             return Err(power_cut());
         }
         self.operations += 1;
         self.changes += u64::from(op.changes());
         self.nanos += if matches!(op, Op::Sync | Op::SyncDir) { SYNC_NANOS } else { OP_NANOS };
         self.note(op as u64);
+        if op.changes() && self.kill_at.is_some_and(|at| self.changes >= at) {
+            self.kill_at = None;
+            self.killed = true;
+            return Err(power_cut());
+        }
         if op.changes() && self.crash_at.is_some_and(|at| self.changes >= at) {
             self.crash_at = None;
             return Ok(Verdict::Crash);

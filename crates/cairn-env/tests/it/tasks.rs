@@ -6,13 +6,72 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use cairn_env::sim::{SimOptions, Simulation};
-use cairn_env::{Env, Step};
+use cairn_env::{Env, Lock, OpenMode, Step};
 
 fn on_both(test: impl Fn(&Env)) {
     test(&Env::os());
     for seed in 0..50 {
         test(&Simulation::new(SimOptions::new(seed)).env());
+        test(&Simulation::new(SimOptions { fibers: true, ..SimOptions::new(seed) }).env());
     }
+}
+
+/// Clients interleave in the middle of what a lock protects, nobody gets in, and the seed tells the order.
+#[test]
+fn clients_take_turns_by_the_seed() {
+    let run = |seed| {
+        let simulation = Simulation::new(SimOptions { fibers: true, ..SimOptions::new(seed) });
+        let env = simulation.env();
+        let (shared, order) = (Arc::new(Lock::new((0, 0))), Arc::new(Lock::new(Vec::new())));
+        let signal = env.signal();
+        let client = |number: usize| -> Box<dyn FnOnce() + Send> {
+            let (env, signal) = (env.clone(), signal.clone());
+            let (shared, order) = (Arc::clone(&shared), Arc::clone(&order));
+            Box::new(move || {
+                for round in 0..10 {
+                    {
+                        let mut shared = shared.lock();
+                        shared.0 += 1;
+                        let path = format!("/{number}-{round}");
+                        env.files().open(path.as_ref(), OpenMode::CreateNew).unwrap().sync_data().unwrap();
+                        env.clock().sleep(Duration::from_micros(5));
+                        shared.1 += 1;
+                        assert_eq!(shared.0, shared.1);
+                        order.lock().push(number);
+                    }
+                    signal.notify_all();
+                    signal.wait_until(|| shared.lock().1 > round);
+                    env.tasks().yield_point();
+                }
+            })
+        };
+        simulation.run_clients((0..4).map(client).collect());
+        let order = order.lock().clone();
+        assert_eq!(order.len(), 40);
+        (order, simulation.trace_hash())
+    };
+    let runs: Vec<_> = (0..20).map(run).collect();
+    assert!(runs.iter().enumerate().all(|(seed, told)| *told == run(seed as u64)), "a seed gave two runs");
+    assert!(runs.windows(2).any(|pair| pair[0].0 != pair[1].0), "seeds make no difference");
+}
+
+#[test]
+fn a_panic_in_a_client_reaches_the_caller() {
+    let simulation = Simulation::new(SimOptions { fibers: true, ..SimOptions::new(1) });
+    let env = simulation.env();
+    let others = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&others);
+    let clients: Vec<Box<dyn FnOnce() + Send>> = vec![
+        Box::new(|| panic!("a client's words")),
+        Box::new(move || {
+            while env.files().open("/x".as_ref(), OpenMode::Create).is_ok() {}
+            seen.fetch_add(1, Ordering::SeqCst);
+        }),
+    ];
+    let run = std::panic::AssertUnwindSafe(|| simulation.run_clients(clients));
+    let words = std::panic::catch_unwind(run).unwrap_err();
+    assert_eq!(words.downcast_ref::<&str>(), Some(&"a client's words"));
+    assert_eq!(others.load(Ordering::SeqCst), 1, "the others come to their end first");
 }
 
 #[test]

@@ -276,7 +276,7 @@ impl ExecutionPlan for StoreScan {
             schema: Arc::clone(&self.schema),
             batch_rows: task.session_config().batch_size(),
             left: self.limit.unwrap_or(usize::MAX),
-            _scope: Arc::clone(ScopeExtension::of(task.session_config().options())?),
+            _scope: ScopeExtension::of(task.session_config().options())?,
         };
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), futures::stream::iter(batches))))
     }

@@ -11,11 +11,13 @@ use arrow::array::{
     Int16Array, Int32Array, Int64Array, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use cairn_types::datetime::{Zone, parse_timestamptz};
 use cairn_types::{DataType, TypeError, Value};
 
 /// Builds one column of a batch from text.
 pub(super) struct ColumnSink {
     ty: DataType,
+    zone: Zone,
     values: Values,
     valid: Vec<bool>,
     nulls: usize,
@@ -73,7 +75,13 @@ impl ColumnSink {
             DataType::Bytea => Values::Binary { offsets: offsets(), bytes: Vec::new() },
             _ => Values::General(Vec::with_capacity(rows)),
         };
-        ColumnSink { ty: ty.clone(), values, valid: Vec::with_capacity(rows), nulls: 0 }
+        ColumnSink { ty: ty.clone(), zone: Zone::UTC, values, valid: Vec::with_capacity(rows), nulls: 0 }
+    }
+
+    /// Local time for TIMESTAMPTZ is that of `zone`.
+    pub(super) fn in_zone(mut self, zone: Zone) -> ColumnSink {
+        self.zone = zone;
+        self
     }
 
     /// Bytes held for variable-length values; a batch is cut before offsets overflow.
@@ -127,6 +135,7 @@ impl ColumnSink {
             }
             .map(|b| v.push(b)),
             Values::Date(v) => date(cell).map(|d| v.push(d)),
+            Values::Timestamp(_) if self.ty == DataType::TimestampTz && self.zone != Zone::UTC => None,
             Values::Timestamp(v) => timestamp(cell, self.ty == DataType::TimestampTz).map(|t| v.push(t)),
             _ => None,
         };
@@ -142,7 +151,10 @@ impl ColumnSink {
     #[cold]
     fn push_slow(&mut self, cell: &[u8]) -> Result<(), TypeError> {
         let text = std::str::from_utf8(cell).map_err(|_| TypeError::InvalidUtf8)?;
-        let value = Value::parse_text(text, &self.ty)?;
+        let value = match self.ty {
+            DataType::TimestampTz => Value::TimestampTz(parse_timestamptz(text, self.zone)?),
+            _ => Value::parse_text(text, &self.ty)?,
+        };
         self.push_value(value)
     }
 

@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use cairn_env::Env;
 use cairn_types::DataType;
+use cairn_types::datetime::Zone;
 
 use super::cell::ColumnSink;
 use super::error::{CopyError, Result};
@@ -24,6 +25,7 @@ const SNIFF_LINES: usize = 20;
 /// Reads delimited records into batches.
 pub(super) struct DelimitedReader {
     records: Records,
+    zone: Zone,
     columns: Vec<TargetColumn>,
     schema: SchemaRef,
     force: Vec<Force>,
@@ -61,6 +63,7 @@ impl DelimitedReader {
             .collect();
         let mut reader = DelimitedReader {
             records,
+            zone: options.time_zone,
             columns: target.columns.clone(),
             schema: target.arrow_schema(),
             force,
@@ -154,6 +157,7 @@ impl DelimitedReader {
         let target = Target { name, columns };
         let reader = DelimitedReader {
             records,
+            zone: options.time_zone,
             columns: target.columns.clone(),
             schema: target.arrow_schema(),
             force,
@@ -170,7 +174,7 @@ impl DelimitedReader {
 
     fn read(&mut self) -> Result<Option<RecordBatch>> {
         let mut sinks: Vec<ColumnSink> =
-            self.columns.iter().map(|c| ColumnSink::new(&c.ty, BATCH_ROWS)).collect();
+            self.columns.iter().map(|c| ColumnSink::new(&c.ty, BATCH_ROWS).in_zone(self.zone)).collect();
         let mut lines = Vec::with_capacity(BATCH_ROWS);
         while lines.len() < BATCH_ROWS {
             if !self.records.advance()? {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use cairn_env::Env;
+use cairn_types::datetime::Zone;
 use cairn_types::{DataType, TypeError, Value};
 
 use super::cell::ColumnSink;
@@ -27,6 +28,7 @@ const DEPTH_MAX: usize = 1000;
 /// Reads JSON lines into batches.
 pub(super) struct JsonReader {
     lines: Lines,
+    zone: Zone,
     columns: Vec<TargetColumn>,
     by_name: HashMap<String, usize>,
     schema: SchemaRef,
@@ -98,12 +100,12 @@ impl Lines {
 
 impl JsonReader {
     /// Into columns that are known.
-    pub(super) fn with_target(source: Source, target: &Target) -> JsonReader {
+    pub(super) fn with_target(source: Source, zone: Zone, target: &Target) -> JsonReader {
         let mut lines = Lines::new(source);
         lines.name.clone_from(&target.name);
         let by_name = target.columns.iter().enumerate().map(|(i, c)| (c.name.clone(), i)).collect();
         let columns = target.columns.clone();
-        JsonReader { lines, columns, by_name, schema: target.arrow_schema(), done: false }
+        JsonReader { lines, zone, columns, by_name, schema: target.arrow_schema(), done: false }
     }
 
     /// Into columns guessed from the head of the file `path`: the keys in order of appearance.
@@ -135,7 +137,7 @@ impl JsonReader {
             guesses.into_iter().map(|(name, guess)| TargetColumn { name, ty: guess.ty() }).collect();
         let name = path.rsplit('/').next().unwrap_or(path).to_owned();
         let target = Target { name, columns };
-        Ok((JsonReader::with_target(open()?, &target), target))
+        Ok((JsonReader::with_target(open()?, options.time_zone, &target), target))
     }
 
     /// How far it is.
@@ -145,7 +147,7 @@ impl JsonReader {
 
     fn read(&mut self) -> Result<Option<RecordBatch>> {
         let mut sinks: Vec<ColumnSink> =
-            self.columns.iter().map(|c| ColumnSink::new(&c.ty, BATCH_ROWS)).collect();
+            self.columns.iter().map(|c| ColumnSink::new(&c.ty, BATCH_ROWS).in_zone(self.zone)).collect();
         let mut rows = 0;
         let mut set = vec![false; self.columns.len()];
         while rows < BATCH_ROWS {
@@ -596,7 +598,7 @@ mod tests {
             columns.iter().map(|(n, t)| TargetColumn { name: (*n).to_owned(), ty: t.clone() }).collect();
         let target = Target { name: "t".to_owned(), columns };
         let mut rows = Vec::new();
-        for batch in JsonReader::with_target(source, &target) {
+        for batch in JsonReader::with_target(source, Zone::UTC, &target) {
             let batch = batch?;
             for row in 0..batch.num_rows() {
                 let of = |(i, c): (usize, &TargetColumn)| Value::from_array(batch.column(i), row, &c.ty);

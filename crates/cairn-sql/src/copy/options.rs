@@ -5,6 +5,8 @@
 //!
 //! I1. An option that is not understood is an error, never ignored.
 
+use cairn_types::datetime::Zone;
+
 use super::error::{CopyError, Result};
 
 /// How a file is laid out.
@@ -120,6 +122,8 @@ pub struct CopyOptions {
     pub force_not_null: Columns,
     /// Uncompressed bytes that types are guessed from; 0 means [`SAMPLE_BYTES_DEFAULT`], `usize::MAX` the whole file.
     pub sample_bytes: usize,
+    /// The zone of TIMESTAMPTZ that names none; default UTC.
+    pub time_zone: Zone,
 }
 
 /// The value of one option as it was parsed.

@@ -181,7 +181,7 @@ fn read_into(
     target: &Target,
 ) -> Result<Reader> {
     if format == Format::JsonLines {
-        let reader = JsonReader::with_target(source, target);
+        let reader = JsonReader::with_target(source, options.time_zone, target);
         return Ok(Reader::new(target.clone(), reader.progress(), reader));
     }
     let reader = DelimitedReader::with_target(source, options, format, path, target)?;

@@ -64,7 +64,8 @@ pub(crate) fn execute(context: &Context, copy: &Statement, streams: Streams) -> 
     if !options.is_empty() {
         return Err(Error::internal("COPY was not parsed by copy::parse"));
     }
-    let options = statement::options(legacy_options, !to)?;
+    let mut options = statement::options(legacy_options, !to)?;
+    options.time_zone = context.zone();
     if matches!(target, CopyTarget::Program { .. }) {
         return Err(Error::unsupported("COPY PROGRAM"));
     }
@@ -169,7 +170,15 @@ fn write(
             context.plan_query(&query)?
         }
     };
-    let results = context.run(plan)?;
+    let mut results = context.run(plan)?;
+    let path = match place {
+        CopyTarget::File { filename } => filename.as_str(),
+        _ => "",
+    };
+    // Parquet keeps instants, the others their text.
+    if options.format_of(path) != super::options::Format::Parquet {
+        results = results.in_zone(&context.scope.settings.time_zone);
+    }
     let env = &context.scope.shared.options.files;
     let writer = match place {
         CopyTarget::File { filename } => Writer::create(env, filename, options, results.schema())?,

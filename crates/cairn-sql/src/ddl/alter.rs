@@ -172,7 +172,7 @@ impl Alter<'_> {
         let added = column.name.clone();
         let constant = match &default {
             None => Some(Value::Null),
-            Some(expr) => literal::value(expr, &column.ty, &added, &[])?,
+            Some(expr) => literal::value(expr, &column.ty, &added, &[], self.context.zone())?,
         };
         // What differs from row to row, and SERIAL and IDENTITY, are filled in row by row.
         let fill = column.generation.is_some() || constant.is_none();

@@ -372,7 +372,7 @@ pub(super) fn validate_default(context: &Context, expr: &Expr, column: &str, ty:
     if literal::is_default(expr) {
         return Err(Error::new("42601", "DEFAULT is not allowed in this context"));
     }
-    if literal::value(expr, ty, column, &[])?.is_some() {
+    if literal::value(expr, ty, column, &[], context.zone())?.is_some() {
         return Ok(());
     }
     refuse_subquery(expr, "DEFAULT expression")?;

@@ -130,7 +130,7 @@ fn from_query(
         let mut columns = Vec::with_capacity(types.len());
         for (i, ty) in types.iter().enumerate() {
             let column = table.live_column(i);
-            columns.push(assign_array(batch.column(i), ty, &column.ty, &column.name, false)?);
+            columns.push(assign_array(batch.column(i), ty, &column.ty, &column.name, false, context.zone())?);
         }
         inserter.push(columns, batch.num_rows())?;
     }

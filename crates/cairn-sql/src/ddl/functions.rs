@@ -104,7 +104,7 @@ impl ScalarUDFImpl for SequenceFunction {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> datafusion::error::Result<ColumnarValue> {
-        let context = Context { scope: Arc::clone(ScopeExtension::of(&args.config_options)?) };
+        let context = Context { scope: ScopeExtension::of(&args.config_options)? };
         Ok(self.call(&context, &args)?)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray};
 use cairn_engine::Table;
 use cairn_engine::table::{self, OnConflict, ScanRequest};
+use cairn_types::datetime::Zone;
 use cairn_types::{ColumnBuilder, DataType, Value};
 use sqlparser::ast::Expr;
 
@@ -46,14 +47,14 @@ pub(super) fn run(
     for batch in batches {
         let rows = batch.num_rows();
         let converted: ArrayRef = match using {
-            None => convert(batch.column(place), from, &ty, column)?,
+            None => convert(batch.column(place), from, &ty, column, context.zone())?,
             Some(expr) => {
                 let rows = batch_of(old, batch.columns().to_vec(), rows)?;
                 let side = Relation { alias: old.name.clone(), rows, in_wildcard: false };
                 let values =
                     relations::evaluate(context, &[side], &[relations::item(expr.clone(), "value")])?;
                 let from = DataType::from_field(values.schema().field(0));
-                assign_array(values.column(0), &from, &ty, column, false)?
+                assign_array(values.column(0), &from, &ty, column, false, context.zone())?
             }
         };
         let mut columns = batch.columns().to_vec();
@@ -64,7 +65,7 @@ pub(super) fn run(
 }
 
 /// The cast of ALTER TYPE is that of assignment, but lengths are those of an explicit cast: an error where text is cut.
-fn convert(array: &ArrayRef, from: &DataType, to: &DataType, column: &str) -> Result<ArrayRef> {
+fn convert(array: &ArrayRef, from: &DataType, to: &DataType, column: &str, zone: Zone) -> Result<ArrayRef> {
     if from.is_character() && to.is_character() {
         let mut builder = ColumnBuilder::with_capacity(to, array.len());
         for row in 0..array.len() {
@@ -78,7 +79,7 @@ fn convert(array: &ArrayRef, from: &DataType, to: &DataType, column: &str) -> Re
         }
         return Ok(builder.finish()?);
     }
-    assign_array(array, from, to, column, false)
+    assign_array(array, from, to, column, false, zone)
 }
 
 /// Gives every row the default of a column that was just added.

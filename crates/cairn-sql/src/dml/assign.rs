@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::datatypes::DataType as ArrowType;
+use cairn_types::datetime::{Zone, parse_timestamptz};
 use cairn_types::{ColumnBuilder, DataType, Decimal, Interval, TypeError, Value};
 
 use crate::{Error, Result};
@@ -25,6 +26,7 @@ pub(crate) fn assign_array(
     to: &DataType,
     column: &str,
     unknown: bool,
+    zone: Zone,
 ) -> Result<ArrayRef> {
     let want = to.to_arrow();
     if array.null_count() == array.len() || *array.data_type() == ArrowType::Null {
@@ -44,7 +46,7 @@ pub(crate) fn assign_array(
     let mut builder = ColumnBuilder::with_capacity(to, array.len());
     for row in 0..array.len() {
         let value = Value::from_array(array, row, from);
-        builder.push(&convert(value, to, column, unknown)?)?;
+        builder.push(&convert(value, to, column, unknown, zone)?)?;
     }
     Ok(builder.finish()?)
 }
@@ -53,14 +55,20 @@ pub(crate) fn assign_array(
 ///
 /// # Errors
 /// As [`assign_array`].
-pub(crate) fn assign_value(value: Value, to: &DataType, column: &str, unknown: bool) -> Result<Value> {
+pub(crate) fn assign_value(
+    value: Value,
+    to: &DataType,
+    column: &str,
+    unknown: bool,
+    zone: Zone,
+) -> Result<Value> {
     if let Some(from) = value.data_type()
         && !unknown
         && !is_assignable(&from, to)
     {
         return Err(mismatch(column, to, &from));
     }
-    convert(value, to, column, unknown)
+    convert(value, to, column, unknown, zone)
 }
 
 fn mismatch(column: &str, to: &DataType, from: &DataType) -> Error {
@@ -115,7 +123,7 @@ fn decimal_to_integer(n: Decimal, to: &DataType) -> Result<Value> {
     integer(whole, to)
 }
 
-fn convert(value: Value, to: &DataType, column: &str, unknown: bool) -> Result<Value> {
+fn convert(value: Value, to: &DataType, column: &str, unknown: bool, zone: Zone) -> Result<Value> {
     use DataType as T;
     use Value as V;
     let is_int = matches!(to, T::SmallInt | T::Integer | T::BigInt);
@@ -135,27 +143,40 @@ fn convert(value: Value, to: &DataType, column: &str, unknown: bool) -> Result<V
             V::parse_text(&t, to)?
         }
         (V::Json(t) | V::Jsonb(t), T::Json | T::Jsonb) => V::parse_text(&t, to)?,
+        (V::Text(t), T::TimestampTz) if unknown => V::TimestampTz(parse_timestamptz(&t, zone)?),
         (V::Text(t), _) if unknown && !to.is_character() => V::parse_text(&t, to)?,
         (V::Text(t), _) => V::Text(t).fit(to)?,
         (v, _) if to.is_character() => {
             let text = match &v {
                 V::Boolean(b) => b.to_string(),
-                other => other.to_text(&other.data_type().unwrap_or(T::Text)),
+                other => {
+                    let mut text = String::new();
+                    other.write_text_in(&other.data_type().unwrap_or(T::Text), zone, &mut text);
+                    text
+                }
             };
             V::Text(text).fit(to)?
         }
         (V::Date(d), T::Timestamp) => V::Timestamp(days(d, to)?),
-        (V::Date(d), T::TimestampTz) => V::TimestampTz(days(d, to)?),
-        (V::Timestamp(t) | V::TimestampTz(t), T::Date) => {
+        (V::Date(d), T::TimestampTz) => V::TimestampTz(instant(days(d, to)?, to, zone)?),
+        (V::TimestampTz(t), T::TimestampTz) => V::TimestampTz(t),
+        (V::TimestampTz(t), T::Timestamp | T::Date | T::Time) => {
+            let local = t.saturating_add(i64::from(zone.offset_at(t)) * 1_000_000);
+            convert(V::Timestamp(local), to, column, unknown, zone)?
+        }
+        (V::Timestamp(t), T::Date) => {
             V::Date(i32::try_from(t.div_euclid(DAY_MICROS)).map_err(|_| out_of_range(to))?)
         }
-        (V::Timestamp(t) | V::TimestampTz(t), T::Timestamp) => V::Timestamp(t),
-        (V::Timestamp(t) | V::TimestampTz(t), T::TimestampTz) => V::TimestampTz(t),
-        (V::Timestamp(t) | V::TimestampTz(t), T::Time) => V::Time(t.rem_euclid(DAY_MICROS)),
+        (V::Timestamp(t), T::Timestamp) => V::Timestamp(t),
+        (V::Timestamp(t), T::TimestampTz) => V::TimestampTz(instant(t, to, zone)?),
+        (V::Timestamp(t), T::Time) => V::Time(t.rem_euclid(DAY_MICROS)),
         (V::Time(t), T::Interval) => V::Interval(Interval { months: 0, days: 0, nanos: t * 1000 }),
         (V::Interval(i), T::Time) => V::Time((i.nanos / 1000).rem_euclid(DAY_MICROS)),
         (V::Array(items), T::Array(element)) => V::Array(
-            items.into_iter().map(|item| convert(item, element, column, unknown)).collect::<Result<_>>()?,
+            items
+                .into_iter()
+                .map(|item| convert(item, element, column, unknown, zone))
+                .collect::<Result<_>>()?,
         ),
         (v, _) => {
             let from = v.data_type();
@@ -165,6 +186,11 @@ fn convert(value: Value, to: &DataType, column: &str, unknown: bool) -> Result<V
             })?
         }
     })
+}
+
+/// The instant at which the session's clock shows a local time.
+fn instant(local_micros: i64, to: &DataType, zone: Zone) -> Result<i64> {
+    zone.to_utc(local_micros).ok_or_else(|| out_of_range(to))
 }
 
 fn days(days: i32, to: &DataType) -> Result<i64> {
@@ -177,7 +203,7 @@ mod tests {
     use super::*;
 
     fn state(value: Value, to: DataType) -> std::result::Result<Value, &'static str> {
-        assign_value(value, &to, "c", false).map_err(|e| e.sqlstate())
+        assign_value(value, &to, "c", false, Zone::UTC).map_err(|e| e.sqlstate())
     }
 
     #[test]
@@ -191,7 +217,7 @@ mod tests {
         assert_eq!(state(Value::Boolean(true), DataType::Integer).unwrap_err(), "42804");
         assert_eq!(state(Value::Integer(7), DataType::Text).unwrap(), Value::Text("7".into()));
         assert_eq!(state(Value::Timestamp(-1), DataType::Date).unwrap(), Value::Date(-1));
-        let unknown = assign_value(Value::Text("12".into()), &DataType::Integer, "c", true);
+        let unknown = assign_value(Value::Text("12".into()), &DataType::Integer, "c", true, Zone::UTC);
         assert_eq!(unknown.unwrap(), Value::Integer(12));
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use cairn_engine::Table;
 use cairn_engine::table::{self, ConflictTarget as Target, Inserted, OnConflict};
 use cairn_types::DataType;
+use cairn_types::datetime::Zone;
 use sqlparser::ast::{self, ConflictTarget, Expr, OnConflictAction, OnInsert};
 
 use super::assign::assign_array;
@@ -129,7 +130,7 @@ impl Update {
         let rows = existing.num_rows();
         let mut columns: Vec<ArrayRef> = existing.columns().to_vec();
         let quick = match self.condition {
-            None => self.quick(table, &existing, &proposed)?,
+            None => self.quick(table, &existing, &proposed, context.zone())?,
             Some(_) => None,
         };
         let mut keep = None;
@@ -168,7 +169,14 @@ impl Update {
                             next += 1;
                             let from = DataType::from_field(values.schema().field(next - 1));
                             let unknown = literal::is_unknown(expr);
-                            assign_array(values.column(next - 1), &from, &column.ty, &column.name, unknown)?
+                            assign_array(
+                                values.column(next - 1),
+                                &from,
+                                &column.ty,
+                                &column.name,
+                                unknown,
+                                context.zone(),
+                            )?
                         }
                     };
                 }
@@ -199,6 +207,7 @@ impl Update {
         table: &Table,
         existing: &RecordBatch,
         proposed: &RecordBatch,
+        zone: Zone,
     ) -> Result<Option<Vec<(usize, ArrayRef)>>> {
         let mut values = Vec::with_capacity(self.assigned.len());
         for assigned in &self.assigned {
@@ -212,7 +221,8 @@ impl Update {
             };
             let Some(source) = table.column_place(&fold(name)) else { return Ok(None) };
             let (from_column, column) = (table.live_column(source), table.live_column(assigned.place));
-            let array = assign_array(from.column(source), &from_column.ty, &column.ty, &column.name, false)?;
+            let array =
+                assign_array(from.column(source), &from_column.ty, &column.ty, &column.name, false, zone)?;
             values.push((assigned.place, array));
         }
         Ok(Some(values))

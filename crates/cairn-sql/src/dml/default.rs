@@ -41,7 +41,7 @@ impl Default {
         }
         let Some(sql) = &column.default else { return Ok(Default::Constant(Value::Null)) };
         let expr = parse_expr(sql)?;
-        if let Some(value) = literal::value(&expr, &column.ty, &column.name, &[])? {
+        if let Some(value) = literal::value(&expr, &column.ty, &column.name, &[], context.zone())? {
             return Ok(Default::Constant(value));
         }
         if let Some(name) = nextval_argument(&expr)
@@ -63,11 +63,11 @@ impl Default {
             Default::Sequence(id) => {
                 let n = context.txn().nextval(*id)?;
                 remember(context, *id, n);
-                assign_value(Value::BigInt(n), &column.ty, &column.name, false)
+                assign_value(Value::BigInt(n), &column.ty, &column.name, false, context.zone())
             }
             Default::Now => {
                 let now = Value::TimestampTz(context.scope.transaction_start_us);
-                assign_value(now, &column.ty, &column.name, false)
+                assign_value(now, &column.ty, &column.name, false, context.zone())
             }
             Default::Expression(_) => {
                 let array = self.array(context, column, 1)?;
@@ -85,7 +85,7 @@ impl Default {
                     remember(context, *id, *last);
                 }
                 let array: ArrayRef = Arc::new(Int64Array::from(numbers));
-                assign_array(&array, &DataType::BigInt, &column.ty, &column.name, false)
+                assign_array(&array, &DataType::BigInt, &column.ty, &column.name, false, context.zone())
             }
             Default::Constant(_) | Default::Now => {
                 let value = self.value(context, column)?;
@@ -95,7 +95,7 @@ impl Default {
                 let items = [relations::item(Expr::clone(expr), "value")];
                 let values = relations::evaluate(context, &[numbers(rows)?], &items)?;
                 let from = DataType::from_field(values.schema().field(0));
-                assign_array(values.column(0), &from, &column.ty, &column.name, false)
+                assign_array(values.column(0), &from, &column.ty, &column.name, false, context.zone())
             }
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use cairn_engine::Table;
+use cairn_types::datetime::Zone;
 use cairn_types::{ColumnBuilder, DataType, Value};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
@@ -16,6 +17,7 @@ use super::inserter::Inserter;
 use super::relations::{self, select_of};
 use super::{literal, returning, target};
 use crate::context::Context;
+use crate::parse::names::Overriding;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
 use crate::{Error, Result};
@@ -37,7 +39,8 @@ pub(super) fn run(context: &Context, insert: &Insert, with: Option<&With>) -> Re
         None => None,
     };
     let keep = insert.returning.is_some();
-    let target = Target { table: &table, given: &given, listed: !insert.columns.is_empty() };
+    let overriding = Overriding::of(insert);
+    let target = Target { table: &table, given: &given, listed: !insert.columns.is_empty(), overriding };
     let start = |given: Vec<usize>| -> Result<Inserter<'_>> {
         Ok(Inserter::new(context, Arc::clone(&table), given)?.keeping_rows(keep))
     };
@@ -156,9 +159,22 @@ struct Target<'t> {
     table: &'t Arc<Table>,
     given: &'t [usize],
     listed: bool,
+    overriding: Option<Overriding>,
 }
 
 impl Target<'_> {
+    /// Whether a column takes the next value of its sequence whatever is given (OVERRIDING USER VALUE).
+    fn draws(&self, place: usize) -> bool {
+        self.overriding == Some(Overriding::User) && self.table.live_column(place).identity.is_some()
+    }
+
+    fn refuse_generated(&self, place: usize) -> Result<()> {
+        match self.overriding {
+            Some(_) => Ok(()),
+            None => refuse_generated(self.table, place),
+        }
+    }
+
     fn check_width(&self, width: usize) -> Result<()> {
         if width > self.given.len() {
             return Err(Error::new("42601", "INSERT has more expressions than target columns"));
@@ -181,21 +197,21 @@ impl Target<'_> {
             return Err(Error::new("42601", "VALUES lists must all be the same length"));
         }
         self.check_width(width)?;
-        let params = &context.scope.params;
+        let (params, zone) = (&context.scope.params, context.zone());
         let mut cells: Vec<Vec<Value>> = (0..width).map(|_| Vec::with_capacity(rows.len())).collect();
         let mut pending: Vec<(usize, usize, &Expr)> = Vec::new();
         let mut defaults: Vec<Option<Default>> = vec![None; width];
         for (n, row) in rows.iter().enumerate() {
             for (i, expr) in row.content.iter().enumerate() {
                 let column = self.table.live_column(self.given[i]);
-                let value = if literal::is_default(expr) {
+                let value = if self.draws(self.given[i]) || literal::is_default(expr) {
                     if defaults[i].is_none() {
                         defaults[i] = Some(Default::of(context, column)?);
                     }
                     defaults[i].as_ref().map_or(Ok(Value::Null), |d| d.value(context, column))?
                 } else {
-                    refuse_generated(self.table, self.given[i])?;
-                    literal::value(expr, &column.ty, &column.name, params)?.unwrap_or_else(|| {
+                    self.refuse_generated(self.given[i])?;
+                    literal::value(expr, &column.ty, &column.name, params, zone)?.unwrap_or_else(|| {
                         pending.push((n, i, expr));
                         Value::Null
                     })
@@ -208,7 +224,7 @@ impl Target<'_> {
             let values = evaluate(context, &exprs, with)?;
             for ((n, i, expr), (value, from)) in chunk.iter().zip(values) {
                 let column = self.table.live_column(self.given[*i]);
-                cells[*i][*n] = assign(value, &from, column, literal::is_unknown(expr))?;
+                cells[*i][*n] = assign(value, &from, column, literal::is_unknown(expr), zone)?;
             }
         }
         let mut columns = Vec::with_capacity(width);
@@ -237,24 +253,25 @@ impl Target<'_> {
         self.check_width(width)?;
         let given = &self.given[..width];
         for place in given {
-            refuse_generated(self.table, *place)?;
+            self.refuse_generated(*place)?;
         }
-        let mut inserter = Inserter::new(context, Arc::clone(self.table), given.to_vec())?
-            .on_conflict(conflict)
-            .keeping_rows(keep);
+        let taken = given.iter().copied().filter(|place| !self.draws(*place)).collect();
+        let mut inserter =
+            Inserter::new(context, Arc::clone(self.table), taken)?.on_conflict(conflict).keeping_rows(keep);
         let at_once = reads(&plan, &self.table.name)?;
         let mut results = context.run(plan)?;
+        let zone = context.zone();
         let types: Vec<DataType> = results.columns().iter().map(|c| c.ty.clone()).collect();
         // What a statement inserts must not come back as its own input.
         let mut batches = Vec::new();
         while let Some(batch) = results.next_batch()? {
             match at_once {
                 true => batches.push(batch),
-                false => self.push(&mut inserter, &batch, &types, &unknown)?,
+                false => self.push(&mut inserter, &batch, &types, &unknown, zone)?,
             }
         }
         for batch in batches {
-            self.push(&mut inserter, &batch, &types, &unknown)?;
+            self.push(&mut inserter, &batch, &types, &unknown, zone)?;
         }
         Ok(inserter)
     }
@@ -265,12 +282,16 @@ impl Target<'_> {
         batch: &arrow::array::RecordBatch,
         types: &[DataType],
         unknown: &[bool],
+        zone: Zone,
     ) -> Result<()> {
         let mut columns = Vec::with_capacity(types.len());
         for (i, from) in types.iter().enumerate() {
+            if self.draws(self.given[i]) {
+                continue;
+            }
             let column = self.table.live_column(self.given[i]);
             let literal = unknown.get(i).copied().unwrap_or(false);
-            columns.push(assign_array(batch.column(i), from, &column.ty, &column.name, literal)?);
+            columns.push(assign_array(batch.column(i), from, &column.ty, &column.name, literal, zone)?);
         }
         inserter.push(columns, batch.num_rows())
     }
@@ -281,13 +302,14 @@ fn assign(
     from: &DataType,
     column: &cairn_engine::catalog::Column,
     unknown: bool,
+    zone: Zone,
 ) -> Result<Value> {
     // The expression's type decides, not the value's: VARCHAR and TEXT values look alike.
     if !unknown && !value.is_null() && !super::assign::is_assignable(from, &column.ty) {
         let array = Value::to_array(std::slice::from_ref(&value), from)?;
-        assign_array(&array, from, &column.ty, &column.name, false)?;
+        assign_array(&array, from, &column.ty, &column.name, false, zone)?;
     }
-    assign_value(value, &column.ty, &column.name, true)
+    assign_value(value, &column.ty, &column.name, true, zone)
 }
 
 /// The values and types of expressions over nothing.

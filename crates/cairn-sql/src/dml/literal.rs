@@ -1,5 +1,6 @@
 //! Literals and parameters, read as the type of the column they go to without any planning.
 
+use cairn_types::datetime::{Zone, parse_timestamptz};
 use cairn_types::{DataType, Value};
 use sqlparser::ast::{self, Expr, UnaryOperator};
 
@@ -29,14 +30,21 @@ pub(crate) fn is_unknown(expr: &Expr) -> bool {
     }
 }
 
-/// The value of a literal or parameter in a column of type `ty`; `None` if it is another kind of expression.
+/// The value of a literal or parameter in a column of type `ty`; `None` if it is another kind of expression. Local time
+/// is that of `zone`.
 ///
 /// # Errors
 /// As assignment: `22P02`, `22003`, `22001`, `42804`; `42P02` for a parameter that has no value.
-pub(crate) fn value(expr: &Expr, ty: &DataType, column: &str, params: &[Value]) -> Result<Option<Value>> {
+pub(crate) fn value(
+    expr: &Expr,
+    ty: &DataType,
+    column: &str,
+    params: &[Value],
+    zone: Zone,
+) -> Result<Option<Value>> {
     match expr {
-        Expr::Nested(inner) => value(inner, ty, column, params),
-        Expr::Value(literal) => plain(&literal.value, ty, column, params),
+        Expr::Nested(inner) => value(inner, ty, column, params, zone),
+        Expr::Value(literal) => plain(&literal.value, ty, column, params, zone),
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match &**expr {
             Expr::Value(literal) => match &literal.value {
                 ast::Value::Number(digits, _) => number(&format!("-{digits}"), ty, column).map(Some),
@@ -46,7 +54,7 @@ pub(crate) fn value(expr: &Expr, ty: &DataType, column: &str, params: &[Value]) 
         },
         Expr::UnaryOp { op: UnaryOperator::Plus, expr } => match &**expr {
             Expr::Value(literal) if matches!(literal.value, ast::Value::Number(..)) => {
-                value(expr, ty, column, params)
+                value(expr, ty, column, params, zone)
             }
             _ => Ok(None),
         },
@@ -56,7 +64,7 @@ pub(crate) fn value(expr: &Expr, ty: &DataType, column: &str, params: &[Value]) 
                 Err(_) => return Ok(None),
             };
             match string(&typed.value.value) {
-                Some(text) => assign_value(Value::parse_text(text, &own)?, ty, column, false).map(Some),
+                Some(text) => assign_value(parse(text, &own, zone)?, ty, column, false, zone).map(Some),
                 None => Ok(None),
             }
         }
@@ -73,9 +81,7 @@ pub(crate) fn value(expr: &Expr, ty: &DataType, column: &str, params: &[Value]) 
                 _ => None,
             };
             match (text, crate::parse::types::data_type(data_type)) {
-                (Some(text), Ok(own)) if own == *ty && !ty.is_character() => {
-                    Ok(Some(Value::parse_text(text, ty)?))
-                }
+                (Some(text), Ok(own)) if own == *ty && !ty.is_character() => Ok(Some(parse(text, ty, zone)?)),
                 _ => Ok(None),
             }
         }
@@ -94,20 +100,34 @@ fn string(value: &ast::Value) -> Option<&str> {
     }
 }
 
-fn plain(literal: &ast::Value, ty: &DataType, column: &str, params: &[Value]) -> Result<Option<Value>> {
+/// Text as a value of a type.
+pub(crate) fn parse(text: &str, ty: &DataType, zone: Zone) -> Result<Value> {
+    match ty {
+        DataType::TimestampTz => Ok(Value::TimestampTz(parse_timestamptz(text, zone)?)),
+        ty => Ok(Value::parse_text(text, ty)?),
+    }
+}
+
+fn plain(
+    literal: &ast::Value,
+    ty: &DataType,
+    column: &str,
+    params: &[Value],
+    zone: Zone,
+) -> Result<Option<Value>> {
     match literal {
         ast::Value::Null => Ok(Some(Value::Null)),
-        ast::Value::Boolean(on) => assign_value(Value::Boolean(*on), ty, column, false).map(Some),
+        ast::Value::Boolean(on) => assign_value(Value::Boolean(*on), ty, column, false, zone).map(Some),
         ast::Value::Number(digits, _) => number(digits, ty, column).map(Some),
         ast::Value::Placeholder(name) => {
             let at = name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
             match at.and_then(|n| n.checked_sub(1)).and_then(|n| params.get(n)) {
-                Some(given) => assign_value(given.clone(), ty, column, true).map(Some),
+                Some(given) => assign_value(given.clone(), ty, column, true, zone).map(Some),
                 None => Err(Error::new("42P02", format!("there is no parameter {name}"))),
             }
         }
         other => match string(other) {
-            Some(text) => Ok(Some(Value::parse_text(text, ty)?)),
+            Some(text) => Ok(Some(parse(text, ty, zone)?)),
             None => Ok(None),
         },
     }
@@ -115,7 +135,8 @@ fn plain(literal: &ast::Value, ty: &DataType, column: &str, params: &[Value]) ->
 
 fn number(digits: &str, ty: &DataType, column: &str) -> Result<Value> {
     if let Ok(n) = digits.parse::<i64>() {
-        return assign_value(i32::try_from(n).map_or(Value::BigInt(n), Value::Integer), ty, column, false);
+        let value = i32::try_from(n).map_or(Value::BigInt(n), Value::Integer);
+        return assign_value(value, ty, column, false, Zone::UTC);
     }
     match ty {
         // Read at once in the column's own precision: NUMERIC without parameters would cut digits first.
@@ -124,7 +145,7 @@ fn number(digits: &str, ty: &DataType, column: &str) -> Result<Value> {
         DataType::Numeric(_) | DataType::Real | DataType::Double => Ok(Value::parse_text(digits, ty)?),
         _ => {
             let exact = cairn_types::Decimal::parse(digits)?;
-            assign_value(Value::Numeric(exact), ty, column, false)
+            assign_value(Value::Numeric(exact), ty, column, false, Zone::UTC)
         }
     }
 }

@@ -85,6 +85,9 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
     else {
         return Ok(None);
     };
+    if !statement.optimizer_hints.is_empty() {
+        return Ok(None);
+    }
     let Some(values) = statement.source.as_deref().and_then(insert::values_of) else { return Ok(None) };
     let table = target::find(context, name, "INSERT")?;
     let given = insert::columns(&table, statement)?;
@@ -127,7 +130,7 @@ impl PointInsert {
     /// # Errors
     /// As any INSERT.
     pub(crate) fn run(&self, context: &Context) -> Result<u64> {
-        let params = &context.scope.params;
+        let (params, zone) = (&context.scope.params, context.zone());
         let columns: Vec<_> = self.table.live_columns().collect();
         let mut builders: Vec<ColumnBuilder> =
             columns.iter().map(|c| ColumnBuilder::with_capacity(&c.ty, self.rows.len())).collect();
@@ -135,7 +138,7 @@ impl PointInsert {
             for ((cell, column), builder) in cells.iter().zip(&columns).zip(&mut builders) {
                 let value = match cell {
                     Cell::Given(expr) => {
-                        literal::value(expr, &column.ty, &column.name, params)?.unwrap_or(Value::Null)
+                        literal::value(expr, &column.ty, &column.name, params, zone)?.unwrap_or(Value::Null)
                     }
                     Cell::Default(default) => default.value(context, column)?,
                 };

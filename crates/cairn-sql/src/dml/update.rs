@@ -94,7 +94,14 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
                 let from = DataType::from_field(found.rows.schema().field(next));
                 next += 1;
                 let unknown = literal::is_unknown(expr);
-                assign_array(found.rows.column(next - 1), &from, &column.ty, &column.name, unknown)?
+                assign_array(
+                    found.rows.column(next - 1),
+                    &from,
+                    &column.ty,
+                    &column.name,
+                    unknown,
+                    context.zone(),
+                )?
             }
         };
     }
@@ -150,7 +157,7 @@ pub(super) fn assignments(context: &Context, table: &Table, list: &[Assignment])
                 }
                 // Read as the column's type now, so that a bad literal is an error even where no row is met.
                 if literal::is_unknown(&expr) {
-                    literal::value(&expr, &column.ty, &column.name, &context.scope.params)?;
+                    literal::value(&expr, &column.ty, &column.name, &context.scope.params, context.zone())?;
                 }
                 NewValue::Expr(Box::new(expr))
             };

@@ -100,8 +100,9 @@ fn schema(error: &SchemaError) -> Error {
         SchemaError::DuplicateUnqualifiedField { name } => {
             Error::new("42701", format!("column \"{}\" specified more than once", visible(name)))
         }
-        SchemaError::DuplicateQualifiedField { name, .. } => {
-            Error::new("42701", format!("column \"{}\" specified more than once", visible(name)))
+        SchemaError::DuplicateQualifiedField { qualifier, .. } => {
+            let name = qualifier.table();
+            Error::new("42712", format!("table name \"{name}\" specified more than once"))
         }
     }
 }
@@ -145,6 +146,21 @@ fn plan(text: &str) -> Error {
             ),
         );
     }
+    if first.contains("ggregate functions are not allowed in the WHERE clause") {
+        return Error::new("42803", "aggregate functions are not allowed in WHERE");
+    }
+    if let Some(ty) =
+        first.split("non-boolean predicate").nth(1).and_then(|rest| rest.rsplit("returning ").next())
+    {
+        let ty = arrow_name(ty.trim());
+        return Error::new("42804", format!("argument of WHERE must be type boolean, not type {ty}"));
+    }
+    if first.contains("LIMIT must be >= 0") {
+        return Error::new("2201W", "LIMIT must not be negative");
+    }
+    if first.contains("OFFSET must be >=0") {
+        return Error::new("2201X", "OFFSET must not be negative");
+    }
     if let Some(name) = between(first, "table '", "' not found") {
         return Error::new("42P01", format!("relation \"{name}\" does not exist"));
     }
@@ -169,6 +185,9 @@ fn plan(text: &str) -> Error {
             .with_hint(
                 "No operator matches the given argument types. You might need to add explicit type casts.",
             );
+    }
+    if first.contains("subquery should only return one column") {
+        return Error::new("42601", "subquery must return only one column");
     }
     if first.contains("same number of columns") || first.contains("equal number of columns") {
         return Error::new("42601", "each UNION query must have the same number of columns");
@@ -239,6 +258,18 @@ fn execution(text: &str) -> Error {
         let value = between(first, "from '", "'").unwrap_or("");
         return Error::new("22007", format!("invalid input syntax for type timestamp: \"{value}\""));
     }
+    if first.contains("square root of a negative number") {
+        return Error::new("2201F", "cannot take square root of a negative number");
+    }
+    if first.contains("zero raised to a negative power") {
+        return Error::new("2201F", "zero raised to a negative power is undefined");
+    }
+    if first.contains("negative count not allowed") || first.contains("negative substring length") {
+        return Error::new("22011", "negative substring length not allowed");
+    }
+    if first.contains("LIMIT must be >= 0") || first.contains("OFFSET must be >=0") {
+        return plan(text);
+    }
     if first.contains("returned more than one row") || first.contains("more than one row") {
         return Error::new("21000", "more than one row returned by a subquery used as an expression");
     }
@@ -263,6 +294,7 @@ fn arrow_name(name: &str) -> String {
         "Float64" => "double precision",
         "Boolean" => "boolean",
         "Date32" => "date",
+        "Utf8" => "text",
         other => other,
     }
     .to_owned()

@@ -90,6 +90,19 @@ fn word_at(sql: &str, position: usize) -> &str {
         .map_or("", |token| first_line(&rest[token.start.min(rest.len())..token.end.min(rest.len())]))
 }
 
+/// Whether a name stands anywhere but before a dot, as that of a table or an alias does.
+fn is_named(sql: &str, name: &str) -> bool {
+    use crate::parse::lexer::{Kind, Lexer};
+    let mut tokens = Lexer::new(sql).peekable();
+    while let Some(token) = tokens.next() {
+        let dot = matches!(tokens.peek().map(|next| next.kind), Some(Kind::Punctuation(b'.')));
+        if !dot && sql[token.start..token.end].trim_matches('"').eq_ignore_ascii_case(name) {
+            return true;
+        }
+    }
+    false
+}
+
 /// Finds the place of the name that an error is about, where the error has no position.
 pub(crate) fn locate(error: Error, sql: &str) -> Error {
     if error.position().is_some()
@@ -105,6 +118,9 @@ pub(crate) fn locate(error: Error, sql: &str) -> Error {
             None => return error,
         },
     };
+    let missing = name
+        .split_once('.')
+        .filter(|(table, _)| error.sqlstate() == "42703" && !message.contains('"') && !is_named(sql, table));
     let last = name.rsplit('.').next().unwrap_or(name).to_lowercase();
     let place = crate::parse::lexer::Lexer::new(sql)
         .find(|token| sql[token.start..token.end].trim_matches('"').to_lowercase() == last)
@@ -118,5 +134,10 @@ pub(crate) fn locate(error: Error, sql: &str) -> Error {
             }
             sql[..start].chars().count() + 1
         });
-    at(error, place)
+    match missing {
+        Some((table, _)) => {
+            at(Error::new("42P01", format!("missing FROM-clause entry for table \"{table}\"")), place)
+        }
+        None => at(error, place),
+    }
 }

@@ -13,9 +13,10 @@ use arrow::datatypes::{DataType as ArrowType, FieldRef, Float64Type, TimeUnit};
 use cairn_types::datetime::{self, Zone};
 use cairn_types::{DataType, Value};
 use datafusion::common::ScalarValue;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use crate::context::ScopeExtension;
@@ -34,6 +35,14 @@ impl Cast {
         // Stable: text and TIMESTAMPTZ depend on the session's time zone.
         Self { signature: Signature::any(2, Volatility::Stable) }
     }
+}
+
+/// The cast of an expression.
+pub(crate) fn call(expr: Expr, ty: &DataType) -> Expr {
+    static CAST: std::sync::LazyLock<Arc<ScalarUDF>> =
+        std::sync::LazyLock::new(|| Arc::new(ScalarUDF::from(Cast::new())));
+    let name = Expr::Literal(ScalarValue::Utf8(Some(ty.sql_name())), None);
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&CAST), vec![expr, name]))
 }
 
 /// The target of a cast; `numeric` without scale takes its scale from what is cast.
@@ -124,10 +133,7 @@ impl ScalarUDFImpl for Cast {
 
 /// The session's time zone.
 fn zone(args: &ScalarFunctionArgs) -> Zone {
-    ScopeExtension::of(&args.config_options)
-        .ok()
-        .and_then(|scope| Zone::parse(&scope.settings.time_zone).ok())
-        .unwrap_or(Zone::UTC)
+    ScopeExtension::of(&args.config_options).map_or(Zone::UTC, |scope| scope.zone())
 }
 
 fn kernel(array: &ArrayRef, to: &ArrowType) -> Result<ArrayRef> {
@@ -268,10 +274,10 @@ pub(crate) fn convert(value: Value, source: &DataType, ty: &DataType, zone: Zone
             Value::Interval(cairn_types::Interval { months: 0, days: 0, nanos: t * 1000 })
         }
         (Value::BigInt(i), T::Boolean) => Value::Boolean(i != 0),
-        (Value::TimestampTz(t), character) if character.is_character() => {
+        (value @ (Value::TimestampTz(_) | Value::Array(_)), character) if character.is_character() => {
             let mut text = String::new();
-            datetime::write_timestamptz(t, zone.offset_at(t), &mut text);
-            Value::parse_text(&text, ty)?
+            value.write_text_in(source, zone, &mut text);
+            truncated(Value::Text(text), source, ty)?
         }
         (value, T::TimestampTz) if source.is_character() => {
             let text = value.as_str().unwrap_or_default();

@@ -4,6 +4,8 @@
 //! `ScalarUDFImpl` of its own; either way one line in [`register`].
 
 pub(crate) mod cast;
+pub(crate) mod checked;
+pub(crate) mod missing;
 pub(crate) mod operators;
 pub(crate) mod sum;
 pub(crate) mod system;

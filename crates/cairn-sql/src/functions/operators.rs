@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Datum, PrimitiveArray, Scalar};
-use arrow::compute::kernels::numeric;
+use arrow::compute::kernels::{arity::try_binary, numeric};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType as ArrowType, Decimal128Type, Float32Type, Float64Type, Int16Type,
     Int32Type, Int64Type,
@@ -78,6 +78,13 @@ pub(crate) fn function(operator: Arithmetic) -> Arc<ScalarUDF> {
 /// The value of an operation on constants of one type; `None` where it fails.
 pub(crate) fn evaluate(operator: Arithmetic, values: &[ScalarValue]) -> Option<ScalarValue> {
     let types: Vec<ArrowType> = values.iter().map(ScalarValue::data_type).collect();
+    if let (
+        Arithmetic::Divide,
+        [ScalarValue::Decimal128(Some(a), _, s), ScalarValue::Decimal128(Some(b), _, t)],
+    ) = (operator, values)
+    {
+        return constant_quotient((*a, *s), (*b, *t));
+    }
     let operation = Operation::new(operator);
     let result = operation.return_type(&types).ok()?;
     let [left, right] = values else { return None };
@@ -192,6 +199,38 @@ fn is_zero(array: &dyn Array, row: usize) -> bool {
     array.is_valid(row) && has_zero(&array.slice(row, 1))
 }
 
+/// The quotient of two constants with as many digits as PostgreSQL gives it (`select_div_scale`): 16 significant ones at
+/// least, by the weights of the operands in base 10,000. A column has one scale for all its rows and cannot do so.
+fn constant_quotient(dividend: (i128, i8), divisor: (i128, i8)) -> Option<ScalarValue> {
+    if divisor.0 == 0 {
+        return None;
+    }
+    let ((weight, first), (by_weight, by_first)) = (weight(dividend)?, weight(divisor)?);
+    let quotient_weight = weight - by_weight - i32::from(first <= by_first);
+    let wanted = i32::from(QUOTIENT_SCALE_MIN) - quotient_weight * 4;
+    let scale = wanted.max(i32::from(dividend.1)).max(i32::from(divisor.1)).clamp(0, 38);
+    let shift = u32::try_from(scale + i32::from(divisor.1) - i32::from(dividend.1)).ok()?;
+    let value = divide(dividend.0, shift, divisor.0)?;
+    let fits = value.unsigned_abs() < 10u128.pow(38);
+    fits.then(|| ScalarValue::Decimal128(Some(value), 38, scale as i8))
+}
+
+/// The place of the first digit in base 10,000, 0 for that of the units, and the digit.
+fn weight((unscaled, scale): (i128, i8)) -> Option<(i32, u128)> {
+    let scale = i32::from(scale);
+    let padding = (4 - scale.rem_euclid(4)) % 4;
+    let mut rest = unscaled.unsigned_abs().checked_mul(10u128.pow(padding as u32))?;
+    if rest == 0 {
+        return Some((0, 0));
+    }
+    let mut place = -(scale + padding) / 4;
+    while rest >= 10_000 {
+        rest /= 10_000;
+        place += 1;
+    }
+    Some((place, rest))
+}
+
 /// Numerics divided with `scale` digits after the point, rounded half away from zero.
 fn quotient(left: &dyn Datum, right: &dyn Datum, scale: i8) -> Result<ArrayRef> {
     let scale_of = |array: &dyn Array| match array.data_type() {
@@ -200,50 +239,91 @@ fn quotient(left: &dyn Datum, right: &dyn Datum, scale: i8) -> Result<ArrayRef> 
     };
     let ((a, a_one), (b, b_one)) = (left.get(), right.get());
     let shift = i32::from(scale) + scale_of(b) - scale_of(a);
-    let factor = u32::try_from(shift).ok().and_then(|shift| 10i128.checked_pow(shift));
     let overflow = || Error::new("22003", "numeric field overflow");
-    let factor = factor.ok_or_else(overflow)?;
+    let shift = u32::try_from(shift).map_err(|_| overflow())?;
+    let factor = 10i128.checked_pow(shift);
     let (a, b): (&PrimitiveArray<Decimal128Type>, &PrimitiveArray<Decimal128Type>) =
         (a.as_primitive(), b.as_primitive());
-    let rows = if a_one { b.len() } else { a.len() };
-    let mut values = Vec::with_capacity(rows);
-    for row in 0..rows {
-        let (i, j) = (if a_one { 0 } else { row }, if b_one { 0 } else { row });
-        values.push(if a.is_null(i) || b.is_null(j) {
-            None
-        } else {
-            Some(divide(a.value(i), factor, b.value(j)).ok_or_else(overflow)?)
-        });
-    }
-    let array: PrimitiveArray<Decimal128Type> = values.into_iter().collect();
+    let known = |quotient: Option<i128>| {
+        quotient.ok_or_else(|| arrow::error::ArrowError::ArithmeticOverflow("numeric".to_owned()))
+    };
+    let each = |a: i128, b: i128| known(quick(a, factor, b).or_else(|| long_division(a, shift, b)));
+    let array: PrimitiveArray<Decimal128Type> = match (a_one, b_one) {
+        (true, _) if a.is_null(0) => PrimitiveArray::new_null(b.len()),
+        (_, true) if b.is_null(0) => PrimitiveArray::new_null(a.len()),
+        (true, false) => b.try_unary(|value| each(a.value(0), value)).map_err(|_| overflow())?,
+        (false, true) => {
+            // Shortened once, so that most products fit 64 bits.
+            let divisor = b.value(0);
+            let shared = greatest_common_divisor(factor.unwrap_or(1), divisor).max(1);
+            let (factor, short) = (factor.map(|factor| factor / shared), divisor / shared);
+            let each = |a: i128| known(quick(a, factor, short).or_else(|| long_division(a, shift, divisor)));
+            a.try_unary(each).map_err(|_| overflow())?
+        }
+        _ => try_binary(a, b, each).map_err(|_| overflow())?,
+    };
     let array = array.with_precision_and_scale(38, scale).map_err(|_| overflow())?;
     Ok(Arc::new(array))
 }
 
-fn divide(dividend: i128, factor: i128, divisor: i128) -> Option<i128> {
-    // Whole part first, so that a large dividend does not overflow needlessly.
-    let whole = dividend.checked_div(divisor)?;
-    let rest = dividend.checked_rem(divisor)?;
-    let scaled = rest.checked_mul(factor);
-    let fraction = match scaled {
-        Some(scaled) => {
-            let (quotient, rest) = (scaled / divisor, scaled % divisor);
-            let twice = rest.unsigned_abs().checked_mul(2)?;
-            let away = if (scaled < 0) == (divisor < 0) { 1 } else { -1 };
-            if twice >= divisor.unsigned_abs() { quotient + away } else { quotient }
+fn greatest_common_divisor(a: i128, b: i128) -> i128 {
+    let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    i128::try_from(a).unwrap_or(1)
+}
+
+/// `dividend * 10^shift / divisor`, rounded half away from zero; `None` beyond 128 bits.
+fn divide(dividend: i128, shift: u32, divisor: i128) -> Option<i128> {
+    quick(dividend, 10i128.checked_pow(shift), divisor).or_else(|| long_division(dividend, shift, divisor))
+}
+
+/// `dividend * factor / divisor` in one division, of 64 bits where they do, rounded half away from zero; `None` where
+/// the product needs more than 128.
+fn quick(dividend: i128, factor: Option<i128>, divisor: i128) -> Option<i128> {
+    let scaled = dividend.checked_mul(factor?)?;
+    let (quotient, rest) = match (i64::try_from(scaled), i64::try_from(divisor)) {
+        (Ok(scaled), Ok(divisor)) if divisor != -1 => {
+            let quotient = scaled.checked_div(divisor)?;
+            (i128::from(quotient), i128::from(scaled - quotient * divisor))
         }
-        None => {
-            let (mut quotient, mut rest, mut left) = (0i128, rest, factor);
-            while left > 1 {
-                rest = rest.checked_mul(10)?;
-                quotient = quotient.checked_mul(10)?.checked_add(rest / divisor)?;
-                rest %= divisor;
-                left /= 10;
-            }
-            quotient
+        _ => {
+            let quotient = scaled.checked_div(divisor)?;
+            (quotient, scaled - quotient * divisor)
         }
     };
-    whole.checked_mul(factor)?.checked_add(fraction)
+    let rest = rest.unsigned_abs();
+    if rest < divisor.unsigned_abs() - rest {
+        return Some(quotient);
+    }
+    quotient.checked_add(if (scaled < 0) == (divisor < 0) { 1 } else { -1 })
+}
+
+/// As [`divide`], digit by digit: for what [`quick`] cannot hold.
+fn long_division(dividend: i128, shift: u32, divisor: i128) -> Option<i128> {
+    let negative = (dividend < 0) != (divisor < 0);
+    let (dividend, divisor) = (dividend.unsigned_abs(), divisor.unsigned_abs());
+    let mut quotient = dividend.checked_div(divisor)?;
+    let mut rest = dividend % divisor;
+    let mut left = shift;
+    while left > 0 {
+        // As many digits at once as the rest has room for.
+        let mut step = left;
+        while step > 1 && 10u128.checked_pow(step).and_then(|factor| rest.checked_mul(factor)).is_none() {
+            step /= 2;
+        }
+        let factor = 10u128.checked_pow(step)?;
+        let scaled = rest.checked_mul(factor)?;
+        quotient = quotient.checked_mul(factor)?.checked_add(scaled / divisor)?;
+        rest = scaled % divisor;
+        left -= step;
+    }
+    if rest >= divisor - rest {
+        quotient = quotient.checked_add(1)?;
+    }
+    let quotient = i128::try_from(quotient).ok()?;
+    Some(if negative { -quotient } else { quotient })
 }
 
 #[cfg(test)]
@@ -251,11 +331,46 @@ mod tests {
     use super::*;
 
     #[test]
+    fn weights_count_in_base_ten_thousand() {
+        assert_eq!(weight((1, 0)), Some((0, 1)));
+        assert_eq!(weight((30, 1)), Some((0, 3)));
+        assert_eq!(weight((100_000, 0)), Some((1, 10)));
+        assert_eq!(weight((1, 4)), Some((-1, 1)));
+        assert_eq!(weight((5, 5)), Some((-2, 5000)));
+    }
+
+    #[test]
     fn quotients_round_half_away_from_zero() {
-        assert_eq!(divide(1, 10, 3), Some(3));
-        assert_eq!(divide(1, 10, 4), Some(3));
-        assert_eq!(divide(-1, 10, 4), Some(-3));
-        assert_eq!(divide(2, 10, 3), Some(7));
-        assert_eq!(divide(10, 1, 5), Some(2));
+        assert_eq!(divide(1, 1, 3), Some(3));
+        assert_eq!(divide(1, 1, 4), Some(3));
+        assert_eq!(divide(-1, 1, 4), Some(-3));
+        assert_eq!(divide(2, 1, 3), Some(7));
+        assert_eq!(divide(10, 0, 5), Some(2));
+        assert_eq!(divide(5, 3, 0), None);
+        assert_eq!(divide(i128::from(i64::MIN), 0, -1), Some(-i128::from(i64::MIN)));
+        // Beyond what one multiplication holds, and beyond 128 bits.
+        assert_eq!(divide(1, 37, 3), Some(3_333_333_333_333_333_333_333_333_333_333_333_333));
+        assert_eq!(divide(2, 44, 3_000_000_000), Some(66_666_666_666_666_666_666_666_666_666_666_667));
+        assert_eq!(divide(10i128.pow(37), 10, 3), None);
+    }
+
+    #[test]
+    fn one_division_equals_long_division() {
+        let mut random = 7u64;
+        let mut next = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            i128::from(random as i64 >> (random % 60)) * i128::from(random >> 40)
+        };
+        for _ in 0..20_000 {
+            let (dividend, divisor) = (next(), next());
+            let shift = (next().unsigned_abs() % 20) as u32;
+            if let Some(found) = quick(dividend, 10i128.checked_pow(shift), divisor) {
+                assert_eq!(
+                    Some(found),
+                    long_division(dividend, shift, divisor),
+                    "{dividend} {shift} {divisor}"
+                );
+            }
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What drivers and tools ask of the server: version, current schema, settings, names of types and objects.
 
+use std::sync::Arc;
+
 use cairn_types::{DataType, Value};
 use datafusion::logical_expr::{ScalarUDF, Volatility};
 
@@ -11,8 +13,8 @@ use crate::{Error, Result};
 /// The one user there is.
 pub(crate) const USER: &str = "cairn";
 
-fn scope<'a>(call: &'a Call<'_>) -> Result<&'a Scope> {
-    ScopeExtension::of(&call.args.config_options).map(|scope| &**scope)
+fn scope(call: &Call<'_>) -> Result<Arc<Scope>> {
+    ScopeExtension::of(&call.args.config_options)
 }
 
 fn text(text: impl Into<String>) -> Result<Value> {
@@ -80,20 +82,23 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         }),
         Simple::new("pg_get_userbyid", one(T::BigInt), T::Text, stable, |_| text(USER)),
         Simple::new("pg_table_is_visible", one(T::BigInt), T::Boolean, stable, |call| {
-            let visible = crate::catalog::pg_catalog::is_visible(scope(call)?, call.integer(0)?)?;
+            let scope = scope(call)?;
+            let visible = crate::catalog::pg_catalog::is_visible(&scope, call.integer(0)?)?;
             Ok(Value::Boolean(visible))
         }),
         Simple::new("pg_get_indexdef", Takes::Variadic, T::Text, stable, |call| {
-            let definition = crate::catalog::pg_catalog::index_definition(scope(call)?, call.integer(0)?)?;
+            let scope = scope(call)?;
+            let definition = crate::catalog::pg_catalog::index_definition(&scope, call.integer(0)?)?;
             Ok(definition.map_or(Value::Null, Value::Text))
         }),
         Simple::new("pg_get_constraintdef", Takes::Variadic, T::Text, stable, |call| {
-            let definition =
-                crate::catalog::pg_catalog::constraint_definition(scope(call)?, call.integer(0)?)?;
+            let scope = scope(call)?;
+            let definition = crate::catalog::pg_catalog::constraint_definition(&scope, call.integer(0)?)?;
             Ok(definition.map_or(Value::Null, Value::Text))
         }),
         Simple::new("pg_get_viewdef", Takes::Variadic, T::Text, stable, |call| {
-            let definition = crate::catalog::pg_catalog::view_definition(scope(call)?, call.integer(0)?)?;
+            let scope = scope(call)?;
+            let definition = crate::catalog::pg_catalog::view_definition(&scope, call.integer(0)?)?;
             Ok(definition.map_or(Value::Null, Value::Text))
         }),
         Simple::new("obj_description", Takes::Variadic, T::Text, stable, |_| Ok(Value::Null)).with_nulls(),

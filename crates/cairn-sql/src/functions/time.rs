@@ -1,10 +1,14 @@
 //! Dates and times: the clock's functions, AT TIME ZONE, `to_char`, `age`.
 
+use std::sync::Arc;
+
 use arrow::datatypes::DataType as ArrowType;
 use cairn_types::datetime::{self, Zone};
 use cairn_types::{DataType, Interval, Value};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::{Call, Simple, Takes};
@@ -22,8 +26,7 @@ pub(crate) fn find_zone(name: &str) -> Option<String> {
 }
 
 fn session_zone(call: &Call<'_>) -> Result<Zone> {
-    let scope = ScopeExtension::of(&call.args.config_options)?;
-    Ok(Zone::parse(&scope.settings.time_zone)?)
+    Ok(ScopeExtension::of(&call.args.config_options)?.zone())
 }
 
 /// Registers them.
@@ -145,6 +148,41 @@ impl ScalarUDFImpl for AtTimeZone {
             at_time_zone(&Call { values: &values, args })
         })
     }
+}
+
+/// A TIMESTAMPTZ moved by an interval by the session's clock.
+pub(crate) fn shift_instant(instant: Expr, interval: Expr, back: bool) -> Expr {
+    static SHIFT: std::sync::LazyLock<Arc<ScalarUDF>> = std::sync::LazyLock::new(|| {
+        let takes = Takes::Exact(vec![DataType::TimestampTz, DataType::Interval, DataType::Boolean]);
+        let ty = DataType::TimestampTz;
+        Arc::new(ScalarUDF::from(Simple::new("cairn_shift_instant", takes, ty, Volatility::Stable, shifted)))
+    });
+    let back = Expr::Literal(ScalarValue::Boolean(Some(back)), None);
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&SHIFT), vec![instant, interval, back]))
+}
+
+/// Months and days move the local date, the rest is time that passes.
+fn shifted(call: &Call<'_>) -> Result<Value> {
+    let (Value::TimestampTz(t), Value::Interval(by), Value::Boolean(back)) =
+        (&call.values[0], &call.values[1], &call.values[2])
+    else {
+        return Err(Error::internal("a moment and an interval expected"));
+    };
+    let out_of_range = || Error::new("22008", "timestamp out of range");
+    let sign = if *back { -1 } else { 1 };
+    let zone = session_zone(call)?;
+    let mut moment = *t;
+    if by.months != 0 || by.days != 0 {
+        let clock = local(moment, zone);
+        let (year, month, day) = datetime::civil_from_days(clock.div_euclid(DAY_US));
+        let months = year * 12 + i64::from(month) - 1 + sign * i64::from(by.months);
+        let (year, month) = (months.div_euclid(12), months.rem_euclid(12) as u32 + 1);
+        let day = day.min(datetime::days_of_month(year, month));
+        let days = datetime::days_from_civil(year, month, day) + sign * i64::from(by.days);
+        let clock = days.checked_mul(DAY_US).and_then(|d| d.checked_add(clock.rem_euclid(DAY_US)));
+        moment = clock.and_then(|clock| zone.to_utc(clock)).ok_or_else(out_of_range)?;
+    }
+    moment.checked_add(sign * (by.nanos / 1000)).map(Value::TimestampTz).ok_or_else(out_of_range)
 }
 
 /// The interval between two moments: whole days and the rest.
@@ -275,13 +313,26 @@ fn parts(micros: i64) -> (i64, i64, i64) {
 }
 
 fn to_char(call: &Call<'_>) -> Result<Value> {
-    let micros = match &call.values[0] {
-        Value::TimestampTz(t) => local(*t, session_zone(call)?),
-        Value::Timestamp(t) => *t,
-        Value::Date(d) => i64::from(*d) * DAY_US,
+    let mut clock = Clock { micros: 0, offset_seconds: 0, zone: String::new() };
+    match &call.values[0] {
+        Value::TimestampTz(t) => {
+            let zone = session_zone(call)?;
+            let (offset_seconds, zone) = (zone.offset_at(*t), zone.abbreviation_at(*t));
+            clock = Clock { micros: t + i64::from(offset_seconds) * 1_000_000, offset_seconds, zone };
+        }
+        Value::Timestamp(t) => clock.micros = *t,
+        Value::Date(d) => clock.micros = i64::from(*d) * DAY_US,
         _ => return Err(Error::new("42804", "to_char needs a date or timestamp")),
-    };
-    Ok(Value::Text(format_template(micros, call.text(1)?)))
+    }
+    Ok(Value::Text(format_template(&clock, call.text(1)?)))
+}
+
+/// What a clock shows.
+struct Clock {
+    micros: i64,
+    offset_seconds: i32,
+    /// Empty for local time.
+    zone: String,
 }
 
 const MONTHS: [&str; 12] = [
@@ -304,11 +355,11 @@ const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday",
 const PATTERNS: &[&str] = &[
     "Y,YYY", "YYYY", "YYY", "YY", "Y", "MONTH", "Month", "month", "MON", "Mon", "mon", "MM", "MI", "MS",
     "US", "DAY", "Day", "day", "DDD", "DD", "DY", "Dy", "dy", "D", "HH24", "HH12", "HH", "SSSS", "SS", "AM",
-    "PM", "am", "pm", "IYYY", "IW", "ID", "WW", "W", "Q", "CC", "J",
+    "PM", "am", "pm", "TZH", "TZM", "TZ", "tz", "OF", "IYYY", "IW", "ID", "WW", "W", "Q", "CC", "J",
 ];
 
 /// Formats by PostgreSQL's template patterns; `FM` drops padding, `"…"` is literal.
-fn format_template(micros: i64, template: &str) -> String {
+fn format_template(clock: &Clock, template: &str) -> String {
     let mut out = String::new();
     let mut rest = template;
     let mut fill = true;
@@ -330,7 +381,7 @@ fn format_template(micros: i64, template: &str) -> String {
         });
         match pattern {
             Some(pattern) => {
-                out.push_str(&field(micros, pattern, fill));
+                out.push_str(&field(clock, pattern, fill));
                 rest = &rest[pattern.len()..];
             }
             None => {
@@ -344,10 +395,11 @@ fn format_template(micros: i64, template: &str) -> String {
 
 /// Patterns whose letters' case means something.
 fn is_cased(pattern: &str) -> bool {
-    matches!(pattern.to_ascii_uppercase().as_str(), "MONTH" | "MON" | "DAY" | "DY" | "AM" | "PM")
+    matches!(pattern.to_ascii_uppercase().as_str(), "MONTH" | "MON" | "DAY" | "DY" | "AM" | "PM" | "TZ")
 }
 
-fn field(micros: i64, pattern: &str, fill: bool) -> String {
+fn field(clock: &Clock, pattern: &str, fill: bool) -> String {
+    let micros = clock.micros;
     let days = micros.div_euclid(DAY_US);
     let time = micros.rem_euclid(DAY_US);
     let (year, month, day) = datetime::civil_from_days(days);
@@ -398,9 +450,23 @@ fn field(micros: i64, pattern: &str, fill: bool) -> String {
         "WW" => number((day_of_year - 1) / 7 + 1, 2),
         "W" => ((i64::from(day) - 1) / 7 + 1).to_string(),
         "Q" => ((month - 1) / 3 + 1).to_string(),
+        "TZ" => clock.zone.to_uppercase(),
+        "tz" => clock.zone.to_lowercase(),
+        "OF" | "TZH" | "TZM" => offset_field(clock.offset_seconds, pattern),
         "CC" => number((year + 99) / 100, 2),
         "J" => (days + 2_440_588).to_string(),
         other => other.to_owned(),
+    }
+}
+
+/// The distance from UTC.
+fn offset_field(seconds: i32, pattern: &str) -> String {
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let (hours, minutes) = (seconds.abs() / 3600, seconds.abs() / 60 % 60);
+    match pattern {
+        "TZM" => format!("{minutes:02}"),
+        "OF" if minutes != 0 => format!("{sign}{hours:02}:{minutes:02}"),
+        _ => format!("{sign}{hours:02}"),
     }
 }
 
@@ -418,7 +484,9 @@ mod tests {
 
     #[test]
     fn templates() {
-        let moment = (datetime::days_from_civil(2013, 1, 5) * DAY_US) + 13 * 3_600_000_000 + 4 * 60_000_000;
+        let micros = (datetime::days_from_civil(2013, 1, 5) * DAY_US) + 13 * 3_600_000_000 + 4 * 60_000_000;
+        let moment = &Clock { micros, offset_seconds: -19_800, zone: "IST".to_owned() };
+        assert_eq!(format_template(moment, "TZ tz OF TZH:TZM"), "IST ist -05:30 -05:30");
         assert_eq!(format_template(moment, "YYYY-MM-DD HH24:MI:SS"), "2013-01-05 13:04:00");
         assert_eq!(format_template(moment, "FMMonth FMDD, YYYY"), "January 5, 2013");
         assert_eq!(format_template(moment, "Dy HH12:MI am \"at\" IYYY-IW"), "Sat 01:04 pm at 2013-01");

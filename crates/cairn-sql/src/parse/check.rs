@@ -4,8 +4,9 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArguments, GroupByExpr, JoinOperator, LimitClause, OrderByKind, Query, Select,
-    SelectItem, SetExpr, SetQuantifier, Statement, TableFactor, Visit, Visitor, WildcardAdditionalOptions,
+    Expr, Function, FunctionArguments, GroupByExpr, JoinOperator, LimitClause, ObjectName, ObjectNamePart,
+    OrderByKind, Query, Select, SelectItem, SetExpr, SetQuantifier, Statement, TableFactor, Visit, Visitor,
+    WildcardAdditionalOptions,
 };
 
 use crate::{Error, Result};
@@ -206,6 +207,7 @@ fn check_wildcard(options: &WildcardAdditionalOptions) -> Result<()> {
 fn check_factor(factor: &TableFactor) -> Result<()> {
     match factor {
         TableFactor::Table {
+            name,
             with_hints,
             version,
             with_ordinality,
@@ -215,6 +217,7 @@ fn check_factor(factor: &TableFactor) -> Result<()> {
             index_hints,
             ..
         } => {
+            refuse_reserved(name)?;
             refuse(sample.is_some(), "TABLESAMPLE")?;
             refuse(version.is_some(), "AS OF")?;
             refuse(*with_ordinality, "WITH ORDINALITY")?;
@@ -231,6 +234,88 @@ fn check_factor(factor: &TableFactor) -> Result<()> {
         TableFactor::NestedJoin { .. } | TableFactor::TableFunction { .. } => Ok(()),
         _ => Err(Error::unsupported("this form in FROM")),
     }
+}
+
+/// Words that PostgreSQL reserves, which the parser takes as names of tables.
+const RESERVED: &[&str] = &[
+    "ALL",
+    "ANALYSE",
+    "ANALYZE",
+    "AND",
+    "ANY",
+    "ARRAY",
+    "AS",
+    "ASC",
+    "ASYMMETRIC",
+    "BOTH",
+    "CASE",
+    "CAST",
+    "CHECK",
+    "COLLATE",
+    "COLUMN",
+    "CONSTRAINT",
+    "CREATE",
+    "DEFAULT",
+    "DEFERRABLE",
+    "DESC",
+    "DISTINCT",
+    "DO",
+    "ELSE",
+    "END",
+    "EXCEPT",
+    "FALSE",
+    "FETCH",
+    "FOR",
+    "FOREIGN",
+    "FROM",
+    "GRANT",
+    "GROUP",
+    "HAVING",
+    "IN",
+    "INITIALLY",
+    "INTERSECT",
+    "INTO",
+    "LATERAL",
+    "LEADING",
+    "LIMIT",
+    "NOT",
+    "NULL",
+    "OFFSET",
+    "ON",
+    "ONLY",
+    "OR",
+    "ORDER",
+    "PLACING",
+    "PRIMARY",
+    "REFERENCES",
+    "RETURNING",
+    "SELECT",
+    "SOME",
+    "SYMMETRIC",
+    "TABLE",
+    "THEN",
+    "TO",
+    "TRAILING",
+    "TRUE",
+    "UNION",
+    "UNIQUE",
+    "USER",
+    "USING",
+    "VARIADIC",
+    "WHEN",
+    "WHERE",
+    "WINDOW",
+    "WITH",
+];
+
+fn refuse_reserved(name: &ObjectName) -> Result<()> {
+    if let [ObjectNamePart::Identifier(ident)] = name.0.as_slice()
+        && ident.quote_style.is_none()
+        && RESERVED.iter().any(|word| ident.value.eq_ignore_ascii_case(word))
+    {
+        return Err(Error::new("42601", format!("syntax error at or near \"{}\"", ident.value)));
+    }
+    Ok(())
 }
 
 fn check_expr(expr: &Expr) -> Result<()> {

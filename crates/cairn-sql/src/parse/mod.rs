@@ -57,6 +57,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
         return Ok(statement);
     }
     let patched = names::before_parsing(text);
+    let (patched, overriding) = names::take_overriding(&patched);
     let dialect = CairnDialect::default();
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(PARSER_DEPTH_MAX)
@@ -67,6 +68,9 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
         1 => statements.remove(0),
         _ => return Err(Error::new("42601", "syntax error: one statement expected")),
     };
+    if let Some(overriding) = overriding {
+        names::note_overriding(&mut statement, overriding);
+    }
     balance::statement(&mut statement);
     check::statement(&statement)?;
     Ok(statement)

@@ -293,6 +293,24 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
         Expr::BinaryOp { left, op: BinaryOperator::PGExp, right } => {
             *expr = call("power", vec![take(left), take(right)]);
         }
+        Expr::SimilarTo { negated, expr: inner, pattern, escape_char } => {
+            let escape = escape_char.as_ref().map_or_else(|| string("\\"), |c| Expr::Value(c.clone()));
+            let op = if *negated { BinaryOperator::PGRegexNotMatch } else { BinaryOperator::PGRegexMatch };
+            let pattern = call("cairn_similar", vec![take(pattern), escape]);
+            let (left, right) = (Box::new(Expr::Nested(Box::new(take(inner)))), Box::new(pattern));
+            *expr = Expr::Nested(Box::new(Expr::BinaryOp { left, op, right }));
+        }
+        Expr::UnaryOp {
+            op: op @ (UnaryOperator::PGSquareRoot | UnaryOperator::PGCubeRoot | UnaryOperator::PGAbs),
+            expr: inner,
+        } => {
+            let name = match op {
+                UnaryOperator::PGSquareRoot => "sqrt",
+                UnaryOperator::PGCubeRoot => "cbrt",
+                _ => "abs",
+            };
+            *expr = call(name, vec![take(inner)]);
+        }
         // ~x = -1 - x in two's complement.
         Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => {
             let one = Expr::Value(Value::Number("1".to_owned(), false).into());
@@ -309,6 +327,10 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
                 spec.window_frame = frames.pop().and_then(|mut frame| frame.pop().flatten());
             }
             rename_function(function);
+            if let Some(at_zone) = in_named_zone(function) {
+                *expr = at_zone;
+                return Ok(());
+            }
             if let Some((left, right)) = modulo(function) {
                 let remainder = Expr::BinaryOp { left, op: BinaryOperator::Modulo, right };
                 *expr = Expr::Nested(Box::new(remainder));
@@ -317,6 +339,29 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
         _ => {}
     }
     Ok(())
+}
+
+/// `date_trunc(part, t, zone)` and `timezone(zone, t)`, said with AT TIME ZONE.
+fn in_named_zone(function: &mut Function) -> Option<Expr> {
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+    let FunctionArguments::List(list) = &mut function.args else { return None };
+    let name = fold(name);
+    let mut args = match (name.as_str(), list.args.len()) {
+        ("date_trunc", 3) | ("timezone", 2) => list.args.drain(..).map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => expr,
+            _ => Expr::Value(Value::Null.into()),
+        }),
+        _ => return None,
+    };
+    let at_zone = |moment, zone| call("cairn_at_time_zone", vec![moment, zone]);
+    let (first, second) = (args.next()?, args.next()?);
+    Some(match args.next() {
+        None => at_zone(second, first),
+        Some(zone) => {
+            let local = at_zone(second, zone.clone());
+            at_zone(call("date_trunc", vec![first, local]), zone)
+        }
+    })
 }
 
 /// The arguments of `mod(a, b)`, which is `a % b`.
@@ -372,6 +417,7 @@ fn rename_function(function: &mut Function) {
         "variance" => "var_samp",
         "stddev_samp" => "stddev",
         "ceiling" => "ceil",
+        "sign" => "signum",
         "date_part" => "date_part",
         "string_to_array" => "string_to_array",
         _ => return,
@@ -469,6 +515,7 @@ fn figure(expr: &Expr) -> Option<(String, u8)> {
             _ => None,
         },
         Expr::Extract { .. } => strong("extract"),
+        Expr::Substring { shorthand: true, .. } => strong("substr"),
         Expr::Substring { .. } => strong("substring"),
         Expr::Position { .. } => strong("position"),
         Expr::Trim { .. } => strong("btrim"),

@@ -1,7 +1,9 @@
 //! String literals in IN lists and BETWEEN take the type of what they are compared with, as those beside an
 //! operator do (`query::operators`). An analyzer rule that runs before DataFusion's type coercion, which would
-//! turn the typed side into text.
+//! turn the typed side into text. The arguments of `concat` that are not text are put into PostgreSQL's text form, and functions
+//! get the checks that PostgreSQL makes.
 
+use cairn_types::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
@@ -11,8 +13,8 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::operators::literal;
-use crate::functions::sql_type;
+use super::operators::{is_plain, literal};
+use crate::functions::{cast, checked, sql_type};
 
 /// The rule.
 #[derive(Debug)]
@@ -61,6 +63,22 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
                 };
             Ok(Transformed::new_transformed(Expr::Between(between), changed))
         }
+        Expr::ScalarFunction(mut function) if matches!(function.func.name(), "concat" | "concat_ws") => {
+            let mut changed = false;
+            for arg in &mut function.args {
+                let Ok((_, field)) = arg.to_field(schema) else { continue };
+                let ty = sql_type(&field);
+                if is_plain(&ty) && ty != DataType::Boolean && !field.data_type().is_null() {
+                    *arg = cast::call(std::mem::take(arg), &DataType::Text);
+                    changed = true;
+                }
+            }
+            Ok(Transformed::new_transformed(Expr::ScalarFunction(function), changed))
+        }
+        Expr::ScalarFunction(function) => Ok(match checked::guard(&function, schema) {
+            Some(guarded) => Transformed::yes(guarded),
+            None => Transformed::no(Expr::ScalarFunction(function)),
+        }),
         other => Ok(Transformed::no(other)),
     }
 }

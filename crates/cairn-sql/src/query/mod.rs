@@ -1,12 +1,17 @@
 //! Queries: planning with DataFusion over our catalog, optimising, running, explaining; the plan cache.
 
+mod apply;
 pub(crate) mod cache;
 pub(crate) mod describe;
 pub(crate) mod explain;
+pub(crate) mod late;
 pub(crate) mod literals;
 pub(crate) mod operators;
 pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod point;
+pub(crate) mod reuse;
 pub(crate) mod run;
 pub(crate) mod state;
+pub(crate) mod unnest;
+pub(crate) mod zones;

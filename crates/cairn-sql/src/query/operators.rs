@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use cairn_types::datetime::{Zone, parse_timestamptz};
 use cairn_types::{DataType, Value};
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::{DFSchema, ScalarValue};
@@ -39,6 +40,19 @@ impl ExprPlanner for Operators {
         let (Ok(left), Ok(right)) = (type_of(&raw.left, schema), type_of(&raw.right, schema)) else {
             return Ok(PlannerResult::Original(raw));
         };
+        if raw.op == BinaryOperator::StringConcat {
+            // What is not text is joined in PostgreSQL's text form.
+            match (left.is_character(), right.is_character()) {
+                (true, false) if is_plain(&right) => {
+                    raw.right = crate::functions::cast::call(raw.right, &DataType::Text)
+                }
+                (false, true) if is_plain(&left) => {
+                    raw.left = crate::functions::cast::call(raw.left, &DataType::Text)
+                }
+                _ => {}
+            }
+            return Ok(PlannerResult::Original(raw));
+        }
         let comparison = is_comparison(&raw.op);
         let arithmetic = arithmetic(&raw.op);
         if comparison || arithmetic.is_some() {
@@ -126,6 +140,14 @@ impl Operators {
         };
         match name {
             "cairn_elapsed" => {
+                // Where one is an instant, the other is local time.
+                let instant = DataType::TimestampTz;
+                let types = (type_of(&first, schema)?, type_of(&second, schema)?);
+                let (first, second) = match (types.0 == instant, types.1 == instant) {
+                    (true, false) => (first, crate::functions::cast::call(second, &instant)),
+                    (false, true) => (crate::functions::cast::call(first, &instant), second),
+                    _ => (first, second),
+                };
                 call(name, vec![to(first, DataType::Timestamp)?, to(second, DataType::Timestamp)?])
             }
             "cairn_add_days" => {
@@ -192,6 +214,12 @@ fn type_of(expr: &Expr, schema: &DFSchema) -> Result<DataType> {
         return Err(Error::internal("no type yet"));
     }
     Ok(sql_type(&field))
+}
+
+/// A type with one value and a text form of its own, so that `||` beside text means that form.
+pub(super) fn is_plain(ty: &DataType) -> bool {
+    !ty.is_character()
+        && !matches!(ty, DataType::Array(_) | DataType::Bytea | DataType::Json | DataType::Jsonb)
 }
 
 fn is_comparison(op: &BinaryOperator) -> bool {
@@ -262,6 +290,14 @@ pub(crate) fn literal(text: &str, ty: &DataType) -> Result<Expr> {
         other => other.clone(),
     };
     let value = Value::parse_text(text, &ty)?;
+    if ty == DataType::TimestampTz {
+        // Without a zone of its own it is local time, which the session's settings decide.
+        let elsewhere = parse_timestamptz(text, Zone::Fixed(3600))?;
+        if Value::TimestampTz(elsewhere) != value {
+            let text = Expr::Literal(ScalarValue::Utf8(Some(text.to_owned())), None);
+            return Ok(crate::functions::cast::call(text, &ty));
+        }
+    }
     scalar(&value, &ty).map(|scalar| Expr::Literal(scalar, None))
 }
 

@@ -26,6 +26,7 @@ use sqlparser::ast::{Query, Statement};
 
 use crate::catalog::{self, Found};
 use crate::context::Context;
+use crate::functions::missing;
 use crate::{Error, Result, parse};
 
 /// Views within views.
@@ -81,6 +82,15 @@ impl<'s> Planner<'s> {
         SqlToRel::new_with_options(self, parser_options())
             .sql_statement_to_plan(statement)
             .map_err(Error::from)
+    }
+
+    /// Whether a name means a function other than a scalar one.
+    fn is_function(&self, name: &str) -> bool {
+        let state = self.state;
+        matches!(name, "unnest" | "grouping")
+            || state.aggregate_functions().contains_key(name)
+            || state.window_functions().contains_key(name)
+            || state.higher_order_functions().contains_key(name)
     }
 
     fn source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
@@ -182,7 +192,8 @@ impl ContextProvider for Planner<'_> {
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        self.state.scalar_functions().get(name).cloned()
+        let known = self.state.scalar_functions().get(name).cloned();
+        known.or_else(|| (!self.is_function(name)).then(|| missing::function(name)))
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {

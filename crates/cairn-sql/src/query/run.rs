@@ -8,8 +8,10 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use sqlparser::ast::{Query, SetExpr};
 
+use super::apply;
 use super::output::Output;
 use super::plan::Planner;
+use super::reuse::Lease;
 use crate::context::Context;
 use crate::results::{Results, StatementResult};
 use crate::runtime::panicked;
@@ -28,7 +30,11 @@ pub(crate) fn select(context: &Context, query: &Query, sql: &str) -> Result<Stat
     }
     let state = super::state::of(context);
     let plan = Planner::new(context, &state)?.query(query.clone())?;
-    Ok(StatementResult::Rows(stream_in(context, &state, &plan)?))
+    let output = Output::of(plan.schema().as_arrow());
+    let physical = physical(context, &state, &plan)?;
+    let task = task_context(context, &state);
+    let lease = super::reuse::keep(context, sql, &plan, &physical, &task, &output, &state);
+    Ok(StatementResult::Rows(start(context, physical, task, output, lease)?))
 }
 
 /// Runs a plan of [`super::plan::query`], or one built on it.
@@ -40,19 +46,42 @@ pub(crate) fn stream(context: &Context, plan: LogicalPlan) -> Result<Results> {
 fn stream_in(context: &Context, state: &SessionState, plan: &LogicalPlan) -> Result<Results> {
     let output = Output::of(plan.schema().as_arrow());
     let physical = physical(context, state, plan)?;
-    start(context, physical, task_context(context, state), output)
+    start(context, physical, task_context(context, state), output, None)
 }
 
-/// Optimises a plan and makes it physical.
+/// Optimises a plan and makes it physical; where that fails over a subquery, with [`super::apply`] in its place.
 pub(crate) fn physical(
     context: &Context,
     state: &SessionState,
     plan: &LogicalPlan,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let optimized = state.optimize(plan)?;
-    let planned =
-        context.scope.shared.runtime.wait(state.query_planner().create_physical_plan(&optimized, state))?;
-    Ok(planned?)
+    let error = match attempt(context, state, plan)? {
+        Ok(planned) => return Ok(planned),
+        Err(error) if !apply::has_subqueries(plan)? => return Err(error.into()),
+        Err(error) => error,
+    };
+    let mut last = error;
+    for all in [false, true] {
+        let outcome = apply::rewrite(context, state, plan.clone(), all)
+            .map_or_else(|error| Ok(Err(error)), |plan| attempt(context, state, &plan))?;
+        match outcome {
+            Ok(planned) => return Ok(planned),
+            Err(error) => last = error,
+        }
+    }
+    Err(last.into())
+}
+
+fn attempt(
+    context: &Context,
+    state: &SessionState,
+    plan: &LogicalPlan,
+) -> Result<datafusion::error::Result<Arc<dyn ExecutionPlan>>> {
+    let optimized = match state.optimize(plan) {
+        Ok(optimized) => optimized,
+        Err(error) => return Ok(Err(error)),
+    };
+    context.scope.shared.runtime.wait(state.query_planner().create_physical_plan(&optimized, state))
 }
 
 /// A task context with the statement's scope and without function tables, which only decoding plans needs.
@@ -69,22 +98,27 @@ pub(crate) fn task_context(context: &Context, state: &SessionState) -> Arc<TaskC
     ))
 }
 
-/// Starts a physical plan; its batches come through a bounded queue, and it is cancelled with its reader.
+/// Starts a physical plan; its batches come through a bounded queue, and it is cancelled with its reader. The lease is
+/// given back at the end.
 pub(crate) fn start(
     context: &Context,
     physical: Arc<dyn ExecutionPlan>,
     task: Arc<TaskContext>,
     output: Output,
+    lease: Option<Lease>,
 ) -> Result<Results> {
     let shared = &context.scope.shared;
     let handle = shared.runtime.handle()?;
     let entered = handle.enter();
-    let mut batches = execute_stream(physical, task)?;
+    let batches = execute_stream(physical, task)?;
     drop(entered);
     let (results, sender) = Results::channel(output.schema());
     let scope = Arc::clone(&context.scope);
     let deadline = deadline_ns(context);
     handle.spawn(async move {
+        // The plan goes back when its streams are gone.
+        let _lease = lease;
+        let mut batches = batches;
         let task = async {
             while let Some(batch) = batches.next().await {
                 let batch = batch.map_err(Error::from).and_then(|batch| output.convert(&batch));

@@ -14,10 +14,14 @@ use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::prelude::SessionConfig;
 
+use super::late::LateProjection;
 use super::literals::UnknownLiterals;
 use super::operators::Operators;
+use super::unnest::UnnestedKeys;
+use super::zones::SessionZone;
 use crate::context::{Context, ScopeExtension};
 use crate::engine::SqlOptions;
+use crate::scan::narrow::LIST_MAX;
 use crate::{Error, Result};
 
 /// Rows in a batch.
@@ -43,11 +47,19 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
         .build();
     let mut planners = vec![Arc::new(Operators::new()) as Arc<dyn ExprPlanner>];
     planners.extend(state.expr_planners().iter().cloned());
-    let mut rules = vec![Arc::new(UnknownLiterals) as Arc<dyn AnalyzerRule + Send + Sync>];
+    let mut rules = vec![
+        Arc::new(UnknownLiterals) as Arc<dyn AnalyzerRule + Send + Sync>,
+        Arc::new(SessionZone),
+        Arc::new(UnnestedKeys),
+    ];
     rules.extend(state.analyzer().rules.iter().cloned());
+    let mut physical = state.physical_optimizers().to_vec();
+    // The last rule checks the plan.
+    physical.insert(physical.len().saturating_sub(1), Arc::new(LateProjection));
     let mut state = SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
         .with_analyzer_rules(rules)
+        .with_physical_optimizer_rules(physical)
         .build();
     crate::functions::register(&mut state)?;
     Ok(state)
@@ -67,6 +79,8 @@ fn config(options: &SqlOptions) -> SessionConfig {
     o.execution.collect_statistics = true;
     o.optimizer.expand_views_at_output = false;
     o.optimizer.skip_failed_rules = false;
+    // What a join tells the scan of its other side is a list up to this length: scans look it up in an index.
+    o.optimizer.hash_join_inlist_pushdown_max_distinct_values = LIST_MAX;
     // Scans come in as many partitions as are worth it.
     o.optimizer.enable_round_robin_repartition = false;
     config
@@ -81,7 +95,7 @@ pub(crate) fn of(context: &Context) -> SessionState {
         "UTC" => "+00:00".to_owned(),
         zone => zone.to_owned(),
     });
-    options.extensions.insert(ScopeExtension(Arc::clone(scope)));
+    options.extensions.insert(ScopeExtension::new(Arc::clone(scope)));
     let config = Arc::clone(state.config().options());
     let props = state.execution_props_mut();
     props.mark_start_execution(config);

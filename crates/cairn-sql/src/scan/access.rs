@@ -19,7 +19,7 @@ use crate::Result;
 /// Ranges of one access at most: beyond, lists on later columns are not multiplied out.
 const RANGES_MAX: usize = 1024;
 /// Cost of a row that is fetched by its key after an index entry, in rows of a scan in order.
-const FETCH_COST: f64 = 8.0;
+pub(crate) const FETCH_COST: f64 = 8.0;
 
 /// A chosen way.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@ use std::ops::Bound;
 use arrow::datatypes::DataType as ArrowType;
 use cairn_types::{DataType, Value};
 use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::{Expr, Operator};
 
 /// Longest IN list that is turned into key ranges.
@@ -25,8 +26,44 @@ pub(crate) enum Restriction {
 /// Whether a condition can be used for key bounds at all: asked before the scan is planned.
 pub(crate) fn is_usable(condition: &Expr, schema: &arrow::datatypes::Schema) -> bool {
     let mut columns = Columns::new(schema);
-    columns.add(condition);
+    columns.add(&with_values(condition));
     !columns.restrictions.is_empty()
+}
+
+/// A literal as a value of a column's type; `None` where it is not exactly one.
+pub(crate) fn value_of(field: &arrow::datatypes::Field, scalar: &ScalarValue) -> Option<Value> {
+    let ty = DataType::from_field(field);
+    if !ty.is_key_exact() {
+        return None;
+    }
+    if scalar.is_null() {
+        return Some(Value::Null);
+    }
+    let own = if scalar.data_type() == *field.data_type() {
+        scalar.clone()
+    } else {
+        let cast = scalar.cast_to(field.data_type()).ok()?;
+        if cast.cast_to(&scalar.data_type()).ok()? != *scalar {
+            return None;
+        }
+        cast
+    };
+    Some(Value::from_array(&*own.to_array().ok()?, 0, &ty))
+}
+
+/// A condition with any values in the place of parameters, which get theirs before the scan is planned.
+fn with_values(condition: &Expr) -> Expr {
+    let replaced = condition.clone().transform_up(|expr| match &expr {
+        Expr::Placeholder(placeholder) => {
+            let ty = placeholder.field.as_ref().map(|field| field.data_type());
+            match ty.map(ScalarValue::new_default) {
+                Some(Ok(value)) => Ok(Transformed::yes(Expr::Literal(value, None))),
+                _ => Ok(Transformed::no(expr)),
+            }
+        }
+        _ => Ok(Transformed::no(expr)),
+    });
+    replaced.map_or_else(|_| condition.clone(), |replaced| replaced.data)
 }
 
 /// Restrictions by column name, with the conditions that made them.
@@ -144,24 +181,7 @@ impl<'s> Columns<'s> {
 
     /// The literal as a value of the column's type; `None` where it is not exactly one.
     fn value(&self, column: usize, scalar: &ScalarValue) -> Option<Value> {
-        let field = self.schema.field(column);
-        let ty = DataType::from_field(field);
-        if !ty.is_key_exact() {
-            return None;
-        }
-        if scalar.is_null() {
-            return Some(Value::Null);
-        }
-        let own = if scalar.data_type() == *field.data_type() {
-            scalar.clone()
-        } else {
-            let cast = scalar.cast_to(field.data_type()).ok()?;
-            if cast.cast_to(&scalar.data_type()).ok()? != *scalar {
-                return None;
-            }
-            cast
-        };
-        Some(Value::from_array(&*own.to_array().ok()?, 0, &ty))
+        value_of(self.schema.field(column), scalar)
     }
 
     fn compare(&mut self, column: usize, op: Operator, scalar: &ScalarValue, condition: &Expr) {

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
 use arrow::datatypes::{Schema, SchemaRef};
-use cairn_engine::table::{self, Access, ROW_KEY, ScanRequest};
+use cairn_engine::table::{self, Access, ROW_KEY, ScanRequest, TableScan};
 use cairn_engine::{Direction, ReadView, Table};
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Statistics, internal_err};
@@ -17,13 +19,19 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
+};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SortOrderPushdownResult,
 };
 
 use super::access::Choice;
+use super::narrow::Narrowing;
 use crate::context::ScopeExtension;
 use crate::{Error, Result};
 
@@ -31,12 +39,21 @@ use crate::{Error, Result};
 #[derive(Clone)]
 pub(crate) struct TableScanSpec {
     pub(crate) table: Arc<Table>,
-    pub(crate) view: ReadView,
+    pub(crate) source: Source,
     /// Places among the live columns, in output order; the number of live columns stands for the row key.
     pub(crate) wanted: Vec<usize>,
     pub(crate) with_row_key: bool,
     pub(crate) limit: Option<usize>,
     pub(crate) reverse: bool,
+}
+
+/// Where a scan takes what it reads from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// This view.
+    View(ReadView),
+    /// The transaction of the statement that runs the plan, which is kept from an earlier one.
+    Statement,
 }
 
 /// The scan of a table.
@@ -45,6 +62,8 @@ pub(crate) struct TableScanExec {
     spec: TableScanSpec,
     choice: Choice,
     parts: Vec<Access>,
+    /// Set where a join may tell which rows are worth reading.
+    narrowing: Option<Narrowing>,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -60,7 +79,8 @@ impl TableScanExec {
     pub(crate) fn new(spec: TableScanSpec, choice: Choice, parts: Vec<Access>) -> Result<Self> {
         let schema = schema(&spec);
         let properties = Arc::new(properties(&spec, &choice, parts.len(), &schema)?);
-        Ok(Self { spec, choice, parts, schema, properties, metrics: ExecutionPlanMetricsSet::new() })
+        let metrics = ExecutionPlanMetricsSet::new();
+        Ok(Self { spec, choice, parts, narrowing: None, schema, properties, metrics })
     }
 
     /// The table, the index (0 = rows) and the conditions that the access path uses.
@@ -82,6 +102,9 @@ impl TableScanExec {
         if !self.choice.conditions.is_empty() {
             text.push_str(&format!(" ({})", self.choice.conditions.join(" AND ")));
         }
+        if let Some(index) = self.narrowing.as_ref().and_then(|n| table.index_by_id(n.index)) {
+            text.push_str(&format!(", or by index {} when the join has few values", index.name));
+        }
         if self.spec.reverse {
             text.push_str(" backward");
         }
@@ -89,6 +112,18 @@ impl TableScanExec {
             text.push_str(&format!(" limit {limit}"));
         }
         text
+    }
+
+    /// The table that is read.
+    pub(crate) fn table(&self) -> &Arc<Table> {
+        &self.spec.table
+    }
+
+    /// The same scan for a plan that is kept.
+    pub(crate) fn detached(&self) -> Self {
+        let mut detached = self.clone();
+        detached.spec.source = Source::Statement;
+        detached
     }
 
     /// Estimated rows.
@@ -179,9 +214,13 @@ impl ExecutionPlan for TableScanExec {
 
     fn apply_expressions(
         &self,
-        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DataFusionResult<TreeNodeRecursion>,
     ) -> DataFusionResult<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
+        // A join fills its filter only where it finds it below.
+        match &self.narrowing {
+            Some(narrowing) => f(&narrowing.filter()),
+            None => Ok(TreeNodeRecursion::Continue),
+        }
     }
 
     fn with_new_children(
@@ -204,7 +243,11 @@ impl ExecutionPlan for TableScanExec {
             return internal_err!("the scan has no partition {partition}");
         };
         // Only statements run scans: the scope is there.
-        let scope = Arc::clone(ScopeExtension::of(task.session_config().options())?);
+        let scope = ScopeExtension::of(task.session_config().options())?;
+        let view = match &self.spec.source {
+            Source::View(view) => view.clone(),
+            Source::Statement => scope.txn.view().map_err(Error::from)?,
+        };
         let mut request = ScanRequest::new(access.clone(), self.read());
         request.with_row_key = self.spec.with_row_key;
         request.limit = self.spec.limit;
@@ -212,21 +255,31 @@ impl ExecutionPlan for TableScanExec {
         if self.spec.reverse {
             request.direction = Direction::Reverse;
         }
-        let scan = table::scan(&self.spec.view, &self.spec.table, request).map_err(Error::from)?;
+        let mut scan = Opening {
+            view,
+            table: Arc::clone(&self.spec.table),
+            narrowing: self.narrowing.clone(),
+            narrowed: MetricBuilder::new(&self.metrics).counter("narrowed", partition),
+            rows: self.choice.rows,
+            request: Some(request),
+            scan: None,
+        };
         let baseline = BaselineMetrics::new(&self.metrics, partition);
         let reorder = self.reorder();
         let schema = Arc::clone(&self.schema);
-        let batches = scan.map(move |batch| -> DataFusionResult<_> {
-            let timer = baseline.elapsed_compute().timer();
-            let batch = batch.map_err(Error::from)?;
-            let batch = match &reorder {
-                Some(order) => batch.project(order)?,
-                None => batch,
-            };
-            let batch = batch.with_schema(Arc::clone(&schema))?;
-            timer.done();
-            baseline.record_output(batch.num_rows());
-            Ok(batch)
+        let batches = std::iter::from_fn(move || -> Option<DataFusionResult<RecordBatch>> {
+            let _timer = baseline.elapsed_compute().timer();
+            let shaped = scan.next()?.map_err(Into::into).and_then(|batch| {
+                let batch = match &reorder {
+                    Some(order) => batch.project(order)?,
+                    None => batch,
+                };
+                Ok(batch.with_schema(Arc::clone(&schema))?)
+            });
+            if let Ok(batch) = &shaped {
+                baseline.record_output(batch.num_rows());
+            }
+            Some(shaped)
         });
         // The scope keeps the transaction alive as long as its view is read.
         let held = HoldScope { batches, _scope: scope };
@@ -261,6 +314,39 @@ impl ExecutionPlan for TableScanExec {
     fn fetch(&self) -> Option<usize> {
         // Each partition stops there by itself: that bounds the whole only where there is one.
         if self.parts.len() == 1 { self.spec.limit } else { None }
+    }
+
+    fn reset_state(self: Arc<Self>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let mut fresh = Self::clone(&self);
+        fresh.metrics = ExecutionPlanMetricsSet::new();
+        // What the join told belongs to the execution; a new filter comes with the next.
+        fresh.narrowing = None;
+        Ok(Arc::new(fresh))
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _config: &ConfigOptions,
+    ) -> DataFusionResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let narrowing = match (&phase, &self.choice.access, self.spec.reverse) {
+            (FilterPushdownPhase::Post, Access::Full | Access::Primary(_), false) => result
+                .parent_filters
+                .iter()
+                .find_map(|filter| Narrowing::of(&filter.filter, &self.spec.table, &self.spec.wanted)),
+            _ => None,
+        };
+        // The join checks every row again: nothing is taken off its hands.
+        let propagation = FilterPushdownPropagation::if_any(result);
+        Ok(match narrowing.filter(|_| self.narrowing.is_none() && self.spec.limit.is_none()) {
+            None => propagation,
+            Some(narrowing) => {
+                let mut narrowed = self.clone();
+                narrowed.narrowing = Some(narrowing);
+                propagation.with_updated_node(Arc::new(narrowed) as Arc<dyn ExecutionPlan>)
+            }
+        })
     }
 
     fn try_pushdown_sort(
@@ -313,6 +399,43 @@ impl TableScanExec {
                 })
                 .collect(),
         )
+    }
+}
+
+/// A scan that opens when its first batch is asked for: by then a join above has read its other side.
+struct Opening {
+    view: ReadView,
+    table: Arc<Table>,
+    narrowing: Option<Narrowing>,
+    narrowed: Count,
+    rows: f64,
+    request: Option<ScanRequest>,
+    scan: Option<TableScan>,
+}
+
+impl Opening {
+    fn open(&mut self, mut request: ScanRequest) -> Result<TableScan> {
+        if let Some(narrowing) = &self.narrowing
+            && let Some(access) = narrowing.access(&self.view, &self.table, &request.access, self.rows)?
+        {
+            request.access = access;
+            self.narrowed.add(1);
+        }
+        Ok(table::scan(&self.view, &self.table, request)?)
+    }
+}
+
+impl Iterator for Opening {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(request) = self.request.take() {
+            match self.open(request) {
+                Ok(scan) => self.scan = Some(scan),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        self.scan.as_mut()?.next().map(|batch| batch.map_err(Error::from))
     }
 }
 

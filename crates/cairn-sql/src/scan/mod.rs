@@ -3,4 +3,5 @@
 pub(crate) mod access;
 pub(crate) mod bounds;
 pub(crate) mod exec;
+pub(crate) mod narrow;
 pub(crate) mod provider;

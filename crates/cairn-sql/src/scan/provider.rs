@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::access;
-use super::exec::{TableScanExec, TableScanSpec};
+use super::exec::{Source, TableScanExec, TableScanSpec};
 use crate::Result;
 use crate::context::Context;
 
@@ -115,7 +115,7 @@ impl TableProvider for TableScanProvider {
         };
         let spec = TableScanSpec {
             table: Arc::clone(&self.table),
-            view: self.view.clone(),
+            source: Source::View(self.view.clone()),
             wanted,
             with_row_key,
             limit,

@@ -96,9 +96,21 @@ impl Session {
     /// Any error of the statement; the transaction is then as before it, and an open block is failed.
     pub fn execute(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<StatementResult> {
         if let Some(result) = route::fast(&self.shared, &self.state, sql, parameters) {
-            return result;
+            return self.shown(result);
         }
-        self.shared.runtime.run(route::job(&self.shared, &self.state, sql, parameters))
+        let result = self.shared.runtime.run(route::job(&self.shared, &self.state, sql, parameters));
+        self.shown(result)
+    }
+
+    /// Rows as this session's time zone shows them.
+    fn shown(&self, result: Result<StatementResult>) -> Result<StatementResult> {
+        match result {
+            Ok(StatementResult::Rows(rows)) => {
+                let settings = Arc::clone(&self.state.lock().settings);
+                Ok(StatementResult::Rows(rows.in_zone(&settings.time_zone)))
+            }
+            other => other,
+        }
     }
 
     /// [`Session::execute`] for an async caller.
@@ -107,7 +119,8 @@ impl Session {
     /// As [`Session::execute`].
     pub async fn execute_async(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<StatementResult> {
         let job = route::job(&self.shared, &self.state, sql, parameters);
-        self.shared.runtime.run_async(job).await
+        let result = self.shared.runtime.run_async(job).await;
+        self.shown(result)
     }
 
     /// Runs one statement and gives its rows; a statement without rows gives no columns and no rows.

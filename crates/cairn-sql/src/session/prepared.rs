@@ -80,6 +80,8 @@ fn describe(
 ) -> Result<Arc<Statement>> {
     let context = context(shared, state, Vec::new())?;
     let (parameters, columns) = query::describe::statement(&context, &statement, declared)?;
+    // Its plan is worth keeping from the first execution on.
+    shared.reuse.is_seen(sql);
     Ok(Arc::new(Statement { sql: sql.to_owned(), statement, parameters, columns }))
 }
 

@@ -35,7 +35,65 @@ pub(super) fn fast(
     sql: &str,
     parameters: Parameters<'_>,
 ) -> Option<Result<StatementResult>> {
-    point_insert(shared, state, sql, parameters).or_else(|| query::point::run(shared, state, sql, parameters))
+    point_insert(shared, state, sql, parameters)
+        .or_else(|| query::point::run(shared, state, sql, parameters))
+        .or_else(|| kept_plan(shared, state, sql, parameters))
+}
+
+/// Runs a SELECT from a plan that is kept ([`query::reuse`]).
+fn kept_plan(
+    shared: &Arc<Shared>,
+    shared_state: &Arc<Mutex<State>>,
+    sql: &str,
+    parameters: Parameters<'_>,
+) -> Option<Result<StatementResult>> {
+    if !query::reuse::knows(shared, sql, parameters) {
+        return None;
+    }
+    let mut state = shared_state.lock();
+    if state.block.as_ref().is_some_and(|block| block.failed) {
+        return None;
+    }
+    let context = match context(shared, &mut state, Vec::new()) {
+        Ok(context) => context,
+        Err(error) => return Some(Err(error)),
+    };
+    let in_block = state.block.is_some();
+    let result = query::reuse::run(&context, sql)?;
+    if result.is_err() {
+        fail_block(&mut state);
+    }
+    let shared_state = Arc::clone(shared_state);
+    Some(result.map(|rows| match in_block {
+        true => StatementResult::Rows(rows.on_error(move || fail_block(&mut shared_state.lock()))),
+        false => StatementResult::Rows(rows),
+    }))
+}
+
+/// The context of one statement: in the open block, or in a transaction of its own.
+fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Result<Context> {
+    let now = shared.now_us();
+    let (txn, settings, start) = match &mut state.block {
+        Some(block) => {
+            block.used = true;
+            (Arc::clone(&block.txn), Arc::clone(&state.settings), block.start_us)
+        }
+        None => {
+            let txn = transaction::begin_engine(shared, &state.settings, &Modes::default())?;
+            (txn, autocommit_settings(&state.settings), now)
+        }
+    };
+    let scope = Scope {
+        shared: Arc::clone(shared),
+        txn,
+        settings,
+        params,
+        transaction_start_us: start,
+        statement_start_us: now,
+        sequences: Arc::clone(&state.sequences),
+        exchange: Arc::clone(&state.exchange),
+    };
+    Ok(Context { scope: Arc::new(scope) })
 }
 
 /// Runs an INSERT of literals and parameters that has run before ([`dml::point`]).
@@ -82,30 +140,12 @@ fn try_point_insert(
     sql: &str,
     parameters: Parameters<'_>,
 ) -> Result<Option<u64>> {
-    let now = shared.now_us();
-    let (txn, start) = match &mut state.block {
-        Some(block) => {
-            block.used = true;
-            (Arc::clone(&block.txn), block.start_us)
-        }
-        None => (transaction::begin_engine(shared, &state.settings, &Modes::default())?, now),
-    };
-    let scope = Scope {
-        shared: Arc::clone(shared),
-        txn: Arc::clone(&txn),
-        settings: autocommit_settings(&state.settings),
-        params: parameters.to_vec(),
-        transaction_start_us: start,
-        statement_start_us: now,
-        sequences: Arc::clone(&state.sequences),
-        exchange: Arc::clone(&state.exchange),
-    };
-    let context = Context { scope: Arc::new(scope) };
+    let context = context(shared, state, parameters.to_vec())?;
     let Some(plan) = shared.point_inserts.get(&context, sql)? else { return Ok(None) };
     // The engine undoes a call that fails, so no savepoint is needed.
     let rows = plan.run(&context)?;
     if state.block.is_none() {
-        txn.commit()?;
+        context.txn().commit()?;
     }
     Ok(Some(rows))
 }
@@ -211,21 +251,10 @@ fn in_transaction(
         statement
     };
     let writes = writes(statement);
-    let now = shared.now_us();
-    if let Some(block) = &mut state.block {
-        block.used = true;
-        let savepoint = if writes { Some(block.txn.savepoint()?) } else { None };
-        let scope = Scope {
-            shared: Arc::clone(shared),
-            txn: Arc::clone(&block.txn),
-            settings: Arc::clone(&state.settings),
-            params: parameters,
-            transaction_start_us: block.start_us,
-            statement_start_us: now,
-            sequences: Arc::clone(&state.sequences),
-            exchange: Arc::clone(&state.exchange),
-        };
-        let context = Context { scope: Arc::new(scope) };
+    if state.block.is_some() {
+        let context = context(shared, state, parameters)?;
+        let txn = context.txn();
+        let savepoint = if writes { Some(txn.savepoint()?) } else { None };
         let result = run(&context, statement, sql);
         return match (result, savepoint) {
             (Ok(StatementResult::Rows(rows)), _) => {
@@ -236,12 +265,12 @@ fn in_transaction(
             (Ok(done), savepoint) => {
                 shared.point_inserts.remember(&context, sql, unbound)?;
                 if let Some(savepoint) = savepoint {
-                    block.txn.release(savepoint);
+                    txn.release(savepoint);
                 }
                 Ok(done)
             }
             (Err(error), Some(savepoint)) => {
-                block.txn.rollback_to(savepoint)?;
+                txn.rollback_to(savepoint)?;
                 Err(error)
             }
             (Err(error), None) => Err(error),
@@ -249,18 +278,8 @@ fn in_transaction(
     }
     let mut attempts = 0;
     loop {
-        let txn = transaction::begin_engine(shared, &state.settings, &Modes::default())?;
-        let scope = Scope {
-            shared: Arc::clone(shared),
-            txn: Arc::clone(&txn),
-            settings: autocommit_settings(&state.settings),
-            params: parameters.clone(),
-            transaction_start_us: now,
-            statement_start_us: now,
-            sequences: Arc::clone(&state.sequences),
-            exchange: Arc::clone(&state.exchange),
-        };
-        let context = Context { scope: Arc::new(scope) };
+        let context = context(shared, state, parameters.clone())?;
+        let txn = context.txn();
         let result = run(&context, statement, sql).and_then(|result| {
             shared.point_inserts.remember(&context, sql, unbound)?;
             query::point::remember(&context, sql, unbound)?;

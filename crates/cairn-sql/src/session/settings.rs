@@ -29,6 +29,16 @@ pub(crate) struct Settings {
     pub(crate) synchronous_commit: Option<SyncMode>,
 }
 
+impl Settings {
+    /// Whether a statement means the same under the other settings.
+    pub(crate) fn plans_like(&self, other: &Settings) -> bool {
+        std::ptr::eq(self, other)
+            || self.search_path == other.search_path
+                && self.time_zone == other.time_zone
+                && self.values == other.values
+    }
+}
+
 /// How a value is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {

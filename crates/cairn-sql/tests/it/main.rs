@@ -3,6 +3,8 @@
 
 mod hostile;
 mod queries;
+mod repeated;
 mod slt;
+mod subqueries;
 mod support;
 mod tables;

@@ -102,6 +102,11 @@ pub(crate) struct Edit {
 }
 
 impl Edit {
+    /// Whether it changes nothing: it only tells how far the manifest was durable.
+    pub(crate) fn is_note(&self) -> bool {
+        *self == Edit { synced: self.synced, ..Edit::default() }
+    }
+
     /// The payload of the edit's record.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();

@@ -3,6 +3,7 @@
 //! Guarantees: I1: both are replaced whole: written beside, synced, renamed, the directory synced.
 //! I2: the identity is there twice, and one sound copy is enough to open; `verify` reports the other.
 
+use std::io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
 use std::path::{Path, PathBuf};
 
 use cairn_env::{Env, OpenMode};
@@ -20,10 +21,13 @@ const CURRENT_MAGIC: [u8; 8] = *b"CAIRNCUR";
 /// The second copy is in another sector.
 const SECOND: usize = 512;
 
-/// Reads a small file whole; refuses more than 1 GiB.
+/// Reads a small file whole that must be there; refuses more than 1 GiB.
 pub(crate) fn read_whole(env: &Env, path: &Path) -> Result<Vec<u8>> {
     let fail = |e| Error::io("read", path, e);
-    let file = env.files().open(path, OpenMode::Read).map_err(|e| Error::io("open", path, e))?;
+    let file = env.files().open(path, OpenMode::Read).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::corrupt(path, 0, "expected the file, found none"),
+        _ => Error::io("open", path, e),
+    })?;
     let len = file.len().map_err(fail)?;
     if len > 1 << 30 {
         return Err(Error::corrupt(path, 0, format!("expected at most 1 GiB, found {len} bytes")));
@@ -35,7 +39,13 @@ pub(crate) fn read_whole(env: &Env, path: &Path) -> Result<Vec<u8>> {
 
 /// Puts `bytes` in the place of the file `name` (I1).
 pub(crate) fn replace_file(env: &Env, dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
-    let (path, beside) = (dir.join(name), dir.join(format!("{name}.tmp")));
+    write_beside(env, dir, name, bytes)?;
+    put_in_place(env, dir, name)
+}
+
+/// The first half of a replacement: the new bytes durable beside. After an error nothing has changed.
+fn write_beside(env: &Env, dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let beside = dir.join(format!("{name}.tmp"));
     let written = (|| {
         let file =
             env.files().open(&beside, OpenMode::Create).map_err(|e| Error::io("create", &beside, e))?;
@@ -46,8 +56,33 @@ pub(crate) fn replace_file(env: &Env, dir: &Path, name: &str, bytes: &[u8]) -> R
         let _ = env.files().remove_file(&beside);
         return Err(error);
     }
+    Ok(())
+}
+
+/// The second half. After an error either file may be in the place.
+fn put_in_place(env: &Env, dir: &Path, name: &str) -> Result<()> {
+    let (path, beside) = (dir.join(name), dir.join(format!("{name}.tmp")));
     env.files().rename(&beside, &path).map_err(|e| Error::io("rename", &path, e))?;
     sync_dir(env, dir)
+}
+
+/// Creates the directory and makes its name durable, and those of all above it: who created them before may
+/// have been stopped before they were.
+pub(crate) fn create_dir(env: &Env, dir: &Path) -> Result<()> {
+    let files = env.files();
+    files.create_dir_all(dir).map_err(|e| Error::io("create", dir, e))?;
+    for parent in dir.ancestors().skip(1) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        match files.sync_dir(parent) {
+            Ok(()) => {}
+            // Not ours to sync, so not ours to have created.
+            Err(e)
+                if matches!(e.kind(), PermissionDenied | ReadOnlyFilesystem | Unsupported | InvalidInput) => {
+            }
+            Err(e) => return Err(Error::io("sync", parent, e)),
+        }
+    }
+    Ok(())
 }
 
 /// Makes the names in a directory durable.
@@ -110,9 +145,34 @@ pub(crate) fn read_identity(env: &Env, dir: &Path, damage: &mut Vec<Error>) -> R
     Ok(database)
 }
 
+/// The database ids that the sound copies in the bytes of an identity name.
+pub(crate) fn identity_ids(bytes: &[u8]) -> Vec<[u8; 16]> {
+    let copy = |which: usize| {
+        let id = decode_header(bytes.get(which * SECOND..)?, IDENTITY_MAGIC).ok()?;
+        (id.number == which as u64).then_some(id.database)
+    };
+    [copy(0), copy(1)].into_iter().flatten().collect()
+}
+
+/// The manifest that the bytes of `CURRENT` name, if they are sound.
+pub(crate) fn current_id(bytes: &[u8]) -> Option<FileId> {
+    decode_header(bytes, CURRENT_MAGIC).ok()
+}
+
 /// Points `CURRENT` at a manifest that is already durable.
 pub(crate) fn write_current(env: &Env, dir: &Path, manifest: FileId) -> Result<()> {
-    replace_file(env, dir, CURRENT, &encode_header(CURRENT_MAGIC, manifest))
+    prepare_current(env, dir, manifest)?;
+    point_current(env, dir)
+}
+
+/// Writes what [`point_current`] puts in place, durably beside. After an error nothing has changed.
+pub(crate) fn prepare_current(env: &Env, dir: &Path, manifest: FileId) -> Result<()> {
+    write_beside(env, dir, CURRENT, &encode_header(CURRENT_MAGIC, manifest))
+}
+
+/// Has `CURRENT` name the manifest that was prepared. After an error it may name either.
+pub(crate) fn point_current(env: &Env, dir: &Path) -> Result<()> {
+    put_in_place(env, dir, CURRENT)
 }
 
 /// The manifest that `CURRENT` names.

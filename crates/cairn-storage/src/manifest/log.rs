@@ -9,6 +9,9 @@
 //!   durable past it; everywhere else it is damage, told with file and offset.
 //! - I3: after a failed write or sync the log takes no more edits: whether the edit is there is
 //!   unknown, and the owner goes on with a new manifest (a failed sync is never retried).
+//! - I4: a manifest that was read is gone on with only where a note says that every edit in it was synced,
+//!   and from the end of what was: an edit without a note may be in the page cache only, left there by a sync
+//!   that failed, and another sync would not say so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,11 +20,13 @@ use std::sync::Arc;
 use cairn_env::{Env, File, OpenMode};
 
 use super::format::{
-    Edit, FileMeta, HEADER, LEVELS, MAGIC, decode_header, decode_record, encode_header, encode_record,
+    Edit, FileMeta, HEADER, LEVELS, MAGIC, VERSION, decode_header, decode_record, encode_header,
+    encode_record,
 };
-use super::identity::{manifest_path, read_whole, refuse};
+use super::identity::{manifest_path, read_whole, refuse, sync_dir};
 use crate::blob::format::BlobMeta;
 use crate::error::{Error, Result};
+use crate::fields::u32_at;
 use crate::key::CommitSeq;
 use crate::sst::format::FileId;
 
@@ -125,11 +130,14 @@ impl State {
 pub(crate) struct Replayed {
     /// The state after the last sound edit.
     pub(crate) state: State,
+    /// Everything before is durable: a sync was over before this was written.
+    pub(crate) durable_end: u64,
+    /// Whether every edit lies before `durable_end` (I4).
+    pub(crate) is_durable: bool,
     /// The end of the last sound record.
     #[cfg(test)]
     pub(crate) end: u64,
-    /// The tail behind `end` was torn off by a crash.
-    #[cfg(test)]
+    /// The tail behind the last sound record was torn off by a crash.
     pub(crate) torn: bool,
     /// Length of the file.
     pub(crate) file_len: u64,
@@ -146,6 +154,9 @@ pub(crate) fn replay(env: &Env, dir: &Path, id: FileId) -> Result<Replayed> {
     }
     let mut state = State::default();
     let mut at = HEADER;
+    // The first record was durable before CURRENT named the manifest.
+    let mut durable_end = 0;
+    let mut edits_end = 0;
     while at < bytes.len() {
         match decode_record(id.number, &bytes, at) {
             Ok((edit, end)) => {
@@ -153,9 +164,12 @@ pub(crate) fn replay(env: &Env, dir: &Path, id: FileId) -> Result<Replayed> {
                     return Err(Error::corrupt(&path, at as u64, "the first edit is not a snapshot"));
                 }
                 state.apply(&edit).map_err(|what| Error::corrupt(&path, at as u64, what))?;
+                durable_end = if at == HEADER { end as u64 } else { edit.synced.max(durable_end) };
+                if !edit.is_note() {
+                    edits_end = end as u64;
+                }
                 at = end;
             }
-            // The first record was durable before CURRENT named the manifest.
             Err(bad) if at == HEADER || was_durable_past(id.number, &bytes, at) => {
                 return Err(Error::corrupt(&path, at as u64, bad.0));
             }
@@ -167,9 +181,11 @@ pub(crate) fn replay(env: &Env, dir: &Path, id: FileId) -> Result<Replayed> {
     }
     Ok(Replayed {
         state,
+        durable_end,
+        // What an older program began is begun anew: its version does not allow all tags.
+        is_durable: edits_end <= durable_end && u32_at(&bytes, 8) == VERSION,
         #[cfg(test)]
         end: at as u64,
-        #[cfg(test)]
         torn: at < bytes.len(),
         file_len: bytes.len() as u64,
     })
@@ -191,6 +207,10 @@ pub(crate) struct ManifestLog {
     end: u64,
     synced: u64,
     failed: bool,
+    /// Opened, not begun: before the first edit the tail is cut off and the name in CURRENT made durable.
+    adopted: bool,
+    /// A note waits for a sync.
+    noted: bool,
 }
 
 impl ManifestLog {
@@ -208,7 +228,16 @@ impl ManifestLog {
         })();
         match written {
             Ok((file, end)) => {
-                let mut log = ManifestLog { file, path, id, end, synced: end, failed: false };
+                let mut log = ManifestLog {
+                    file,
+                    path,
+                    id,
+                    end,
+                    synced: end,
+                    failed: false,
+                    adopted: false,
+                    noted: false,
+                };
                 log.note_synced();
                 Ok(log)
             }
@@ -219,6 +248,42 @@ impl ManifestLog {
         }
     }
 
+    /// Goes on with a manifest that was read. Where it is not certain what of it is durable, it takes no
+    /// edits (I3, I4). Nothing is written before the first edit.
+    pub(crate) fn adopt(env: &Env, dir: &Path, id: FileId, replayed: &Replayed) -> Result<ManifestLog> {
+        let path = manifest_path(dir, id.number);
+        let file = env.files().open(&path, OpenMode::ReadWrite).map_err(|e| Error::io("open", &path, e))?;
+        Ok(ManifestLog {
+            file,
+            path,
+            id,
+            end: replayed.durable_end,
+            synced: replayed.durable_end,
+            failed: !replayed.is_durable,
+            adopted: true,
+            noted: false,
+        })
+    }
+
+    /// Makes an adopted manifest as if it had been begun here: its directory entry and that of CURRENT may be
+    /// as undurable as the process before left them, and behind its durable part may be anything.
+    fn take_over(&mut self, env: &Env) -> Result<()> {
+        if !self.adopted {
+            return Ok(());
+        }
+        if let Some(dir) = self.path.parent() {
+            sync_dir(env, dir)?;
+        }
+        self.file.set_len(self.end).map_err(|e| Error::io("cut", &self.path, e))?;
+        self.adopted = false;
+        Ok(())
+    }
+
+    /// How long a manifest is that begins with this state.
+    pub(crate) fn begun_len(id: FileId, state: &State) -> u64 {
+        (HEADER + encode_record(id.number, HEADER as u64, &state.to_edit().encode()).len()) as u64
+    }
+
     /// Which manifest this is.
     pub(crate) fn id(&self) -> FileId {
         self.id
@@ -227,6 +292,12 @@ impl ManifestLog {
     /// Its length.
     pub(crate) fn len(&self) -> u64 {
         self.end
+    }
+
+    /// Makes the name in `CURRENT` durable where that is not certain, so that files which only an older
+    /// manifest names can go.
+    pub(crate) fn settle_name(&self, env: &Env, dir: &Path) -> Result<()> {
+        if self.adopted { sync_dir(env, dir) } else { Ok(()) }
     }
 
     /// Whether an edit failed, so that the log takes no more (I3).
@@ -240,11 +311,12 @@ impl ManifestLog {
     }
 
     /// Appends an edit and syncs (I1).
-    pub(crate) fn append(&mut self, edit: &Edit) -> Result<()> {
+    pub(crate) fn append(&mut self, env: &Env, edit: &Edit) -> Result<()> {
         assert!(!self.failed, "I3: a failed manifest takes no edit");
+        self.failed = true;
+        self.take_over(env)?;
         let edit = Edit { synced: self.synced, ..edit.clone() };
         let record = encode_record(self.id.number, self.end, &edit.encode());
-        self.failed = true;
         self.file.write_all_at(&record, self.end).map_err(|e| Error::io("write", &self.path, e))?;
         self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))?;
         self.failed = false;
@@ -260,16 +332,20 @@ impl ManifestLog {
         let edit = Edit { synced: self.synced, ..Edit::default() };
         let record = encode_record(self.id.number, self.end, &edit.encode());
         match self.file.write_all_at(&record, self.end) {
-            Ok(()) => self.end += record.len() as u64,
+            Ok(()) => {
+                self.end += record.len() as u64;
+                self.noted = true;
+            }
             Err(_) => self.failed = true,
         }
     }
 
     /// Makes the last note durable, so that damage to the last edit is found even after a power cut.
     pub(crate) fn close(&mut self) -> Result<()> {
-        if self.failed {
+        if self.failed || !self.noted {
             return Ok(());
         }
+        self.noted = false;
         self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))
     }
 }

@@ -59,7 +59,7 @@ fn env_with_edits(edits: u64) -> (Env, ManifestLog, State) {
             removed: if i > 0 { vec![(0, 8 + i)] } else { vec![] },
             ..Edit::default()
         };
-        log.append(&edit).unwrap();
+        log.append(&env, &edit).unwrap();
         state.apply(&edit).unwrap();
     }
     (env, log, state)
@@ -71,7 +71,7 @@ fn edits_replay() {
     let replayed = replay(&env, dir(), ID).unwrap();
     assert_eq!((&replayed.state, replayed.end, replayed.torn), (&state, log.len(), false));
     let mut log = log;
-    log.append(&Edit { epoch: Some(8), durable_seq: Some(70), ..Edit::default() }).unwrap();
+    log.append(&env, &Edit { epoch: Some(8), durable_seq: Some(70), ..Edit::default() }).unwrap();
     let replayed = replay(&env, dir(), ID).unwrap();
     assert_eq!(replayed.state, State { epoch: 8, durable_seq: 70, ..state });
     let whole = replayed.state.to_edit();

@@ -161,11 +161,6 @@ impl Memtable {
         self.list.data_bytes()
     }
 
-    /// Takes a commit that left no entry here for one of the table's.
-    pub(crate) fn note_seq(&self, seq: CommitSeq) {
-        self.seq_max.fetch_max(seq, Ordering::Release);
-    }
-
     /// The newest sequence in the table.
     pub(crate) fn seq_max(&self) -> CommitSeq {
         self.seq_max.load(Ordering::Acquire)

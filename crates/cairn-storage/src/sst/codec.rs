@@ -3,7 +3,7 @@
 //! Guarantees: I1: decompression is total: any bytes give a block of exactly the length asked for, or an
 //! error. I2: nothing is allocated that the stored bytes could not have been made of ([`Codec::may_expand`]).
 //!
-//! Zstd is C code; it is there only in builds with the feature `zstd` (`docs/decisions/0005`).
+//! Zstd is C code; it is there only in builds with the feature `zstd` (`docs/decisions/0007`).
 
 use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 

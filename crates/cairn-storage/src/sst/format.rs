@@ -9,7 +9,7 @@
 use bytes::Bytes;
 
 use super::codec::Codec;
-use crate::fields::{BadField, Fields, put_string, u32_at};
+use crate::fields::{BadField, Fields, put_string, u32_at, u64_at};
 use crate::key::CommitSeq;
 
 /// Unit of space and alignment.
@@ -165,6 +165,14 @@ fn open_page<'a>(page: &'a [u8], magic: [u8; 8], offset: u64, id: FileId) -> Res
         return Err(Refused::Damaged(format!("expected file {}, found file {number}", id.number)));
     }
     Ok(fields)
+}
+
+/// Which file a header page (at offset 0) or a footer page says it is, where its checksum agrees.
+pub(crate) fn claimed_id(page: &[u8], offset: u64) -> Option<FileId> {
+    let magic = if offset == 0 { MAGIC } else { FOOTER_MAGIC };
+    let (number, database) = (page.get(16..24)?, page.get(24..40)?);
+    let id = FileId { number: u64_at(number, 0), database: database.try_into().ok()? };
+    open_page(page, magic, offset, id).is_ok().then_some(id)
 }
 
 fn start_page(magic: [u8; 8], version: u32, id: FileId) -> Vec<u8> {

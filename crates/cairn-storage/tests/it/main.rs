@@ -3,12 +3,18 @@
 
 mod blobs;
 mod crash;
+mod damage;
+mod damage_image;
+mod damage_kinds;
+mod damage_repair;
 mod faults;
 mod filters;
 mod ingest;
 mod kill;
 mod memory;
 mod model;
+mod sim;
 mod strategies;
+mod stress;
 mod threads;
 mod transactions;

@@ -324,7 +324,12 @@ pub(crate) struct Values {
 
 impl Values {
     pub(crate) fn new(long_one_in: u64, huge: bool) -> Values {
-        Values { count: 0, long_one_in, huge }
+        Values::starting(0, long_one_in, huge)
+    }
+
+    /// Values that differ from those that start elsewhere.
+    pub(crate) fn starting(count: u64, long_one_in: u64, huge: bool) -> Values {
+        Values { count, long_one_in, huge }
     }
 
     pub(crate) fn next(&mut self, random: &mut SeededRandom) -> Bytes {
@@ -440,7 +445,7 @@ pub(crate) fn small_options(random: &mut SeededRandom) -> Options {
 }
 
 /// Runs the seeds that the environment asks for (`CAIRN_SEED` one, `CAIRN_SEEDS` how many, from
-/// `CAIRN_FIRST_SEED`), on all processors; panics with the first failing seed.
+/// `CAIRN_FIRST_SEED`), on all processors, until `CAIRN_FAILURES` (8) have failed; panics where one has.
 pub(crate) fn for_seeds(name: &str, default: u64, run: impl Fn(u64) + Sync) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     if let Some(seed) = number("CAIRN_SEED") {
@@ -449,6 +454,7 @@ pub(crate) fn for_seeds(name: &str, default: u64, run: impl Fn(u64) + Sync) {
     }
     let first = number("CAIRN_FIRST_SEED").unwrap_or(0);
     let count = number("CAIRN_SEEDS").unwrap_or(default);
+    let failures_max = number("CAIRN_FAILURES").unwrap_or(8) as usize;
     let next = std::sync::atomic::AtomicU64::new(first);
     let failed = std::sync::Mutex::new(Vec::new());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -457,7 +463,7 @@ pub(crate) fn for_seeds(name: &str, default: u64, run: impl Fn(u64) + Sync) {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    if seed >= first + count || failed.lock().unwrap().len() >= 8 {
+                    if seed >= first + count || failed.lock().unwrap().len() >= failures_max {
                         return;
                     }
                     if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(seed))).is_err() {

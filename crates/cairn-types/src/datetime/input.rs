@@ -2,6 +2,7 @@
 //! as month/day/year, `04:05 PM`, zone names).
 
 use chrono::{Offset, TimeZone};
+use chrono_tz::OffsetName;
 
 use crate::datetime::{MICROS_PER_DAY, days_from_civil, days_of_month};
 use crate::error::TypeError;
@@ -13,6 +14,12 @@ pub enum Zone {
     Fixed(i32),
     /// A zone of the IANA database.
     Place(chrono_tz::Tz),
+}
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self::UTC
+    }
 }
 
 impl Zone {
@@ -60,6 +67,27 @@ impl Zone {
             Self::Fixed(seconds) => *seconds,
             Self::Place(zone) => chrono::DateTime::from_timestamp_micros(utc_micros)
                 .map_or(0, |at| zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc()),
+        }
+    }
+
+    /// What the zone's clock is called at an instant: `CET`, `CEST`; for a fixed distance its sign and hours, `UTC` for
+    /// none.
+    #[must_use]
+    pub fn abbreviation_at(&self, utc_micros: i64) -> String {
+        match self {
+            Self::Fixed(0) => "UTC".to_owned(),
+            Self::Fixed(seconds) => {
+                let (sign, distance) = (if *seconds < 0 { '-' } else { '+' }, seconds.abs());
+                match distance / 60 % 60 {
+                    0 => format!("{sign}{:02}", distance / 3600),
+                    minutes => format!("{sign}{:02}:{minutes:02}", distance / 3600),
+                }
+            }
+            Self::Place(zone) => chrono::DateTime::from_timestamp_micros(utc_micros)
+                .and_then(|at| {
+                    zone.offset_from_utc_datetime(&at.naive_utc()).abbreviation().map(str::to_owned)
+                })
+                .unwrap_or_default(),
         }
     }
 

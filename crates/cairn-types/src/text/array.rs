@@ -1,11 +1,12 @@
 //! Array literals: `{1,2,NULL,"a b"}`, nested braces for further dimensions.
 
 use crate::datatype::DataType;
+use crate::datetime::Zone;
 use crate::error::TypeError;
 use crate::value::Value;
 
 /// Appends the literal of an array of type `ty` (an array type; any other prints its elements as their own type).
-pub(super) fn write(values: &[Value], ty: &DataType, out: &mut String) {
+pub(super) fn write(values: &[Value], ty: &DataType, zone: Zone, out: &mut String) {
     let element = match ty {
         DataType::Array(element) => element.as_ref(),
         other => other,
@@ -18,10 +19,10 @@ pub(super) fn write(values: &[Value], ty: &DataType, out: &mut String) {
         }
         match value {
             Value::Null => out.push_str("NULL"),
-            Value::Array(inner) => write(inner, element, out),
+            Value::Array(inner) => write(inner, element, zone, out),
             value => {
                 text.clear();
-                value.write_text(element, &mut text);
+                value.write_text_in(element, zone, &mut text);
                 write_element(&text, out);
             }
         }

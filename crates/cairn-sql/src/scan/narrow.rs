@@ -1,0 +1,124 @@
+//! A scan narrowed by a join: when the join has read its small side, it knows which values of the join column
+//! can find a partner. The scan of the other side, where that column leads an index, then fetches the rows of
+//! those values instead of reading the whole table. (DataFusion's dynamic filters; elsewhere "index nested
+//! loop join", here decided when the number of values is known.)
+//!
+//! Guarantees: a narrowed scan gives the rows that the whole one would give, less rows that the join would
+//! drop; in the same order and partition by partition, because the row keys found are sorted and cut by the
+//! partition's range. When more rows would be fetched than are worth it, the scan reads as if nothing had
+//! been said.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use cairn_engine::catalog::IndexId;
+use cairn_engine::table::{self, Access, Bounds, Match};
+use cairn_engine::{ReadView, Table};
+use cairn_types::Value;
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal,
+};
+
+use super::access::FETCH_COST;
+use super::bounds::value_of;
+use crate::Result;
+
+/// Values that are looked up at most.
+pub(crate) const LIST_MAX: usize = 1024;
+/// Rows fetched whatever the size of the table.
+const ROWS_ALWAYS: usize = 64;
+
+/// A filter that a join will fill, over a column that leads an index.
+#[derive(Debug, Clone)]
+pub(crate) struct Narrowing {
+    filter: Arc<DynamicFilterPhysicalExpr>,
+    /// Place of the column in the scan's output.
+    output: usize,
+    /// Place of the column among the live columns.
+    place: usize,
+    pub(crate) index: IndexId,
+}
+
+impl Narrowing {
+    /// The use of a filter that came down to the scan of `table`; `None` where no index leads with one of its
+    /// columns. `wanted` are the places of the scan's output columns.
+    pub(crate) fn of(filter: &Arc<dyn PhysicalExpr>, table: &Table, wanted: &[usize]) -> Option<Self> {
+        let filter = Arc::clone(filter) as Arc<dyn Any + Send + Sync>;
+        let filter = filter.downcast::<DynamicFilterPhysicalExpr>().ok()?;
+        filter.children().into_iter().find_map(|child| {
+            let output = (child.as_ref() as &dyn Any).downcast_ref::<Column>()?.index();
+            let place = *wanted.get(output)?;
+            let leads = |index: &&cairn_engine::catalog::IndexDescriptor| {
+                index.columns.first().and_then(|column| table.place_of(column.column)) == Some(place)
+            };
+            let index = table.indexes.iter().find(leads)?.id;
+            Some(Self { filter: Arc::clone(&filter), output, place, index })
+        })
+    }
+
+    /// The filter, as the join knows it.
+    pub(crate) fn filter(&self) -> Arc<dyn PhysicalExpr> {
+        Arc::clone(&self.filter) as Arc<dyn PhysicalExpr>
+    }
+
+    /// The rows to fetch instead of those of `within`, now that the join has read its side; `None` where the
+    /// scan is to read as planned.
+    pub(crate) fn access(
+        &self,
+        view: &ReadView,
+        table: &Table,
+        within: &Access,
+        rows: f64,
+    ) -> Result<Option<Access>> {
+        let current = self.filter.current().map_err(crate::Error::from)?;
+        let Some(list) = list_of(&current, self.output) else { return Ok(None) };
+        let Some(values) = self.values(list, table.arrow_schema()) else { return Ok(None) };
+        let bounds: Vec<Bounds> = values
+            .into_iter()
+            .map(|value| Bounds { equal: vec![Match::Equal(value)], ..Bounds::default() })
+            .collect();
+        let access = table::index_access(table, self.index, &bounds)?;
+        let most = (rows / FETCH_COST) as usize;
+        Ok(table::rows_by_index(view, table, &access, within, most.max(ROWS_ALWAYS))?)
+    }
+
+    /// The values of the list, without NULL, which joins nothing.
+    fn values(&self, list: &InListExpr, schema: &Schema) -> Option<Vec<Value>> {
+        if list.len() > LIST_MAX {
+            return None;
+        }
+        let field = schema.field(self.place);
+        let literals = list.list().iter().map(|item| {
+            let literal = (item.as_ref() as &dyn Any).downcast_ref::<Literal>()?;
+            value_of(field, &plain(literal.value()))
+        });
+        let values: Option<Vec<Value>> = literals.collect();
+        Some(values?.into_iter().filter(|value| !value.is_null()).collect())
+    }
+}
+
+/// Strings in the one form that tables have.
+fn plain(value: &ScalarValue) -> ScalarValue {
+    match value {
+        ScalarValue::Utf8View(text) | ScalarValue::LargeUtf8(text) => ScalarValue::Utf8(text.clone()),
+        other => other.clone(),
+    }
+}
+
+/// Among the terms of a conjunction, the list that output column `output` must be in.
+fn list_of(filter: &Arc<dyn PhysicalExpr>, output: usize) -> Option<&InListExpr> {
+    let any = filter.as_ref() as &dyn Any;
+    if let Some(binary) = any.downcast_ref::<BinaryExpr>() {
+        if *binary.op() != Operator::And {
+            return None;
+        }
+        return list_of(binary.left(), output).or_else(|| list_of(binary.right(), output));
+    }
+    let list = any.downcast_ref::<InListExpr>().filter(|list| !list.negated())?;
+    let column = (list.expr().as_ref() as &dyn Any).downcast_ref::<Column>()?;
+    (column.index() == output).then_some(list)
+}

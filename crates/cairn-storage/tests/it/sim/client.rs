@@ -1,0 +1,331 @@
+//! One of several clients: commits, transactions, reads, maintenance, each noted in the life it is part of.
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use cairn_env::sim::{Fault, Simulation};
+use cairn_env::{Env, SeededRandom};
+use cairn_storage::{
+    Direction, Error, Isolation, KeyRange, Result, Snapshot, Store, SyncMode, Txn, TxnOptions,
+};
+
+use super::oracle::{Deal, Life, Look};
+use super::{SEEN, count};
+use crate::model::{
+    Reader, Values, Write, batch_of, collect, random_key, random_mode, random_range, random_write,
+};
+
+/// What may go wrong in a life besides its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    None,
+    /// The disk fills up, until a client makes room.
+    Full,
+    Planned(Fault),
+}
+
+/// An operation did not succeed: the client ends, or goes on.
+pub(crate) enum Stop {
+    /// The machine is off, the store is closed or poisoned.
+    End,
+    /// It failed for a reason that is there; others may succeed.
+    Failed,
+}
+
+/// What all clients of a life have in common.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) simulation: Arc<Simulation>,
+    pub(crate) env: Env,
+    pub(crate) store: Store,
+    pub(crate) life: Arc<Mutex<Life>>,
+    pub(crate) trouble: Trouble,
+    pub(crate) talks: bool,
+}
+
+/// Says what happens, for the reader of a replayed seed.
+macro_rules! say {
+    ($shared:expr, $($what:tt)*) => {
+        if $shared.talks {
+            eprintln!("{:>6} {}", $shared.simulation.changes(), format!($($what)*));
+        }
+    };
+}
+pub(crate) use say;
+
+impl Shared {
+    /// Sorts out a result: an error needs a cause.
+    pub(crate) fn sort<T>(&self, what: &str, result: Result<T>) -> std::result::Result<T, Stop> {
+        let error = match result {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        say!(self, "{what}: {error}");
+        if self.simulation.is_off() {
+            return Err(Stop::End);
+        }
+        let hit = self.simulation.fault_hits() > 0;
+        match (&error, self.trouble) {
+            (Error::Closed, _) if self.life.lock().unwrap().closing => Err(Stop::End),
+            (Error::Poisoned { .. }, Trouble::Planned(_)) if hit => {
+                count(&SEEN.poisoned);
+                self.life.lock().unwrap().poisoned = true;
+                Err(Stop::End)
+            }
+            (Error::DiskFull { .. }, Trouble::Full) => Err(Stop::Failed),
+            (Error::DiskFull { .. }, Trouble::Planned(Fault::Enospc)) if hit => Err(Stop::Failed),
+            (Error::Io { .. }, Trouble::Planned(_)) if hit => Err(Stop::Failed),
+            (Error::Corrupt { .. }, Trouble::Planned(Fault::FlippedRead)) if hit => Err(Stop::Failed),
+            _ => panic!("{what} failed without cause ({:?}): {error}", self.trouble),
+        }
+    }
+}
+
+pub(crate) struct Client {
+    pub(crate) number: u64,
+    pub(crate) shared: Shared,
+    pub(crate) random: SeededRandom,
+    pub(crate) values: Values,
+}
+
+impl Client {
+    /// Works until the given number of steps is done, or the end.
+    pub(crate) fn run(mut self, steps: u64) {
+        let mut failures = 0;
+        let mut held = Vec::new();
+        for _ in 0..steps {
+            self.shared.env.tasks().yield_point();
+            match self.step(&mut held) {
+                Ok(()) => {}
+                Err(Stop::End) => return,
+                Err(Stop::Failed) => {
+                    count(&SEEN.failures);
+                    failures += 1;
+                    if failures > 2 && self.shared.trouble == Trouble::Full {
+                        say!(self.shared, "client {} makes room", self.number);
+                        self.shared.simulation.set_capacity(u64::MAX);
+                    } else if failures > 3 {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn life(&self) -> std::sync::MutexGuard<'_, Life> {
+        self.shared.life.lock().unwrap()
+    }
+
+    fn step(&mut self, held: &mut Vec<Snapshot>) -> std::result::Result<(), Stop> {
+        let store = self.shared.store.clone();
+        match self.random.below(40) {
+            0..=13 => self.write_batch(),
+            14..=25 => self.transaction(),
+            26..=28 => {
+                let snapshot = self.snapshot();
+                self.look(&snapshot, snapshot.seq(), &[])?;
+                held.push(snapshot);
+                Ok(())
+            }
+            29 | 30 => {
+                let at = self.random.below(held.len().max(1) as u64) as usize;
+                if let Some(snapshot) = held.get(at).cloned() {
+                    self.look(&snapshot, snapshot.seq(), &[])?;
+                    if self.random.one_in(2) {
+                        held.swap_remove(at);
+                    }
+                }
+                Ok(())
+            }
+            31 | 32 => self.make_durable("sync", Store::sync),
+            33 | 34 => self.make_durable("flush", Store::flush),
+            35 => {
+                let range =
+                    if self.random.one_in(2) { KeyRange::all() } else { random_range(&mut self.random) };
+                self.make_durable("compact", |store| store.compact(range))
+            }
+            36 => self.checkpoint(),
+            37 => {
+                let report = self.shared.sort("verify", store.verify())?;
+                let rot = self.shared.trouble == Trouble::Planned(Fault::FlippedRead);
+                assert!(report.is_sound() || rot, "verify finds {report:?}");
+                Ok(())
+            }
+            38 if self.random.one_in(8) => self.close(),
+            _ => {
+                self.shared.env.clock().sleep(std::time::Duration::from_micros(self.random.below(5_000)));
+                Ok(())
+            }
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let before = self.life().acknowledged;
+        let snapshot = self.shared.store.snapshot();
+        assert!(snapshot.seq() >= before, "a snapshot at {} after commit {before}", snapshot.seq());
+        snapshot
+    }
+
+    /// Reads something and notes it.
+    fn look(&mut self, reader: &dyn Reader, seq: u64, own: &[Write]) -> std::result::Result<KeyRange, Stop> {
+        let (range, found) = if self.random.one_in(2) {
+            let key = random_key(&mut self.random);
+            let found =
+                reader.read(&key).map(|value| value.map(|value| (key.clone(), value)).into_iter().collect());
+            (KeyRange::key(&key), found)
+        } else {
+            let range = if self.random.one_in(3) { KeyRange::all() } else { random_range(&mut self.random) };
+            let direction = if self.random.one_in(2) { Direction::Forward } else { Direction::Reverse };
+            let found = collect(reader, &range, direction).map(|mut found| {
+                if direction == Direction::Reverse {
+                    found.reverse();
+                }
+                found
+            });
+            (range, found)
+        };
+        let found: Vec<_> = self.shared.sort("read", found)?;
+        self.life().looks.push(Look { seq, own: own.to_vec(), range: range.clone(), found });
+        Ok(range)
+    }
+
+    /// Notes how an attempt ended.
+    fn settle(
+        &mut self,
+        what: &str,
+        attempt: u64,
+        before: (u64, bool),
+        mode: SyncMode,
+        result: Result<u64>,
+    ) -> std::result::Result<u64, Stop> {
+        let seq = self.shared.sort(what, result)?;
+        say!(self.shared, "client {}: {what} {mode:?} is commit {seq}", self.number);
+        assert!(!before.1, "a poisoned store commits");
+        self.life().acknowledge(attempt, seq, mode, before.0);
+        count(&SEEN.commits);
+        Ok(seq)
+    }
+
+    fn write_batch(&mut self) -> std::result::Result<(), Stop> {
+        let writes: Vec<Write> = (0..self.random.between(1, 5))
+            .map(|_| random_write(&mut self.random, &mut self.values))
+            .collect();
+        let batch = batch_of(&writes);
+        let mode = random_mode(&mut self.random);
+        let (attempt, before) = self.attempt(writes);
+        let result = self.shared.store.write(batch, Some(mode));
+        self.settle("batch", attempt, before, mode, result).map(drop)
+    }
+
+    fn attempt(&self, writes: Vec<Write>) -> (u64, (u64, bool)) {
+        let mut life = self.life();
+        let before = (life.acknowledged, life.poisoned);
+        (life.attempt(writes), before)
+    }
+
+    fn transaction(&mut self) -> std::result::Result<(), Stop> {
+        let serializable = self.random.one_in(2);
+        let isolation = if serializable { Isolation::Serializable } else { Isolation::Snapshot };
+        let mode = random_mode(&mut self.random);
+        let acknowledged = self.life().acknowledged;
+        let options = TxnOptions { isolation, sync: Some(mode), client_token: self.random.next() };
+        let mut txn = self.shared.store.begin(options);
+        let snapshot = txn.snapshot_seq();
+        assert!(snapshot >= acknowledged, "a transaction at {snapshot} after commit {acknowledged}");
+        let (mut writes, mut reads, mut partly_own) = (Vec::<Write>::new(), Vec::new(), Vec::new());
+        for _ in 0..self.random.between(1, 5) {
+            if self.random.one_in(3) {
+                let range = self.look(&txn, snapshot, &writes)?;
+                // What own writes answered need not be validated.
+                let own = writes.iter().any(|write| write.touches(&range));
+                if serializable {
+                    if own { partly_own.push(range) } else { reads.push(range) }
+                }
+            } else {
+                let write = random_write(&mut self.random, &mut self.values);
+                let done = put(&mut txn, &write);
+                self.shared.sort("transaction", done)?;
+                writes.push(write);
+            }
+            self.shared.env.tasks().yield_point();
+        }
+        if self.random.one_in(10) {
+            txn.rollback();
+            return Ok(());
+        }
+        if writes.is_empty() {
+            return self.shared.sort("read-only commit", txn.commit()).map(drop);
+        }
+        let written = writes.iter().map(Write::range).collect();
+        let (attempt, before) = self.attempt(writes);
+        let mut deal = Deal { snapshot, outcome: Ok(0), writes: written, reads };
+        match txn.commit() {
+            Err(Error::Conflict { .. }) => {
+                count(&SEEN.conflicts);
+                deal.outcome = Err(self.shared.store.last_committed());
+                let mut life = self.life();
+                life.refuse(attempt);
+                // Reads that own writes answered in part count too.
+                deal.reads.append(&mut partly_own);
+                life.deals.push(deal);
+                Ok(())
+            }
+            result => {
+                let seq = self.settle("transaction", attempt, before, mode, result)?;
+                deal.outcome = Ok(seq);
+                self.life().deals.push(deal);
+                Ok(())
+            }
+        }
+    }
+
+    fn make_durable(
+        &mut self,
+        what: &str,
+        act: impl FnOnce(&Store) -> Result<()>,
+    ) -> std::result::Result<(), Stop> {
+        let before = self.life().acknowledged;
+        self.shared.sort(what, act(&self.shared.store))?;
+        say!(self.shared, "client {}: {what} up to commit {before}", self.number);
+        self.life().synced(before);
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> std::result::Result<(), Stop> {
+        let dir = PathBuf::from(match self.random.next() {
+            odd if odd % 2 == 1 => format!("/copies{odd}/deep/down"),
+            even => format!("/copy{even}"),
+        });
+        let before = self.life().acknowledged;
+        let seq = self.shared.sort("checkpoint", self.shared.store.checkpoint(&dir))?;
+        assert!(seq >= before, "a checkpoint at {seq} after commit {before}");
+        count(&SEEN.checkpoints);
+        let mut life = self.life();
+        life.synced(before);
+        life.copies.push((dir, seq));
+        Ok(())
+    }
+
+    /// Closes the store under the others.
+    fn close(&mut self) -> std::result::Result<(), Stop> {
+        let before = {
+            let mut life = self.life();
+            life.closing = true;
+            life.acknowledged
+        };
+        say!(self.shared, "client {} closes", self.number);
+        self.shared.sort("close", self.shared.store.clone().close())?;
+        count(&SEEN.closed_by_client);
+        self.life().synced(before);
+        Err(Stop::End)
+    }
+}
+
+fn put(txn: &mut Txn, write: &Write) -> Result<()> {
+    match write {
+        Write::Put(key, value) => txn.put(key, value),
+        Write::Delete(key) => txn.delete(key),
+        Write::DeleteRange(start, end) => txn.delete_range(start, end),
+    }
+}
