@@ -11,8 +11,10 @@ pub mod damage;
 pub mod demo;
 pub mod fuzz;
 pub mod kill;
+pub mod planted;
 pub mod power_cut;
 mod rig;
+pub mod sim;
 pub mod soak;
 pub mod test;
 pub mod tidy;
@@ -53,6 +55,16 @@ pub const COMMANDS: &[Command] = &[
         run: power_cut::run,
     },
     Command { name: "soak", help: "churn for minutes: memory, handles and disk stay flat", run: soak::run },
+    Command {
+        name: "planted",
+        help: "plant bugs in the store, one at a time: the simulation finds each",
+        run: planted::run,
+    },
+    Command {
+        name: "sim",
+        help: "run the storage simulation's seeds: --seeds, --seed, --minutes",
+        run: sim::run,
+    },
     Command { name: "test", help: "run every test of the workspace", run: test::run },
     Command { name: "tidy", help: "check the invariants that the compiler cannot", run: tidy::run },
 ];

@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Kv(Kv),
     /// Check every checksum and structure; exit status 3 when there is damage
     Verify(Place),
+    /// Put a database of all that is undamaged in the place of a damaged one, which is kept beside
+    Repair(Place),
     /// Show sizes, counts and levels
     Stats(Place),
     /// Merge all levels and drop what was deleted

@@ -1,6 +1,6 @@
 //! The shared heart of an open store: the sources of reads, the snapshot registry, the locks.
 //!
-//! Lock order: `flush_lock` → `write` → `sync_lock` → `state`; the queue's and the registry's locks are
+//! Lock order: `close_outcome` → `flush_lock` → `write` → `sync_lock` → `state`; the queue's and the registry's locks are
 //! innermost and held for a few instructions. Nobody waits on a signal or yields with any of them held.
 //! `write` is held across the group's append and fsync, because the log has one writer; `sync_lock` around
 //! every fsync of the log, so that a failure is seen by whoever syncs next. Locks held over I/O are
@@ -123,6 +123,8 @@ pub(crate) struct Core {
     poison: Mutex<Option<String>>,
     poisoned: AtomicBool,
     pub(crate) closed: AtomicBool,
+    /// How closing ended; held while it goes on, so that whoever closes too waits for it.
+    pub(crate) close_outcome: Lock<Option<Result<()>>>,
     /// Told when a flush or compaction made room, failed, or the store is closed.
     pub(crate) room: Signal,
     /// The last failure of background work, until it succeeds again.
@@ -170,6 +172,7 @@ impl Core {
             poison: Mutex::new(None),
             poisoned: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            close_outcome: Lock::new(None),
             room,
             background_error: Mutex::new(None),
             background: Mutex::new(None),

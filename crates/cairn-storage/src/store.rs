@@ -252,7 +252,9 @@ impl Store {
     }
 
     /// Stops the background work, makes everything committed durable, closes the log. Other clones,
-    /// transactions and snapshots can only read from then on. Closing twice is fine.
+    /// transactions and snapshots can only read from then on; [`Error::Closed`] where another holder of the
+    /// directory has removed what they would read. Closing twice is fine: the second call waits for
+    /// the first and returns the same.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::DiskFull`], [`Error::Poisoned`]: commits that were not synced may be lost.
@@ -269,10 +271,12 @@ impl std::fmt::Debug for Store {
 
 impl Core {
     pub(crate) fn close(&self) -> Result<()> {
-        let writable = self.check_writable();
-        if self.closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
+        let mut outcome = self.close_outcome.lock();
+        if let Some(outcome) = &*outcome {
+            return outcome.clone();
         }
+        let writable = self.check_writable();
+        self.closed.store(true, Ordering::Release);
         self.room.notify_all();
         self.tree.stop_compactions();
         // Dropped outside the lock: joining waits for steps that may look at it.
@@ -288,6 +292,7 @@ impl Core {
         };
         self.tree.shut();
         *self.file_lock.lock() = None;
+        *outcome = Some(result.clone());
         result
     }
 

@@ -498,6 +498,7 @@ impl Tree {
 
     /// Refuses every later edit: readers may go on, whoever still writes comes too late.
     pub(crate) fn shut(&self) {
+        self.tables.note_closed();
         self.manifest.lock().shut = true;
     }
 
@@ -671,6 +672,11 @@ fn go_on(
         }
     }
     let mut log = ManifestLog::adopt(env, dir, id, replayed)?;
+    if state.log_floor == 0 {
+        // No segment was ever begun, so nobody may have made CURRENT durable: a segment without it would be
+        // taken for a database that lost it.
+        log.settle_name(env, dir)?;
+    }
     let is_current = uncertain.is_empty();
     let mut orphans = orphans(dir, names, state, id.number);
     if !is_current {

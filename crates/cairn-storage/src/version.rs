@@ -64,6 +64,7 @@ pub(crate) struct TableCache {
     open: Mutex<VecDeque<Weak<TableFile>>>,
     open_max: usize,
     readahead_bytes: usize,
+    closed: AtomicBool,
 }
 
 impl TableCache {
@@ -74,12 +75,24 @@ impl TableCache {
         open_max: usize,
         readahead_bytes: usize,
     ) -> TableCache {
-        TableCache { env, blocks, open: Mutex::new(VecDeque::new()), open_max, readahead_bytes }
+        TableCache {
+            env,
+            blocks,
+            open: Mutex::new(VecDeque::new()),
+            open_max,
+            readahead_bytes,
+            closed: AtomicBool::new(false),
+        }
     }
 
     /// Files in the list of the open ones.
     pub(crate) fn open_files(&self) -> u64 {
         self.open.lock().len() as u64
+    }
+
+    /// The store was closed: its files may be another's by now, which removes them at will.
+    pub(crate) fn note_closed(&self) {
+        self.closed.store(true, Ordering::Release);
     }
 
     /// Enters a file that was opened, and closes others where there are too many.
@@ -203,6 +216,9 @@ impl TableFile {
         let (found, expected) = match self.tables.env.files().metadata(&self.path) {
             Ok(found) => (found.len, self.meta.file_len),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                if self.tables.closed.load(Ordering::Acquire) {
+                    return Err(Error::Closed);
+                }
                 return Err(Error::corrupt(&self.path, 0, "expected the file, found none"));
             }
             Err(e) => return Err(Error::io("look at", &self.path, e)),

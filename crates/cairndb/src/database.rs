@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_env::Env;
-use cairn_storage::{CommitSeq, Direction, Stats, SyncMode, VerifyReport};
+use cairn_storage::{CommitSeq, Direction, RepairReport, Stats, SyncMode, VerifyReport};
 
 use crate::kernel::{self, Begin};
 use crate::{Error, IntoKeyRange, IsolationLevel, KeyValues, OpenOptions, Result, Snapshot, Transaction};
@@ -301,6 +301,17 @@ impl Database {
     /// When the path holds no database or the files cannot be read.
     pub fn verify_path(path: impl AsRef<Path>) -> Result<VerifyReport> {
         kernel::Database::verify_dir(&Env::os(), path.as_ref())
+    }
+
+    /// Repairs a database that is not open: a new one of all that is undamaged takes its place, and the damaged one
+    /// is renamed, to `PATH.damaged`, and kept as it is. What could not be saved is in the report. A sound database
+    /// is left alone. Needs room for a copy of the data. The keys in the report are as they are stored, with the prefix
+    /// of their table. `docs/damage-and-repair.md` says more.
+    ///
+    /// # Errors
+    /// When the path holds no database, it is open, its files cannot be read, or there is no room.
+    pub fn repair_path(path: impl AsRef<Path>) -> Result<RepairReport> {
+        Ok(cairn_storage::Store::repair(&Env::os(), path.as_ref())?)
     }
 
     /// Sizes and counts. Cheap.

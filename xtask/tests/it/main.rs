@@ -1,4 +1,15 @@
-//! The tree is tidy: `cargo test` fails where `cargo xtask tidy` would.
+//! The tree is tidy: `cargo test` fails where `cargo xtask tidy` would. And the planted bugs fit the code.
+
+#[test]
+fn every_planted_bug_has_its_place() {
+    let mut names = std::collections::BTreeSet::new();
+    for plant in xtask::planted::PLANTS {
+        plant.original(&xtask::repository_root()).expect("the list fits the code");
+        assert_ne!(plant.text, plant.replacement, "{}", plant.name);
+        assert!(names.insert(plant.name), "two bugs are named {}", plant.name);
+    }
+    assert!(names.len() >= 25);
+}
 
 #[test]
 fn the_tree_is_tidy() {

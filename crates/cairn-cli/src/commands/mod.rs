@@ -12,6 +12,7 @@ mod compact;
 mod export;
 mod import;
 mod kv;
+mod repair;
 mod sql;
 mod stats;
 mod verify;
@@ -24,6 +25,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Some(Command::Export(command)) => export::run(&command),
         Some(Command::Kv(command)) => kv::run(&command),
         Some(Command::Verify(place)) => verify::run(&place),
+        Some(Command::Repair(place)) => repair::run(&place),
         Some(Command::Stats(place)) => stats::run(&place),
         Some(Command::Compact(place)) => compact::run(&place),
         Some(Command::Checkpoint(command)) => checkpoint::run(&command),

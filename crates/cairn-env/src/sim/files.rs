@@ -375,12 +375,13 @@ impl File for SimFile {
             return Err(ErrorKind::PermissionDenied.into());
         }
         let any = world.random.between(0, buf.len() as u64) as usize;
+        let part = [0, any, buf.len()][world.random.below(3) as usize];
         let (mut len, error) = match verdict {
             Verdict::Go => (SimFile::noise(&mut world, buf.len())?, None),
-            Verdict::Crash => ([0, any, buf.len()][world.random.below(3) as usize], Some(power_cut())),
+            Verdict::Crash => (part, Some(power_cut())),
             Verdict::Fail(Fault::ShortWrite) => (buf.len().div_ceil(2), None),
             Verdict::Fail(Fault::Enospc) => (0, Some(Fault::Enospc.error())),
-            Verdict::Fail(fault) => (any, Some(fault.error())),
+            Verdict::Fail(fault) => (part, Some(fault.error())),
         };
         let room = world.room();
         let file = world.file(self.number)?;

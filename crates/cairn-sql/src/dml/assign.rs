@@ -45,7 +45,13 @@ pub(crate) fn assign_array(
     }
     let mut builder = ColumnBuilder::with_capacity(to, array.len());
     for row in 0..array.len() {
-        let value = Value::from_array(array, row, from);
+        let value = match (Value::from_array(array, row, from), from, to) {
+            // The blanks that fill up CHAR(n) are not part of the text.
+            (Value::Text(text), DataType::Char(_), DataType::Text | DataType::Varchar(_)) => {
+                Value::Text(text.trim_end_matches(' ').to_owned())
+            }
+            (value, ..) => value,
+        };
         builder.push(&convert(value, to, column, unknown, zone)?)?;
     }
     Ok(builder.finish()?)

@@ -286,6 +286,10 @@ pub(crate) fn convert(value: Value, source: &DataType, ty: &DataType, zone: Zone
         (Value::Boolean(b), character) if character.is_character() => {
             truncated(Value::Text(b.to_string()), source, character)?
         }
+        // The blanks that fill up CHAR(n) are not part of the text.
+        (Value::Text(text), T::Text | T::Varchar(_)) if matches!(source, T::Char(_)) => {
+            truncated(Value::Text(text.trim_end_matches(' ').to_owned()), source, ty)?
+        }
         (value, T::Varchar(_) | T::Char(_)) => truncated(value, source, ty)?,
         (value, ty) if source.is_character() => Value::parse_text(value.as_str().unwrap_or_default(), ty)?,
         (value, ty) => Value::parse_text(&value.to_text(source), ty)?,

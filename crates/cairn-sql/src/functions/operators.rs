@@ -2,6 +2,7 @@
 //! division by zero is one for floats too (`22012`), and the quotient of numerics has 16 digits after the point
 //! or more. `query::operators` puts these functions in place of `+ - * / %`.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Datum, PrimitiveArray, Scalar};
@@ -12,10 +13,13 @@ use arrow::datatypes::{
 };
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use crate::{Error, Result};
+
+/// Operations within each other that are named in full.
+const NAMED_DEPTH_MAX: u32 = 8;
 
 /// Digits after the point of a quotient of numerics, at least.
 pub(crate) const QUOTIENT_SCALE_MIN: i8 = 16;
@@ -44,16 +48,69 @@ impl Arithmetic {
     }
 }
 
+/// The function of one operator over these arguments. Where they are long chains themselves it has a name of its own,
+/// since the planner builds the name of each part of a chain again and again.
+pub(crate) fn chained(operator: Arithmetic, args: &[Expr]) -> Arc<ScalarUDF> {
+    let depths: Vec<(u32, u64)> = args.iter().map(depth).collect();
+    let depth = 1 + depths.iter().map(|(depth, _)| *depth).max().unwrap_or_default();
+    if depth <= NAMED_DEPTH_MAX {
+        return function(operator);
+    }
+    let mut hasher = DefaultHasher::new();
+    operator.hash(&mut hasher);
+    for (arg, (depth, digest)) in args.iter().zip(depths) {
+        match digest {
+            0 => arg.hash(&mut hasher),
+            digest => (depth, digest).hash(&mut hasher),
+        }
+    }
+    // 0 stands for none.
+    let digest = hasher.finish().max(1);
+    Arc::new(ScalarUDF::from(Operation { depth, digest, ..Operation::new(operator) }))
+}
+
+/// How long a chain an expression is, and its digest if it has one.
+fn depth(expr: &Expr) -> (u32, u64) {
+    match expr {
+        Expr::Cast(cast) => depth(&cast.expr),
+        Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<Operation>() {
+            Some(operation) if operation.digest != 0 => (operation.depth, operation.digest),
+            Some(_) => (1 + call.args.iter().map(|arg| depth(arg).0).max().unwrap_or_default(), 0),
+            None => (0, 0),
+        },
+        _ => (0, 0),
+    }
+}
+
+/// The type of an operation or a cast, told without looking at all of a long chain.
+pub(crate) fn shallow_type(expr: &Expr) -> Option<ArrowType> {
+    match expr {
+        Expr::Cast(cast) => Some(cast.field.data_type().clone()),
+        Expr::Literal(value, _) => Some(value.data_type()),
+        Expr::ScalarFunction(function) => {
+            let operator = function.func.inner().downcast_ref::<Operation>()?.operator;
+            let right = shallow_type(function.args.get(1)?)?;
+            // Both sides of any other operation are of the result's type.
+            (operator != Arithmetic::Divide || !matches!(right, ArrowType::Decimal128(..))).then_some(right)
+        }
+        _ => None,
+    }
+}
+
 /// The function of an operator. Both arguments have one type: an integer, a float, or (division only) numeric.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Operation {
     operator: Arithmetic,
     signature: Signature,
+    /// Operations within each other, where there is a digest.
+    depth: u32,
+    /// Names a long chain; 0 for a short one, which is named by its arguments.
+    digest: u64,
 }
 
 impl Operation {
     fn new(operator: Arithmetic) -> Self {
-        Self { operator, signature: Signature::any(2, Volatility::Immutable) }
+        Self { operator, signature: Signature::any(2, Volatility::Immutable), depth: 0, digest: 0 }
     }
 }
 
@@ -110,6 +167,14 @@ impl ScalarUDFImpl for Operation {
             ([left, right], _) if left == right => Ok(left.clone()),
             _ => Err(Error::internal("operands of one type expected").into()),
         }
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> datafusion::error::Result<String> {
+        if self.digest != 0 {
+            return Ok(format!("{}(#{:016x})", self.name(), self.digest));
+        }
+        let names: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
+        Ok(format!("{}({})", self.name(), names.join(",")))
     }
 
     fn is_strict(&self) -> bool {

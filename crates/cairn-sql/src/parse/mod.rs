@@ -5,6 +5,7 @@ pub(crate) mod balance;
 pub(crate) mod check;
 pub(crate) mod dialect;
 pub mod guard;
+pub(crate) mod integers;
 pub(crate) mod lexer;
 pub(crate) mod names;
 pub(crate) mod parameters;

@@ -133,7 +133,8 @@ pub(crate) fn literal(value: &Value) -> Expr {
         Value::Null => Expr::Value(Literal::Null.into()),
         Value::Boolean(b) => Expr::Value(Literal::Boolean(*b).into()),
         Value::Text(text) => Expr::Value(Literal::SingleQuotedString(text.clone()).into()),
-        Value::BigInt(n) if *n >= 0 => Expr::Value(Literal::Number(n.to_string(), false).into()),
+        // The zero in front keeps it BIGINT however small it is (`parse::integers`).
+        Value::BigInt(n) if *n >= 0 => Expr::Value(Literal::Number(format!("0{n}"), false).into()),
         other => {
             let ty = other.data_type().unwrap_or(DataType::Text);
             let text = Expr::Value(Literal::SingleQuotedString(other.to_text(&ty)).into());

@@ -75,12 +75,68 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
             }
             Ok(Transformed::new_transformed(Expr::ScalarFunction(function), changed))
         }
+        Expr::Case(mut case) => {
+            let mut changed = false;
+            if let Some(base) = &case.expr {
+                for (when, _) in &mut case.when_then_expr {
+                    changed |= adopt_one(base, when, schema)?;
+                }
+            }
+            Ok(Transformed::new_transformed(Expr::Case(case), changed))
+        }
+        Expr::ScalarFunction(mut function) if takes_text(function.func.name()) => {
+            let mut changed = false;
+            for arg in &mut function.args {
+                let Ok((_, field)) = arg.to_field(schema) else { continue };
+                if matches!(sql_type(&field), DataType::Char(_)) {
+                    *arg = cast::call(std::mem::take(arg), &DataType::Text);
+                    changed = true;
+                }
+            }
+            Ok(Transformed::new_transformed(Expr::ScalarFunction(function), changed))
+        }
         Expr::ScalarFunction(function) => Ok(match checked::guard(&function, schema) {
             Some(guarded) => Transformed::yes(guarded),
             None => Transformed::no(Expr::ScalarFunction(function)),
         }),
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// Functions of text, to which the blanks that fill up CHAR(n) are not handed.
+fn takes_text(name: &str) -> bool {
+    const TEXT: &[&str] = &[
+        "ascii",
+        "btrim",
+        "character_length",
+        "initcap",
+        "left",
+        "lower",
+        "lpad",
+        "ltrim",
+        "md5",
+        "position",
+        "regexp_count",
+        "regexp_like",
+        "regexp_match",
+        "regexp_replace",
+        "repeat",
+        "replace",
+        "reverse",
+        "right",
+        "rpad",
+        "rtrim",
+        "sha256",
+        "split_part",
+        "starts_with",
+        "strpos",
+        "substr",
+        "substring",
+        "to_hex",
+        "translate",
+        "upper",
+    ];
+    TEXT.contains(&name)
 }
 
 fn adopt_all(like: &Expr, items: &mut [Expr], schema: &DFSchema) -> DataFusionResult<bool> {
@@ -95,7 +151,7 @@ fn adopt_one(like: &Expr, item: &mut Expr, schema: &DFSchema) -> DataFusionResul
     let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = item else { return Ok(false) };
     let Ok((_, field)) = like.to_field(schema) else { return Ok(false) };
     let ty = sql_type(&field);
-    if ty.is_character() || field.data_type().is_null() {
+    if ty.is_character() && !matches!(ty, DataType::Char(_)) || field.data_type().is_null() {
         return Ok(false);
     }
     *item = literal(text, &ty)?;

@@ -10,6 +10,7 @@ pub(crate) mod operators;
 pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod point;
+pub(crate) mod predicates;
 pub(crate) mod reuse;
 pub(crate) mod run;
 pub(crate) mod state;

@@ -14,7 +14,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, cast};
 use sqlparser::ast::BinaryOperator;
 
-use crate::functions::operators::{Arithmetic, function};
+use crate::functions::operators::{Arithmetic, chained, function};
 use crate::functions::sql_type;
 use crate::{Error, Result};
 
@@ -37,20 +37,14 @@ impl ExprPlanner for Operators {
         mut raw: RawBinaryExpr,
         schema: &DFSchema,
     ) -> DataFusionResult<PlannerResult<RawBinaryExpr>> {
+        if matches!(raw.op, BinaryOperator::And | BinaryOperator::Or) {
+            return Ok(PlannerResult::Original(raw));
+        }
         let (Ok(left), Ok(right)) = (type_of(&raw.left, schema), type_of(&raw.right, schema)) else {
             return Ok(PlannerResult::Original(raw));
         };
         if raw.op == BinaryOperator::StringConcat {
-            // What is not text is joined in PostgreSQL's text form.
-            match (left.is_character(), right.is_character()) {
-                (true, false) if is_plain(&right) => {
-                    raw.right = crate::functions::cast::call(raw.right, &DataType::Text)
-                }
-                (false, true) if is_plain(&left) => {
-                    raw.left = crate::functions::cast::call(raw.left, &DataType::Text)
-                }
-                _ => {}
-            }
+            joined_as_text(&mut raw, &left, &right);
             return Ok(PlannerResult::Original(raw));
         }
         let comparison = is_comparison(&raw.op);
@@ -58,6 +52,9 @@ impl ExprPlanner for Operators {
         if comparison || arithmetic.is_some() {
             raw.left = adopt(raw.left, &left, &right, comparison)?;
             raw.right = adopt(raw.right, &right, &left, comparison)?;
+        }
+        if comparison && left != right {
+            without_blanks(&mut raw, &left, &right);
         }
         let Some(operator) = arithmetic else { return Ok(PlannerResult::Original(raw)) };
         let (Ok(left), Ok(right)) = (type_of(&raw.left, schema), type_of(&raw.right, schema)) else {
@@ -97,23 +94,27 @@ impl ExprPlanner for Operators {
         if let Some(folded) = fold(operator, &args) {
             return Ok(PlannerResult::Planned(folded));
         }
-        Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(function(operator), args))))
+        Ok(PlannerResult::Planned(Expr::ScalarFunction(ScalarFunction::new_udf(
+            chained(operator, &args),
+            args,
+        ))))
     }
 }
 
 /// The value of an operation on constants. Folding at once keeps long sums short: planning costs with the cube
 /// of the depth. What fails is left to fail where it is evaluated.
 fn fold(operator: Arithmetic, args: &[Expr]) -> Option<Expr> {
-    let constant = |expr: &Expr| match expr {
-        Expr::Literal(value, _) => Some(value.clone()),
-        Expr::Cast(cast) => match &*cast.expr {
-            Expr::Literal(value, _) => value.cast_to(cast.field.data_type()).ok(),
-            _ => None,
-        },
-        _ => None,
-    };
     let values = args.iter().map(constant).collect::<Option<Vec<_>>>()?;
     crate::functions::operators::evaluate(operator, &values).map(|value| Expr::Literal(value, None))
+}
+
+/// The value of a literal, cast or not.
+fn constant(expr: &Expr) -> Option<ScalarValue> {
+    match expr {
+        Expr::Literal(value, _) => Some(value.clone()),
+        Expr::Cast(cast) => constant(&cast.expr)?.cast_to(cast.field.data_type()).ok(),
+        _ => None,
+    }
 }
 
 impl Operators {
@@ -209,11 +210,51 @@ fn as_numeric(own: &DataType) -> ArrowType {
 }
 
 fn type_of(expr: &Expr, schema: &DFSchema) -> Result<DataType> {
+    if let Expr::ScalarFunction(_) = expr
+        && let Some(ty) = crate::functions::operators::shallow_type(expr)
+    {
+        return Ok(DataType::from_arrow(&ty));
+    }
     let (_, field) = expr.to_field(schema)?;
     if field.data_type().is_null() && !matches!(expr, Expr::Literal(..)) {
         return Err(Error::internal("no type yet"));
     }
     Ok(sql_type(&field))
+}
+
+/// `||` beside text: what is not text is joined in PostgreSQL's text form, CHAR(n) without the blanks that fill it up.
+fn joined_as_text(raw: &mut RawBinaryExpr, left: &DataType, right: &DataType) {
+    let converted = |own: &DataType, other: &DataType| {
+        matches!(own, DataType::Char(_)) && other.is_character() || is_plain(own) && other.is_character()
+    };
+    for (side, own, other) in [(&mut raw.left, left, right), (&mut raw.right, right, left)] {
+        if converted(own, other) {
+            *side = to_text(std::mem::take(side));
+        }
+    }
+}
+
+/// CHAR(n) beside other text: the blanks that fill it up do not count, nor those of VARCHAR, which PostgreSQL compares
+/// as CHAR then. Literals are filled up by [`literal`] instead.
+fn without_blanks(raw: &mut RawBinaryExpr, left: &DataType, right: &DataType) {
+    let is_literal = |expr: &Expr| matches!(expr, Expr::Literal(..));
+    let filled = |ty: &DataType| matches!(ty, DataType::Char(_));
+    if is_literal(&raw.left) || is_literal(&raw.right) || !left.is_character() || !right.is_character() {
+        return;
+    }
+    for (side, own, other) in [(&mut raw.left, left, right), (&mut raw.right, right, left)] {
+        match own {
+            DataType::Char(_) => *side = to_text(std::mem::take(side)),
+            DataType::Varchar(_) if filled(other) => {
+                *side = datafusion::functions::string::expr_fn::rtrim(vec![std::mem::take(side)]);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn to_text(expr: Expr) -> Expr {
+    crate::functions::cast::call(expr, &DataType::Text)
 }
 
 /// A type with one value and a text form of its own, so that `||` beside text means that form.
@@ -248,7 +289,9 @@ fn arithmetic(op: &BinaryOperator) -> Option<Arithmetic> {
 /// A literal beside an operand of another type takes that type.
 fn adopt(expr: Expr, own: &DataType, other: &DataType, comparison: bool) -> Result<Expr> {
     match &expr {
-        Expr::Literal(ScalarValue::Utf8(Some(text)), _) if !other.is_character() => {
+        Expr::Literal(ScalarValue::Utf8(Some(text)), _)
+            if !other.is_character() || comparison && matches!(other, DataType::Char(_)) =>
+        {
             // In arithmetic a date or time takes an interval.
             let ty = match other {
                 DataType::Date | DataType::Timestamp | DataType::TimestampTz | DataType::Time
@@ -285,8 +328,13 @@ pub(crate) fn literal(text: &str, ty: &DataType) -> Result<Expr> {
             Ok(decimal) => DataType::Numeric(Some((38, decimal.scale.max(0)))),
             Err(error) => return Err(error.into()),
         },
+        // Blanks at the end do not count beside CHAR(n), whose values are filled up with them.
+        DataType::Char(n) => {
+            let filled = format!("{:width$}", text.trim_end_matches(' '), width = *n as usize);
+            return Ok(Expr::Literal(ScalarValue::Utf8(Some(filled)), None));
+        }
         // Lengths bind columns, not what they are compared with.
-        DataType::Varchar(_) | DataType::Char(_) => DataType::Text,
+        DataType::Varchar(_) => DataType::Text,
         other => other.clone(),
     };
     let value = Value::parse_text(text, &ty)?;

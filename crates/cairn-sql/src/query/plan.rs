@@ -78,6 +78,7 @@ impl<'s> Planner<'s> {
     /// Plans a query as it came from the parser.
     pub(crate) fn query(&self, mut query: Query) -> Result<LogicalPlan> {
         parse::rewrite::query(&mut query)?;
+        parse::integers::query(&mut query);
         let statement = Statement::Query(Box::new(query));
         SqlToRel::new_with_options(self, parser_options())
             .sql_statement_to_plan(statement)

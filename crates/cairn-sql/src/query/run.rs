@@ -31,9 +31,13 @@ pub(crate) fn select(context: &Context, query: &Query, sql: &str) -> Result<Stat
     let state = super::state::of(context);
     let plan = Planner::new(context, &state)?.query(query.clone())?;
     let output = Output::of(plan.schema().as_arrow());
-    let physical = physical(context, &state, &plan)?;
+    let Planned { physical, applies } = planned(context, &state, &plan)?;
     let task = task_context(context, &state);
-    let lease = super::reuse::keep(context, sql, &plan, &physical, &task, &output, &state);
+    // What an apply remembers, and the snapshot that it reads, are of this execution.
+    let lease = match applies {
+        true => None,
+        false => super::reuse::keep(context, sql, &plan, &physical, &task, &output, &state),
+    };
     Ok(StatementResult::Rows(start(context, physical, task, output, lease)?))
 }
 
@@ -55,8 +59,19 @@ pub(crate) fn physical(
     state: &SessionState,
     plan: &LogicalPlan,
 ) -> Result<Arc<dyn ExecutionPlan>> {
+    planned(context, state, plan).map(|planned| planned.physical)
+}
+
+/// A physical plan.
+struct Planned {
+    physical: Arc<dyn ExecutionPlan>,
+    /// Whether subqueries within are applied row by row: such a plan serves one execution.
+    applies: bool,
+}
+
+fn planned(context: &Context, state: &SessionState, plan: &LogicalPlan) -> Result<Planned> {
     let error = match attempt(context, state, plan)? {
-        Ok(planned) => return Ok(planned),
+        Ok(physical) => return Ok(Planned { physical, applies: false }),
         Err(error) if !apply::has_subqueries(plan)? => return Err(error.into()),
         Err(error) => error,
     };
@@ -65,7 +80,7 @@ pub(crate) fn physical(
         let outcome = apply::rewrite(context, state, plan.clone(), all)
             .map_or_else(|error| Ok(Err(error)), |plan| attempt(context, state, &plan))?;
         match outcome {
-            Ok(planned) => return Ok(planned),
+            Ok(physical) => return Ok(Planned { physical, applies: true }),
             Err(error) => last = error,
         }
     }

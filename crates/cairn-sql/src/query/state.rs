@@ -17,6 +17,7 @@ use datafusion::prelude::SessionConfig;
 use super::late::LateProjection;
 use super::literals::UnknownLiterals;
 use super::operators::Operators;
+use super::predicates::LongPredicates;
 use super::unnest::UnnestedKeys;
 use super::zones::SessionZone;
 use crate::context::{Context, ScopeExtension};
@@ -51,6 +52,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
         Arc::new(UnknownLiterals) as Arc<dyn AnalyzerRule + Send + Sync>,
         Arc::new(SessionZone),
         Arc::new(UnnestedKeys),
+        Arc::new(LongPredicates),
     ];
     rules.extend(state.analyzer().rules.iter().cloned());
     let mut physical = state.physical_optimizers().to_vec();

@@ -164,7 +164,7 @@ fn settings() {
     );
     assert_eq!(
         ok(&mut s, "SELECT pg_typeof(1), pg_typeof('a'::text), pg_typeof(1.5)"),
-        ["bigint|text|numeric"]
+        ["integer|text|numeric"]
     );
 }
 

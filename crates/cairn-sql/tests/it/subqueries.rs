@@ -84,3 +84,16 @@ fn a_snapshot_serves_the_whole_statement() {
     }
     assert_eq!(seen, 15);
 }
+
+#[test]
+fn a_text_that_runs_again_sees_what_has_changed() {
+    let engine = engine(|_| {});
+    let mut session = engine.session();
+    ok(&mut session, "CREATE TABLE t (a int PRIMARY KEY)");
+    let text = "SELECT a, (SELECT count(*) FROM t x WHERE x.a < t.a) FROM t ORDER BY a";
+    for n in 0..6 {
+        ok(&mut session, &format!("INSERT INTO t VALUES ({})", 10 - n));
+        let counts: Vec<String> = (0..=n).map(|at| format!("{}|{at}", 10 - n + at)).collect();
+        assert_eq!(ok(&mut session, text), counts);
+    }
+}

@@ -103,7 +103,7 @@ fn sums_do_not_wrap() {
         ["18446744073709551614"]
     );
     assert_eq!(
-        ok(&mut s, "SELECT pg_typeof(sum(n::int)), pg_typeof(sum(n)) FROM (VALUES (1)) v(n)"),
+        ok(&mut s, "SELECT pg_typeof(sum(n)), pg_typeof(sum(n::bigint)) FROM (VALUES (1)) v(n)"),
         ["bigint|numeric"]
     );
 }

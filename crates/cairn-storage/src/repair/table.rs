@@ -19,7 +19,7 @@ use super::values::value_of;
 use crate::blob::Blobs;
 use crate::error::{Error, Result};
 use crate::fields::{Fields, u32_at};
-use crate::key::{Kind, RangeTombstone};
+use crate::key::{Kind, RangeTombstone, SEQ_MAX};
 use crate::manifest::format::FileMeta;
 use crate::memtable::{Hint, Memtable};
 use crate::range::KeyRange;
@@ -151,7 +151,8 @@ impl Salvage<'_> {
 
     fn take_rows(&mut self, block: &Block<&[u8]>) -> Result<(Bytes, Bytes)> {
         let key = |row: usize| [block.common(), block.rest(row)].concat();
-        for row in 0..block.len() {
+        for row in (0..block.len()).filter(|&row| block.seq(row) <= SEQ_MAX) {
+            self.rows += 1;
             let key = key(row);
             if block.kind(row) == Kind::Blob {
                 let value = value_of(self.blobs, &key, block.value(row), &mut self.values_lost)?;
@@ -162,7 +163,6 @@ impl Salvage<'_> {
             }
             self.table.insert(&key, block.seq(row), block.kind(row), block.value(row), &mut self.hint);
         }
-        self.rows += block.len() as u64;
         Ok((key(0).into(), key(block.len() - 1).into()))
     }
 

@@ -16,5 +16,6 @@ mod model;
 mod sim;
 mod strategies;
 mod stress;
+mod sweep;
 mod threads;
 mod transactions;

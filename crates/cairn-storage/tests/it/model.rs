@@ -332,6 +332,12 @@ impl Values {
         Values { count, long_one_in, huge }
     }
 
+    /// A value of the length that all values from here have.
+    pub(crate) fn even(&mut self) -> Bytes {
+        self.count += 1;
+        Bytes::from(format!("even{:016}", self.count))
+    }
+
     pub(crate) fn next(&mut self, random: &mut SeededRandom) -> Bytes {
         self.count += 1;
         if self.huge && self.count % 40 == 39 {
@@ -447,6 +453,12 @@ pub(crate) fn small_options(random: &mut SeededRandom) -> Options {
 /// Runs the seeds that the environment asks for (`CAIRN_SEED` one, `CAIRN_SEEDS` how many, from
 /// `CAIRN_FIRST_SEED`), on all processors, until `CAIRN_FAILURES` (8) have failed; panics where one has.
 pub(crate) fn for_seeds(name: &str, default: u64, run: impl Fn(u64) + Sync) {
+    for_seeds_by(1, name, default, run);
+}
+
+/// As [`for_seeds`], with more seeds at a time than processors: those that hand a turn to another thread wait
+/// for the system's scheduler meanwhile.
+pub(crate) fn for_seeds_by(per_processor: usize, name: &str, default: u64, run: impl Fn(u64) + Sync) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     if let Some(seed) = number("CAIRN_SEED") {
         eprintln!("{name}: seed {seed}");
@@ -457,7 +469,7 @@ pub(crate) fn for_seeds(name: &str, default: u64, run: impl Fn(u64) + Sync) {
     let failures_max = number("CAIRN_FAILURES").unwrap_or(8) as usize;
     let next = std::sync::atomic::AtomicU64::new(first);
     let failed = std::sync::Mutex::new(Vec::new());
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = per_processor * std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 use cairn_env::sim::{Fault, Simulation};
 use cairn_env::{Env, SeededRandom};
 use cairn_storage::{
-    Direction, Error, Isolation, KeyRange, Result, Snapshot, Store, SyncMode, Txn, TxnOptions,
+    Direction, Error, Isolation, KeyRange, Options, Result, Snapshot, Store, SyncMode, Txn, TxnOptions,
 };
 
 use super::oracle::{Deal, Life, Look};
 use super::{SEEN, count};
 use crate::model::{
-    Reader, Values, Write, batch_of, collect, random_key, random_mode, random_range, random_write,
+    Reader, Values, Write, batch_of, collect, key, random_key, random_mode, random_range, random_write,
 };
 
 /// What may go wrong in a life besides its end.
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) life: Arc<Mutex<Life>>,
     pub(crate) trouble: Trouble,
     pub(crate) talks: bool,
+    /// It opened the store again; the others' files may vanish.
+    pub(crate) next_holder: bool,
 }
 
 /// Says what happens, for the reader of a replayed seed.
@@ -55,6 +57,11 @@ macro_rules! say {
 pub(crate) use say;
 
 impl Shared {
+    /// Whether the directory belongs to another holder by now.
+    fn is_outlived(&self) -> bool {
+        !self.next_holder && self.life.lock().unwrap().reopened
+    }
+
     /// Sorts out a result: an error needs a cause.
     pub(crate) fn sort<T>(&self, what: &str, result: Result<T>) -> std::result::Result<T, Stop> {
         let error = match result {
@@ -87,6 +94,9 @@ pub(crate) struct Client {
     pub(crate) shared: Shared,
     pub(crate) random: SeededRandom,
     pub(crate) values: Values,
+    /// Batches of equal length, so that what a failed append left behind fits what comes after.
+    pub(crate) even: bool,
+    pub(crate) options: Options,
 }
 
 impl Client {
@@ -149,10 +159,12 @@ impl Client {
             37 => {
                 let report = self.shared.sort("verify", store.verify())?;
                 let rot = self.shared.trouble == Trouble::Planned(Fault::FlippedRead);
-                assert!(report.is_sound() || rot, "verify finds {report:?}");
+                // The next holder may have removed what this one still knows.
+                let sound = report.is_sound() || self.shared.is_outlived();
+                assert!(sound || rot, "verify finds {report:?}");
                 Ok(())
             }
-            38 if self.random.one_in(8) => self.close(),
+            38 if self.random.one_in(6) => self.close(),
             _ => {
                 self.shared.env.clock().sleep(std::time::Duration::from_micros(self.random.below(5_000)));
                 Ok(())
@@ -199,7 +211,12 @@ impl Client {
         mode: SyncMode,
         result: Result<u64>,
     ) -> std::result::Result<u64, Stop> {
-        let seq = self.shared.sort(what, result)?;
+        let off = self.shared.simulation.is_off();
+        let seq = self.shared.sort(what, result).inspect_err(|_| {
+            if !off {
+                self.life().fail(attempt);
+            }
+        })?;
         say!(self.shared, "client {}: {what} {mode:?} is commit {seq}", self.number);
         assert!(!before.1, "a poisoned store commits");
         self.life().acknowledge(attempt, seq, mode, before.0);
@@ -208,9 +225,12 @@ impl Client {
     }
 
     fn write_batch(&mut self) -> std::result::Result<(), Stop> {
-        let writes: Vec<Write> = (0..self.random.between(1, 5))
-            .map(|_| random_write(&mut self.random, &mut self.values))
-            .collect();
+        let writes: Vec<Write> = if self.even {
+            vec![Write::Put(key(4 * self.random.below(4)), self.values.even())]
+        } else {
+            let count = self.random.between(1, 5);
+            (0..count).map(|_| random_write(&mut self.random, &mut self.values)).collect()
+        };
         let batch = batch_of(&writes);
         let mode = random_mode(&mut self.random);
         let (attempt, before) = self.attempt(writes);
@@ -318,7 +338,31 @@ impl Client {
         self.shared.sort("close", self.shared.store.clone().close())?;
         count(&SEEN.closed_by_client);
         self.life().synced(before);
+        if self.random.one_in(2) {
+            self.open_again()?;
+        }
         Err(Stop::End)
+    }
+
+    /// The next holder comes while others have not noticed that the store is closed.
+    fn open_again(&mut self) -> std::result::Result<(), Stop> {
+        if std::mem::replace(&mut self.life().reopened, true) {
+            return Ok(());
+        }
+        self.shared.next_holder = true;
+        let shared = &self.shared;
+        let dir = shared.store.dir();
+        let store = shared.sort("open again", Store::open(&shared.env, dir, self.options.clone()))?;
+        let snapshot = store.snapshot();
+        let found = shared.sort("scan", collect(&snapshot, &KeyRange::all(), Direction::Forward))?;
+        say!(shared, "client {} opens again: commit {}", self.number, snapshot.seq());
+        self.life().looks.push(Look { seq: snapshot.seq(), own: Vec::new(), range: KeyRange::all(), found });
+        shared.sort("flush", store.flush())?;
+        shared.sort("compact", store.compact(KeyRange::all()))?;
+        let report = shared.sort("verify", store.verify())?;
+        let rot = shared.trouble == Trouble::Planned(Fault::FlippedRead);
+        assert!(report.is_sound() || rot, "verify finds {report:?}");
+        shared.sort("close", store.close())
     }
 }
 

@@ -41,6 +41,15 @@ pub(crate) struct Deal {
     pub(crate) reads: Vec<KeyRange>,
 }
 
+/// A commit without a sequence.
+struct Open {
+    writes: Arc<Vec<Write>>,
+    /// How many attempts there were when it failed; none while it is under way.
+    failed: Option<u64>,
+    /// It stands before this sequence if anywhere: what failed does not come back behind what began later.
+    before: u64,
+}
+
 /// One life of the database, with several clients.
 #[derive(Default)]
 pub(crate) struct Life {
@@ -48,7 +57,7 @@ pub(crate) struct Life {
     base: u64,
     start: Arc<State>,
     known: BTreeMap<u64, Arc<Vec<Write>>>,
-    open: BTreeMap<u64, Arc<Vec<Write>>>,
+    open: BTreeMap<u64, Open>,
     tried: u64,
     pub(crate) durable: u64,
     pub(crate) written: u64,
@@ -59,6 +68,8 @@ pub(crate) struct Life {
     pub(crate) copies: Vec<(std::path::PathBuf, u64)>,
     /// Somebody closes the store while others work.
     pub(crate) closing: bool,
+    /// Somebody opened it again meanwhile.
+    pub(crate) reopened: bool,
     pub(crate) poisoned: bool,
     /// The commit that must be found at least; set when the life has ended.
     pub(crate) floor: u64,
@@ -76,13 +87,16 @@ impl Life {
     /// Notes what is about to be committed.
     pub(crate) fn attempt(&mut self, writes: Vec<Write>) -> u64 {
         self.tried += 1;
-        self.open.insert(self.tried, Arc::new(writes));
+        self.open.insert(self.tried, Open { writes: Arc::new(writes), failed: None, before: u64::MAX });
         self.tried
     }
 
     /// An attempt was acknowledged; `before` is what [`Life::acknowledged`] was when it began.
     pub(crate) fn acknowledge(&mut self, attempt: u64, seq: u64, mode: SyncMode, before: u64) {
-        let writes = self.open.remove(&attempt).unwrap();
+        let writes = self.open.remove(&attempt).unwrap().writes;
+        for failed in self.open.values_mut().filter(|open| open.failed.is_some_and(|at| at < attempt)) {
+            failed.before = failed.before.min(seq);
+        }
         assert!(seq > before, "commit {seq} began when {before} was acknowledged");
         assert!(self.known.insert(seq, writes).is_none(), "two commits are told the sequence {seq}");
         self.acknowledged = self.acknowledged.max(seq);
@@ -98,6 +112,11 @@ impl Life {
     pub(crate) fn synced(&mut self, seq: u64) {
         self.durable = self.durable.max(seq);
         self.written = self.written.max(seq);
+    }
+
+    /// An attempt failed; whether it is there shows after the next start.
+    pub(crate) fn fail(&mut self, attempt: u64) {
+        self.open.get_mut(&attempt).unwrap().failed = Some(self.tried);
     }
 
     /// An attempt was refused: it is nowhere.
@@ -117,17 +136,17 @@ impl Life {
         let read = self.looks.iter().map(|look| look.seq).max().unwrap_or(self.base);
         let end = last.max(known).max(read);
         let gaps: Vec<u64> = (self.base + 1..=end).filter(|seq| !self.known.contains_key(seq)).collect();
-        let open: Vec<&Arc<Vec<Write>>> = self.open.values().collect();
+        let open: Vec<&Open> = self.open.values().collect();
         let gaps_told = format!("gaps {gaps:?} of {}..={end}, {} open commits", self.base + 1, open.len());
         assert!(gaps.len() <= open.len(), "a sequence without a commit: {gaps_told}");
         let mut tried = 0;
         let mut first = None;
         let mut order = Vec::new();
-        let judged = fill(gaps.len(), open.len(), &mut order, &mut |order| {
+        let judged = fill(&gaps, &open, &mut order, &mut |order| {
             tried += 1;
             assert!(tried < ORDERS_MAX, "too many orders: {gaps_told}");
             let mut commits = self.known.clone();
-            commits.extend(gaps.iter().zip(order).map(|(gap, at)| (*gap, Arc::clone(open[*at]))));
+            commits.extend(gaps.iter().zip(order).map(|(gap, at)| (*gap, Arc::clone(&open[*at].writes))));
             match self.explain(&commits, found, last, end) {
                 Ok(copies) => Some(copies),
                 Err(what) => {
@@ -237,18 +256,16 @@ impl Look {
     }
 }
 
-/// Tries every way to choose `gaps` different ones of `open`, in order, until `judge` gives something.
+/// Tries every way to fill the gaps with different ones of `open`, until `judge` gives something.
 fn fill<T>(
-    gaps: usize,
-    open: usize,
+    gaps: &[u64],
+    open: &[&Open],
     order: &mut Vec<usize>,
     judge: &mut dyn FnMut(&[usize]) -> Option<T>,
 ) -> Option<T> {
-    if order.len() == gaps {
-        return judge(order);
-    }
-    for at in 0..open {
-        if order.contains(&at) {
+    let Some(gap) = gaps.get(order.len()) else { return judge(order) };
+    for at in 0..open.len() {
+        if order.contains(&at) || *gap >= open[at].before {
             continue;
         }
         order.push(at);
