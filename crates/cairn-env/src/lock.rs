@@ -70,6 +70,13 @@ impl<T> Lock<T> {
         LockGuard { inner, _told: Release(&self.waiters) }
     }
 
+    /// Takes the lock where nobody has it.
+    #[inline]
+    pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
+        let inner = self.inner.try_lock()?;
+        Some(LockGuard { inner, _told: Release(&self.waiters) })
+    }
+
     #[cold]
     fn wait(&self) -> MutexGuard<'_, T> {
         if !baton::is_fiber() {

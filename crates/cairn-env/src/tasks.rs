@@ -42,6 +42,18 @@ pub trait Tasks: Send + Sync + Debug {
     /// Whatever the system reports when it has no thread to give.
     fn spawn(&self, name: &str, step: Box<dyn FnMut() -> Step + Send>) -> io::Result<Task>;
 
+    /// Runs all jobs, and returns when every one is done. On threads side by side, one of them on the calling
+    /// thread; otherwise, as in the simulation, one after the other in their order. Locks that are held over
+    /// the call must not be wanted by the jobs.
+    ///
+    /// # Panics
+    /// Where a job does.
+    fn run_all(&self, jobs: Vec<Box<dyn FnOnce() + Send + '_>>) {
+        for job in jobs {
+            job();
+        }
+    }
+
     /// Called by foreground code where it holds no lock. On threads: nothing. In the simulation background
     /// steps may run here, chosen by the seed.
     fn yield_point(&self);

@@ -17,9 +17,11 @@ use std::time::Duration;
 
 use cairn_env::{Step, Task};
 
+use crate::commit::Writer;
 use crate::core::{Core, Sources};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
+use crate::stats::timed;
 use crate::tree::Pressure;
 use crate::wal;
 
@@ -133,12 +135,7 @@ impl Core {
         let job = {
             let mut writer = self.write.lock();
             self.check_writable()?;
-            if let Err(error) = writer.log.write() {
-                if let Err(broken) = writer.log.undo() {
-                    self.poison(&broken);
-                }
-                return Err(error);
-            }
+            self.write_log(&mut writer)?;
             writer.log.sync_job()
         };
         let Some(job) = job else { return Ok(()) };
@@ -152,6 +149,21 @@ impl Core {
         }
         self.write.lock().log.note_synced(&job);
         Ok(())
+    }
+
+    /// Hands what is pending of the log to the operating system.
+    pub(crate) fn write_log(&self, writer: &mut Writer) -> Result<()> {
+        writer.log.write().inspect_err(|error| self.undo_log(writer, error))
+    }
+
+    /// Takes back what was staged of the log after a failure; where that fails too the store is poisoned.
+    pub(crate) fn undo_log(&self, writer: &mut Writer, error: &Error) {
+        self.note_error(error);
+        if self.check_sound().is_ok()
+            && let Err(broken) = writer.log.undo()
+        {
+            self.poison(&broken);
+        }
     }
 
     /// Puts a full active memtable among the immutable ones. The caller holds the write lock.
@@ -182,6 +194,13 @@ impl Core {
         let Some(table) = sources.immutable.last() else { return Ok(false) };
         self.sync_log()?;
         let floor = self.log_floor_without(table)?;
+        self.flush_table(table, floor)?;
+        Ok(true)
+    }
+
+    /// Writes the oldest immutable memtable, of which the log is synced and needed from `floor` on without it.
+    /// The caller holds the flush lock.
+    pub(crate) fn flush_table(&self, table: &Arc<Memtable>, floor: u64) -> Result<()> {
         let readable = self.snapshots.readable(&self.visible);
         let oldest = readable.first().copied().unwrap_or(0);
         self.tree.flush(table, floor, table.seq_max(), oldest)?;
@@ -192,7 +211,7 @@ impl Core {
         self.room.notify_all();
         self.remove_segments_below(floor);
         self.wake_compaction();
-        Ok(true)
+        Ok(())
     }
 
     /// Flushes what recovery read and moves the floor of the log behind the segments of earlier runs. Before
@@ -226,7 +245,11 @@ impl Core {
 
     /// The first segment that memtables other than `flushed` need.
     fn log_floor_without(&self, flushed: &Arc<Memtable>) -> Result<u64> {
-        let mut writer = self.write.lock();
+        self.log_floor(&mut self.write.lock(), flushed)
+    }
+
+    /// As above, for who has the writer.
+    pub(crate) fn log_floor(&self, writer: &mut Writer, flushed: &Arc<Memtable>) -> Result<u64> {
         let sources = self.sources();
         let needed = sources
             .memtables()
@@ -311,6 +334,7 @@ impl Core {
             None => return Ok(()),
             Some(Pressure::Stop) => {}
             Some(_) => {
+                self.tree.counters.slowdowns.fetch_add(1, Ordering::Relaxed);
                 if self.options.background {
                     self.wake_compaction();
                     self.env.clock().sleep(SLOW);
@@ -320,6 +344,12 @@ impl Core {
                 return Ok(());
             }
         }
+        self.tree.counters.stalls.fetch_add(1, Ordering::Relaxed);
+        timed(&self.env, &self.tree.counters.stall_micros, || self.wait_for_work())
+    }
+
+    /// Waits until a flush or compaction has made room, or does it.
+    fn wait_for_work(&self) -> Result<()> {
         while self.needs_room() == Some(Pressure::Stop) {
             self.check_writable()?;
             let failed = self.background_error.lock().is_some();

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use cairn_env::{Env, OpenMode};
 
+use crate::blob::blob_path;
 use crate::error::{Error, Result};
 use crate::key::CommitSeq;
 use crate::manifest::identity::{create_dir, sst_path, sync_dir, write_identity};
@@ -39,6 +40,9 @@ impl Tree {
         let filled = (|| {
             for (_, file) in version.files() {
                 link_or_copy(&self.env, file.path(), &sst_path(dir, file.meta().number))?;
+            }
+            for file in version.blobs().files() {
+                link_or_copy(&self.env, file.path(), &blob_path(dir, file.meta().number))?;
             }
             // The names of the directory and of those above it, before anything says that this is a database.
             create_dir(&self.env, dir)?;

@@ -232,6 +232,15 @@ impl Core {
         results
     }
 
+    /// The sequence and the hybrid time of the next commit.
+    pub(crate) fn next_stamp(&self, writer: &mut Writer) -> (CommitSeq, u64) {
+        let seq = writer.last_seq + 1;
+        assert!(seq <= SEQ_MAX, "the commit sequence has 55 bits");
+        let now = (self.env.clock().wall_micros().max(0) as u64) << CLOCK_COUNTER_BITS;
+        writer.last_time = now.max(writer.last_time + 1);
+        (seq, writer.last_time)
+    }
+
     /// Takes back what was staged and fails every member that was not refused already.
     fn fail_group(
         &self,
@@ -239,12 +248,7 @@ impl Core {
         results: Vec<Result<CommitSeq>>,
         error: &Error,
     ) -> Vec<Result<CommitSeq>> {
-        self.note_error(error);
-        if self.check_sound().is_ok()
-            && let Err(broken) = writer.log.undo()
-        {
-            self.poison(&broken);
-        }
+        self.undo_log(writer, error);
         results.into_iter().map(|result| result.and(Err(error.clone()))).collect()
     }
 

@@ -63,7 +63,7 @@ impl Sources {
         }
         Ok(match self.version.get(key, seq)? {
             Lookup::Found { value, .. } => Some(value),
-            Lookup::Deleted { .. } | Lookup::Missing => None,
+            Lookup::Separated { .. } | Lookup::Deleted { .. } | Lookup::Missing => None,
         })
     }
 

@@ -62,6 +62,14 @@ pub enum Error {
         /// The newest version that this program reads.
         supported: u32,
     },
+    /// The database needs something that this program was built without.
+    #[error("{} needs {what}", path.display())]
+    NotBuiltIn {
+        /// The file.
+        path: PathBuf,
+        /// What it needs.
+        what: &'static str,
+    },
     /// Another process, or another handle of this one, has the database open.
     #[error("the database {} is in use", path.display())]
     Locked {

@@ -35,8 +35,8 @@ fn pieces(file: &Arc<TableFile>, fine: bool) -> Result<(Vec<Bytes>, RangeSize)> 
     let mut borders = Vec::new();
     for partition in 0..top.len() {
         if fine {
-            let leaf = table.leaf(partition)?.index();
-            borders.extend((0..leaf.len()).map(|at| Bytes::from(leaf.separator(at))));
+            let leaf = table.leaf(partition)?;
+            borders.extend((0..leaf.index().len()).map(|at| Bytes::from(leaf.index().separator(at))));
         } else {
             borders.push(Bytes::from(top.separator(partition)));
         }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cairn_env::{Env, OpenMode};
 
+use crate::blob::format::{BlobMeta, BlobUse};
 use crate::cache::BlockCache;
 use crate::error::Error;
 use crate::fields::Fields;
@@ -17,6 +18,7 @@ use crate::key::{Cursor, SEQ_LAST, SEQ_MAX};
 use crate::manifest::format::{self as manifest, Edit};
 use crate::manifest::identity::{CURRENT, IDENTITY, read_current, read_identity};
 use crate::manifest::log::State;
+use crate::options::{Compression, Eviction};
 use crate::sst::block::Block;
 use crate::sst::cursor::TableCursor;
 use crate::sst::filter::{self, Filter};
@@ -219,7 +221,7 @@ pub fn sst_footer(data: &[u8]) {
         page.extend_from_slice(&sum.to_le_bytes());
         let _ = sst::decode_header(&page, ID);
         if let Ok(footer) = Footer::decode(&page, ID, 1 << 20) {
-            assert_eq!(Footer::decode(&footer.encode(ID), ID, 1 << 20), Ok(footer));
+            assert_eq!(Footer::decode(&footer.encode(sst::VERSION_EXTENDED, ID), ID, 1 << 20), Ok(footer));
         }
         assert!(sst::claimed_id(&page, offset).is_none_or(|id| id.number == ID.number));
     }
@@ -252,11 +254,10 @@ pub fn sst_extent(data: &[u8]) {
     let sum = sst::checksum(ID.number, 0, &bytes[..end]);
     bytes[end..].copy_from_slice(&sum.to_le_bytes());
     if let Ok(extent) = sst::open_extent(&bytes, ID.number, 0)
-        && let Some(len) = extent.compressed_from
+        && let Some((codec, len)) = extent.compressed_from
     {
-        assert!(len <= 255 * (bytes.len() + 1), "no more is allocated than the bytes can back");
-        let mut raw = vec![0; len];
-        let _ = lz4_flex::block::decompress_into(extent.body, &mut raw);
+        assert!(codec.may_expand(bytes.len() + 1, len), "no more is allocated than the bytes can back");
+        let _ = codec.decompress(extent.body, len);
     }
 }
 
@@ -300,7 +301,8 @@ pub fn sst_file(data: &[u8]) {
     let path = Path::new(DIR).join("000007.sst");
     let checked = verify_sst(&env, &path, ID);
     checked.damage.into_iter().for_each(|error| assert_damage(Err(error)));
-    let opened = Table::open(&env, &path, ID, Arc::new(BlockCache::new(0)));
+    let opened =
+        Table::open(&env, &path, ID, Arc::new(BlockCache::new(0, Eviction::default())), Arc::default());
     let table = match opened {
         Ok(table) => Arc::new(table),
         Err(error) => return assert_damage(Err(error)),
@@ -308,7 +310,8 @@ pub fn sst_file(data: &[u8]) {
     for key in [&b""[..], b"key00007", &[0xff; 9]] {
         assert_damage(table.get(key, filter::hash(key), SEQ_MAX).map(drop));
     }
-    for cursor in [TableCursor::new(Arc::clone(&table)), TableCursor::streaming(Arc::clone(&table))] {
+    for cursor in [TableCursor::new(Arc::clone(&table)), TableCursor::streaming(Arc::clone(&table), 64 << 10)]
+    {
         assert_damage(walk(cursor, pages * PAGE));
     }
 }
@@ -401,12 +404,24 @@ fn sample_edits() -> Vec<Vec<u8>> {
         file_len: written.file_len,
         content_hash: written.content_hash,
         properties: written.properties,
+        blobs: Vec::new(),
+        written_micros: 0,
+        seq_shift: 0,
     };
+    let blob = BlobMeta { number: 5, file_len: 96, content_hash: 1, records: 1 };
+    let mut user = manifest::FileMeta {
+        blobs: vec![BlobUse { number: 5, bytes: 32 }],
+        written_micros: 77,
+        ..meta.clone()
+    };
+    user.shift_seq(12);
     let mut all = Edit { next_file: Some(9), last_seq: Some(60), log_floor: Some(3), ..Edit::default() };
     all.epoch = Some(3);
     all.durable_seq = Some(61);
     all.added = vec![(0, meta.clone()), (6, manifest::FileMeta { number: 8, ..meta })];
-    let removed = Edit { removed: vec![(1, 4), (2, 5)], ..Edit::default() };
+    all.added.push((3, user));
+    all.blobs_added = vec![blob];
+    let removed = Edit { removed: vec![(1, 4), (2, 5)], blobs_removed: vec![5], ..Edit::default() };
     vec![all.encode(), removed.encode(), Edit { snapshot: true, ..Edit::default() }.encode()]
 }
 
@@ -414,8 +429,8 @@ fn sample_edits() -> Vec<Vec<u8>> {
 fn sample_sst() -> (Vec<u8>, crate::sst::writer::Written) {
     let env = world("seed", b"");
     let path = Path::new(DIR).join("000007.sst");
-    let options = crate::Options { compression: false, ..crate::Options::default() };
-    let mut writer = SstWriter::create(&env, &path, ID, &options).expect("memory has room");
+    let options = crate::Options { compression: vec![Compression::None], ..crate::Options::default() };
+    let mut writer = SstWriter::create(&env, &path, ID, options.layout(1, 1)).expect("memory has room");
     for number in 0..60u64 {
         let kind = if number % 7 == 0 { crate::key::Kind::Delete } else { crate::key::Kind::Put };
         let value = vec![number as u8; if kind == crate::key::Kind::Put { 90 } else { 0 }];

@@ -33,10 +33,12 @@ pub(crate) enum Kind {
     Put = 1,
     /// The key is deleted.
     Delete = 2,
+    /// The key has a value that lies in a blob file; the entry's value is the pointer to it. In SSTs only.
+    Blob = 3,
 }
 
 impl Kind {
-    /// The kind of a stored number.
+    /// The kind of a number in a memtable or a log; neither has pointers.
     pub(crate) fn from_u8(kind: u8) -> Option<Kind> {
         match kind {
             1 => Some(Kind::Put),

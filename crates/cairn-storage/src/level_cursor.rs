@@ -15,14 +15,16 @@ use crate::version::TableFile;
 #[derive(Debug)]
 pub(crate) struct LevelCursor {
     files: Vec<Arc<TableFile>>,
-    streaming: bool,
+    /// Reads beside the block cache, so many bytes at once.
+    streaming: Option<usize>,
     at: usize,
     cursor: Option<TableCursor>,
 }
 
 impl LevelCursor {
-    /// A cursor over files of one level in key order; `streaming` reads beside the block cache.
-    pub(crate) fn new(files: Vec<Arc<TableFile>>, streaming: bool) -> LevelCursor {
+    /// A cursor over files of one level in key order; `streaming` reads beside the block
+    /// cache, so many bytes at once.
+    pub(crate) fn new(files: Vec<Arc<TableFile>>, streaming: Option<usize>) -> LevelCursor {
         LevelCursor { files, streaming, at: 0, cursor: None }
     }
 
@@ -31,8 +33,8 @@ impl LevelCursor {
             self.cursor = None;
             let table = self.files[at].table()?;
             self.cursor = Some(match self.streaming {
-                true => TableCursor::streaming(table),
-                false => TableCursor::new(table),
+                Some(window_bytes) => TableCursor::streaming(table, window_bytes),
+                None => TableCursor::new(table),
             });
             self.at = at;
         }

@@ -12,6 +12,7 @@
 
 mod background;
 mod batch;
+mod blob;
 mod cache;
 mod checkpoint;
 mod commit;
@@ -22,9 +23,11 @@ mod estimate;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod ingest;
 mod key;
 mod level_cursor;
 mod manifest;
+mod memory;
 mod memtable;
 mod merge;
 mod options;
@@ -56,13 +59,17 @@ pub use cache::CacheStats;
 pub use error::{Error, Result};
 pub use estimate::RangeSize;
 pub use key::CommitSeq;
-pub use options::{Direction, Isolation, KEY_BYTES_MAX, Options, SyncMode, TxnOptions, VALUE_BYTES_MAX};
+pub use options::{
+    Compaction, Compression, Direction, Eviction, FilterTiers, Isolation, KEY_BYTES_MAX, Options, SyncMode,
+    TxnOptions, VALUE_BYTES_MAX,
+};
 pub use range::KeyRange;
 pub use repair::{Loss, RepairReport};
 pub use snapshot::Snapshot;
+pub use sst::filter::FilterStats;
 pub use stats::Stats;
 pub use store::Store;
-pub use tree::{LevelStats, TreeStats};
+pub use tree::{BlobStats, LevelStats, TreeStats};
 pub use txn::{ReadView, Savepoint, Txn};
 pub use verify::{Damage, VerifyReport};
 pub use visible::{OwnedScan, Scan};

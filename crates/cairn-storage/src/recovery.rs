@@ -34,6 +34,7 @@ const SEGMENTS_MAX: usize = 4;
 /// Opens or creates the store and starts its workers.
 pub(crate) fn open(env: &Env, dir: &Path, options: Options) -> Result<Arc<Core>> {
     options.validate()?;
+    let options = options.with_memory_shared(env);
     if look(env, dir)? == Found::Nothing {
         if !options.create_if_missing {
             return Err(Error::NotFound { path: dir.to_path_buf() });
@@ -91,7 +92,7 @@ fn look(env: &Env, dir: &Path) -> Result<Found> {
     }
     for name in &names {
         match parse_name(name) {
-            Some(FileName::Sst(_) | FileName::Wal(_)) => {
+            Some(FileName::Sst(_) | FileName::Wal(_) | FileName::Blob(_)) => {
                 let what = format!("the file expected, it is missing, though there is {name}");
                 return Err(Error::corrupt(&dir.join(CURRENT), 0, what));
             }

@@ -1,10 +1,13 @@
 //! What a store holds and has done, for people and monitors.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cairn_env::Env;
 
 use crate::core::Core;
 use crate::key::CommitSeq;
 use crate::tree::TreeStats;
+use crate::wal;
 
 /// A look at the store; the parts are read one after another, not at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +27,20 @@ pub struct Stats {
     pub immutable_memtables: usize,
     /// Their memory.
     pub immutable_bytes: usize,
+    /// What memtables and the cache hold, with what is pinned.
+    pub memory_used_bytes: u64,
+    /// What they may hold ([`crate::Options::memory_bytes`]); `None` where only the cache was given a size.
+    pub memory_allowed_bytes: Option<u64>,
+    /// Times that a writer had to wait for a flush or compaction.
+    pub write_stalls: u64,
+    /// How long they waited, together.
+    pub write_stall_micros: u64,
+    /// Times that a writer was slowed a little, because files wait for compaction.
+    pub write_slowdowns: u64,
+    /// Log segments on disk; 0 where the directory cannot be read.
+    pub wal_segments: u64,
+    /// Their length, with what is preallocated.
+    pub wal_bytes: u64,
     /// Log bytes that wait in the process ([`crate::SyncMode::None`]).
     pub wal_pending_bytes: usize,
     /// Whether the store refuses writes until it is opened again.
@@ -34,11 +51,48 @@ pub struct Stats {
     pub tree: TreeStats,
 }
 
+/// Counters since the store was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) flush_micros: AtomicU64,
+    pub(crate) compaction_micros: AtomicU64,
+    pub(crate) compaction_read_bytes: AtomicU64,
+    pub(crate) ingests: AtomicU64,
+    pub(crate) ingested_bytes: AtomicU64,
+    pub(crate) stalls: AtomicU64,
+    pub(crate) stall_micros: AtomicU64,
+    pub(crate) slowdowns: AtomicU64,
+}
+
+/// Runs `work` and adds the time it took.
+pub(crate) fn timed<T>(env: &Env, micros: &AtomicU64, work: impl FnOnce() -> T) -> T {
+    let start = env.clock().monotonic_nanos();
+    let result = work();
+    let took = env.clock().monotonic_nanos().saturating_sub(start);
+    micros.fetch_add(took / 1_000, Ordering::Relaxed);
+    result
+}
+
 impl Core {
     pub(crate) fn stats(&self) -> Stats {
         let sources = self.sources();
         let readable = self.snapshots.readable(&self.visible);
+        let memtables: u64 = sources.memtables().map(|table| table.memory_bytes() as u64).sum();
+        let tree = self.tree.stats();
+        let segments = wal::list_segments(&self.env, &self.dir).unwrap_or_default();
+        let len = |segment: &u64| {
+            let path = self.dir.join(wal::format::file_name(*segment));
+            self.env.files().metadata(&path).map_or(0, |metadata| metadata.len)
+        };
+        let counters = &self.tree.counters;
         Stats {
+            memory_used_bytes: memtables + tree.cache.bytes + tree.cache.pinned_bytes,
+            memory_allowed_bytes: self.options.memory_bytes.map(|bytes| bytes as u64),
+            write_stalls: counters.stalls.load(Ordering::Relaxed),
+            write_stall_micros: counters.stall_micros.load(Ordering::Relaxed),
+            write_slowdowns: counters.slowdowns.load(Ordering::Relaxed),
+            wal_segments: segments.len() as u64,
+            wal_bytes: segments.iter().map(len).sum(),
             last_committed: self.visible.load(Ordering::Acquire),
             oldest_snapshot: readable.first().copied().unwrap_or(0),
             snapshots: self.snapshots.len(),
@@ -49,7 +103,7 @@ impl Core {
             wal_pending_bytes: self.write.lock().log.pending_bytes(),
             poisoned: matches!(self.check_writable(), Err(crate::Error::Poisoned { .. })),
             background_error: self.background_error.lock().as_ref().map(ToString::to_string),
-            tree: self.tree.stats(),
+            tree,
         }
     }
 }

@@ -54,6 +54,14 @@ impl Fragments {
         self.pieces.is_empty()
     }
 
+    /// About the bytes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let piece = |one: &Fragment| {
+            size_of::<Fragment>() + one.start.len() + one.end.len() + size_of_val(&one.seqs[..])
+        };
+        self.pieces.iter().map(piece).sum()
+    }
+
     /// The pieces in key order.
     pub(crate) fn pieces(&self) -> &[Fragment] {
         &self.pieces

@@ -17,16 +17,19 @@
 //! (held over a flush, so that edits of flushes are in order), `manifest` (held over the sync of an
 //! edit), `version` (a pointer).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use cairn_env::{Env, Lock};
 use parking_lot::RwLock;
 
-use crate::cache::{BlockCache, CacheStats, default_capacity};
-use crate::compaction::STRATEGIES;
-use crate::compaction::rewrite::{Below, Outputs, Retention, Target, rewrite};
+use crate::blob::{BlobFile, Blobs, blob_path};
+use crate::cache::{BlockCache, CacheStats};
+use crate::compaction::groups::{borders, waiting_files};
+use crate::compaction::limiter::RateLimiter;
+use crate::compaction::rewrite::{Below, Outputs, Retention, Span, Target, rewrite};
 use crate::error::{Error, Result};
 use crate::key::CommitSeq;
 use crate::manifest::format::{Edit, FileMeta, LEVELS};
@@ -37,7 +40,9 @@ use crate::manifest::identity::{
 use crate::manifest::log::{ManifestLog, Replayed, State, replay};
 use crate::memtable::Memtable;
 use crate::options::Options;
+use crate::sst::filter::FilterStats;
 use crate::sst::format::FileId;
+use crate::stats::{Counters, timed};
 use crate::tombstone::Fragments;
 use crate::version::{TableCache, TableFile, Version};
 
@@ -109,6 +114,12 @@ pub(crate) struct Tree {
     flushes: AtomicU64,
     flushed_bytes: AtomicU64,
     stop: AtomicBool,
+    /// Files that wait for compaction, as the strategies count them.
+    waiting: AtomicUsize,
+    /// The part of the tree that is asked for a job first.
+    pub(crate) turn: AtomicUsize,
+    pub(crate) limiter: RateLimiter,
+    pub(crate) counters: Counters,
 }
 
 impl Tree {
@@ -157,7 +168,9 @@ impl Tree {
     /// # Errors
     /// `Corrupt`, `NewerFormat`, `Io`.
     pub(crate) fn open(env: &Env, dir: &Path, options: &Options) -> Result<(Tree, TreeState)> {
-        let blocks = Arc::new(BlockCache::new(options.cache_bytes.unwrap_or_else(|| default_capacity(env))));
+        let options = options.clone().with_memory_shared(env);
+        let capacity = options.cache_bytes.expect("I: sharing the memory gives the cache a size");
+        let blocks = Arc::new(BlockCache::new(capacity, options.eviction));
         let identity = dir.join(IDENTITY);
         if !env.files().exists(&identity).map_err(|e| Error::io("look at", &identity, e))? {
             return Err(Error::corrupt(&identity, 0, "expected the file, found none"));
@@ -168,13 +181,21 @@ impl Tree {
         let mut state = replayed.state.clone();
         let names = env.files().list(dir).map_err(|e| Error::io("list", dir, e))?;
         for name in &names {
-            if let Some(FileName::Sst(n) | FileName::Wal(n) | FileName::Manifest(n)) = parse_name(name) {
+            if let Some(FileName::Sst(n) | FileName::Wal(n) | FileName::Manifest(n) | FileName::Blob(n)) =
+                parse_name(name)
+            {
                 state.next_file = state.next_file.max(n.saturating_add(1));
             }
         }
-        let tables = Arc::new(TableCache::new(env.clone(), Arc::clone(&blocks), OPEN_FILES_MAX));
+        let tables = Arc::new(TableCache::new(
+            env.clone(),
+            Arc::clone(&blocks),
+            OPEN_FILES_MAX,
+            options.readahead_bytes.min(options.stream_bytes()),
+        ));
         let levels = open_levels(env, dir, &state, database, &tables)?;
-        let version = Version::new(levels);
+        let files = open_blobs(env, dir, &state, database, &blocks)?;
+        let version = Version::new(levels, files);
         version.check_order().map_err(|what| Error::corrupt(&manifest_path(dir, id.number), 0, what))?;
         let manifest = go_on(env, dir, id, &replayed, &mut state, &names)?;
         let told = TreeState {
@@ -185,10 +206,12 @@ impl Tree {
             durable_seq: state.durable_seq,
             database_id: database,
         };
+        let waiting = waiting_files(&version, &options);
+        let limiter = RateLimiter::new(options.compaction_bytes_per_second);
         let tree = Tree {
             env: env.clone(),
             dir: dir.to_path_buf(),
-            options: options.clone(),
+            options,
             database,
             blocks,
             tables,
@@ -202,6 +225,10 @@ impl Tree {
             flushes: AtomicU64::new(0),
             flushed_bytes: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            waiting: AtomicUsize::new(waiting),
+            turn: AtomicUsize::new(0),
+            limiter,
+            counters: Counters::default(),
         };
         Ok((tree, told))
     }
@@ -218,6 +245,11 @@ impl Tree {
     /// A number for a new file of any kind, never given out before (I3).
     pub(crate) fn new_file_number(&self) -> u64 {
         self.next_file.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The time that files are stamped with.
+    pub(crate) fn now_micros(&self) -> u64 {
+        self.env.clock().wall_micros().max(0) as u64
     }
 
     /// A number and the path of a new SST.
@@ -264,20 +296,28 @@ impl Tree {
     ) -> Result<()> {
         let _one_at_a_time = self.flushing.lock();
         self.mend_manifest()?;
+        let version = self.version();
         let new_file = || self.new_sst();
         let target = Target {
             env: &self.env,
-            options: &self.options,
+            layout: self.options.layout(0, version.bottom()),
+            separation: self.options.separation(version.blobs(), BTreeSet::new()),
             database: self.database,
             new_file: &new_file,
             file_bytes: u64::MAX,
             stop: &AtomicBool::new(false),
+            written_micros: self.now_micros(),
+            throttle: &|_| {},
+            borders: &borders(&self.options),
             grandparents: &[],
         };
         let fragments = Fragments::build(&table.tombstones());
         let retention = Retention::new(&[oldest_snapshot]);
-        let outputs = rewrite(&target, &mut table.cursor(), &fragments, &retention, &Below::unknown())?;
-        let bytes: u64 = outputs.files().iter().map(|(meta, _)| meta.file_len).sum();
+        let outputs = timed(&self.env, &self.counters.flush_micros, || {
+            let (below, all) = (Below::unknown(), Span::default());
+            rewrite(&target, &mut table.cursor(), &fragments, &retention, &below, &all)
+        })?;
+        let bytes = outputs.bytes();
         let edit = Edit { last_seq: Some(last_seq), log_floor: Some(log_floor), ..Edit::default() };
         self.install(edit, 0, outputs)?;
         self.flushes.fetch_add(1, Ordering::Relaxed);
@@ -316,13 +356,14 @@ impl Tree {
             sync_dir(&self.env, &self.dir)?;
         }
         edit.added.extend(outputs.files().iter().map(|(meta, _)| (level as u8, meta.clone())));
+        edit.blobs_added.extend(outputs.blobs().iter().map(|(meta, _)| meta.clone()));
         let mut manifest = self.manifest.lock();
         self.mend(&mut manifest)?;
         // From here on an error does not say whether the edit is durable: the files stay (I4).
         let files = outputs.keep();
         let result = self.commit_edit(&mut manifest, edit);
         if result.is_err() {
-            manifest.uncertain.extend(files.into_iter().map(|(_, path)| path));
+            manifest.uncertain.extend(files);
         }
         result
     }
@@ -334,6 +375,12 @@ impl Tree {
         state.apply(&edit).map_err(|what| {
             Error::corrupt(&manifest_path(&self.dir, manifest.log.id().number), manifest.log.len(), what)
         })?;
+        // The last user of a blob file takes it along.
+        let unused = state.unused_blobs();
+        for number in &unused {
+            state.blobs.remove(number);
+        }
+        edit.blobs_removed.extend(unused);
         manifest.log.append(&self.env, &edit)?;
         manifest.state = state;
         self.install_version(&edit);
@@ -368,8 +415,20 @@ impl Tree {
             };
             levels[usize::from(*level)].push(file);
         }
-        *self.version.write() = Arc::new(Version::new(levels));
+        let mut blobs = Blobs::clone(old.blobs());
+        for meta in &edit.blobs_added {
+            let id = FileId { number: meta.number, database: self.database };
+            blobs.insert(BlobFile::new(meta.clone(), &self.dir, id, &self.env, &self.blocks));
+        }
+        let gone_blobs: Vec<_> =
+            edit.blobs_removed.iter().filter_map(|&number| blobs.remove(number)).collect();
+        let version = Version::new(levels, blobs);
+        self.waiting.store(waiting_files(&version, &self.options), Ordering::Relaxed);
+        *self.version.write() = Arc::new(version);
         for file in gone {
+            file.mark_obsolete();
+        }
+        for file in gone_blobs {
             file.mark_obsolete();
         }
     }
@@ -419,8 +478,7 @@ impl Tree {
 
     /// How hard writers should be held back.
     pub(crate) fn pressure(&self) -> Pressure {
-        let files = self.version.read().level(0).len();
-        match files {
+        match self.waiting.load(Ordering::Relaxed) {
             n if n >= self.options.l0_stop_files => Pressure::Stop,
             n if n >= self.options.l0_slow_files => Pressure::Slow,
             _ => Pressure::None,
@@ -451,15 +509,24 @@ impl Tree {
             files: files.len() as u64,
             bytes: files.iter().map(|file| file.meta().file_len).sum(),
             entries: files.iter().map(|file| file.meta().properties.entries).sum(),
+            filters: files.iter().map(|file| file.filter_counts()).sum(),
         });
         TreeStats {
-            strategy: STRATEGIES[0].name(),
+            strategy: self.options.compaction.strategy().name(),
             levels: levels.collect(),
             cache: self.blocks.stats(),
             flushes: self.flushes.load(Ordering::Relaxed),
             flushed_bytes: self.flushed_bytes.load(Ordering::Relaxed),
             compactions: self.compactions.load(Ordering::Relaxed),
             compacted_bytes: self.compacted_bytes.load(Ordering::Relaxed),
+            flush_micros: self.counters.flush_micros.load(Ordering::Relaxed),
+            compaction_micros: self.counters.compaction_micros.load(Ordering::Relaxed),
+            compaction_read_bytes: self.counters.compaction_read_bytes.load(Ordering::Relaxed),
+            waiting_files: self.waiting.load(Ordering::Relaxed) as u64,
+            ingests: self.counters.ingests.load(Ordering::Relaxed),
+            ingested_bytes: self.counters.ingested_bytes.load(Ordering::Relaxed),
+            open_files: self.tables.open_files(),
+            blobs: BlobStats::of(&version),
         }
     }
 }
@@ -473,6 +540,8 @@ pub struct LevelStats {
     pub bytes: u64,
     /// Entries in them: all versions, puts and deletes.
     pub entries: u64,
+    /// What their filters did for point lookups, since the store was opened or the file was written.
+    pub filters: FilterStats,
 }
 
 /// What the tree holds, and counters since it was opened.
@@ -492,6 +561,76 @@ pub struct TreeStats {
     pub compactions: u64,
     /// Bytes written by compactions.
     pub compacted_bytes: u64,
+    /// Time that flushes took, and the syncs in them.
+    pub flush_micros: u64,
+    /// Time that compactions took, waits of the rate limiter in them too.
+    pub compaction_micros: u64,
+    /// Bytes of the files that compactions read.
+    pub compaction_read_bytes: u64,
+    /// Files that wait for compaction, as the strategies count them; writers are slowed at
+    /// [`crate::Options::l0_slow_files`].
+    pub waiting_files: u64,
+    /// Ingests done.
+    pub ingests: u64,
+    /// Bytes written by ingests.
+    pub ingested_bytes: u64,
+    /// Files that are open; some of them may be closed by now.
+    pub open_files: u64,
+    /// The blob files.
+    pub blobs: BlobStats,
+}
+
+impl TreeStats {
+    /// Bytes written to SSTs and blob files for each byte that a memtable or an ingest gave to them; the log,
+    /// which takes every other commit once, comes on top. 1 where nothing was written.
+    pub fn write_amplification(&self) -> f64 {
+        let given = self.flushed_bytes + self.ingested_bytes;
+        if given == 0 { 1.0 } else { (given + self.compacted_bytes) as f64 / given as f64 }
+    }
+
+    /// Runs that a lookup of an absent key has to pass, by their filters mostly: the files of level 0 and
+    /// the levels below that hold any.
+    pub fn read_amplification(&self) -> u64 {
+        let below = self.levels.iter().skip(1).filter(|level| level.files > 0).count() as u64;
+        self.levels.first().map_or(0, |level| level.files) + below
+    }
+
+    /// Bytes on disk for each byte of the deepest run and of values in use, which hold what is not replaced
+    /// yet by something newer above: an upper bound where data is only added. 1 where there is nothing.
+    pub fn space_amplification(&self) -> f64 {
+        let all: u64 = self.levels.iter().map(|level| level.bytes).sum::<u64>() + self.blobs.bytes;
+        let deepest = self.levels.iter().rfind(|level| level.files > 0).map_or(0, |level| level.bytes);
+        let live = deepest + self.blobs.bytes - self.blobs.garbage_bytes;
+        if live == 0 { 1.0 } else { all as f64 / live as f64 }
+    }
+}
+
+/// What the blob files hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlobStats {
+    /// Files.
+    pub files: u64,
+    /// Their bytes on disk.
+    pub bytes: u64,
+    /// Values in them, those that nothing uses any more too.
+    pub values: u64,
+    /// Bytes that nothing uses any more.
+    pub garbage_bytes: u64,
+}
+
+impl BlobStats {
+    fn of(version: &Version) -> BlobStats {
+        let metas = || version.blobs().files().map(|file| file.meta());
+        let uses = version.files().flat_map(|(_, file)| &file.meta().blobs);
+        let used: u64 = uses.map(|one| one.bytes).sum();
+        BlobStats {
+            files: metas().count() as u64,
+            bytes: metas().map(|meta| meta.file_len).sum(),
+            values: metas().map(|meta| meta.records).sum(),
+            garbage_bytes: metas().map(|meta| meta.record_bytes()).sum::<u64>().saturating_sub(used),
+        }
+    }
 }
 
 /// Writes a manifest with a whole state and makes it current. After an error `CURRENT` may name either
@@ -562,6 +701,17 @@ fn is_long(len: u64, begun_len: u64) -> bool {
     len > MANIFEST_BYTES.max(4 * begun_len)
 }
 
+/// Checks that a file is there.
+fn check_there(env: &Env, path: &Path) -> Result<()> {
+    match env.files().metadata(path) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::corrupt(path, 0, "expected the file, found none"))
+        }
+        Err(e) => Err(Error::io("look at", path, e)),
+    }
+}
+
 /// The files of a state, each checked to be there. (Its length is checked when it is first read.)
 fn open_levels(
     env: &Env,
@@ -574,18 +724,30 @@ fn open_levels(
     for (level, files) in state.levels.iter().enumerate() {
         for meta in files {
             let path = sst_path(dir, meta.number);
-            match env.files().metadata(&path) {
-                Ok(_) => {}
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(Error::corrupt(&path, 0, "expected the file, found none"));
-                }
-                Err(e) => return Err(Error::io("look at", &path, e)),
-            }
+            check_there(env, &path)?;
             let id = FileId { number: meta.number, database };
             levels[level].push(TableFile::new(meta.clone(), path, id, Arc::clone(tables)));
         }
     }
     Ok(levels)
+}
+
+/// The blob files of a state, each checked to be there.
+fn open_blobs(
+    env: &Env,
+    dir: &Path,
+    state: &State,
+    database: [u8; 16],
+    cache: &Arc<BlockCache>,
+) -> Result<Blobs> {
+    let mut blobs = Blobs::new(dir);
+    for meta in state.blobs.values() {
+        let path = blob_path(dir, meta.number);
+        check_there(env, &path)?;
+        let id = FileId { number: meta.number, database };
+        blobs.insert(BlobFile::new(meta.clone(), dir, id, env, cache));
+    }
+    Ok(blobs)
 }
 
 /// SSTs and manifests that belong to nothing, and what replacements left. Removing them is best effort: what
@@ -595,6 +757,7 @@ fn orphans(dir: &Path, names: &[String], state: &State, manifest: u64) -> Vec<Pa
         state.levels.iter().flatten().map(|file| file.number).collect();
     let belongs_to_nothing = |name: &&String| match parse_name(name) {
         Some(FileName::Sst(number)) => !live.contains(&number),
+        Some(FileName::Blob(number)) => !state.blobs.contains_key(&number),
         Some(FileName::Manifest(number)) => number != manifest,
         Some(FileName::Temporary) => true,
         _ => false,

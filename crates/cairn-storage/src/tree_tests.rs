@@ -145,7 +145,7 @@ pub(crate) fn check(version: &Version, model: &Model, seq: CommitSeq, random: &d
         let key = random_key(random);
         let found = match version.get(&key, seq).unwrap() {
             Lookup::Found { value, .. } => Some(value.to_vec()),
-            Lookup::Deleted { .. } | Lookup::Missing => None,
+            Lookup::Separated { .. } | Lookup::Deleted { .. } | Lookup::Missing => None,
         };
         assert_eq!(found.as_ref(), expected.get(&key), "{key:?} at {seq}");
     }

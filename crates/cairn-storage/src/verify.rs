@@ -2,13 +2,16 @@
 //!
 //! Guarantees: all damage is collected, not the first only; nothing is changed. Covered are the
 //! identity (both copies), `CURRENT`, the manifest, every page of every SST (checksums, order, index,
-//! filters, properties, content hash) and the log. A torn tail of manifest or log is no damage: what
+//! filters, properties, content hash), every byte of the blob files, and the log. A torn tail of manifest or log is no damage: what
 //! is in it was never acknowledged.
 
 use std::path::{Path, PathBuf};
 
 use cairn_env::Env;
 
+use crate::blob::blob_path;
+use crate::blob::format::BlobMeta;
+use crate::blob::verify::verify_blob;
 use crate::error::{Error, Result};
 use crate::manifest::format::{FileMeta, LEVELS};
 use crate::manifest::identity::{CURRENT, IDENTITY, manifest_path, read_current, read_identity, sst_path};
@@ -79,6 +82,9 @@ impl Tree {
         for (_, file) in version.files() {
             verify_file(&self.env, file.path(), file.meta(), self.database, &mut report)?;
         }
+        for file in version.blobs().files() {
+            verify_blob_file(&self.env, &self.dir, file.meta(), self.database, &mut report)?;
+        }
         Ok(report)
     }
 }
@@ -127,12 +133,27 @@ fn verify_file(
     for error in checked.damage {
         report.note(error)?;
     }
-    let expected = Some((meta.properties.clone(), meta.content_hash));
-    if clean && (checked.facts != expected || checked.bytes != meta.file_len) {
+    let expected = Some((meta.stored_properties(), meta.content_hash));
+    let differs = checked.facts != expected || checked.blobs != meta.blobs;
+    if clean && (differs || checked.bytes != meta.file_len) {
         let what = "the file is not the one that the manifest names".to_string();
         report.damage.push(Damage { file: path.to_path_buf(), offset: 0, what });
     }
     Ok(())
+}
+
+/// Verifies one blob file against what the manifest says of it.
+fn verify_blob_file(
+    env: &Env,
+    dir: &Path,
+    meta: &BlobMeta,
+    database: [u8; 16],
+    report: &mut VerifyReport,
+) -> Result<()> {
+    let path = blob_path(dir, meta.number);
+    let (bytes, found) = verify_blob(env, &path, FileId { number: meta.number, database }, meta);
+    report.count(bytes);
+    found.or_else(|error| report.note(error))
 }
 
 /// Verifies the part of the log that the state needs.
@@ -165,6 +186,9 @@ pub(crate) fn verify_closed(env: &Env, dir: &Path) -> Result<VerifyReport> {
     check_levels(dir, &state, &mut report);
     for meta in state.levels.iter().flatten() {
         verify_file(env, &sst_path(dir, meta.number), meta, database, &mut report)?;
+    }
+    for meta in state.blobs.values() {
+        verify_blob_file(env, dir, meta, database, &mut report)?;
     }
     let identity = wal::Identity { database_id: database, epoch: state.epoch };
     verify_log(env, dir, &identity, &state, &mut report)?;

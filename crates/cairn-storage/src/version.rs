@@ -18,6 +18,7 @@ use bytes::Bytes;
 use cairn_env::Env;
 use parking_lot::{Mutex, RwLock};
 
+use crate::blob::Blobs;
 use crate::cache::BlockCache;
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone, SEQ_LAST};
@@ -25,7 +26,7 @@ use crate::level_cursor::LevelCursor;
 use crate::manifest::format::{FileMeta, LEVELS};
 use crate::range::KeyRange;
 use crate::sst::cursor::TableCursor;
-use crate::sst::filter;
+use crate::sst::filter::{self, FilterCounts, FilterStats};
 use crate::sst::format::FileId;
 use crate::sst::reader::Table;
 
@@ -36,6 +37,13 @@ pub(crate) enum Lookup {
     Found {
         /// Its value.
         value: Bytes,
+        /// The commit that wrote it.
+        seq: CommitSeq,
+    },
+    /// The newest visible version, its value in a blob file.
+    Separated {
+        /// Where it lies.
+        pointer: Bytes,
         /// The commit that wrote it.
         seq: CommitSeq,
     },
@@ -55,19 +63,31 @@ pub(crate) struct TableCache {
     blocks: Arc<BlockCache>,
     open: Mutex<VecDeque<Weak<TableFile>>>,
     open_max: usize,
+    readahead_bytes: usize,
     closed: AtomicBool,
 }
 
 impl TableCache {
     /// A cache that keeps at most `open_max` files open.
-    pub(crate) fn new(env: Env, blocks: Arc<BlockCache>, open_max: usize) -> TableCache {
+    pub(crate) fn new(
+        env: Env,
+        blocks: Arc<BlockCache>,
+        open_max: usize,
+        readahead_bytes: usize,
+    ) -> TableCache {
         TableCache {
             env,
             blocks,
             open: Mutex::new(VecDeque::new()),
             open_max,
+            readahead_bytes,
             closed: AtomicBool::new(false),
         }
+    }
+
+    /// Files in the list of the open ones.
+    pub(crate) fn open_files(&self) -> u64 {
+        self.open.lock().len() as u64
     }
 
     /// The store was closed: its files may be another's by now, which removes them at will.
@@ -106,6 +126,7 @@ pub(crate) struct TableFile {
     tables: Arc<TableCache>,
     table: RwLock<Option<Arc<Table>>>,
     used: AtomicBool,
+    filter_counts: Arc<FilterCounts>,
     obsolete: AtomicBool,
 }
 
@@ -119,6 +140,7 @@ impl TableFile {
             tables,
             table: RwLock::new(None),
             used: AtomicBool::new(false),
+            filter_counts: Arc::default(),
             obsolete: AtomicBool::new(false),
         })
     }
@@ -131,6 +153,11 @@ impl TableFile {
     /// Its path.
     pub(crate) fn path(&self) -> &PathBuf {
         &self.path
+    }
+
+    /// What its filters did.
+    pub(crate) fn filter_counts(&self) -> FilterStats {
+        self.filter_counts.stats()
     }
 
     /// The file is to be unlinked when nothing uses it any more.
@@ -154,7 +181,9 @@ impl TableFile {
     fn open(self: &Arc<Self>) -> Result<Arc<Table>> {
         let blocks = Arc::clone(&self.tables.blocks);
         self.check_len()?;
-        let open = || Table::open(&self.tables.env, &self.path, self.id, Arc::clone(&blocks));
+        let counts = &self.filter_counts;
+        let open =
+            || Table::open(&self.tables.env, &self.path, self.id, Arc::clone(&blocks), Arc::clone(counts));
         let table = match open() {
             Err(error) if is_out_of_handles(&error) => {
                 let mut others = self.tables.open.lock();
@@ -165,11 +194,13 @@ impl TableFile {
             }
             other => other?,
         };
-        if table.content_hash() != self.meta.content_hash || *table.properties() != self.meta.properties {
+        if table.content_hash() != self.meta.content_hash
+            || *table.properties() != self.meta.stored_properties()
+        {
             let what = "the file is not the one that the manifest names".to_string();
             return Err(Error::corrupt(&self.path, table.source().len - 4096, what));
         }
-        let table = Arc::new(table);
+        let table = Arc::new(table.shifted(self.meta.seq_shift).with_readahead(self.tables.readahead_bytes));
         let mut place = self.table.write();
         if let Some(first) = &*place {
             return Ok(Arc::clone(first));
@@ -211,6 +242,9 @@ impl TableFile {
         }
         Ok(match found {
             Some(found) if found.kind == Kind::Put => Lookup::Found { value: found.value, seq: found.seq },
+            Some(found) if found.kind == Kind::Blob => {
+                Lookup::Separated { pointer: found.value, seq: found.seq }
+            }
             Some(found) => Lookup::Deleted { seq: found.seq },
             None => Lookup::Missing,
         })
@@ -236,12 +270,13 @@ fn is_out_of_handles(error: &Error) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Version {
     levels: [Vec<Arc<TableFile>>; LEVELS],
+    blobs: Arc<Blobs>,
     has_tombstones: bool,
 }
 
 impl Version {
     /// A version from files by level, in any order.
-    pub(crate) fn new(mut levels: [Vec<Arc<TableFile>>; LEVELS]) -> Version {
+    pub(crate) fn new(mut levels: [Vec<Arc<TableFile>>; LEVELS], blobs: Blobs) -> Version {
         levels[0].sort_by(|a, b| {
             let age = |file: &TableFile| (file.meta.properties.max_seq, file.meta.number);
             age(b).cmp(&age(a))
@@ -250,7 +285,7 @@ impl Version {
             level.sort_by(|a, b| a.meta.properties.smallest.cmp(&b.meta.properties.smallest));
         }
         let has_tombstones = levels.iter().flatten().any(|file| file.meta.properties.range_tombstones > 0);
-        Version { levels, has_tombstones }
+        Version { levels, blobs: Arc::new(blobs), has_tombstones }
     }
 
     /// Checks I1 for files below level 0; what is wrong is told.
@@ -266,6 +301,11 @@ impl Version {
         Ok(())
     }
 
+    /// The blob files.
+    pub(crate) fn blobs(&self) -> &Arc<Blobs> {
+        &self.blobs
+    }
+
     /// The files of a level.
     pub(crate) fn level(&self, level: usize) -> &[Arc<TableFile>] {
         &self.levels[level]
@@ -274,6 +314,11 @@ impl Version {
     /// All levels.
     pub(crate) fn levels(&self) -> &[Vec<Arc<TableFile>>; LEVELS] {
         &self.levels
+    }
+
+    /// The deepest level that holds a file, 1 at least.
+    pub(crate) fn bottom(&self) -> usize {
+        (1..LEVELS).rev().find(|&level| !self.levels[level].is_empty()).unwrap_or(1)
     }
 
     /// Every file with its level.
@@ -307,6 +352,9 @@ impl Version {
             let hash = *hash.get_or_insert_with(|| filter::hash(key));
             match file.lookup(key, hash, seq)? {
                 Lookup::Missing => {}
+                Lookup::Separated { pointer, seq } => {
+                    return Ok(Lookup::Found { value: self.blobs.get(&pointer)?, seq });
+                }
                 decided => return Ok(decided),
             }
         }
@@ -320,7 +368,7 @@ impl Version {
                 continue;
             }
             match file.lookup(key, filter::hash(key), SEQ_LAST)? {
-                Lookup::Found { seq, .. } | Lookup::Deleted { seq } => {
+                Lookup::Found { seq, .. } | Lookup::Separated { seq, .. } | Lookup::Deleted { seq } => {
                     return Ok(Some(seq).filter(|&seq| seq > newer_than));
                 }
                 Lookup::Missing => {}
@@ -365,7 +413,7 @@ impl Version {
             match files {
                 [] => {}
                 [one] => cursors.push(Box::new(TableCursor::new(one.table()?))),
-                more => cursors.push(Box::new(LevelCursor::new(more.to_vec(), false))),
+                more => cursors.push(Box::new(LevelCursor::new(more.to_vec(), None))),
             }
         }
         Ok(cursors)

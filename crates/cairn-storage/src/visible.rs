@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::blob::Blobs;
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone, SEQ_LAST};
 use crate::merge::MergeCursor;
@@ -85,6 +86,9 @@ pub struct Scan {
     state: State,
     key: Vec<u8>,
     value: Bytes,
+    /// The value of the entry that the merge stands on is in `value`, from a blob file.
+    separated: bool,
+    blobs: Arc<Blobs>,
     /// Why a source could not be opened; told by the next move.
     failed: Option<Error>,
     mark: Option<ReadMark>,
@@ -127,6 +131,8 @@ impl Scan {
             state: if empty { State::Done } else { State::Start },
             key: Vec::new(),
             value: Bytes::new(),
+            separated: false,
+            blobs: Arc::clone(sources.version.blobs()),
             failed,
             mark,
             _hold: Arc::clone(hold),
@@ -143,6 +149,7 @@ impl Scan {
             return Ok(None);
         }
         Ok(Some(match self.direction {
+            Direction::Forward if self.separated => (self.merge.key(), &self.value),
             Direction::Forward => (self.merge.key(), self.merge.value()),
             Direction::Reverse => (&self.key, &self.value),
         }))
@@ -157,6 +164,9 @@ impl Scan {
             return Ok(None);
         }
         Ok(Some(match self.direction {
+            Direction::Forward if self.separated => {
+                (Bytes::copy_from_slice(self.merge.key()), self.value.clone())
+            }
             Direction::Forward => (Bytes::copy_from_slice(self.merge.key()), self.merge.value_bytes()),
             Direction::Reverse => (Bytes::copy_from_slice(&self.key), self.value.clone()),
         }))
@@ -205,6 +215,10 @@ impl Scan {
             if !block.is_same_key(decided, row) {
                 if !self.visibility.accepts(block.seq(row)) {
                     // Too new: an older version may count, which a step finds.
+                    break;
+                }
+                if block.kind(row) == Kind::Blob {
+                    // A step reads the value.
                     break;
                 }
                 if block.kind(row) == Kind::Put {
@@ -304,7 +318,12 @@ impl Scan {
             }
             self.key.clear();
             self.key.extend_from_slice(self.merge.key());
-            if self.merge.kind() == Kind::Put && !self.is_hidden(&self.key, self.merge.seq()) {
+            let kind = self.merge.kind();
+            if kind != Kind::Delete && !self.is_hidden(&self.key, self.merge.seq()) {
+                self.separated = kind == Kind::Blob;
+                if self.separated {
+                    self.value = self.blobs.get(self.merge.value())?;
+                }
                 return Ok(true);
             }
             self.skip_versions()?;
@@ -322,16 +341,16 @@ impl Scan {
                 let seq = self.merge.seq();
                 if self.visibility.accepts(seq) {
                     found = match self.merge.kind() {
-                        Kind::Put => Some((seq, self.merge.value_bytes())),
                         Kind::Delete => None,
+                        kind => Some((seq, kind, self.merge.value_bytes())),
                     };
                 }
                 self.merge.prev()?;
             }
-            if let Some((seq, value)) = found
+            if let Some((seq, kind, value)) = found
                 && !self.is_hidden(&self.key, seq)
             {
-                self.value = value;
+                self.value = if kind == Kind::Blob { self.blobs.get(&value)? } else { value };
                 return Ok(true);
             }
         }

@@ -219,7 +219,7 @@ impl WriteSet {
                 let covered = table.newest_covering(key, |seq| view.accepts(seq));
                 if covered.is_none_or(|tombstone| tombstone < op) {
                     record.push(match cursor.kind() {
-                        Kind::Put => Effect::Put { key, value: cursor.value() },
+                        Kind::Put | Kind::Blob => Effect::Put { key, value: cursor.value() },
                         Kind::Delete => Effect::Delete { key },
                     });
                 }

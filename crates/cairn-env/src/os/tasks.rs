@@ -26,6 +26,16 @@ impl Tasks for OsTasks {
         Ok(Task::new(worker))
     }
 
+    fn run_all(&self, mut jobs: Vec<Box<dyn FnOnce() + Send + '_>>) {
+        let Some(own) = jobs.pop() else { return };
+        thread::scope(|scope| {
+            for job in jobs {
+                scope.spawn(job);
+            }
+            own();
+        });
+    }
+
     fn yield_point(&self) {}
 
     fn parallelism(&self) -> usize {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Job, Strategy};
+use super::{Job, Situation, Strategy};
 use crate::manifest::format::{FileMeta, LEVELS};
 use crate::options::Options;
 use crate::version::{TableFile, Version};
@@ -30,10 +30,21 @@ impl Strategy for Leveled {
         "leveled"
     }
 
-    fn pick(&self, version: &Version, options: &Options) -> Option<Job> {
+    fn pick(&self, version: &Version, situation: &Situation<'_>) -> Option<Job> {
+        Leveled::pick_scored(version, situation.options, true)
+    }
+}
+
+impl Leveled {
+    /// The most urgent job that leaves level 0 alone.
+    pub(crate) fn pick_below(version: &Version, options: &Options) -> Option<Job> {
+        Leveled::pick_scored(version, options, false)
+    }
+
+    fn pick_scored(version: &Version, options: &Options, with_level0: bool) -> Option<Job> {
         let mut best = (1.0, None);
         let score = version.level(0).len() as f64 / options.l0_compaction_files as f64;
-        if score >= best.0 {
+        if with_level0 && score >= best.0 {
             best = (score, Some(0));
         }
         // The last level has no bound.

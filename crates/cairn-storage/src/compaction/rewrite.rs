@@ -8,7 +8,9 @@
 //! - I3: a delete or a range tombstone is dropped only if besides nothing below could hold what it hides.
 //! - I4: range tombstones are cut at the borders of the files, so that files of a level do not overlap.
 //! - I5: after an error every file written is removed.
+//! - I6: no file reaches over a border between parts of the tree, with rows or tombstones.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,17 +18,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use cairn_env::Env;
 
+use crate::blob::format::{BlobMeta, Pointer};
+use crate::blob::writer::BlobWriter;
+use crate::blob::{Blobs, blob_path};
 use crate::error::{Error, Result};
-use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone};
+use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone, SEQ_LAST};
 use crate::manifest::format::FileMeta;
-use crate::options::Options;
 use crate::sst::format::FileId;
-use crate::sst::writer::SstWriter;
+use crate::sst::writer::{Layout, SstWriter};
 use crate::tombstone::Fragments;
 use crate::version::TableFile;
 
 /// Keys of a table begin with these many bytes (partition, table): files are cut there.
 const TABLE_PREFIX: usize = 6;
+/// The throttle is asked after so many bytes.
+const THROTTLE_BYTES: u64 = 64 << 10;
 
 /// Which entries snapshots can still see (I2).
 #[derive(Debug, Clone)]
@@ -101,22 +107,51 @@ impl Below {
 /// Where and how to write.
 pub(crate) struct Target<'a> {
     pub(crate) env: &'a Env,
-    pub(crate) options: &'a Options,
+    pub(crate) layout: Layout,
+    pub(crate) separation: Separation,
     pub(crate) database: [u8; 16],
     /// Gives out a new file number and its path.
-    pub(crate) new_file: &'a dyn Fn() -> (u64, PathBuf),
+    pub(crate) new_file: &'a (dyn Fn() -> (u64, PathBuf) + Sync),
     /// Files are cut at about this size; `u64::MAX` = one file.
     pub(crate) file_bytes: u64,
     /// Set when the store is being closed: the work is given up.
     pub(crate) stop: &'a AtomicBool,
+    /// When the newest of the entries was flushed.
+    pub(crate) written_micros: u64,
+    /// Called with bytes written, every now and then: may wait.
+    pub(crate) throttle: &'a (dyn Fn(u64) + Sync),
+    /// Keys at which files are cut (I6), ascending.
+    pub(crate) borders: &'a [Bytes],
     /// Files two levels down: a file that overlaps too many of them is cut.
     pub(crate) grandparents: &'a [Arc<TableFile>],
+}
+
+/// The keys that one worker rewrites: from `start` up to, without, `end`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Span {
+    pub(crate) start: Bytes,
+    /// `None`: to the last key.
+    pub(crate) end: Option<Bytes>,
+}
+
+/// Which values go to blob files.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Separation {
+    /// Values from this length on; 0 = none.
+    pub(crate) bytes_min: usize,
+    /// A blob file is cut at about this size.
+    pub(crate) file_bytes: u64,
+    /// The blob files that rows point to now.
+    pub(crate) blobs: Arc<Blobs>,
+    /// The blob files whose values are moved to a new one, because too much of them is garbage.
+    pub(crate) moved: BTreeSet<u64>,
 }
 
 /// Files written and synced, removed again on drop unless kept (I5).
 pub(crate) struct Outputs {
     env: Env,
     files: Vec<(FileMeta, PathBuf)>,
+    blobs: Vec<(BlobMeta, PathBuf)>,
     kept: bool,
 }
 
@@ -126,17 +161,43 @@ impl Outputs {
         &self.files
     }
 
-    /// The files stay.
-    pub(crate) fn keep(mut self) -> Vec<(FileMeta, PathBuf)> {
+    /// The blob files that were written.
+    pub(crate) fn blobs(&self) -> &[(BlobMeta, PathBuf)] {
+        &self.blobs
+    }
+
+    /// Bytes written.
+    pub(crate) fn bytes(&self) -> u64 {
+        let files = self.files.iter().map(|(meta, _)| meta.file_len);
+        files.chain(self.blobs.iter().map(|(meta, _)| meta.file_len)).sum()
+    }
+
+    /// Adds what another worker wrote.
+    pub(crate) fn append(&mut self, mut other: Outputs) {
+        self.files.append(&mut other.files);
+        self.blobs.append(&mut other.blobs);
+    }
+
+    /// Gives the rows, which have sequence 0, the sequence of a commit.
+    pub(crate) fn stamp(&mut self, seq: CommitSeq) {
+        for (meta, _) in &mut self.files {
+            meta.shift_seq(seq);
+        }
+    }
+
+    /// The files stay; their paths.
+    pub(crate) fn keep(mut self) -> Vec<PathBuf> {
         self.kept = true;
-        std::mem::take(&mut self.files)
+        let files = std::mem::take(&mut self.files).into_iter().map(|(_, path)| path);
+        files.chain(std::mem::take(&mut self.blobs).into_iter().map(|(_, path)| path)).collect()
     }
 }
 
 impl Drop for Outputs {
     fn drop(&mut self) {
         if !self.kept {
-            for (_, path) in &self.files {
+            let blobs = self.blobs.iter().map(|(_, path)| path);
+            for path in self.files.iter().map(|(_, path)| path).chain(blobs) {
                 let _ = self.env.files().remove_file(path);
             }
         }
@@ -150,14 +211,19 @@ struct Rewriter<'a> {
     deleted: Vec<RangeTombstone>,
     outputs: Outputs,
     writer: Option<(SstWriter, u64, PathBuf)>,
+    blob: Option<(BlobWriter, PathBuf)>,
     /// Tombstones before this key are in files already.
     cut: Bytes,
     last_key: Vec<u8>,
     grandparent: usize,
     grandparent_bytes: u64,
+    /// The next border.
+    border: usize,
+    /// Bytes added since the last throttling.
+    unpaid: u64,
 }
 
-/// Merges what `cursor` gives (from its start) and `tombstones` into new files. The files are synced;
+/// Merges what `cursor` gives of a span and `tombstones` into new files. The files are synced;
 /// the directory is not.
 pub(crate) fn rewrite(
     target: &Target<'_>,
@@ -165,21 +231,26 @@ pub(crate) fn rewrite(
     tombstones: &Fragments,
     retention: &Retention,
     below: &Below,
+    span: &Span,
 ) -> Result<Outputs> {
+    let grandparent = target.grandparents.partition_point(|file| file.meta().ends_before(&span.start));
     let mut rewriter = Rewriter {
         target,
         deleted: kept_tombstones(tombstones, retention, below),
-        outputs: Outputs { env: target.env.clone(), files: Vec::new(), kept: false },
+        outputs: Outputs { env: target.env.clone(), files: Vec::new(), blobs: Vec::new(), kept: false },
         writer: None,
-        cut: Bytes::new(),
+        blob: None,
+        cut: span.start.clone(),
         last_key: Vec::new(),
-        grandparent: 0,
+        grandparent,
         grandparent_bytes: 0,
+        border: target.borders.partition_point(|border| *border <= span.start),
+        unpaid: 0,
     };
-    cursor.seek(b"", CommitSeq::MAX)?;
+    cursor.seek(&span.start, SEQ_LAST)?;
     let mut piece = 0;
     let mut previous: Option<CommitSeq> = None;
-    while cursor.valid() {
+    while cursor.valid() && span.end.as_ref().is_none_or(|end| cursor.key() < &end[..]) {
         if target.stop.load(Ordering::Relaxed) {
             return Err(Error::Closed);
         }
@@ -198,11 +269,11 @@ pub(crate) fn rewrite(
             || is_deleted(tombstones, &mut piece, key, seq, retention)
             || (kind == Kind::Delete && retention.seen_by_all(seq) && !below.may_hold(key));
         if !dropped {
-            rewriter.add(key, seq, kind, cursor.value())?;
+            rewriter.add_or_separate(key, seq, kind, cursor.value())?;
         }
         cursor.next()?;
     }
-    rewriter.finish()
+    rewriter.finish(span.end.as_deref())
 }
 
 /// Whether a range tombstone hides the entry from everyone (I2). Keys ascend from call to call.
@@ -248,6 +319,7 @@ fn kept_tombstones(tombstones: &Fragments, retention: &Retention, below: &Below)
 impl Rewriter<'_> {
     /// A new user key begins: the only place where a file may be cut (I1).
     fn start_key(&mut self, key: &[u8]) -> Result<()> {
+        self.cut_at_borders(Some(key))?;
         if let Some((writer, ..)) = &self.writer {
             let len = writer.estimated_len();
             let full = len >= self.target.file_bytes;
@@ -259,6 +331,18 @@ impl Rewriter<'_> {
         }
         self.last_key.clear();
         self.last_key.extend_from_slice(key);
+        Ok(())
+    }
+
+    /// Cuts at the borders up to `key`, `None` = all of them (I6).
+    fn cut_at_borders(&mut self, key: Option<&[u8]>) -> Result<()> {
+        let borders = self.target.borders;
+        while let Some(border) = borders.get(self.border)
+            && key.is_none_or(|key| &border[..] <= key)
+        {
+            self.cut_before(Some(border))?;
+            self.border += 1;
+        }
         Ok(())
     }
 
@@ -277,15 +361,68 @@ impl Rewriter<'_> {
             self.grandparent_bytes = 0;
         }
         match &mut self.writer {
-            Some((writer, ..)) => writer.add(key, seq, kind, value),
-            None => Ok(()),
+            Some((writer, ..)) => writer.add(key, seq, kind, value)?,
+            None => return Ok(()),
         }
+        self.unpaid += (key.len() + value.len()) as u64;
+        if self.unpaid >= THROTTLE_BYTES {
+            (self.target.throttle)(std::mem::take(&mut self.unpaid));
+        }
+        Ok(())
+    }
+
+    /// Adds a row, its value inline or in a blob file.
+    fn add_or_separate(&mut self, key: &[u8], seq: CommitSeq, kind: Kind, value: &[u8]) -> Result<()> {
+        let separation = &self.target.separation;
+        match kind {
+            Kind::Put if separation.bytes_min > 0 && value.len() >= separation.bytes_min => {
+                let pointer = self.separate(value)?;
+                self.add(key, seq, Kind::Blob, &pointer.encode())
+            }
+            Kind::Blob => {
+                let moved = Pointer::decode(value).filter(|to| separation.moved.contains(&to.file));
+                match moved {
+                    Some(from) => {
+                        let value = separation.blobs.read(&from)?;
+                        let pointer = self.separate(&value)?;
+                        self.add(key, seq, Kind::Blob, &pointer.encode())
+                    }
+                    None => self.add(key, seq, kind, value),
+                }
+            }
+            Kind::Put | Kind::Delete => self.add(key, seq, kind, value),
+        }
+    }
+
+    /// Writes a value to the blob file.
+    fn separate(&mut self, value: &[u8]) -> Result<Pointer> {
+        let full = self.target.separation.file_bytes;
+        if self.blob.as_ref().is_some_and(|(blob, _)| blob.len() >= full || blob.is_full()) {
+            self.finish_blob()?;
+        }
+        if self.blob.is_none() {
+            let (number, sst) = (self.target.new_file)();
+            let path = blob_path(sst.parent().unwrap_or(&sst), number);
+            let id = FileId { number, database: self.target.database };
+            let blob = BlobWriter::create(self.target.env, &path, id, self.target.layout.compression)?;
+            self.blob = Some((blob, path));
+        }
+        self.unpaid += value.len() as u64;
+        let (blob, _) = self.blob.as_mut().expect("I: the blob file was begun above");
+        blob.add(value)
+    }
+
+    fn finish_blob(&mut self) -> Result<()> {
+        if let Some((blob, path)) = self.blob.take() {
+            self.outputs.blobs.push((blob.finish()?, path));
+        }
+        Ok(())
     }
 
     fn create(&self) -> Result<(SstWriter, u64, PathBuf)> {
         let (number, path) = (self.target.new_file)();
         let id = FileId { number, database: self.target.database };
-        let writer = SstWriter::create(self.target.env, &path, id, self.target.options)?;
+        let writer = SstWriter::create(self.target.env, &path, id, self.target.layout)?;
         Ok((writer, number, path))
     }
 
@@ -304,6 +441,9 @@ impl Rewriter<'_> {
                 file_len: written.file_len,
                 content_hash: written.content_hash,
                 properties: written.properties,
+                blobs: written.blobs,
+                written_micros: self.target.written_micros,
+                seq_shift: 0,
             };
             self.outputs.files.push((meta, path));
         }
@@ -327,8 +467,10 @@ impl Rewriter<'_> {
         here
     }
 
-    fn finish(mut self) -> Result<Outputs> {
-        self.cut_before(None)?;
+    fn finish(mut self, end: Option<&[u8]>) -> Result<Outputs> {
+        self.cut_at_borders(end)?;
+        self.cut_before(end)?;
+        self.finish_blob()?;
         Ok(self.outputs)
     }
 }

@@ -3,14 +3,15 @@
 //! Guarantees: I1: decoding is total. I2: a record's checksum covers the manifest's number and the
 //! record's offset, its length and its padding: bytes of another place are refused.
 
+use crate::blob::format::{BlobMeta, BlobUse, encode_uses, read_uses};
 use crate::fields::{BadField, Fields, u32_at};
-use crate::key::CommitSeq;
+use crate::key::{CommitSeq, SEQ_MAX};
 use crate::sst::format::{FileId, Properties, Refused, checksum};
 
 /// First eight bytes of a manifest.
 pub(crate) const MAGIC: [u8; 8] = *b"CAIRNMAN";
-/// The version written, and the newest one read.
-pub(crate) const VERSION: u32 = 1;
+/// The newest version read, and the one in which manifests are written; identity and `CURRENT` have 1.
+pub(crate) const VERSION: u32 = 2;
 /// Bytes of the header.
 pub(crate) const HEADER: usize = 64;
 /// Levels of the tree: 0 to 6.
@@ -29,9 +30,30 @@ pub(crate) struct FileMeta {
     pub(crate) content_hash: u64,
     /// Its properties.
     pub(crate) properties: Properties,
+    /// The blob files that its rows point to, by number.
+    pub(crate) blobs: Vec<BlobUse>,
+    /// When the newest memtable in it was flushed, in microseconds since 1970; 0 = not known.
+    pub(crate) written_micros: u64,
+    /// What is added to the sequences in the file: of an ingest, whose rows were written with sequence 0.
+    /// `properties` has it added already.
+    pub(crate) seq_shift: CommitSeq,
 }
 
 impl FileMeta {
+    /// Adds to the sequences of the file.
+    pub(crate) fn shift_seq(&mut self, shift: CommitSeq) {
+        self.seq_shift += shift;
+        self.properties.min_seq += shift;
+        self.properties.max_seq += shift;
+    }
+
+    /// The properties as they stand in the file.
+    pub(crate) fn stored_properties(&self) -> Properties {
+        let Properties { min_seq, max_seq, .. } = self.properties;
+        let shift = self.seq_shift;
+        Properties { min_seq: min_seq - shift, max_seq: max_seq - shift, ..self.properties.clone() }
+    }
+
     /// Whether the file's range of keys holds `key`.
     pub(crate) fn holds(&self, key: &[u8]) -> bool {
         &self.properties.smallest[..] <= key && !self.ends_before(key)
@@ -73,6 +95,10 @@ pub(crate) struct Edit {
     /// Every commit up to this one is durable, in the tree or in the log: a log that ends before it was
     /// damaged. Written by a clean close.
     pub(crate) durable_seq: Option<CommitSeq>,
+    /// Blob files added.
+    pub(crate) blobs_added: Vec<BlobMeta>,
+    /// Blob files removed, by number.
+    pub(crate) blobs_removed: Vec<u64>,
 }
 
 impl Edit {
@@ -103,12 +129,28 @@ impl Edit {
             out.extend_from_slice(&[6, *level]);
             out.extend_from_slice(&file.to_le_bytes());
         }
+        for number in &self.blobs_removed {
+            out.push(11);
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        for blob in &self.blobs_added {
+            out.push(10);
+            for field in [blob.number, blob.file_len, blob.content_hash, blob.records] {
+                out.extend_from_slice(&field.to_le_bytes());
+            }
+        }
         for (level, file) in &self.added {
-            out.extend_from_slice(&[5, *level]);
+            let plain = file.blobs.is_empty() && file.written_micros == 0 && file.seq_shift == 0;
+            out.extend_from_slice(&[if plain { 5 } else { 12 }, *level]);
             for field in [file.number, file.file_len, file.content_hash] {
                 out.extend_from_slice(&field.to_le_bytes());
             }
-            file.properties.put(&mut out);
+            file.stored_properties().put(&mut out);
+            if !plain {
+                out.extend_from_slice(&file.written_micros.to_le_bytes());
+                out.extend_from_slice(&file.seq_shift.to_le_bytes());
+                out.extend_from_slice(&encode_uses(&file.blobs));
+            }
         }
         out
     }
@@ -127,20 +169,39 @@ impl Edit {
                 2 => edit.last_seq = Some(fields.u64("last sequence")?),
                 3 => edit.log_floor = Some(fields.u64("log floor")?),
                 4 => edit.epoch = Some(fields.u64("epoch")?),
-                5 => {
+                tag @ (5 | 12) => {
                     let level = level(&mut fields)?;
-                    let file = FileMeta {
+                    let mut file = FileMeta {
                         number: fields.u64("file number")?,
                         file_len: fields.u64("file length")?,
                         content_hash: fields.u64("content hash")?,
                         properties: Properties::read(&mut fields)?,
+                        blobs: Vec::new(),
+                        written_micros: 0,
+                        seq_shift: 0,
                     };
+                    if tag == 12 {
+                        file.written_micros = fields.u64("time of the file")?;
+                        let shift = fields.u64("sequence of the file")?;
+                        if shift.max(file.properties.max_seq) > SEQ_MAX / 2 {
+                            return Err(BadField(format!("the sequence {shift} of a file is impossible")));
+                        }
+                        file.shift_seq(shift);
+                        file.blobs = read_uses(&mut fields)?;
+                    }
                     edit.added.push((level, file));
                 }
                 6 => edit.removed.push((level(&mut fields)?, fields.u64("file number")?)),
                 7 => edit.synced = fields.u64("synced offset")?,
                 8 => edit.snapshot = true,
                 9 => edit.durable_seq = Some(fields.u64("durable sequence")?),
+                10 => edit.blobs_added.push(BlobMeta {
+                    number: fields.u64("blob file")?,
+                    file_len: fields.u64("length of the blob file")?,
+                    content_hash: fields.u64("content hash of the blob file")?,
+                    records: fields.u64("records of the blob file")?,
+                }),
+                11 => edit.blobs_removed.push(fields.u64("blob file")?),
                 tag => return Err(BadField(format!("unknown edit tag {tag}"))),
             }
         }
@@ -148,11 +209,16 @@ impl Edit {
     }
 }
 
+/// The version in which a kind of file is written, and the newest one read.
+fn version_of(magic: [u8; 8]) -> u32 {
+    if magic == MAGIC { VERSION } else { 1 }
+}
+
 /// The header of manifest or identity-like file.
 pub(crate) fn encode_header(magic: [u8; 8], id: FileId) -> Vec<u8> {
     let mut header = Vec::with_capacity(HEADER);
     header.extend_from_slice(&magic);
-    header.extend_from_slice(&VERSION.to_le_bytes());
+    header.extend_from_slice(&version_of(magic).to_le_bytes());
     header.extend_from_slice(&0u32.to_le_bytes());
     header.extend_from_slice(&id.number.to_le_bytes());
     header.extend_from_slice(&id.database);
@@ -180,7 +246,7 @@ pub(crate) fn decode_header(bytes: &[u8], magic: [u8; 8]) -> Result<FileId, Refu
     if u32_at(header, HEADER - 4) != checksum(number, 0, &header[..HEADER - 4]) {
         return Err(Refused::Damaged("the checksum of the header does not match".into()));
     }
-    if version > VERSION {
+    if version > version_of(magic) {
         return Err(Refused::Newer(version));
     }
     Ok(FileId { number, database })

@@ -212,6 +212,8 @@ pub(crate) enum FileName {
     Sst(u64),
     /// `n.wal`.
     Wal(u64),
+    /// `n.blob`.
+    Blob(u64),
     /// `CURRENT`, `CAIRN`, `LOCK`.
     Fixed,
     /// Left of a replacement that did not come to its rename.
@@ -233,6 +235,7 @@ pub(crate) fn parse_name(name: &str) -> Option<FileName> {
         _ => match name.split_once('.') {
             Some((digits, "sst")) => number(digits).map(FileName::Sst),
             Some((digits, "wal")) => number(digits).map(FileName::Wal),
+            Some((digits, "blob")) => number(digits).map(FileName::Blob),
             _ => None,
         },
     }

@@ -13,16 +13,20 @@
 //!   and from the end of what was: an edit without a note may be in the page cache only, left there by a sync
 //!   that failed, and another sync would not say so.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cairn_env::{Env, File, OpenMode};
 
 use super::format::{
-    Edit, FileMeta, HEADER, LEVELS, MAGIC, decode_header, decode_record, encode_header, encode_record,
+    Edit, FileMeta, HEADER, LEVELS, MAGIC, VERSION, decode_header, decode_record, encode_header,
+    encode_record,
 };
 use super::identity::{manifest_path, read_whole, refuse, sync_dir};
+use crate::blob::format::BlobMeta;
 use crate::error::{Error, Result};
+use crate::fields::u32_at;
 use crate::key::CommitSeq;
 use crate::sst::format::FileId;
 
@@ -41,6 +45,8 @@ pub(crate) struct State {
     pub(crate) durable_seq: CommitSeq,
     /// Files by level.
     pub(crate) levels: [Vec<FileMeta>; LEVELS],
+    /// Blob files by number.
+    pub(crate) blobs: BTreeMap<u64, BlobMeta>,
 }
 
 impl State {
@@ -67,7 +73,36 @@ impl State {
             }
             self.levels[usize::from(*level)].push(file.clone());
         }
+        for number in &edit.blobs_removed {
+            if self.blobs.remove(number).is_none() {
+                return Err(format!("an edit removes blob file {number}, which is not there"));
+            }
+        }
+        for blob in &edit.blobs_added {
+            if blob.number >= self.next_file {
+                return Err(format!("blob file {} is not below the next file number", blob.number));
+            }
+            self.blobs.insert(blob.number, blob.clone());
+        }
+        for (_, file) in &edit.added {
+            if let Some(missing) = file.blobs.iter().find(|one| !self.blobs.contains_key(&one.number)) {
+                return Err(format!(
+                    "file {} uses blob file {}, which is not there",
+                    file.number, missing.number
+                ));
+            }
+        }
         Ok(())
+    }
+
+    /// The blob files that no file of the tree uses.
+    pub(crate) fn unused_blobs(&self) -> Vec<u64> {
+        if self.blobs.is_empty() {
+            return Vec::new();
+        }
+        let uses = self.levels.iter().flatten().flat_map(|file| &file.blobs);
+        let used: BTreeSet<u64> = uses.map(|one| one.number).collect();
+        self.blobs.keys().copied().filter(|number| !used.contains(number)).collect()
     }
 
     /// The state as one edit.
@@ -84,6 +119,7 @@ impl State {
             epoch: Some(self.epoch),
             durable_seq: Some(self.durable_seq),
             added,
+            blobs_added: self.blobs.values().cloned().collect(),
             ..Edit::default()
         }
     }
@@ -146,7 +182,8 @@ pub(crate) fn replay(env: &Env, dir: &Path, id: FileId) -> Result<Replayed> {
     Ok(Replayed {
         state,
         durable_end,
-        is_durable: edits_end <= durable_end,
+        // What an older program began is begun anew: its version does not allow all tags.
+        is_durable: edits_end <= durable_end && u32_at(&bytes, 8) == VERSION,
         #[cfg(test)]
         end: at as u64,
         torn: at < bytes.len(),

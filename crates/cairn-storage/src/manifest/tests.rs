@@ -6,11 +6,12 @@ use std::path::Path;
 use bytes::Bytes;
 use cairn_env::{Env, OpenMode};
 
-use super::format::{Edit, FileMeta, decode_record, encode_record};
+use super::format::{Edit, FileMeta, decode_record, encode_header, encode_record};
 use super::identity::{
     FileName, manifest_path, parse_name, read_current, read_identity, write_current, write_identity,
 };
 use super::log::{ManifestLog, State, replay};
+use crate::blob::format::{BlobMeta, BlobUse};
 use crate::error::Error;
 use crate::sst::format::{FileId, Properties};
 
@@ -34,6 +35,9 @@ fn file(number: u64) -> FileMeta {
             raw_bytes: 500,
             data_blocks: 2,
         },
+        blobs: Vec::new(),
+        written_micros: 0,
+        seq_shift: 0,
     }
 }
 
@@ -72,6 +76,49 @@ fn edits_replay() {
     assert_eq!(replayed.state, State { epoch: 8, durable_seq: 70, ..state });
     let whole = replayed.state.to_edit();
     assert_eq!(Edit::decode(&whole.encode()), Ok(whole));
+}
+
+#[test]
+fn blob_files_come_and_go_with_their_users() {
+    let blob = BlobMeta { number: 7, file_len: 640, content_hash: 5, records: 3 };
+    let user = FileMeta { blobs: vec![BlobUse { number: 7, bytes: 96 }], written_micros: 5, ..file(8) };
+    let mut user = user;
+    user.shift_seq(700);
+    let mut state = State { next_file: 10, ..State::default() };
+    let orphan = Edit { added: vec![(1, user.clone())], ..Edit::default() };
+    assert!(state.clone().apply(&orphan).is_err(), "the blob file is not there");
+    let edit = Edit { added: vec![(1, user)], blobs_added: vec![blob.clone()], ..Edit::default() };
+    assert_eq!(Edit::decode(&edit.encode()), Ok(edit.clone()));
+    state.apply(&edit).unwrap();
+    assert_eq!(
+        (state.unused_blobs(), Edit::decode(&state.to_edit().encode())),
+        (vec![], Ok(state.to_edit()))
+    );
+    let gone = Edit { removed: vec![(1, 8)], ..Edit::default() };
+    state.apply(&gone).unwrap();
+    assert_eq!(state.unused_blobs(), [7]);
+    let cleared = Edit { blobs_removed: vec![7], ..Edit::default() };
+    assert_eq!(Edit::decode(&cleared.encode()), Ok(cleared.clone()));
+    state.apply(&cleared).unwrap();
+    assert!(state.blobs.is_empty() && state.apply(&cleared).is_err());
+}
+
+/// Manifests of version 1 are read; identity and `CURRENT` are still written in it.
+#[test]
+fn version_1_is_read() {
+    let (env, log, state) = env_with_edits(2);
+    drop(log);
+    let path = manifest_path(dir(), 3);
+    let file = env.files().open(&path, OpenMode::ReadWrite).unwrap();
+    let mut header = vec![0; 60];
+    file.read_exact_at(&mut header, 0).unwrap();
+    assert_eq!(header[8], 2);
+    header[8] = 1;
+    let sum = crate::sst::format::checksum(3, 0, &header);
+    header.extend_from_slice(&sum.to_le_bytes());
+    file.write_all_at(&header, 0).unwrap();
+    assert_eq!(replay(&env, dir(), ID).unwrap().state, state);
+    assert_eq!(encode_header(*b"CAIRNCUR", ID)[8], 1);
 }
 
 #[test]

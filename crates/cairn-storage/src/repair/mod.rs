@@ -17,6 +17,7 @@ mod log;
 mod rebuild;
 mod survey;
 mod table;
+mod values;
 
 use std::path::{Path, PathBuf};
 

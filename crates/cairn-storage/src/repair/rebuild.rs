@@ -9,21 +9,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cairn_env::Env;
+use parking_lot::Mutex;
 
 use super::Loss;
 use super::log::{LogFacts, salvage_segment};
 use super::survey::Survey;
 use super::table::salvage;
+use super::values::{Inline, blobs_in};
+use crate::blob::Blobs;
 use crate::cache::BlockCache;
-use crate::compaction::rewrite::{Below, Outputs, Retention, Target, rewrite};
+use crate::compaction::rewrite::{Below, Outputs, Retention, Separation, Span, Target, rewrite};
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Cursor, RangeTombstone};
 use crate::manifest::format::LEVELS;
 use crate::manifest::identity::{sst_path, sync_dir, write_identity};
 use crate::manifest::log::State;
+use crate::memory::STREAM_BYTES_MAX;
 use crate::memtable::Memtable;
 use crate::merge::MergeCursor;
-use crate::options::Options;
+use crate::options::{Eviction, Options};
 use crate::range::KeyRange;
 use crate::sst::cursor::TableCursor;
 use crate::sst::format::FileId;
@@ -53,6 +57,7 @@ struct Rebuild<'a> {
     runs: Vec<Outputs>,
     lost: Vec<Loss>,
     seq_max: CommitSeq,
+    blobs: Arc<Blobs>,
 }
 
 /// Writes the new store in `to`, which is empty but for the lock.
@@ -68,6 +73,7 @@ pub(super) fn rebuild(env: &Env, from: &Path, to: &Path, survey: &Survey) -> Res
         runs: Vec::new(),
         lost: Vec::new(),
         seq_max: survey.flushed_seq,
+        blobs: Arc::new(blobs_in(env, from, survey.database)?),
     };
     rebuild.note_absent(from);
     for sst in &survey.ssts {
@@ -114,14 +120,30 @@ impl Rebuild<'_> {
             // Not damage: nothing is decided about what cannot be read.
             return Err(checked.damage[0].clone());
         }
-        let salvaged = salvage(self.env, path, id, self.survey.metas.get(&id.number))?;
+        let salvaged = salvage(self.env, path, id, self.survey.metas.get(&id.number), &self.blobs)?;
         self.lost.extend(salvaged.lost);
         self.add_run(&salvaged.table)
     }
 
     fn add_table(&mut self, path: &Path, id: FileId) -> Result<()> {
-        let table = Table::open(self.env, path, id, Arc::new(BlockCache::new(0)))?;
-        self.seq_max = self.seq_max.max(table.properties().max_seq);
+        let cache = Arc::new(BlockCache::new(0, Eviction::default()));
+        let meta = self.survey.metas.get(&id.number);
+        let shift = meta.map_or(0, |meta| meta.seq_shift);
+        let table = Table::open(self.env, path, id, cache, Arc::default())?.shifted(shift);
+        let facts = table.properties();
+        if facts.max_seq == 0 && shift == 0 {
+            self.lost.push(Loss {
+                file: path.to_path_buf(),
+                offset: 0,
+                keys: KeyRange::new(
+                    std::ops::Bound::Included(facts.smallest.clone()),
+                    std::ops::Bound::Included(facts.largest.clone()),
+                ),
+                commits: None,
+                what: "the commit of ingested rows, which count as the oldest of their keys".to_owned(),
+            });
+        }
+        self.seq_max = self.seq_max.max(facts.max_seq + shift);
         self.tables.push(Arc::new(table));
         Ok(())
     }
@@ -157,14 +179,18 @@ impl Rebuild<'_> {
         };
         let target = Target {
             env: self.env,
-            options: &self.options,
+            layout: self.options.layout(LEVELS - 1, LEVELS - 1),
+            separation: Separation::default(),
             database: self.survey.database,
             new_file: &new_file,
             file_bytes,
             stop: &self.stop,
+            written_micros: 0,
+            throttle: &|_| {},
+            borders: &[],
             grandparents: &[],
         };
-        rewrite(&target, cursor, fragments, retention, below)
+        rewrite(&target, cursor, fragments, retention, below, &Span::default())
     }
 
     /// Adds the commits that only the log has; gives the epoch.
@@ -197,6 +223,7 @@ impl Rebuild<'_> {
     /// Merges all sources (I2) and makes the result a store.
     fn finish(mut self, epoch: u64) -> Result<Rebuilt> {
         let mut deleted = Vec::new();
+        let values_lost = Arc::new(Mutex::new(Vec::new()));
         let mut cursors: Vec<Box<dyn Cursor>> = Vec::new();
         for table in &self.tables {
             for piece in table.fragments().pieces() {
@@ -206,7 +233,8 @@ impl Rebuild<'_> {
                     seq,
                 }));
             }
-            cursors.push(Box::new(TableCursor::streaming(Arc::clone(table))));
+            let rows = Box::new(TableCursor::streaming(Arc::clone(table), STREAM_BYTES_MAX));
+            cursors.push(Box::new(Inline::new(rows, &self.blobs, &values_lost)));
         }
         let newest = Retention::new(&[self.seq_max]);
         let bottom = Below::levels(Vec::new());
@@ -214,6 +242,7 @@ impl Rebuild<'_> {
         let mut merge = MergeCursor::new(cursors);
         let outputs = self.write(&mut merge, &Fragments::build(&deleted), &newest, &bottom, file_bytes)?;
         drop(merge);
+        self.lost.append(&mut values_lost.lock());
         self.tables.clear();
         self.runs.clear();
         let mut state =

@@ -165,7 +165,8 @@ impl Names {
             FileName::Sst(number) => (&mut self.ssts, number),
             FileName::Wal(number) => (&mut self.segments, number),
             FileName::Manifest(number) => (&mut self.manifests, number),
-            FileName::Fixed | FileName::Temporary => return,
+            // Values are looked for by the rows that point to them.
+            FileName::Fixed | FileName::Temporary | FileName::Blob(_) => return,
         };
         kind.push((path.to_path_buf(), number));
     }

@@ -15,9 +15,11 @@ use bytes::Bytes;
 use cairn_env::{Env, OpenMode};
 
 use super::Loss;
+use super::values::value_of;
+use crate::blob::Blobs;
 use crate::error::{Error, Result};
 use crate::fields::{Fields, u32_at};
-use crate::key::{RangeTombstone, SEQ_MAX};
+use crate::key::{Kind, RangeTombstone, SEQ_MAX};
 use crate::manifest::format::FileMeta;
 use crate::memtable::{Hint, Memtable};
 use crate::range::KeyRange;
@@ -48,10 +50,18 @@ struct Salvage<'a> {
     rows: u64,
     tombstones: Option<Vec<RangeTombstone>>,
     found: Vec<Found>,
+    blobs: &'a Blobs,
+    values_lost: Vec<Loss>,
 }
 
 /// Reads every sound block of a file; `meta` is what the manifest says of it, where it says anything.
-pub(super) fn salvage(env: &Env, path: &Path, id: FileId, meta: Option<&FileMeta>) -> Result<Salvaged> {
+pub(super) fn salvage(
+    env: &Env,
+    path: &Path,
+    id: FileId,
+    meta: Option<&FileMeta>,
+    blobs: &Blobs,
+) -> Result<Salvaged> {
     let file = env.files().open(path, OpenMode::Read).map_err(|e| Error::io("open", path, e))?;
     let len = file.len().map_err(|e| Error::io("read the length of", path, e))?;
     // Whole pages only: a piece of one holds no block.
@@ -65,6 +75,8 @@ pub(super) fn salvage(env: &Env, path: &Path, id: FileId, meta: Option<&FileMeta
         rows: 0,
         tombstones: None,
         found: Vec::new(),
+        blobs,
+        values_lost: Vec::new(),
     };
     for handle in extents(&source)? {
         salvage.take(handle)?;
@@ -72,7 +84,8 @@ pub(super) fn salvage(env: &Env, path: &Path, id: FileId, meta: Option<&FileMeta
     for one in salvage.tombstones.iter().flatten() {
         salvage.table.delete_range(&one.start, &one.end, one.seq);
     }
-    let lost = salvage.losses();
+    let mut lost = salvage.losses();
+    lost.append(&mut salvage.values_lost);
     Ok(Salvaged { table: salvage.table, lost })
 }
 
@@ -118,7 +131,8 @@ impl Salvage<'_> {
         match extent.kind {
             BlockKind::Data => {
                 let Ok(block) = Block::check(&body[..]) else { return Ok(()) };
-                keys = Some(self.take_rows(&block));
+                let shift = self.meta.map_or(0, |meta| meta.seq_shift);
+                keys = Some(self.take_rows(&block.shifted(shift))?);
             }
             BlockKind::Tombstones => {
                 let Ok(all) = tombstones::decode(&body) else { return Ok(()) };
@@ -135,13 +149,21 @@ impl Salvage<'_> {
         Ok(())
     }
 
-    fn take_rows(&mut self, block: &Block<&[u8]>) -> (Bytes, Bytes) {
+    fn take_rows(&mut self, block: &Block<&[u8]>) -> Result<(Bytes, Bytes)> {
         let key = |row: usize| [block.common(), block.rest(row)].concat();
         for row in (0..block.len()).filter(|&row| block.seq(row) <= SEQ_MAX) {
             self.rows += 1;
-            self.table.insert(&key(row), block.seq(row), block.kind(row), block.value(row), &mut self.hint);
+            let key = key(row);
+            if block.kind(row) == Kind::Blob {
+                let value = value_of(self.blobs, &key, block.value(row), &mut self.values_lost)?;
+                if let Some(value) = value {
+                    self.table.insert(&key, block.seq(row), Kind::Put, &value, &mut self.hint);
+                }
+                continue;
+            }
+            self.table.insert(&key, block.seq(row), block.kind(row), block.value(row), &mut self.hint);
         }
-        (key(0).into(), key(block.len() - 1).into())
+        Ok((key(0).into(), key(block.len() - 1).into()))
     }
 
     /// What is known of the whole file, from itself or from the manifest.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::blob::format::POINTER;
 use crate::fields::{u16_at, u32_at, u64_at};
 use crate::key::{CommitSeq, Kind};
 use crate::options::KEY_BYTES_MAX;
@@ -172,6 +173,13 @@ impl<D: AsRef<[u8]>> Block<D> {
         }
     }
 
+    /// The block with so much added to the sequence of every row.
+    #[inline]
+    pub(crate) fn shifted(mut self, seq_shift: CommitSeq) -> Block<D> {
+        self.base_tag = self.base_tag.wrapping_add(seq_shift << 2);
+        self
+    }
+
     #[inline]
     fn data(&self) -> &[u8] {
         self.data.as_ref()
@@ -192,7 +200,7 @@ impl<D: AsRef<[u8]>> Block<D> {
                 || end - start < key_len
                 || common + key_len > KEY_BYTES_MAX
                 || kind == 0
-                || kind == 3
+                || kind == Kind::Blob as u64 && end - start - key_len != POINTER
             {
                 return Err(format!("row {i} of the data block is not sound"));
             }
@@ -259,7 +267,11 @@ impl<D: AsRef<[u8]>> Block<D> {
     /// What row `i` does.
     #[inline]
     pub(crate) fn kind(&self, i: usize) -> Kind {
-        if self.tag(i) & 3 == Kind::Put as u64 { Kind::Put } else { Kind::Delete }
+        match self.tag(i) & 3 {
+            1 => Kind::Put,
+            3 => Kind::Blob,
+            _ => Kind::Delete,
+        }
     }
 
     /// Whether row `i` has this user key.

@@ -12,12 +12,18 @@ use super::reader::{Leaf, Stream, Table};
 use crate::error::Result;
 use crate::key::{CommitSeq, Cursor, Kind, Run, SEQ_LAST};
 
+/// A scan that went through so many blocks in a row reads ahead.
+const READAHEAD_AFTER: u32 = 4;
+
 /// A cursor over one file.
 #[derive(Debug)]
 pub(crate) struct TableCursor {
     table: Arc<Table>,
     /// Reads beside the cache where set.
     stream: Option<Stream>,
+    /// Reads ahead, once a scan went from block to block for a while.
+    ahead: Option<Stream>,
+    in_a_row: u32,
     partition: usize,
     leaf: Option<Arc<Leaf>>,
     at: usize,
@@ -33,6 +39,8 @@ impl TableCursor {
         TableCursor {
             table,
             stream: None,
+            ahead: None,
+            in_a_row: 0,
             partition: 0,
             leaf: None,
             at: 0,
@@ -44,8 +52,8 @@ impl TableCursor {
     }
 
     /// A cursor that leaves the block cache alone and reads ahead: for compaction.
-    pub(crate) fn streaming(table: Arc<Table>) -> TableCursor {
-        TableCursor { stream: Some(Stream::default()), ..TableCursor::new(table) }
+    pub(crate) fn streaming(table: Arc<Table>, window_bytes: usize) -> TableCursor {
+        TableCursor { stream: Some(Stream::new(window_bytes)), ..TableCursor::new(table) }
     }
 
     fn set_leaf(&mut self, partition: usize) -> Result<()> {
@@ -53,7 +61,7 @@ impl TableCursor {
             self.leaf = None;
             self.leaf = Some(match self.stream {
                 Some(_) => self.table.read_leaf(partition)?,
-                None => Arc::clone(self.table.leaf(partition)?),
+                None => self.table.leaf(partition)?,
             });
             self.partition = partition;
             self.block = None;
@@ -74,7 +82,10 @@ impl TableCursor {
         self.block = None;
         let block = match &mut self.stream {
             Some(stream) => self.table.stream_block(leaf, at, stream)?,
-            None => self.table.block(leaf, at)?,
+            None => match &mut self.ahead {
+                Some(ahead) => self.table.block_ahead(leaf, at, ahead)?,
+                None => self.table.block(leaf, at)?,
+            },
         };
         self.at = at;
         self.common = block.common().len();
@@ -100,6 +111,10 @@ impl TableCursor {
     /// Moves to the first row of the next block, or to nowhere behind the last one.
     #[cold]
     fn next_block(&mut self) -> Result<()> {
+        self.in_a_row += 1;
+        if self.in_a_row == READAHEAD_AFTER {
+            self.ahead = self.table.readahead();
+        }
         if self.at + 1 < self.leaf_len() {
             self.set_block(self.at + 1)?;
         } else if self.partition + 1 < self.table.top().len() {
@@ -195,10 +210,14 @@ impl TableCursor {
 
 impl Cursor for TableCursor {
     fn seek(&mut self, key: &[u8], seq: CommitSeq) -> Result<()> {
+        self.in_a_row = 0;
+        self.ahead = None;
         self.seek_inner(key, seq).inspect_err(|_| self.end())
     }
 
     fn seek_last_before(&mut self, key: Option<&[u8]>) -> Result<()> {
+        self.in_a_row = 0;
+        self.ahead = None;
         self.seek_last_inner(key).inspect_err(|_| self.end())
     }
 

@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 
+use super::codec::Codec;
 use crate::fields::{BadField, Fields, put_string, u32_at, u64_at};
 use crate::key::CommitSeq;
 
@@ -17,8 +18,12 @@ pub(crate) const PAGE: usize = 4096;
 pub(crate) const MAGIC: [u8; 8] = *b"CAIRNSST";
 /// First eight bytes of the last page.
 pub(crate) const FOOTER_MAGIC: [u8; 8] = *b"CAIRNEND";
-/// The version written, and the newest one read.
-pub(crate) const VERSION: u32 = 1;
+/// The newest version read.
+pub(crate) const VERSION: u32 = 2;
+/// The version of files without anything that came later: what old programs read too.
+pub(crate) const VERSION_PLAIN: u32 = 1;
+/// The version of files that may have blocks compressed with zstd, or pointers to blob files.
+pub(crate) const VERSION_EXTENDED: u32 = 2;
 /// Bytes at the end of each extent.
 pub(crate) const TRAILER: usize = 16;
 /// No block, compressed or not, is longer: a value of 1 GiB with its key and tables.
@@ -40,6 +45,8 @@ pub(crate) enum BlockKind {
     Tombstones = 5,
     /// Facts about the file.
     Properties = 6,
+    /// Which blob files its rows point to.
+    Blobs = 7,
 }
 
 impl BlockKind {
@@ -51,6 +58,7 @@ impl BlockKind {
             4 => BlockKind::Top,
             5 => BlockKind::Tombstones,
             6 => BlockKind::Properties,
+            7 => BlockKind::Blobs,
             _ => return None,
         })
     }
@@ -167,19 +175,19 @@ pub(crate) fn claimed_id(page: &[u8], offset: u64) -> Option<FileId> {
     open_page(page, magic, offset, id).is_ok().then_some(id)
 }
 
-fn start_page(magic: [u8; 8], id: FileId) -> Vec<u8> {
+fn start_page(magic: [u8; 8], version: u32, id: FileId) -> Vec<u8> {
     let mut page = Vec::with_capacity(PAGE);
     page.extend_from_slice(&magic);
-    page.extend_from_slice(&VERSION.to_le_bytes());
+    page.extend_from_slice(&version.to_le_bytes());
     page.extend_from_slice(&0u32.to_le_bytes());
     page.extend_from_slice(&id.number.to_le_bytes());
     page.extend_from_slice(&id.database);
     page
 }
 
-/// The first page of a file.
-pub(crate) fn encode_header(id: FileId) -> Vec<u8> {
-    seal_page(start_page(MAGIC, id), id.number, 0)
+/// The first page of a file of this version.
+pub(crate) fn encode_header(version: u32, id: FileId) -> Vec<u8> {
+    seal_page(start_page(MAGIC, version, id), id.number, 0)
 }
 
 /// Checks the first page of a file.
@@ -200,17 +208,20 @@ pub(crate) struct Footer {
     pub(crate) content_hash: u64,
     /// Length of the file.
     pub(crate) file_len: u64,
+    /// The blob files in use; no pages where there are none.
+    pub(crate) blobs: Handle,
 }
 
 impl Footer {
-    /// The page.
-    pub(crate) fn encode(&self, id: FileId) -> Vec<u8> {
-        let mut page = start_page(FOOTER_MAGIC, id);
+    /// The page, for a file of this version.
+    pub(crate) fn encode(&self, version: u32, id: FileId) -> Vec<u8> {
+        let mut page = start_page(FOOTER_MAGIC, version, id);
         self.top.put(&mut page);
         self.tombstones.put(&mut page);
         self.properties.put(&mut page);
         page.extend_from_slice(&self.content_hash.to_le_bytes());
         page.extend_from_slice(&self.file_len.to_le_bytes());
+        self.blobs.put(&mut page);
         seal_page(page, id.number, self.file_len - PAGE as u64)
     }
 
@@ -224,10 +235,12 @@ impl Footer {
             properties: Handle::read(&mut fields, "properties")?,
             content_hash: fields.u64("content hash")?,
             file_len: fields.u64("file length")?,
+            blobs: Handle::read(&mut fields, "blobs")?,
         };
-        let tombstones_fit = footer.tombstones.pages == 0 || footer.tombstones.is_inside(file_len);
+        let absent_or_inside = |handle: Handle| handle.pages == 0 || handle.is_inside(file_len);
+        let optional_fit = absent_or_inside(footer.tombstones) && absent_or_inside(footer.blobs);
         let fits = footer.top.is_inside(file_len) && footer.properties.is_inside(file_len);
-        if footer.file_len != file_len || !fits || !tombstones_fit {
+        if footer.file_len != file_len || !fits || !optional_fit {
             return Err(Refused::Damaged(format!(
                 "the footer is for a file of {} bytes, found {file_len}",
                 footer.file_len
@@ -241,7 +254,7 @@ impl Footer {
 pub(crate) fn seal_extent(
     stored: &mut Vec<u8>,
     kind: BlockKind,
-    compressed_from: Option<usize>,
+    compressed_from: Option<(Codec, usize)>,
     number: u64,
     offset: u64,
 ) -> u32 {
@@ -249,8 +262,10 @@ pub(crate) fn seal_extent(
     let pages = (stored_len + TRAILER).div_ceil(PAGE);
     stored.resize(pages * PAGE - TRAILER, 0);
     stored.extend_from_slice(&(stored_len as u32).to_le_bytes());
-    stored.extend_from_slice(&(compressed_from.unwrap_or(stored_len) as u32).to_le_bytes());
-    stored.extend_from_slice(&[kind as u8, u8::from(compressed_from.is_some()), 0, 0]);
+    stored.extend_from_slice(
+        &(compressed_from.map_or(stored_len, |(_, raw_len)| raw_len) as u32).to_le_bytes(),
+    );
+    stored.extend_from_slice(&[kind as u8, compressed_from.map_or(0, |(codec, _)| codec as u8), 0, 0]);
     let sum = checksum(number, offset, stored);
     stored.extend_from_slice(&sum.to_le_bytes());
     sum
@@ -263,8 +278,8 @@ pub(crate) struct Extent<'a> {
     pub(crate) kind: BlockKind,
     /// The body as stored.
     pub(crate) body: &'a [u8],
-    /// Length before compression; `None` = stored as it is.
-    pub(crate) compressed_from: Option<usize>,
+    /// Codec and length before compression; `None` = stored as it is.
+    pub(crate) compressed_from: Option<(Codec, usize)>,
     /// The checksum, part of the content hash.
     pub(crate) sum: u32,
 }
@@ -289,11 +304,10 @@ pub(crate) fn open_extent(bytes: &[u8], number: u64, offset: u64) -> Result<Exte
     if stored_len > trailer || raw_len > BLOCK_BYTES_MAX {
         return Err(format!("block lengths {stored_len} and {raw_len} do not fit"));
     }
-    let compressed_from = match bytes[trailer + 9] {
-        0 if raw_len == stored_len => None,
-        // LZ4 expands at most 255 times: no more is allocated than the stored bytes can back.
-        1 if raw_len / 255 <= stored_len => Some(raw_len),
-        other => return Err(format!("unknown compression {other}")),
+    let compressed_from = match (bytes[trailer + 9], Codec::from_number(bytes[trailer + 9])) {
+        (0, _) if raw_len == stored_len => None,
+        (_, Some(codec)) if codec.may_expand(stored_len, raw_len) => Some((codec, raw_len)),
+        (other, _) => return Err(format!("compression {other} of {raw_len} to {stored_len} bytes")),
     };
     Ok(Extent { kind, body: &bytes[..stored_len], compressed_from, sum })
 }

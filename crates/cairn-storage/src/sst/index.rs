@@ -91,6 +91,11 @@ impl Index {
         self.keys_at + u32_at(&self.data, self.offsets_at + 4 * i) as usize
     }
 
+    /// Bytes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.data.len()
+    }
+
     /// Number of entries.
     #[inline]
     pub(crate) fn len(&self) -> usize {

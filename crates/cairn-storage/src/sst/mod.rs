@@ -5,6 +5,7 @@
 //! block), [`filter`] (whether at all) and [`tombstones`] (deleted ranges).
 
 pub(crate) mod block;
+pub(crate) mod codec;
 pub(crate) mod cursor;
 pub(crate) mod filter;
 pub(crate) mod format;

@@ -1,32 +1,33 @@
 //! An open SST: point lookups, and blocks for cursors.
 //!
-//! A lookup goes top index → filter → leaf → cache or file → slot search. The top index is read at
-//! open; filters and leaves when they are first needed, and stay; data blocks are in the block cache.
+//! A lookup goes top index → filter → leaf → data block → slot search. The top index is read at open and
+//! stays, charged to the cache; filters, leaves and data blocks are read when needed, and live in the cache.
 //!
 //! Guarantees: every block read from the file is verified (place, checksum, structure) before use; a
-//! lookup that finds its block in the cache takes no lock but the block's and allocates at most the value.
+//! lookup that finds all its pieces in the cache takes no exclusive lock and allocates at most the value.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use cairn_env::{Env, File, OpenMode};
 
 use super::block::{Block, value_bytes};
-use super::filter::Filter;
+use super::codec::DecodeError;
+use super::filter::{Filter, FilterCounts};
 use super::format::{
     BlockKind, Extent, FileId, Footer, Handle, PAGE, Properties, Refused, decode_header, open_extent,
 };
 use super::index::Index;
 use super::tombstones;
-use crate::cache::{BlockCache, Slot, slots};
+use crate::cache::{BlockCache, Evictable, Piece, Pinned, Place, Shelf, Slot};
 use crate::error::{Error, Result};
 use crate::fields::Fields;
 use crate::key::{CommitSeq, Kind};
 use crate::tombstone::Fragments;
 
-/// Bytes that a streaming reader asks the file for at once.
-const STREAM_BYTES: usize = 512 << 10;
+/// What a scan reads ahead at first.
+const READAHEAD_FIRST: usize = 32 << 10;
 
 /// A file with its identity: reads checked extents.
 #[derive(Debug)]
@@ -118,14 +119,13 @@ impl Source {
 
     /// The body of an extent, decompressed.
     pub(crate) fn unpack(&self, extent: &Extent<'_>, handle: Handle) -> Result<Bytes> {
-        let Some(raw_len) = extent.compressed_from else {
+        let Some((codec, raw_len)) = extent.compressed_from else {
             return Ok(Bytes::copy_from_slice(extent.body));
         };
-        let mut raw = vec![0; raw_len];
-        match lz4_flex::block::decompress_into(extent.body, &mut raw) {
-            Ok(len) if len == raw_len => Ok(Bytes::from(raw)),
-            Ok(len) => Err(self.damaged(handle, format!("expected {raw_len} bytes, LZ4 gave {len}"))),
-            Err(error) => Err(self.damaged(handle, format!("the block does not decompress: {error}"))),
+        match codec.decompress(extent.body, raw_len) {
+            Ok(raw) => Ok(Bytes::from(raw)),
+            Err(DecodeError::Damaged(what)) => Err(self.damaged(handle, what)),
+            Err(DecodeError::Missing(what)) => Err(Error::NotBuiltIn { path: self.path.clone(), what }),
         }
     }
 
@@ -139,7 +139,14 @@ impl Source {
 #[derive(Debug)]
 pub(crate) struct Leaf {
     index: Index,
-    slots: Arc<[Slot]>,
+    /// None where the leaf is only gone through once.
+    blocks: Box<[Slot<Arc<[u8]>>]>,
+}
+
+impl Shelf for Leaf {
+    fn slot(&self, at: u32) -> &dyn Evictable {
+        &self.blocks[at as usize]
+    }
 }
 
 impl Leaf {
@@ -152,8 +159,19 @@ impl Leaf {
 
 #[derive(Debug, Default)]
 struct Partition {
-    leaf: OnceLock<Arc<Leaf>>,
-    filter: OnceLock<Filter>,
+    leaf: Slot<Arc<Leaf>>,
+    filter: Slot<Arc<Filter>>,
+}
+
+/// The partitions of a file: slot 2i is the leaf of partition i, 2i + 1 its filter.
+#[derive(Debug)]
+struct Partitions(Box<[Partition]>);
+
+impl Shelf for Partitions {
+    fn slot(&self, at: u32) -> &dyn Evictable {
+        let partition = &self.0[at as usize / 2];
+        if at.is_multiple_of(2) { &partition.leaf } else { &partition.filter }
+    }
 }
 
 /// A version found by a lookup.
@@ -172,16 +190,29 @@ pub(crate) struct Found {
 pub(crate) struct Table {
     source: Source,
     top: Index,
-    partitions: Box<[Partition]>,
+    partitions: Arc<Partitions>,
     fragments: Fragments,
     properties: Properties,
     content_hash: u64,
     cache: Arc<BlockCache>,
+    filter_counts: Arc<FilterCounts>,
+    /// Added to the sequence of every row.
+    seq_shift: CommitSeq,
+    /// A scan reads so much at once; 0 = block by block.
+    readahead_bytes: usize,
+    /// What stays in memory while the file is open.
+    _pinned: Pinned,
 }
 
 impl Table {
     /// Opens a file: reads its header, footer, properties, tombstones and top index.
-    pub(crate) fn open(env: &Env, path: &Path, id: FileId, cache: Arc<BlockCache>) -> Result<Table> {
+    pub(crate) fn open(
+        env: &Env,
+        path: &Path,
+        id: FileId,
+        cache: Arc<BlockCache>,
+        filter_counts: Arc<FilterCounts>,
+    ) -> Result<Table> {
         let source = Source::open(env, path, id)?;
         source.check_header()?;
         let footer = source.footer()?;
@@ -200,9 +231,39 @@ impl Table {
         };
         let body = source.extent(footer.top, BlockKind::Top)?;
         let top = Index::parse(body, 2, source.len).map_err(|what| source.damaged(footer.top, what))?;
-        let partitions = (0..top.len()).map(|_| Partition::default()).collect();
+        let partitions: Box<[Partition]> = (0..top.len()).map(|_| Partition::default()).collect();
+        let bytes = size_of::<Table>() + top.bytes() + size_of_val(&*partitions) + fragments.bytes();
+        let _pinned = Pinned::new(&cache, bytes);
+        let partitions = Arc::new(Partitions(partitions));
         let content_hash = footer.content_hash;
-        Ok(Table { source, top, partitions, fragments, properties, content_hash, cache })
+        Ok(Table {
+            source,
+            top,
+            partitions,
+            fragments,
+            properties,
+            content_hash,
+            cache,
+            filter_counts,
+            seq_shift: 0,
+            readahead_bytes: 0,
+            _pinned,
+        })
+    }
+
+    /// The table with so much added to the sequence of every row.
+    pub(crate) fn shifted(self, seq_shift: CommitSeq) -> Table {
+        Table { seq_shift, ..self }
+    }
+
+    /// The table, whose scans read so much at once; 0 = block by block.
+    pub(crate) fn with_readahead(self, readahead_bytes: usize) -> Table {
+        Table { readahead_bytes, ..self }
+    }
+
+    /// The reader for a scan that goes from block to block; `None` where it reads block by block.
+    pub(crate) fn readahead(&self) -> Option<Stream> {
+        (self.readahead_bytes > 0).then(|| Stream::growing(READAHEAD_FIRST, self.readahead_bytes))
     }
 
     /// The file.
@@ -230,22 +291,36 @@ impl Table {
         &self.top
     }
 
-    /// The leaf of a partition, read when first needed.
-    #[inline]
-    pub(crate) fn leaf(&self, partition: usize) -> Result<&Arc<Leaf>> {
-        let place = &self.partitions[partition].leaf;
-        match place.get() {
-            Some(leaf) => Ok(leaf),
-            None => {
-                let leaf = self.read_leaf(partition)?;
-                Ok(place.get_or_init(|| leaf))
-            }
-        }
+    /// Where a piece of a partition is kept.
+    #[cold]
+    fn place(&self, partition: usize, piece: Piece) -> Place {
+        let which = usize::from(piece == Piece::Filter);
+        let shelf: Weak<Partitions> = Arc::downgrade(&self.partitions);
+        let (file, page) = (self.source.id.number, self.top.handle(partition, which).page);
+        Place { shelf, at: (2 * partition + which) as u32, piece, file, page }
     }
 
-    /// Reads the leaf of a partition without keeping it.
-    #[cold]
+    /// The leaf of a partition, from the cache or the file.
+    #[inline]
+    pub(crate) fn leaf(&self, partition: usize) -> Result<Arc<Leaf>> {
+        let load = || {
+            let index = self.read_index(partition)?;
+            let blocks: Box<[Slot<Arc<[u8]>>]> = (0..index.len()).map(|_| Slot::default()).collect();
+            let bytes = size_of::<Leaf>() + index.bytes() + size_of_val(&*blocks);
+            Ok((Arc::new(Leaf { index, blocks }), bytes))
+        };
+        let place = || self.place(partition, Piece::Leaf);
+        let slot = &self.partitions.0[partition].leaf;
+        self.cache.with(slot, (Piece::Leaf, partition), place, load, Arc::clone)
+    }
+
+    /// The leaf of a partition, read beside the cache; its blocks can only be streamed.
     pub(crate) fn read_leaf(&self, partition: usize) -> Result<Arc<Leaf>> {
+        Ok(Arc::new(Leaf { index: self.read_index(partition)?, blocks: Box::default() }))
+    }
+
+    #[cold]
+    fn read_index(&self, partition: usize) -> Result<Index> {
         let handle = self.top.handle(partition, 0);
         let body = self.source.extent(handle, BlockKind::Leaf)?;
         let index =
@@ -253,36 +328,53 @@ impl Table {
         if index.len() == 0 {
             return Err(self.source.damaged(handle, "expected at least one data block, found none"));
         }
-        Ok(Arc::new(Leaf { slots: slots(index.len()), index }))
+        Ok(index)
     }
 
+    /// Whether the filter lets a key pass; `None` where there is no filter.
     #[inline]
-    fn may_contain(&self, partition: usize, hash: u64) -> Result<bool> {
-        let place = &self.partitions[partition].filter;
-        if let Some(filter) = place.get() {
-            return Ok(filter.may_contain(hash));
-        }
+    fn may_contain(&self, partition: usize, hash: u64) -> Result<Option<bool>> {
         let handle = self.top.handle(partition, 1);
         if handle.pages == 0 {
-            return Ok(true);
+            return Ok(None);
         }
-        let body = self.source.extent(handle, BlockKind::Filter)?;
-        let filter = Filter::parse(&body).map_err(|what| self.source.damaged(handle, what))?;
-        Ok(place.get_or_init(|| filter).may_contain(hash))
+        let load = || {
+            let body = self.source.extent(handle, BlockKind::Filter)?;
+            let filter = Filter::parse(&body).map_err(|what| self.source.damaged(handle, what))?;
+            Ok((Arc::new(filter), body.len()))
+        };
+        let place = || self.place(partition, Piece::Filter);
+        let slot = &self.partitions.0[partition].filter;
+        let test = |filter: &Arc<Filter>| filter.may_contain(hash);
+        self.cache.with(slot, (Piece::Filter, partition), place, load, test).map(Some)
     }
 
     /// The newest version of `key` that is not newer than `seq_max`. `hash` is [`super::filter::hash`]
     /// of the key.
     pub(crate) fn get(&self, key: &[u8], hash: u64, seq_max: CommitSeq) -> Result<Option<Found>> {
-        let mut partition = self.top.lower_bound(key);
-        if partition == self.top.len() || !self.may_contain(partition, hash)? {
+        let partition = self.top.lower_bound(key);
+        if partition == self.top.len() {
             return Ok(None);
         }
+        let filtered = self.may_contain(partition, hash)?;
+        if filtered == Some(false) {
+            self.filter_counts.note_negative();
+            return Ok(None);
+        }
+        let found = self.search(partition, key, seq_max)?;
+        if filtered.is_some() {
+            self.filter_counts.note_passed(found.is_some());
+        }
+        Ok(found)
+    }
+
+    /// Searches from a partition on.
+    fn search(&self, mut partition: usize, key: &[u8], seq_max: CommitSeq) -> Result<Option<Found>> {
         let mut leaf = self.leaf(partition)?;
         let mut at = leaf.index.lower_bound(key);
         while at < leaf.index.len() {
-            let found = self.with_block(leaf, at, |data| {
-                let block = Block::layout(&data[..]);
+            let found = self.with_block(&leaf, at, |data| {
+                let block = Block::layout(&data[..]).shifted(self.seq_shift);
                 let row = block.lower_bound(key, seq_max);
                 (row < block.len()).then(|| {
                     block.has_key(row, key).then(|| Found {
@@ -311,17 +403,36 @@ impl Table {
 
     /// Runs `search` on the bytes of a data block, from the cache or the file.
     #[inline]
-    fn with_block<R>(&self, leaf: &Leaf, at: usize, search: impl FnOnce(&Arc<[u8]>) -> R) -> Result<R> {
+    fn with_block<R>(&self, leaf: &Arc<Leaf>, at: usize, search: impl FnOnce(&Arc<[u8]>) -> R) -> Result<R> {
+        self.with_loaded(leaf, at, || self.load_block(leaf.index.handle(at, 0)), search)
+    }
+
+    /// Runs `search` on the bytes of a data block, from the cache or from `load`.
+    #[inline]
+    fn with_loaded<R>(
+        &self,
+        leaf: &Arc<Leaf>,
+        at: usize,
+        load: impl FnOnce() -> Result<Arc<[u8]>>,
+        search: impl FnOnce(&Arc<[u8]>) -> R,
+    ) -> Result<R> {
         let load = || {
-            let handle = leaf.index.handle(at, 0);
-            Ok((handle.page, self.load_block(handle)?))
+            let block = load()?;
+            let bytes = block.len();
+            Ok((block, bytes))
         };
-        self.cache.with(self.source.id.number, (&leaf.slots, at), load, search)
+        let place = || {
+            let shelf: Weak<Leaf> = Arc::downgrade(leaf);
+            let (file, page) = (self.source.id.number, leaf.index.handle(at, 0).page);
+            Place { shelf, at: at as u32, piece: Piece::Block, file, page }
+        };
+        self.cache.with(&leaf.blocks[at], (Piece::Block, at), place, load, search)
     }
 
     /// A data block, from the cache or the file.
-    pub(crate) fn block(&self, leaf: &Leaf, at: usize) -> Result<Block> {
-        self.with_block(leaf, at, Arc::clone).map(Block::open)
+    pub(crate) fn block(&self, leaf: &Arc<Leaf>, at: usize) -> Result<Block> {
+        let block = self.with_block(leaf, at, Arc::clone).map(Block::open)?;
+        Ok(block.shifted(self.seq_shift))
     }
 
     #[cold]
@@ -335,32 +446,64 @@ impl Table {
         Ok(Arc::from(body))
     }
 
+    /// A data block from the cache, else through a buffer of neighbours.
+    pub(crate) fn block_ahead(&self, leaf: &Arc<Leaf>, at: usize, stream: &mut Stream) -> Result<Block> {
+        let load = || {
+            let (block, read) = self.read_streamed(leaf, at, stream)?;
+            self.cache.note_readahead(read);
+            Ok(block)
+        };
+        let block = self.with_loaded(leaf, at, load, Arc::clone).map(Block::open)?;
+        Ok(block.shifted(self.seq_shift))
+    }
+
     /// A data block read beside the cache, through a buffer of neighbours.
     pub(crate) fn stream_block(&self, leaf: &Leaf, at: usize, stream: &mut Stream) -> Result<Block> {
+        let (block, _) = self.read_streamed(leaf, at, stream)?;
+        Ok(Block::open(block).shifted(self.seq_shift))
+    }
+
+    /// A data block through a buffer of neighbours, and whether the file was read for it.
+    fn read_streamed(&self, leaf: &Leaf, at: usize, stream: &mut Stream) -> Result<(Arc<[u8]>, bool)> {
+        let before = stream.start;
         let handle = leaf.index.handle(at, 0);
         let bytes = stream.read(&self.source, handle)?;
         let extent = self.source.open_extent(bytes, handle, BlockKind::Data)?;
         let body = self.source.unpack(&extent, handle)?;
-        self.check_block(&body, handle).map(Block::open)
+        let block = self.check_block(&body, handle)?;
+        Ok((block, stream.start != before))
     }
 }
 
 /// A window of a file, read ahead: for compaction and verification.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Stream {
     window: Vec<u8>,
     start: u64,
+    window_bytes: usize,
+    window_bytes_max: usize,
 }
 
 impl Stream {
+    /// A reader that asks the file for `window_bytes` at once.
+    pub(crate) fn new(window_bytes: usize) -> Stream {
+        Stream::growing(window_bytes, window_bytes)
+    }
+
+    /// A reader that asks for more each time, up to a bound.
+    fn growing(first: usize, most: usize) -> Stream {
+        Stream { window: Vec::new(), start: 0, window_bytes: first.min(most), window_bytes_max: most }
+    }
+
     /// The bytes of an extent.
     pub(crate) fn read(&mut self, source: &Source, handle: Handle) -> Result<&[u8]> {
         let (offset, len) = (handle.offset(), handle.len());
         let end = self.start + self.window.len() as u64;
         if offset < self.start || offset + len > end {
-            let wanted = len.max((STREAM_BYTES as u64).min(source.len.saturating_sub(offset)));
+            let wanted = len.max((self.window_bytes as u64).min(source.len.saturating_sub(offset)));
             self.window = source.read(offset, wanted as usize)?;
             self.start = offset;
+            self.window_bytes = (2 * self.window_bytes).min(self.window_bytes_max);
         }
         let at = (offset - self.start) as usize;
         Ok(&self.window[at..at + len as usize])

@@ -14,21 +14,25 @@ use super::filter;
 use super::format::FileId;
 use super::reader::Table;
 use super::verify::verify_sst;
-use super::writer::{SstWriter, Written};
+use super::writer::{Layout, SstWriter, Written};
 use crate::cache::BlockCache;
+use crate::error::Error;
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone, SEQ_LAST};
-use crate::options::Options;
+use crate::options::{Compression, Eviction};
 
 const ID: FileId = FileId { number: 7, database: *b"0123456789abcdef" };
 const PATH: &str = "/000007.sst";
+
+/// Zstd in builds that have it.
+const WITH_ZSTD: Compression = if cfg!(feature = "zstd") { Compression::Zstd(3) } else { Compression::Lz4 };
 
 /// Rows in the order of entries: key, then sequence descending.
 type Model = BTreeMap<Place, (Kind, Vec<u8>)>;
 type Place = (Vec<u8>, std::cmp::Reverse<CommitSeq>);
 type Row = (Vec<u8>, CommitSeq, Kind, Vec<u8>);
 
-fn build(env: &Env, model: &Model, deleted: &[RangeTombstone], options: &Options) -> Written {
-    let mut writer = SstWriter::create(env, Path::new(PATH), ID, options).unwrap();
+fn build(env: &Env, model: &Model, deleted: &[RangeTombstone], layout: Layout) -> Written {
+    let mut writer = SstWriter::create(env, Path::new(PATH), ID, layout).unwrap();
     for ((key, seq), (kind, value)) in model {
         writer.add(key, seq.0, *kind, value).unwrap();
     }
@@ -36,7 +40,16 @@ fn build(env: &Env, model: &Model, deleted: &[RangeTombstone], options: &Options
 }
 
 fn open(env: &Env) -> Arc<Table> {
-    Arc::new(Table::open(env, Path::new(PATH), ID, Arc::new(BlockCache::new(1 << 22))).unwrap())
+    Arc::new(
+        Table::open(
+            env,
+            Path::new(PATH),
+            ID,
+            Arc::new(BlockCache::new(1 << 22, Eviction::default())),
+            Arc::default(),
+        )
+        .unwrap(),
+    )
 }
 
 fn at(cursor: &TableCursor) -> Option<Row> {
@@ -47,14 +60,9 @@ fn row(entry: Option<(&Place, &(Kind, Vec<u8>))>) -> Option<Row> {
     entry.map(|((key, seq), (kind, value))| (key.clone(), seq.0, *kind, value.clone()))
 }
 
-fn check_against_model(
-    model: &Model,
-    deleted: &[RangeTombstone],
-    options: &Options,
-    probes: &[(Vec<u8>, u64)],
-) {
+fn check_against_model(model: &Model, deleted: &[RangeTombstone], layout: Layout, probes: &[(Vec<u8>, u64)]) {
     let env = Env::memory();
-    let written = build(&env, model, deleted, options);
+    let written = build(&env, model, deleted, layout);
     let checked = verify_sst(&env, Path::new(PATH), ID);
     assert!(checked.damage.is_empty(), "{:?}", checked.damage);
     assert_eq!(checked.facts, Some((written.properties.clone(), written.content_hash)));
@@ -62,7 +70,7 @@ fn check_against_model(
     assert_eq!(table.properties(), &written.properties);
     for streaming in [false, true] {
         let fresh = || match streaming {
-            true => TableCursor::streaming(Arc::clone(&table)),
+            true => TableCursor::streaming(Arc::clone(&table), 20_000),
             false => TableCursor::new(Arc::clone(&table)),
         };
         let mut cursor = fresh();
@@ -110,8 +118,10 @@ fn check_against_model(
     }
 }
 
-fn options(compression: bool, block_bytes: usize, filter_bits: u32) -> Options {
-    Options { compression, block_bytes, filter_bits_per_key: filter_bits, ..Options::default() }
+/// LZ4 or nothing; zstd has its own.
+fn layout(compress: bool, block_bytes: usize, filter_bits: u32) -> Layout {
+    let compression = if compress { Compression::Lz4 } else { Compression::None };
+    Layout { compression, block_bytes, filter_bits, blobs: false }
 }
 
 fn key() -> impl Strategy<Value = Vec<u8>> {
@@ -136,7 +146,7 @@ proptest! {
     fn any_rows_round_trip(
         rows in proptest::collection::vec((key(), 0u64..50, any::<bool>(), value()), 1..400),
         probes in proptest::collection::vec((key(), 0u64..60), 0..60),
-        compression: bool, big: bool, filter: bool,
+        compression in prop_oneof![Just(Compression::None), Just(Compression::Lz4), Just(WITH_ZSTD)], big: bool, filter_bits in prop_oneof![Just(0u32), Just(1), Just(8), Just(16), Just(32)],
     ) {
         let mut model = Model::new();
         for (key, seq, put, value) in rows {
@@ -146,8 +156,8 @@ proptest! {
         let mut probes = probes;
         probes.extend(model.keys().map(|(key, seq)| (key.clone(), seq.0)));
         probes.extend(model.keys().map(|(key, _)| (key.clone(), SEQ_LAST)));
-        let options = options(compression, if big { 8192 } else { 4096 }, if filter { 10 } else { 0 });
-        check_against_model(&model, &[], &options, &probes);
+        let layout = Layout { compression, ..layout(true, if big { 8192 } else { 4096 }, filter_bits) };
+        check_against_model(&model, &[], layout, &probes);
     }
 }
 
@@ -170,9 +180,9 @@ fn many_partitions_and_versions_over_many_blocks() {
         })
         .collect();
     probes.extend((0..3_100).step_by(31).map(|seq| (b"key000005000".to_vec(), seq)));
-    check_against_model(&model, &[], &options(true, 4096, 10), &probes);
+    check_against_model(&model, &[], layout(true, 4096, 10), &probes);
     let env = Env::memory();
-    build(&env, &model, &[], &options(true, 4096, 10));
+    build(&env, &model, &[], layout(true, 4096, 10));
     assert!(open(&env).top().len() > 1, "the test wants more than one partition");
 }
 
@@ -186,8 +196,8 @@ fn long_keys_and_values() {
         model.insert((vec![i; 3], std::cmp::Reverse(1)), (Kind::Put, vec![i; 300_000]));
     }
     let probes: Vec<_> = model.keys().map(|(key, _)| (key.clone(), SEQ_LAST)).collect();
-    check_against_model(&model, &[], &options(true, 4096, 10), &probes);
-    check_against_model(&model, &[], &options(false, 8192, 10), &probes);
+    check_against_model(&model, &[], layout(true, 4096, 10), &probes);
+    check_against_model(&model, &[], layout(false, 8192, 10), &probes);
 }
 
 fn tombstone(start: &'static str, end: &'static str, seq: u64) -> RangeTombstone {
@@ -204,7 +214,7 @@ fn tombstones_widen_the_file() {
     let env = Env::memory();
     let mut model = Model::new();
     model.insert((b"m".to_vec(), std::cmp::Reverse(7)), (Kind::Put, b"v".to_vec()));
-    let written = build(&env, &model, &deleted, &Options::default());
+    let written = build(&env, &model, &deleted, layout(true, 4096, 10));
     let facts = &written.properties;
     assert_eq!((&facts.smallest[..], &facts.largest[..]), (&b"a"[..], &b"z"[..]));
     assert!(facts.largest_excluded);
@@ -212,7 +222,7 @@ fn tombstones_widen_the_file() {
     assert!(verify_sst(&env, Path::new(PATH), ID).damage.is_empty());
     assert_eq!(open(&env).fragments().newest_covering(b"b", 100), Some(5));
     let only = Env::memory();
-    build(&only, &Model::new(), &deleted, &Options::default());
+    build(&only, &Model::new(), &deleted, layout(true, 4096, 10));
     assert!(verify_sst(&only, Path::new(PATH), ID).damage.is_empty());
     let table = open(&only);
     assert!(table.get(b"m", filter::hash(b"m"), 100).unwrap().is_none());
@@ -230,7 +240,7 @@ fn small_file(env: &Env, compression: bool) {
         model.insert((key, std::cmp::Reverse(u64::from(i) + 1)), (Kind::Put, vec![i as u8; 50]));
     }
     model.insert((b"user:00007".to_vec(), std::cmp::Reverse(3)), (Kind::Delete, Vec::new()));
-    build(env, &model, &[tombstone("a", "b", 4)], &options(compression, 4096, 10));
+    build(env, &model, &[tombstone("a", "b", 4)], layout(compression, 4096, 10));
 }
 
 #[test]
@@ -274,6 +284,37 @@ fn moved_swapped_cut_and_foreign_pages_are_found() {
         file.set_len(len).unwrap();
         assert!(!verify_sst(&env, path, ID).damage.is_empty(), "cut to {len}");
         file.write_all_at(&whole, 0).unwrap();
+    }
+}
+
+/// A file with a codec that the build lacks is refused by name, not as damage.
+#[test]
+fn zstd_files_have_their_version() {
+    let env = Env::memory();
+    let mut model = Model::new();
+    for i in 0..900u32 {
+        model.insert((format!("user:{i:05}").into_bytes(), std::cmp::Reverse(1)), (Kind::Put, vec![1; 50]));
+    }
+    build(&env, &model, &[], Layout { compression: WITH_ZSTD, ..layout(true, 4096, 10) });
+    let file = env.files().open(Path::new(PATH), OpenMode::ReadWrite).unwrap();
+    let mut version = [0; 4];
+    file.read_exact_at(&mut version, 8).unwrap();
+    assert_eq!(version[0], if cfg!(feature = "zstd") { 2 } else { 1 });
+    // The first data block, claimed to be zstd by one who can count.
+    let mut block = vec![0; 4096];
+    file.read_exact_at(&mut block, 4096).unwrap();
+    block[4096 - 7] = 2;
+    let sum = super::format::checksum(ID.number, 4096, &block[..4092]);
+    block[4092..].copy_from_slice(&sum.to_le_bytes());
+    file.write_all_at(&block, 4096).unwrap();
+    let found = open(&env).get(b"user:00000", filter::hash(b"user:00000"), SEQ_LAST);
+    match found {
+        Ok(_) if cfg!(feature = "zstd") => {}
+        Ok(_) => panic!("read without a decoder"),
+        Err(Error::NotBuiltIn { what, .. }) => {
+            assert!(!cfg!(feature = "zstd") && what.contains("zstd"));
+        }
+        Err(other) => panic!("{other}"),
     }
 }
 

@@ -4,8 +4,10 @@
 //! each other without a gap; beyond checksums, the order of rows, separators, filters, properties and
 //! the content hash must agree. All damage is reported, not the first only.
 
-use cairn_env::Env;
+use std::collections::BTreeMap;
 use std::path::Path;
+
+use cairn_env::Env;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::block::Block;
@@ -14,9 +16,11 @@ use super::format::{BlockKind, FileId, Footer, Handle, PAGE, Properties};
 use super::index::Index;
 use super::reader::{Source, Stream};
 use super::tombstones;
+use crate::blob::format::{BlobUse, Pointer, read_uses};
 use crate::error::{Error, Result};
 use crate::fields::Fields;
 use crate::key::{CommitSeq, Kind};
+use crate::memory::STREAM_BYTES_MAX;
 
 /// What the walk over a file learns.
 struct Walk<'a> {
@@ -33,6 +37,7 @@ struct Walk<'a> {
     raw_bytes: u64,
     min_seq: CommitSeq,
     max_seq: CommitSeq,
+    blobs: BTreeMap<u64, u64>,
 }
 
 /// What was found in a file.
@@ -44,6 +49,8 @@ pub(crate) struct Checked {
     pub(crate) bytes: u64,
     /// The properties and the content hash, where they could be read.
     pub(crate) facts: Option<(Properties, u64)>,
+    /// The blob files that its rows point to.
+    pub(crate) blobs: Vec<BlobUse>,
 }
 
 /// Checks a whole file.
@@ -69,7 +76,7 @@ pub(crate) fn verify_sst(env: &Env, path: &Path, id: FileId) -> Checked {
     };
     let mut walk = Walk {
         source: &source,
-        stream: Stream::default(),
+        stream: Stream::new(STREAM_BYTES_MAX),
         damage: Vec::new(),
         extents: Vec::new(),
         last: None,
@@ -81,9 +88,11 @@ pub(crate) fn verify_sst(env: &Env, path: &Path, id: FileId) -> Checked {
         raw_bytes: 0,
         min_seq: CommitSeq::MAX,
         max_seq: 0,
+        blobs: BTreeMap::new(),
     };
     let properties = walk.run(&footer);
     walk.check_cover(&footer);
+    checked.blobs = walk.uses();
     checked.damage.append(&mut walk.damage);
     checked.facts = properties.map(|properties| (properties, footer.content_hash));
     checked
@@ -153,6 +162,7 @@ impl Walk<'_> {
                 Err(bad) => self.note(footer.tombstones, bad.0),
             }
         }
+        self.check_blobs(footer);
         let body = self.body(footer.properties, BlockKind::Properties)?;
         let mut fields = Fields::new(&body);
         let read = Properties::read(&mut fields).and_then(|all| fields.end().map(|()| all));
@@ -182,6 +192,28 @@ impl Walk<'_> {
             self.note(footer.properties, format!("expected {found:?}, found {properties:?}"));
         }
         Some(properties)
+    }
+
+    /// What the file says of the blob files it uses must be what its rows point to.
+    fn check_blobs(&mut self, footer: &Footer) {
+        let mut told = Vec::new();
+        if footer.blobs.pages > 0 {
+            let Some(body) = self.body(footer.blobs, BlockKind::Blobs) else { return };
+            let mut fields = Fields::new(&body);
+            match read_uses(&mut fields).and_then(|uses| fields.end().map(|()| uses)) {
+                Ok(uses) => told = uses,
+                Err(bad) => return self.note(footer.blobs, bad.0),
+            }
+        }
+        let found = self.uses();
+        if self.damage.is_empty() && told != found {
+            let place = if footer.blobs.pages > 0 { footer.blobs } else { footer.properties };
+            self.note(place, format!("expected {found:?}, found {told:?}"));
+        }
+    }
+
+    fn uses(&self) -> Vec<BlobUse> {
+        self.blobs.iter().map(|(&number, &bytes)| BlobUse { number, bytes }).collect()
     }
 
     fn check_partition(&mut self, top: &Index, partition: usize) {
@@ -249,6 +281,12 @@ impl Walk<'_> {
             self.keys += u64::from(self.last.as_ref().is_none_or(|(last, _)| *last != key));
             self.deletes += u64::from(block.kind(row) == Kind::Delete);
             self.raw_bytes += (key.len() + block.value(row).len()) as u64;
+            if block.kind(row) == Kind::Blob {
+                match Pointer::decode(block.value(row)) {
+                    Some(to) => *self.blobs.entry(to.file).or_default() += u64::from(to.record_len),
+                    None => self.note(handle, format!("row {row} points to no place in a blob file")),
+                }
+            }
             self.min_seq = self.min_seq.min(seq);
             self.max_seq = self.max_seq.max(seq);
             self.first_key.get_or_insert_with(|| key.clone());

@@ -9,24 +9,27 @@
 //! Guarantees: [`SstWriter::finish`] returns only after the file is synced (its name is durable after
 //! a sync of the directory, the caller's duty); a writer that is dropped before that removes its file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use cairn_env::{Env, File, OpenMode};
-use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::block::BlockBuilder;
+use super::codec::{Codec, Compressor};
 use super::filter::{self, Filter};
 use super::format::{
-    BlockKind, FileId, Footer, Handle, PAGE, Properties, TRAILER, encode_header, seal_extent,
+    BlockKind, FileId, Footer, Handle, PAGE, Properties, TRAILER, VERSION_EXTENDED, VERSION_PLAIN,
+    encode_header, seal_extent,
 };
 use super::index::{IndexBuilder, separator};
 use super::tombstones;
+use crate::blob::format::{BlobUse, Pointer, encode_uses};
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Kind, RangeTombstone};
-use crate::options::Options;
+use crate::options::Compression;
 
 /// A block is cut at this length before compression, however well it compresses.
 const RAW_BLOCK_MAX: usize = 32 << 10;
@@ -34,6 +37,27 @@ const RAW_BLOCK_MAX: usize = 32 << 10;
 const LEAF_BYTES: usize = 4 * PAGE - 512;
 /// Finished extents are handed to the file in pieces of this size.
 const WRITE_BYTES: usize = 1 << 20;
+
+/// How a file is laid out: what the options say for its level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Compresses data blocks.
+    pub(crate) compression: Compression,
+    /// Bytes of a block on disk aimed at.
+    pub(crate) block_bytes: usize,
+    /// Filter bits per key; 0 = no filter.
+    pub(crate) filter_bits: u32,
+    /// Rows may point to blob files.
+    pub(crate) blobs: bool,
+}
+
+impl Layout {
+    /// The oldest format version that has all of it.
+    fn version(self) -> u32 {
+        let extended = self.blobs || matches!(self.compression, Compression::Zstd(_));
+        if extended { VERSION_EXTENDED } else { VERSION_PLAIN }
+    }
+}
 
 /// A file that was written and synced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +68,8 @@ pub(crate) struct Written {
     pub(crate) content_hash: u64,
     /// What is in it.
     pub(crate) properties: Properties,
+    /// The blob files that it uses, by number.
+    pub(crate) blobs: Vec<BlobUse>,
 }
 
 /// Writes one file.
@@ -52,9 +78,7 @@ pub(crate) struct SstWriter {
     file: Arc<dyn File>,
     path: PathBuf,
     id: FileId,
-    compression: bool,
-    block_bytes: usize,
-    filter_bits: u32,
+    layout: Layout,
     rows: BlockBuilder,
     leaf: IndexBuilder,
     top: IndexBuilder,
@@ -62,11 +86,12 @@ pub(crate) struct SstWriter {
     /// The last block written, whose separator is known with the first key of the next.
     pending: Option<(Vec<u8>, Handle)>,
     properties: Properties,
+    blobs: BTreeMap<u64, u64>,
     sums: Xxh3,
     ratio: f64,
     raw: Vec<u8>,
     packed: Vec<u8>,
-    table: CompressTable,
+    compressor: Compressor,
     buffer: Vec<u8>,
     written: u64,
     finished: bool,
@@ -74,16 +99,14 @@ pub(crate) struct SstWriter {
 
 impl SstWriter {
     /// Creates the file.
-    pub(crate) fn create(env: &Env, path: &Path, id: FileId, options: &Options) -> Result<SstWriter> {
+    pub(crate) fn create(env: &Env, path: &Path, id: FileId, layout: Layout) -> Result<SstWriter> {
         let file = env.files().open(path, OpenMode::CreateNew).map_err(|e| Error::io("create", path, e))?;
         Ok(SstWriter {
             env: env.clone(),
             file,
             path: path.to_path_buf(),
             id,
-            compression: options.compression,
-            block_bytes: options.block_bytes,
-            filter_bits: options.filter_bits_per_key,
+            layout,
             rows: BlockBuilder::default(),
             leaf: IndexBuilder::default(),
             top: IndexBuilder::default(),
@@ -102,12 +125,13 @@ impl SstWriter {
                 raw_bytes: 0,
                 data_blocks: 0,
             },
+            blobs: BTreeMap::new(),
             sums: Xxh3::new(),
-            ratio: if options.compression { 0.6 } else { 1.0 },
+            ratio: if layout.compression == Compression::None { 1.0 } else { 0.6 },
             raw: Vec::new(),
             packed: Vec::new(),
-            table: CompressTable::default(),
-            buffer: encode_header(id),
+            compressor: Compressor::new(layout.compression),
+            buffer: encode_header(layout.version(), id),
             written: 0,
             finished: false,
         })
@@ -133,6 +157,9 @@ impl SstWriter {
         facts.entries += 1;
         facts.deletes += u64::from(kind == Kind::Delete);
         facts.raw_bytes += (key.len() + value.len()) as u64;
+        if let Some(pointer) = Pointer::decode(value).filter(|_| kind == Kind::Blob) {
+            *self.blobs.entry(pointer.file).or_default() += u64::from(pointer.record_len);
+        }
         self.rows.add(key, seq, kind, value);
         Ok(())
     }
@@ -145,7 +172,7 @@ impl SstWriter {
         }
         let stored = (raw as f64 * self.ratio) as usize + TRAILER;
         let with_row = ((raw + row_bytes) as f64 * self.ratio) as usize + TRAILER;
-        with_row > self.block_bytes && is_well_filled(stored)
+        with_row > self.layout.block_bytes && is_well_filled(stored)
     }
 
     /// Number of rows added.
@@ -158,7 +185,7 @@ impl SstWriter {
         self.written
             + self.buffer.len() as u64
             + (self.rows.estimate() as f64 * self.ratio) as u64
-            + (self.hashes.len() as u64 * u64::from(self.filter_bits) / 8)
+            + (self.hashes.len() as u64 * u64::from(self.layout.filter_bits) / 8)
     }
 
     fn write_block(&mut self) -> Result<()> {
@@ -186,7 +213,7 @@ impl SstWriter {
         let mut newest = None;
         for i in 0..n {
             let hash = filter::hash(self.rows.key(i));
-            if newest != Some(hash) && self.filter_bits > 0 {
+            if newest != Some(hash) && self.layout.filter_bits > 0 {
                 self.hashes.push(hash);
             }
             newest = Some(hash);
@@ -201,27 +228,22 @@ impl SstWriter {
         Ok(())
     }
 
-    /// Compresses `raw` to `packed`; the length before if that saves a page.
-    fn compress(&mut self) -> Option<usize> {
-        if !self.compression {
-            return None;
-        }
-        self.packed.resize(get_maximum_output_size(self.raw.len()), 0);
-        // The output is long enough for any input, so this cannot fail; if it did, raw is right too.
-        let len = compress_into_with_table(&self.raw, &mut self.packed, &mut self.table).ok()?;
-        self.packed.truncate(len);
+    /// Compresses `raw` to `packed`; codec and length before if that saves a page.
+    fn compress(&mut self) -> Option<(Codec, usize)> {
+        let codec = self.compressor.compress(&self.raw, &mut self.packed)?;
+        let len = self.packed.len();
         let saves = (len + TRAILER).div_ceil(PAGE) < (self.raw.len() + TRAILER).div_ceil(PAGE);
         let ratio =
             if saves || len * 10 < self.raw.len() * 9 { len as f64 / self.raw.len() as f64 } else { 1.0 };
         self.ratio = (0.75 * self.ratio + 0.25 * ratio).clamp(0.02, 1.0);
-        saves.then_some(self.raw.len())
+        saves.then_some((codec, self.raw.len()))
     }
 
     fn write_extent(
         &mut self,
         body: &mut Vec<u8>,
         kind: BlockKind,
-        compressed_from: Option<usize>,
+        compressed_from: Option<(Codec, usize)>,
     ) -> Result<Handle> {
         let offset = self.written + self.buffer.len() as u64;
         let sum = seal_extent(body, kind, compressed_from, self.id.number, offset);
@@ -247,9 +269,9 @@ impl SstWriter {
     fn close_partition(&mut self) -> Result<()> {
         let separator = self.leaf.last_separator().to_vec();
         let mut filter_handle = Handle::default();
-        if self.filter_bits > 0 {
+        if self.layout.filter_bits > 0 {
             // Versions of one key may lie in two blocks; a hash more does no harm.
-            let mut body = Filter::encode(&self.hashes, self.filter_bits);
+            let mut body = Filter::encode(&self.hashes, self.layout.filter_bits);
             self.hashes.clear();
             filter_handle = self.write_extent(&mut body, BlockKind::Filter, None)?;
         }
@@ -277,11 +299,18 @@ impl SstWriter {
             properties: Handle::default(),
             content_hash: 0,
             file_len: 0,
+            blobs: Handle::default(),
         };
+        let blobs: Vec<BlobUse> =
+            self.blobs.iter().map(|(&number, &bytes)| BlobUse { number, bytes }).collect();
         if !deleted.is_empty() {
             self.note_tombstones(deleted);
             let mut body = tombstones::encode(deleted);
             footer.tombstones = self.write_extent(&mut body, BlockKind::Tombstones, None)?;
+        }
+        if !blobs.is_empty() {
+            let mut body = encode_uses(&blobs);
+            footer.blobs = self.write_extent(&mut body, BlockKind::Blobs, None)?;
         }
         let mut body = self.top.finish(2);
         footer.top = self.write_extent(&mut body, BlockKind::Top, None)?;
@@ -290,7 +319,7 @@ impl SstWriter {
         footer.properties = self.write_extent(&mut body, BlockKind::Properties, None)?;
         footer.content_hash = self.sums.digest();
         footer.file_len = self.written + (self.buffer.len() + PAGE) as u64;
-        self.buffer.extend_from_slice(&footer.encode(self.id));
+        self.buffer.extend_from_slice(&footer.encode(self.layout.version(), self.id));
         self.write_buffer()?;
         self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))?;
         self.finished = true;
@@ -298,6 +327,7 @@ impl SstWriter {
             file_len: footer.file_len,
             content_hash: footer.content_hash,
             properties: self.properties.clone(),
+            blobs,
         })
     }
 

@@ -290,7 +290,8 @@ impl Rig {
         session.env.tasks().yield_point();
         let store = session.store.clone();
         match self.random.below(32) {
-            0..=7 => self.write_batch(&store),
+            0 => self.ingest(&store),
+            1..=7 => self.write_batch(&store),
             8..=15 => self.transaction(&store),
             16..=18 => self.pending(session),
             19..=20 => {
@@ -360,6 +361,18 @@ impl Rig {
         self.history.attempt(writes);
         let result = store.write(batch, Some(mode));
         self.committed("write", mode, result)
+    }
+
+    fn ingest(&mut self, store: &Store) -> Result<(), Off> {
+        let mut rows = State::new();
+        for _ in 0..self.random.between(1, 40) {
+            rows.insert(random_key(&mut self.random), self.values.next(&mut self.random));
+        }
+        let writes = rows.iter().map(|(key, value)| Write::Put(key.clone(), value.clone())).collect();
+        self.history.attempt(writes);
+        let result = store.ingest(rows.into_iter().map(Ok));
+        // It waits for itself only: what was committed before may still be on its way to the disk.
+        self.committed("ingest", SyncMode::Sync, result)
     }
 
     fn begin(&mut self, store: &Store) -> Open {

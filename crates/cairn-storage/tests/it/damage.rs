@@ -64,7 +64,7 @@ impl Bench {
         Bench { image, reach }
     }
 
-    /// The keys whose reads need the SST `name`: those that fail when nothing of it is sound.
+    /// The keys whose reads need the SST or blob file `name`: those that fail when nothing of it is sound.
     fn reach(&self, name: &str) -> &BTreeSet<u64> {
         self.reach[name].get_or_init(|| {
             let mut files = self.image.files.clone();
@@ -176,7 +176,7 @@ impl Bench {
             fault
                 .files
                 .iter()
-                .filter(|name| name.ends_with(".sst"))
+                .filter(|name| name.ends_with(".sst") || name.ends_with(".blob"))
                 .any(|name| self.reach(name).contains(number))
         };
         let beside: Vec<_> = reading.failed.iter().filter(|number| !needed(number)).collect();
@@ -204,7 +204,7 @@ fn one_damaged_block_hides_its_own_keys_only() {
     let env = Env::memory();
     let mut options = Options::default();
     options.background = false;
-    options.compression = false;
+    options.compression = vec![cairn_storage::Compression::None];
     let key = |number: u32| format!("key{number:05}").into_bytes();
     let keys = 600;
     let store = Store::open(&env, Path::new(DIR), options.clone()).unwrap();

@@ -1,15 +1,20 @@
 //! Integration tests of the store, one binary. Random tests print their seed and take it from `CAIRN_SEED`.
 #![allow(clippy::unwrap_used)]
 
+mod blobs;
 mod crash;
 mod damage;
 mod damage_image;
 mod damage_kinds;
 mod damage_repair;
 mod faults;
+mod filters;
+mod ingest;
 mod kill;
+mod memory;
 mod model;
 mod sim;
+mod strategies;
 mod stress;
 mod sweep;
 mod threads;

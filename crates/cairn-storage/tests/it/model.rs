@@ -11,7 +11,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cairn_env::SeededRandom;
 use cairn_storage::{
-    Direction, KeyRange, Options, ReadView, Result, Scan, Snapshot, SyncMode, Txn, WriteBatch,
+    Compaction, Compression, Direction, Eviction, FilterTiers, KeyRange, Options, ReadView, Result, Scan,
+    Snapshot, SyncMode, Txn, WriteBatch,
 };
 
 /// What a store holds.
@@ -409,9 +410,36 @@ pub(crate) fn small_options(random: &mut SeededRandom) -> Options {
     options.wal_allocate_bytes = [1024, 4096, 16384, 1 << 20][random.below(4) as usize];
     options.wal_buffer_bytes = [256, 4096, 1 << 20][random.below(3) as usize];
     options.async_interval = std::time::Duration::from_micros(100 << random.below(8));
-    options.cache_bytes = Some([0, 4096, 65536, 1 << 20][random.below(4) as usize]);
-    options.compression = random.one_in(2);
-    options.filter_bits_per_key = [0, 10][random.below(2) as usize];
+    options.cache_bytes = [None, Some(0), Some(4096), Some(65536), Some(1 << 20)][random.below(5) as usize];
+    options.memory_bytes = [None, Some(1 << 20), Some(4 << 20)][random.below(3) as usize];
+    options.eviction = [Eviction::S3Fifo, Eviction::Lru, Eviction::Lfu][random.below(3) as usize];
+    let zstd = if cfg!(feature = "zstd") { Compression::Zstd(1) } else { Compression::Lz4 };
+    options.compression = match random.below(4) {
+        0 => vec![Compression::None],
+        1 => vec![Compression::None, Compression::Lz4, zstd],
+        2 => vec![zstd, Compression::None],
+        _ => vec![Compression::Lz4],
+    };
+    options.filters = [
+        FilterTiers::default(),
+        FilterTiers { upper: 0, middle: 0, bottom: 0 },
+        FilterTiers { upper: 1, middle: 64, bottom: 0 },
+    ][random.below(3) as usize];
+    options.blob_bytes_min = [0, 1, 40, 1000, 6000][random.below(5) as usize];
+    options.blob_garbage_percent = random.between(1, 100) as u32;
+    options.blob_file_bytes = 1 << random.between(10, 20);
+    let window = std::time::Duration::from_micros(1 << random.between(0, 24));
+    let compactions = [Compaction::Leveled, Compaction::Tiered, Compaction::TimeWindow(window)];
+    options.compaction = compactions[random.below(3) as usize];
+    for prefix in ["a", "table/", "z"] {
+        if random.one_in(3) {
+            let compaction = compactions[random.below(3) as usize];
+            options.compaction_rules.push((prefix.as_bytes().to_vec(), compaction));
+        }
+    }
+    options.compaction_workers = random.below(4) as usize;
+    options.compaction_bytes_per_second = [0, 0, 1 << 20][random.below(3) as usize];
+    options.readahead_bytes = [0, 10_000, 256 << 10][random.below(3) as usize];
     options.l0_compaction_files = random.between(1, 4) as usize;
     options.l0_slow_files = options.l0_compaction_files + random.below(3) as usize;
     options.l0_stop_files = options.l0_slow_files + random.below(3) as usize;
