@@ -74,7 +74,17 @@ impl OpenOptions {
         self
     }
 
-    /// Memory for blocks read from files; default the smaller of 256 MiB and an eighth of the memory.
+    /// Memory of the storage engine: writes not yet in sorted files, cached blocks, filters and indexes; at least
+    /// 1 MiB. Default a quarter of the memory of the machine or of the control group, whichever is less, and at
+    /// most 512 MiB. Queries have [`OpenOptions::query_memory_bytes`] besides.
+    #[must_use]
+    pub fn memory_bytes(mut self, bytes: usize) -> OpenOptions {
+        self.storage.memory_bytes = Some(bytes);
+        self
+    }
+
+    /// Memory for blocks, filters and indexes read from files, whatever [`OpenOptions::memory_bytes`] would leave
+    /// for them; that is the default.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: usize) -> OpenOptions {
         self.storage.cache_bytes = Some(bytes);
@@ -82,7 +92,7 @@ impl OpenOptions {
     }
 
     /// Memory for writes before they are put into a sorted file; up to three times as much may be in use.
-    /// Default 64 MiB, at least 4 KiB.
+    /// Default 64 MiB, at least 4 KiB, never more than an eighth of [`OpenOptions::memory_bytes`].
     #[must_use]
     pub fn memtable_bytes(mut self, bytes: usize) -> OpenOptions {
         self.storage.memtable_bytes = bytes;

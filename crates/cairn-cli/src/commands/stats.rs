@@ -18,6 +18,8 @@ pub(crate) fn run(place: &Place) -> Outcome {
         figure("last commit", stats.last_committed),
         figure("tables", catalog.tables().count()),
         figure("indexes", db.list_indexes()?.len()),
+        figure("snapshots", format!("{}, oldest {}", stats.snapshots, stats.oldest_snapshot)),
+        figure("log segments", format!("{} of {} bytes", stats.wal_segments, stats.wal_bytes)),
         figure("memtable entries", stats.memtable_entries),
         figure("memtable bytes", stats.memtable_bytes),
         figure("cache bytes", format!("{} of {}", stats.tree.cache.bytes, stats.tree.cache.capacity)),

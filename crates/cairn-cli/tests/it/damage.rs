@@ -81,3 +81,29 @@ fn a_file_cut_short_is_found() {
     let err = cairn([place.db().as_str(), SUM]).fails(3);
     assert!(err.starts_with("ERROR:  "), "{err}");
 }
+
+#[test]
+fn repair_saves_what_is_undamaged_and_keeps_the_rest() {
+    let place = filled();
+    assert_eq!(cairn(["repair", &place.db()]).ok(), "no damage found, nothing was changed\n");
+    // A byte in the middle of the only sorted file: some rows, or all of an index, are lost.
+    let file = files(&place.db(), "sst").pop().unwrap();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at = bytes.len() / 3;
+    bytes[at] ^= 0x10;
+    std::fs::write(&file, &bytes).unwrap();
+    let ran = cairn(["repair", &place.db()]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let name = file.file_name().unwrap().to_str().unwrap();
+    assert!(
+        ran.out.contains("damage: ") && ran.out.contains(name) && ran.out.contains("lost: "),
+        "{}",
+        ran.out
+    );
+    assert_eq!(cairn(["verify", &place.db()]).code, Some(0), "what was saved is sound");
+    let left: u64 = place.sql("SELECT count(*) FROM t").lines().nth(1).unwrap().parse().unwrap();
+    assert!(left > 4000 && left < 5000, "{left} of 5000 rows");
+    let aside = format!("{}.damaged", place.db());
+    assert_eq!(std::fs::read(std::path::Path::new(&aside).join(name)).unwrap(), bytes, "kept as it was");
+    assert_eq!(cairn(["repair", "/nowhere/at all"]).code, Some(1));
+}
