@@ -22,6 +22,13 @@ CREATE INDEX weather_origin_time_idx ON weather (origin, year, month, day, hour)
 /// Rows of the table of the prepared statements.
 pub const ROWS: i64 = 100_000;
 
+/// Why the figures that miss a goal do, as far as profiles tell; to be looked at again with them.
+const MISSES: &str = "Question 10 reads 3,322 planes and fetches 260 flights by index; its profile has no hot spot: what is \
+    left is the fixed cost of a parallel plan (tasks, channels, hash tables), which SQLite's row at a time \
+    does not have. Question 27 divides NUMERICs with 16 digits and more, as PostgreSQL does (a quarter of its \
+    time), where SQLite divides floats. Prepared inserts take 2.6 µs a row; no goal was set and they were not \
+    profiled yet.";
+
 /// The example's folder.
 pub fn flights() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/flights")
@@ -84,6 +91,7 @@ pub fn run(plan: &Plan) -> Result<Table> {
     }
     if plan.wants_case("questions") {
         questions(plan, &peers, &mut table)?;
+        table.notes.push(MISSES.to_owned());
     }
     Ok(table)
 }
