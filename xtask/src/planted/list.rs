@@ -104,7 +104,7 @@ pub const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "commit: failed group stays in the log",
-        file: "crates/cairn-storage/src/commit.rs",
+        file: "crates/cairn-storage/src/background.rs",
         text: "            && let Err(broken) = writer.log.undo()\n        {",
         replacement: "            && let Err(broken) = Ok::<(), Error>(())\n        {",
     },
@@ -249,8 +249,8 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "flush: room is not told",
         file: "crates/cairn-storage/src/background.rs",
-        text: "        self.room.notify_all();\n        self.remove_segments_below(floor);\n        self.wake_compaction();\n        Ok(true)",
-        replacement: "        self.remove_segments_below(floor);\n        self.wake_compaction();\n        Ok(true)",
+        text: "        self.room.notify_all();\n        self.remove_segments_below(floor);\n        self.wake_compaction();\n        Ok(())",
+        replacement: "        self.remove_segments_below(floor);\n        self.wake_compaction();\n        Ok(())",
     },
     Plant {
         name: "manifest: edit not synced",
@@ -291,8 +291,8 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "manifest: uncertain edit gone on with",
         file: "crates/cairn-storage/src/manifest/log.rs",
-        text: "        is_durable: edits_end <= durable_end,",
-        replacement: "        is_durable: true,",
+        text: "is_durable: edits_end <= durable_end && u32_at",
+        replacement: "is_durable: u32_at",
     },
     Plant {
         name: "manifest: adopted without a sync of its name",

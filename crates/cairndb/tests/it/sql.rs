@@ -4,8 +4,8 @@ use std::io::Cursor;
 use std::sync::{Arc, Mutex};
 
 use cairndb::{
-    DataType, Database, ErrorClass, IndexOptions, IsolationLevel, Outcome, SessionStatus, ToSql, Value,
-    named, params,
+    DataType, Database, ErrorClass, IndexOptions, IsolationLevel, OpenOptions, Outcome, SessionStatus, ToSql,
+    Value, named, params,
 };
 use futures::StreamExt;
 use futures::executor::block_on;
@@ -364,4 +364,45 @@ fn the_keys_are_where_the_build_without_sql_looks_for_them() {
     let store = cairn_storage::Store::open(&env, &path, cairn_storage::Options::default()).unwrap();
     let value = store.snapshot().get(b"\0\0\0\0\0\x01\0\0key").unwrap();
     assert_eq!(value.as_deref(), Some(&b"value"[..]));
+}
+
+/// A sort and a grouping many times larger than the memory for queries go to temporary files, which are gone at
+/// the end; what cannot is refused, and the database goes on.
+#[test]
+fn queries_larger_than_their_memory_spill_or_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let temporary = directory.path().join("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let options = OpenOptions::new().query_memory_bytes(12 << 20).temporary_directory(&temporary);
+    let db = Database::open_with(directory.path().join("db"), options).unwrap();
+    let numbers = "SELECT i, md5(i::text) AS word FROM generate_series(1, 400000) AS g(i)";
+    let sorted = format!("SELECT word FROM ({numbers}) AS n ORDER BY word");
+    let mut last = String::new();
+    let mut count = 0;
+    for row in db.query(&sorted, &[]).unwrap() {
+        let word: String = row.unwrap().get(0).unwrap();
+        assert!(last <= word, "{last} before {word}");
+        last = word;
+        count += 1;
+    }
+    assert_eq!(count, 400_000);
+    let grouped =
+        format!("SELECT count(*) FROM (SELECT word, count(*) FROM ({numbers}) AS n GROUP BY word) AS g");
+    let groups: i64 = db.query(&grouped, &[]).unwrap().next().unwrap().unwrap().get(0).unwrap();
+    assert_eq!(groups, 400_000);
+    let wide = format!("SELECT length(string_agg(word || word, '')) FROM ({numbers}) AS n");
+    let error = db.query(&wide, &[]).and_then(|mut rows| rows.next().unwrap().map(drop)).unwrap_err();
+    assert_eq!(error.sqlstate(), "53200", "{error}");
+    assert_eq!(
+        std::fs::read_dir(&temporary).unwrap().flat_map(|entry| files(&entry.unwrap().path())).count(),
+        0
+    );
+    db.put("key", "value").unwrap();
+    assert_eq!(db.get("key").unwrap().as_deref(), Some(&b"value"[..]));
+}
+
+/// The files in a folder, or none where it is gone by now.
+fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    std::fs::read_dir(folder)
+        .map_or_else(|_| Vec::new(), |entries| entries.flatten().map(|e| e.path()).collect())
 }
