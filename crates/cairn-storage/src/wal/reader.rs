@@ -22,12 +22,14 @@ use super::format::{
 };
 
 /// How far a segment reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum End {
     /// A seal closes it.
     Sealed,
     /// It ends at `offset` without a seal.
     Open { offset: u64 },
+    /// So does one that is not the last.
+    Suspect(Error),
 }
 
 /// The log as found.
@@ -124,15 +126,28 @@ pub(crate) fn read_log(
         segments.pop();
     }
     let mut expected: Option<u64> = None;
+    // A segment that does not end as it should, though others follow: harmless where those go on with the very
+    // next commit, for then only the seal is missing. A recovery that was killed may have left it in the page
+    // cache, and the next have gone on.
+    let mut suspect: Option<Error> = None;
     for &segment in &segments {
         let is_last = Some(&segment) == segments.last();
         let reader = match last_counted.take_if(|reader| reader.segment == segment) {
             Some(reader) => reader,
             None => SegmentReader::open(env, dir, identity, segment)?,
         };
-        if let End::Open { offset } = reader.read(is_last, flushed_seq, &mut expected, &mut log, apply)? {
-            log.open_tail = Some(Tail { segment, offset });
-            log.is_sealed = false;
+        if expected.is_some_and(|seq| reader.header.as_ref().is_ok_and(|header| header.first_seq != seq))
+            && let Some(suspect) = suspect.take()
+        {
+            return Err(suspect);
+        }
+        match reader.read(is_last, flushed_seq, &mut expected, &mut log, apply)? {
+            End::Sealed => {}
+            End::Open { offset } => {
+                log.open_tail = Some(Tail { segment, offset });
+                log.is_sealed = false;
+            }
+            End::Suspect(error) => suspect = Some(error),
         }
     }
     log.segments = segments;
@@ -222,8 +237,11 @@ impl<'a> SegmentReader<'a> {
         loop {
             let record = match Record::decode(&self.bytes, offset, self.identity, self.segment) {
                 Ok(record) => record,
+                Err(reason) if !is_last => {
+                    return Ok(End::Suspect(Error::corrupt(&self.path, offset, reason)));
+                }
                 Err(reason) => {
-                    self.judge_bad_record(offset, &reason, is_last)?;
+                    self.judge_bad_record(offset, &reason)?;
                     return Ok(End::Open { offset });
                 }
             };
@@ -256,10 +274,7 @@ impl<'a> SegmentReader<'a> {
         Ok(())
     }
 
-    fn judge_bad_record(&self, offset: u64, reason: &str, is_last: bool) -> Result<()> {
-        if !is_last {
-            return Err(Error::corrupt(&self.path, offset, reason));
-        }
+    fn judge_bad_record(&self, offset: u64, reason: &str) -> Result<()> {
         match self.synced_record_behind(offset) {
             Some(at) => {
                 Err(Error::corrupt(&self.path, offset, format!("{reason}; a synced record follows at {at}")))
