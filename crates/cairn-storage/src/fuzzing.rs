@@ -449,7 +449,7 @@ fn sst_seeds(target: &str) -> Vec<Vec<u8>> {
     let (bytes, _) = sample_sst();
     let env = world("000007.sst", &bytes);
     let path = Path::new(DIR).join("000007.sst");
-    let source = crate::sst::reader::Source::open(&env, &path, ID).expect("a sound file");
+    let source = crate::sst::source::Source::open(&env, &path, ID).expect("a sound file");
     let footer = source.footer().expect("a sound file");
     let body = |handle: Handle, kind| source.extent(handle, kind).expect("a sound file").to_vec();
     let top = body(footer.top, sst::BlockKind::Top);

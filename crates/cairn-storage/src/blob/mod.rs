@@ -28,7 +28,7 @@ use bytes::Bytes;
 use cairn_env::{Env, File, OpenMode};
 
 use self::format::{BlobMeta, HEADER, Pointer, decode_record};
-use crate::cache::{BlockCache, Evictable, Piece, Pinned, Place, Shelf, Slot};
+use crate::cache::{BlockCache, Content, Evictable, Piece, Pinned, Place, Shelf, Slot};
 use crate::error::{Error, Result};
 use crate::sst::codec::DecodeError;
 use crate::sst::format::FileId;
@@ -46,6 +46,8 @@ struct Values {
     slots: Box<[Slot<(u64, Bytes)>]>,
     _pinned: Pinned,
 }
+
+impl Content for (u64, Bytes) {}
 
 impl Shelf for Values {
     fn slot(&self, at: u32) -> &dyn Evictable {

@@ -16,6 +16,7 @@
 //!
 //! Lock order: shard, slot. A slot is locked only for a search, never over I/O.
 
+mod buffers;
 mod lfu;
 mod lru;
 mod policy;
@@ -29,6 +30,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
 
+use self::buffers::Buffers;
 use self::policy::CachePolicy;
 use crate::error::Result;
 use crate::options::Eviction;
@@ -39,6 +41,9 @@ const OVERHEAD: usize = 96;
 const COUNTERS: usize = 16;
 /// Part of the capacity that stays for evictable pieces however much is pinned: one in so many.
 const UNPINNED_PART: usize = 8;
+/// Part of the capacity that may wait as buffers for the next blocks, one in so many, and how much at most.
+const BUFFERS_PART: usize = 32;
+const BUFFERS_BYTES_MAX: usize = 4 << 20;
 
 /// What a piece is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,19 +82,36 @@ impl<T> fmt::Debug for Slot<T> {
 pub(crate) trait Evictable {
     /// How it was used; the policy says what the number means.
     fn mark(&self) -> &AtomicU32;
-    /// Lets the piece go.
-    fn clear(&self);
+    /// Lets the piece go; what it gives back can serve another one.
+    fn clear(&self) -> Option<Arc<[u8]>>;
 }
 
-impl<T> Evictable for Slot<T> {
+/// What slots hold.
+pub(crate) trait Content {
+    /// The memory of a piece that is let go, where another piece can use it.
+    fn into_buffer(self) -> Option<Arc<[u8]>>
+    where
+        Self: Sized,
+    {
+        None
+    }
+}
+
+impl Content for Arc<[u8]> {
+    fn into_buffer(self) -> Option<Arc<[u8]>> {
+        Some(self)
+    }
+}
+
+impl<T: Content> Evictable for Slot<T> {
     fn mark(&self) -> &AtomicU32 {
         &self.mark
     }
 
-    fn clear(&self) {
+    fn clear(&self) -> Option<Arc<[u8]>> {
         // Dropped after the lock is given back.
         let piece = self.held.write().take();
-        drop(piece);
+        piece.and_then(T::into_buffer)
     }
 }
 
@@ -148,13 +170,15 @@ impl Shard {
         self.bytes.iter().sum()
     }
 
-    fn evict_to(&mut self, bytes_max: usize) -> u64 {
+    fn evict_to(&mut self, bytes_max: usize, buffers: &Buffers) -> u64 {
         let mut evicted = 0;
         while self.total() > bytes_max {
             let Some(entry) = self.policy.evict(bytes_max) else { return evicted };
             // The file may be closed: its pieces are gone already.
             if let Some(shelf) = entry.shelf.upgrade() {
-                shelf.slot(entry.at).clear();
+                if let Some(buffer) = shelf.slot(entry.at).clear() {
+                    buffers.give(buffer);
+                }
                 evicted += 1;
             }
             self.bytes[entry.piece as usize] -= entry.charge;
@@ -208,6 +232,7 @@ struct Counter {
 pub(crate) struct BlockCache {
     eviction: Eviction,
     shards: Box<[Mutex<Shard>]>,
+    buffers: Buffers,
     counters: [Counter; COUNTERS],
     evictions: AtomicU64,
     readaheads: AtomicU64,
@@ -226,6 +251,7 @@ impl BlockCache {
         BlockCache {
             eviction,
             shards: (0..shards).map(shard).collect(),
+            buffers: Buffers::new((capacity / BUFFERS_PART).min(BUFFERS_BYTES_MAX)),
             counters: Default::default(),
             evictions: AtomicU64::new(0),
             readaheads: AtomicU64::new(0),
@@ -238,8 +264,14 @@ impl BlockCache {
     /// What a shard may hold.
     fn shard_bytes(&self) -> usize {
         let pinned = self.pinned.load(Ordering::Relaxed);
-        let free = self.capacity.saturating_sub(pinned).max(self.capacity / UNPINNED_PART);
+        let fixed = pinned + self.buffers.bytes_max();
+        let free = self.capacity.saturating_sub(fixed).max(self.capacity / UNPINNED_PART);
         free / self.shards.len()
+    }
+
+    /// Memory for a block of `len` bytes: at least so long, of any content, with one owner.
+    pub(crate) fn buffer(&self, len: usize) -> Arc<[u8]> {
+        self.buffers.take(len)
     }
 
     /// Runs `search` on the piece of a slot; `load` gives it, with its bytes, if it is not there, and
@@ -286,7 +318,7 @@ impl BlockCache {
         let key = (place.file << 22 ^ u64::from(place.page) << 2 ^ place.piece as u64)
             .wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut shard = self.shards[(key >> 40) as usize & (self.shards.len() - 1)].lock();
-        let evicted = shard.evict_to(shard_bytes - charge);
+        let evicted = shard.evict_to(shard_bytes - charge, &self.buffers);
         self.evictions.fetch_add(evicted, Ordering::Relaxed);
         let mut held = slot.held.write();
         if held.is_none() {

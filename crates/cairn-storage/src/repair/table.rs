@@ -25,7 +25,7 @@ use crate::memtable::{Hint, Memtable};
 use crate::range::KeyRange;
 use crate::sst::block::Block;
 use crate::sst::format::{BlockKind, FileId, Handle, PAGE, Properties, TRAILER};
-use crate::sst::reader::Source;
+use crate::sst::source::Source;
 use crate::sst::tombstones;
 
 /// What a damaged file gave.

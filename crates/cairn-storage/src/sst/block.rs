@@ -6,7 +6,7 @@
 //! The key prefix that all rows share is stored once; a row is `rest of key ++ value`. `prefix[i]` is
 //! the first four bytes of the rest as a big-endian number, so that a search touches a few lines of
 //! memory; offsets, key lengths and tags are as narrow as the block allows, or absent where constant.
-//! A block in memory is an `Arc<[u8]>`, so that reference count, header, common prefix and the first
+//! A block in memory is an `Arc<[u8]>`, maybe longer than the block, so that reference count, header, common prefix and the first
 //! search prefixes lie next to each other.
 //!
 //! Guarantees: I1: [`Block::check`] checks every offset and length once, so that reads afterwards stay

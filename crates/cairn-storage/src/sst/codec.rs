@@ -51,15 +51,22 @@ impl Codec {
     /// Decompresses to exactly `raw_len` bytes (I1).
     pub(crate) fn decompress(self, body: &[u8], raw_len: usize) -> Result<Vec<u8>, DecodeError> {
         let mut raw = vec![0; raw_len];
+        self.decompress_into(body, &mut raw)?;
+        Ok(raw)
+    }
+
+    /// Decompresses to exactly as many bytes as `raw` has (I1).
+    pub(crate) fn decompress_into(self, body: &[u8], raw: &mut [u8]) -> Result<(), DecodeError> {
+        let raw_len = raw.len();
         let damaged = |what: String| Err(DecodeError::Damaged(what));
         let len = match self {
-            Codec::Lz4 => match lz4_flex::block::decompress_into(body, &mut raw) {
+            Codec::Lz4 => match lz4_flex::block::decompress_into(body, raw) {
                 Ok(len) => len,
                 Err(error) => return damaged(format!("the block does not decompress: {error}")),
             },
-            Codec::Zstd => zstd_codec::decompress(body, &mut raw)?,
+            Codec::Zstd => zstd_codec::decompress(body, raw)?,
         };
-        if len == raw_len { Ok(raw) } else { damaged(format!("expected {raw_len} bytes, found {len}")) }
+        if len == raw_len { Ok(()) } else { damaged(format!("expected {raw_len} bytes, found {len}")) }
     }
 }
 

@@ -284,6 +284,13 @@ pub(crate) struct Extent<'a> {
     pub(crate) sum: u32,
 }
 
+impl Extent<'_> {
+    /// Bytes of the body when it is decompressed.
+    pub(crate) fn raw_len(&self) -> usize {
+        self.compressed_from.map_or(self.body.len(), |(_, raw_len)| raw_len)
+    }
+}
+
 /// Checks an extent read at `offset`.
 pub(crate) fn open_extent(bytes: &[u8], number: u64, offset: u64) -> Result<Extent<'_>, String> {
     if bytes.len() < PAGE || !bytes.len().is_multiple_of(PAGE) {

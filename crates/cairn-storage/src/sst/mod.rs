@@ -11,6 +11,7 @@ pub(crate) mod filter;
 pub(crate) mod format;
 pub(crate) mod index;
 pub(crate) mod reader;
+pub(crate) mod source;
 pub(crate) mod tombstones;
 pub(crate) mod verify;
 pub(crate) mod writer;

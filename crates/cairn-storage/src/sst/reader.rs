@@ -6,134 +6,26 @@
 //! Guarantees: every block read from the file is verified (place, checksum, structure) before use; a
 //! lookup that finds all its pieces in the cache takes no exclusive lock and allocates at most the value.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use cairn_env::{Env, File, OpenMode};
+use cairn_env::Env;
 
 use super::block::{Block, value_bytes};
-use super::codec::DecodeError;
 use super::filter::{Filter, FilterCounts};
-use super::format::{
-    BlockKind, Extent, FileId, Footer, Handle, PAGE, Properties, Refused, decode_header, open_extent,
-};
+use super::format::{BlockKind, Extent, FileId, Handle, Properties};
 use super::index::Index;
+use super::source::Source;
 use super::tombstones;
-use crate::cache::{BlockCache, Evictable, Piece, Pinned, Place, Shelf, Slot};
-use crate::error::{Error, Result};
+use crate::cache::{BlockCache, Content, Evictable, Piece, Pinned, Place, Shelf, Slot};
+use crate::error::Result;
 use crate::fields::Fields;
 use crate::key::{CommitSeq, Kind};
 use crate::tombstone::Fragments;
 
 /// What a scan reads ahead at first.
 const READAHEAD_FIRST: usize = 32 << 10;
-
-/// A file with its identity: reads checked extents.
-#[derive(Debug)]
-pub(crate) struct Source {
-    pub(crate) file: Arc<dyn File>,
-    pub(crate) path: PathBuf,
-    pub(crate) id: FileId,
-    pub(crate) len: u64,
-}
-
-impl Source {
-    /// Opens the file and checks that its length is possible.
-    pub(crate) fn open(env: &Env, path: &Path, id: FileId) -> Result<Source> {
-        let file = env.files().open(path, OpenMode::Read).map_err(|e| Error::io("open", path, e))?;
-        let len = file.len().map_err(|e| Error::io("read the length of", path, e))?;
-        if len < 4 * PAGE as u64 || !len.is_multiple_of(PAGE as u64) {
-            let what = format!("expected at least 4 whole pages of {PAGE} bytes, found {len} bytes");
-            return Err(Error::corrupt(path, 0, what));
-        }
-        Ok(Source { file, path: path.to_path_buf(), id, len })
-    }
-
-    /// Reads bytes that must be there.
-    pub(crate) fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
-        // Allocates at most what the file has: `len` comes from the file.
-        if offset.saturating_add(len as u64) > self.len {
-            let what = format!("expected {len} bytes, the file ends at {}", self.len);
-            return Err(Error::corrupt(&self.path, offset, what));
-        }
-        let mut bytes = vec![0; len];
-        self.file.read_exact_at(&mut bytes, offset).map_err(|e| match e.kind() {
-            std::io::ErrorKind::UnexpectedEof => {
-                Error::corrupt(&self.path, offset, format!("expected {len} bytes, the file ends before"))
-            }
-            _ => Error::io("read", &self.path, e),
-        })?;
-        Ok(bytes)
-    }
-
-    /// Turns a refused page into an error.
-    pub(crate) fn refuse(&self, offset: u64, refused: Refused) -> Error {
-        match refused {
-            Refused::Damaged(what) => Error::corrupt(&self.path, offset, what),
-            Refused::Newer(found) => {
-                Error::NewerFormat { path: self.path.clone(), found, supported: super::format::VERSION }
-            }
-        }
-    }
-
-    /// Checks the header page.
-    pub(crate) fn check_header(&self) -> Result<()> {
-        decode_header(&self.read(0, PAGE)?, self.id).map_err(|refused| self.refuse(0, refused))
-    }
-
-    /// Reads the footer page.
-    pub(crate) fn footer(&self) -> Result<Footer> {
-        let offset = self.len - PAGE as u64;
-        Footer::decode(&self.read(offset, PAGE)?, self.id, self.len)
-            .map_err(|refused| self.refuse(offset, refused))
-    }
-
-    /// Reads the body of an extent.
-    pub(crate) fn extent(&self, handle: Handle, kind: BlockKind) -> Result<Bytes> {
-        let bytes = self.read(handle.offset(), handle.len() as usize)?;
-        let extent = self.open_extent(&bytes, handle, kind)?;
-        if extent.compressed_from.is_some() {
-            return self.unpack(&extent, handle);
-        }
-        let len = extent.body.len();
-        let mut bytes = bytes;
-        bytes.truncate(len);
-        Ok(Bytes::from(bytes))
-    }
-
-    /// Checks an extent that was read.
-    pub(crate) fn open_extent<'a>(
-        &self,
-        bytes: &'a [u8],
-        handle: Handle,
-        kind: BlockKind,
-    ) -> Result<Extent<'a>> {
-        let extent =
-            open_extent(bytes, self.id.number, handle.offset()).map_err(|what| self.damaged(handle, what))?;
-        if extent.kind != kind {
-            return Err(self.damaged(handle, format!("expected a {kind:?} block, found {:?}", extent.kind)));
-        }
-        Ok(extent)
-    }
-
-    /// The body of an extent, decompressed.
-    pub(crate) fn unpack(&self, extent: &Extent<'_>, handle: Handle) -> Result<Bytes> {
-        let Some((codec, raw_len)) = extent.compressed_from else {
-            return Ok(Bytes::copy_from_slice(extent.body));
-        };
-        match codec.decompress(extent.body, raw_len) {
-            Ok(raw) => Ok(Bytes::from(raw)),
-            Err(DecodeError::Damaged(what)) => Err(self.damaged(handle, what)),
-            Err(DecodeError::Missing(what)) => Err(Error::NotBuiltIn { path: self.path.clone(), what }),
-        }
-    }
-
-    /// Damage in an extent.
-    pub(crate) fn damaged(&self, handle: Handle, what: impl Into<String>) -> Error {
-        Error::corrupt(&self.path, handle.offset(), what)
-    }
-}
 
 /// The index of one partition, with the places of its blocks in the cache.
 #[derive(Debug)]
@@ -142,6 +34,9 @@ pub(crate) struct Leaf {
     /// None where the leaf is only gone through once.
     blocks: Box<[Slot<Arc<[u8]>>]>,
 }
+
+impl Content for Arc<Leaf> {}
+impl Content for Arc<Filter> {}
 
 impl Shelf for Leaf {
     fn slot(&self, at: u32) -> &dyn Evictable {
@@ -437,13 +332,17 @@ impl Table {
 
     #[cold]
     fn load_block(&self, handle: Handle) -> Result<Arc<[u8]>> {
-        let body = self.source.extent(handle, BlockKind::Data)?;
-        self.check_block(&body, handle)
+        self.source.with_extent(handle, BlockKind::Data, |extent| self.fill_block(extent, handle))
     }
 
-    fn check_block(&self, body: &[u8], handle: Handle) -> Result<Arc<[u8]>> {
-        Block::check(body).map_err(|what| self.source.damaged(handle, what))?;
-        Ok(Arc::from(body))
+    /// The checked rows of a data block, at the beginning of a buffer of the cache's.
+    fn fill_block(&self, extent: &Extent<'_>, handle: Handle) -> Result<Arc<[u8]>> {
+        let len = extent.raw_len();
+        let mut block = self.cache.buffer(len);
+        let bytes = &mut Arc::get_mut(&mut block).expect("I1: a buffer of the cache's has one owner")[..len];
+        self.source.unpack_into(extent, handle, bytes)?;
+        Block::check(&*bytes).map_err(|what| self.source.damaged(handle, what))?;
+        Ok(block)
     }
 
     /// A data block from the cache, else through a buffer of neighbours.
@@ -469,8 +368,7 @@ impl Table {
         let handle = leaf.index.handle(at, 0);
         let bytes = stream.read(&self.source, handle)?;
         let extent = self.source.open_extent(bytes, handle, BlockKind::Data)?;
-        let body = self.source.unpack(&extent, handle)?;
-        let block = self.check_block(&body, handle)?;
+        let block = self.fill_block(&extent, handle)?;
         Ok((block, stream.start != before))
     }
 }
