@@ -175,8 +175,9 @@ impl Core {
 
     /// Puts the active memtable among the immutable ones. The caller holds the write lock.
     pub(crate) fn rotate_memtable(&self) {
+        let fresh = Arc::new(Memtable::after(&self.sources().active));
         self.change_sources(|sources| {
-            let full = std::mem::replace(&mut sources.active, Arc::new(Memtable::new()));
+            let full = std::mem::replace(&mut sources.active, fresh);
             sources.immutable.insert(0, full);
         });
         self.wake_flush();

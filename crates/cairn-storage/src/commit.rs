@@ -390,6 +390,7 @@ fn apply_group<'a>(
     members: impl Iterator<Item = (&'a CommitSeq, &'a &'a Request)>,
 ) {
     table.note_segment(segment);
+    table.prepare_lookups();
     for (&seq, request) in members {
         for effect in request.record.iter() {
             apply_effect(table, hint, seq, effect.expect(EFFECTS_WHOLE));

@@ -24,25 +24,26 @@ const CLASSES: usize = FINE + 1 + 4 * (POOLED_BYTES_MAX / FINE_BYTES_MAX).ilog2(
 
 /// The class of a length and the bytes of its buffers; `None` for what is not kept.
 fn class(len: usize) -> Option<(usize, usize)> {
-    match len {
-        0..=FINE_BYTES_MAX => {
-            let steps = len.div_ceil(STEP);
-            Some((steps, steps * STEP))
-        }
-        ..=POOLED_BYTES_MAX => {
-            let power = (len - 1).ilog2();
-            let quarter = 1 << (power - 2);
-            let quarters = len.div_ceil(quarter);
-            Some((FINE + 4 * (power - FINE_BYTES_MAX.ilog2()) as usize + quarters - 4, quarters * quarter))
-        }
-        _ => None,
+    if len <= FINE_BYTES_MAX {
+        let steps = len.div_ceil(STEP);
+        return Some((steps, steps * STEP));
     }
+    if len > POOLED_BYTES_MAX {
+        return None;
+    }
+    let power = (len - 1).ilog2();
+    let quarter = 1 << (power - 2);
+    let quarters = len.div_ceil(quarter);
+    Some((FINE + 4 * (power - FINE_BYTES_MAX.ilog2()) as usize + quarters - 4, quarters * quarter))
 }
+
+/// Free buffers of one size.
+type Shelf = Mutex<Vec<Arc<[u8]>>>;
 
 /// Free buffers by class.
 #[derive(Debug)]
 pub(super) struct Buffers {
-    free: Box<[Mutex<Vec<Arc<[u8]>>>]>,
+    free: Box<[Shelf]>,
     bytes: AtomicUsize,
     bytes_max: usize,
 }
@@ -50,7 +51,7 @@ pub(super) struct Buffers {
 impl Buffers {
     /// None yet, and at most `bytes_max` bytes of them later.
     pub(super) fn new(bytes_max: usize) -> Buffers {
-        let free = (0..CLASSES).map(|_| Mutex::default()).collect();
+        let free = (0..CLASSES).map(|_| Shelf::default()).collect();
         Buffers { free, bytes: AtomicUsize::new(0), bytes_max }
     }
 

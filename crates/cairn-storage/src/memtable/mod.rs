@@ -1,5 +1,7 @@
 //! The memtable: the newest entries, in memory, ordered, readable while they are written.
 //!
+//! Point lookups walk the list, or where many are made find the key in a hash directory beside it.
+//!
 //! Guarantees: inserts may come from several threads, reads take no lock (but a shared one where there
 //! are range tombstones). What is in a memtable with a sequence above the published one is invisible,
 //! because readers bring their own sequence.
@@ -8,6 +10,7 @@
 //! of sequences.
 
 mod arena;
+mod directory;
 mod skiplist;
 mod tombstones;
 
@@ -56,8 +59,28 @@ impl Default for Memtable {
 
 impl Memtable {
     pub(crate) fn new() -> Memtable {
+        Memtable::over(Skiplist::new())
+    }
+
+    /// The memtable to follow a full one: with a directory of its keys if that was asked for many.
+    pub(crate) fn after(full: &Memtable) -> Memtable {
+        let list = Skiplist::new();
+        if full.list.is_asked() {
+            list.set_directory(full.list.len());
+        }
+        Memtable::over(list)
+    }
+
+    /// Makes a directory of the keys if many lookups could use one. Nobody may insert meanwhile.
+    pub(crate) fn prepare_lookups(&self) {
+        if self.list.lacks_directory() {
+            self.list.set_directory(2 * self.list.len());
+        }
+    }
+
+    fn over(list: Skiplist) -> Memtable {
         Memtable {
-            list: Arc::new(Skiplist::new()),
+            list: Arc::new(list),
             tombstones: Tombstones::new(),
             seq_max: AtomicU64::new(0),
             first_segment: AtomicU64::new(0),
@@ -84,7 +107,7 @@ impl Memtable {
 
     /// The newest version of `key` that is not newer than `seq`; range tombstones are not consulted.
     pub(crate) fn get(&self, key: &[u8], seq: CommitSeq) -> Option<Entry> {
-        let found = self.list.find(key, seek_trailer(seq)).filter(|found| found.key == key)?;
+        let found = self.list.find(key, seek_trailer(seq))?;
         let kind = trailer_kind(found.trailer).expect(KIND_KNOWN);
         let value = if found.value.len() <= COPY_BYTES_MAX {
             Bytes::copy_from_slice(found.value)
@@ -107,7 +130,7 @@ impl Memtable {
 
     /// The newest change of `key`, by an entry or a range tombstone.
     pub(crate) fn newest_change(&self, key: &[u8]) -> Option<CommitSeq> {
-        let entry = self.list.find(key, seek_trailer(SEQ_LAST)).filter(|found| found.key == key);
+        let entry = self.list.find(key, seek_trailer(SEQ_LAST));
         let entry = entry.map(|found| trailer_seq(found.trailer));
         entry.max(self.newest_covering(key, |_| true))
     }

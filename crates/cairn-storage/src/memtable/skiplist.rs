@@ -15,15 +15,23 @@ use std::cmp::Ordering as Order;
 use std::mem::size_of;
 use std::ptr::{NonNull, copy_nonoverlapping, null, null_mut};
 use std::slice::from_raw_parts;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::arena::Arena;
+use super::directory::{Directory, Lookup};
 
 const HEIGHT_MAX: usize = 16;
+/// Versions of a key that are passed one by one before the list is searched.
+const VERSIONS_STEPPED: usize = 8;
+/// Lookups that a list without a directory answers in any case before it is given one.
+const LOOKUPS_MIN: usize = 256;
+/// Entries that are entered in a new directory at once, a few milliseconds' work; a longer list has to wait for
+/// its successor.
+const INDEXED_AT_ONCE: usize = 1 << 16;
 
 #[repr(C)]
-struct Node {
+pub(super) struct Node {
     trailer: u64,
     value_len: u32,
     key_len: u32,
@@ -43,12 +51,19 @@ impl Node {
 
     /// # Safety
     /// `node` must be a node of a list that outlives the slice.
-    unsafe fn key<'a>(node: *const Node) -> &'a [u8] {
+    pub(super) unsafe fn key<'a>(node: *const Node) -> &'a [u8] {
         // SAFETY: the key follows the tower; it was written before the node was linked (I1).
         unsafe {
             let start = node.add(1).cast::<Link>().add((*node).height as usize).cast::<u8>();
             from_raw_parts(start, (*node).key_len as usize)
         }
+    }
+
+    /// # Safety
+    /// As for `key`.
+    pub(super) unsafe fn trailer(node: *const Node) -> u64 {
+        // SAFETY: promised by the caller.
+        unsafe { (*node).trailer }
     }
 
     /// # Safety
@@ -94,7 +109,14 @@ pub(crate) struct Skiplist {
     bytes: AtomicUsize,
     // State of the height generator: deterministic, so that a simulated run repeats.
     dice: AtomicU64,
+    directory: OnceLock<Directory>,
+    lookups: Lookups,
 }
+
+/// Counts lookups, away from what every reader reads.
+#[derive(Default)]
+#[repr(align(64))]
+struct Lookups(AtomicUsize);
 
 // SAFETY: nodes are shared through atomic links and are otherwise immutable (I1); the arena is Sync.
 unsafe impl Send for Skiplist {}
@@ -113,12 +135,47 @@ impl Skiplist {
             entries: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             dice: AtomicU64::new(0),
+            directory: OnceLock::new(),
+            lookups: Lookups::default(),
         }
     }
 
     /// Number of entries.
     pub(crate) fn len(&self) -> usize {
         self.entries.load(Ordering::Relaxed)
+    }
+
+    /// Whether lookups are many beside insertions.
+    pub(crate) fn is_asked(&self) -> bool {
+        let counted = self.directory.get().map_or(0, Directory::lookups);
+        self.lookups.0.load(Ordering::Relaxed) + counted > LOOKUPS_MIN + self.len() / 8
+    }
+
+    /// Whether a directory would help now, and the list is short enough to make it at once.
+    pub(crate) fn lacks_directory(&self) -> bool {
+        self.directory.get().is_none() && self.is_asked() && self.len() <= INDEXED_AT_ONCE
+    }
+
+    /// About how many lookups the directory answered; `None` where there is none.
+    #[cfg(test)]
+    pub(crate) fn directory_lookups(&self) -> Option<usize> {
+        self.directory.get().map(Directory::lookups)
+    }
+
+    /// Makes a directory for about so many entries. Nobody may insert meanwhile.
+    pub(crate) fn set_directory(&self, expected: usize) {
+        let directory = Directory::new(expected);
+        // SAFETY: the head and the nodes behind it are nodes of this list; versions of a key come newest
+        // first, and later ones do not replace it.
+        unsafe {
+            let mut node = Node::link(self.head.as_ptr(), 0).load(Ordering::Acquire);
+            while !node.is_null() {
+                directory.enter(node);
+                node = Node::link(node, 0).load(Ordering::Acquire);
+            }
+        }
+        // Only a directory made meanwhile is dropped here.
+        let _ = self.directory.set(directory);
     }
 
     /// Bytes of keys and values.
@@ -128,7 +185,7 @@ impl Skiplist {
 
     /// Bytes taken from the system.
     pub(crate) fn allocated(&self) -> usize {
-        self.arena.allocated()
+        self.arena.allocated() + self.directory.get().map_or(0, Directory::allocated)
     }
 
     /// Adds an entry, which must not be there yet (I2). Any number of threads may insert at once, each with
@@ -137,9 +194,7 @@ impl Skiplist {
         let height = self.random_height();
         let node = allocate_node(&self.arena, key, trailer, value, height).as_ptr();
         let list_height = self.height.fetch_max(height, Ordering::Relaxed).max(height);
-        if !self.brackets(hint, key, trailer) {
-            self.search(key, trailer, list_height, hint);
-        }
+        self.search(key, trailer, list_height, hint);
         for level in 0..height {
             loop {
                 let (previous, next) = (hint.previous[level], hint.next[level]);
@@ -162,28 +217,38 @@ impl Skiplist {
             }
             hint.previous[level] = node;
         }
+        if let Some(directory) = self.directory.get() {
+            // SAFETY: a node of this list.
+            unsafe { directory.enter(node) };
+        }
         self.entries.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(key.len() + value.len(), Ordering::Relaxed);
     }
 
-    /// Whether the hint's lowest level encloses the position; the upper levels then do too.
-    fn brackets(&self, hint: &Hint, key: &[u8], trailer: u64) -> bool {
-        if hint.list != self.id {
-            return false;
-        }
-        let (previous, next) = (hint.previous[0], hint.next[0]);
+    /// Whether the hint encloses the position on `level`; the levels above then do too.
+    fn brackets(&self, hint: &Hint, level: usize, key: &[u8], trailer: u64) -> bool {
+        let (previous, next) = (hint.previous[level], hint.next[level]);
         // SAFETY: nodes of this list (the hint belongs to it).
         unsafe {
             (previous == self.head.as_ptr() || is_before(previous, key, trailer))
                 && (next.is_null() || !is_before(next, key, trailer))
-                && Node::link(previous, 0).load(Ordering::Acquire) == next
+                && Node::link(previous, level).load(Ordering::Acquire) == next
         }
     }
 
+    /// Moves the hint to a position: from the lowest level that encloses it already, so that the keys of a
+    /// sorted batch are found from each other and not from the top.
     fn search(&self, key: &[u8], trailer: u64, height: usize, hint: &mut Hint) {
-        let mut previous = self.head.as_ptr();
-        let mut known: *mut Node = null_mut();
-        for level in (0..HEIGHT_MAX).rev() {
+        let mut top = HEIGHT_MAX;
+        if hint.list == self.id {
+            let enclosing = (0..height).find(|&level| self.brackets(hint, level, key, trailer));
+            top = enclosing.unwrap_or(HEIGHT_MAX);
+        }
+        let (mut previous, mut known) = (self.head.as_ptr(), null_mut());
+        if let (Some(&above), Some(&behind)) = (hint.previous.get(top), hint.next.get(top)) {
+            (previous, known) = (above, behind);
+        }
+        for level in (0..top).rev() {
             if level >= height {
                 (hint.previous[level], hint.next[level]) = (previous, null_mut());
                 continue;
@@ -415,7 +480,6 @@ impl AsRef<[u8]> for ValueOwner {
 
 /// An entry borrowed from a list.
 pub(crate) struct Found<'a> {
-    pub(crate) key: &'a [u8],
     pub(crate) trailer: u64,
     pub(crate) value: &'a [u8],
 }
@@ -452,13 +516,38 @@ impl Skiplist {
         (keys, 1)
     }
 
-    /// The first entry not before (`key`, `trailer`), for a lookup without a walker.
+    /// The first entry of `key` that is not before `trailer`, for a lookup without a walker.
     pub(crate) fn find(&self, key: &[u8], trailer: u64) -> Option<Found<'_>> {
-        let node = self.first_not_before(key, trailer);
-        if node.is_null() {
-            return None;
+        let found = self.directory.get().map_or(Lookup::Unknown, |directory| directory.newest(key));
+        let node = match found {
+            Lookup::Absent => return None,
+            Lookup::Newest(node) => self.older(node, key, trailer),
+            Lookup::Unknown => {
+                self.lookups.0.fetch_add(1, Ordering::Relaxed);
+                self.first_not_before(key, trailer)
+            }
+        };
+        // SAFETY: a node of this list or null, borrowed no longer than self.
+        unsafe {
+            if node.is_null() || Node::key(node) != key {
+                return None;
+            }
+            Some(Found { trailer: (*node).trailer, value: Node::value(node) })
         }
-        // SAFETY: a node of this list, borrowed no longer than self.
-        unsafe { Some(Found { key: Node::key(node), trailer: (*node).trailer, value: Node::value(node) }) }
+    }
+
+    /// The first node from `newest`, the newest entry of `key`, on that is not before `trailer`.
+    fn older(&self, newest: *const Node, key: &[u8], trailer: u64) -> *const Node {
+        let mut node = newest;
+        for _ in 0..VERSIONS_STEPPED {
+            // SAFETY: a node of this list. Versions of a key stand one behind the other, newest first.
+            unsafe {
+                if node.is_null() || (*node).trailer >= trailer || Node::key(node) != key {
+                    return node;
+                }
+                node = Node::link(node, 0).load(Ordering::Acquire);
+            }
+        }
+        self.first_not_before(key, trailer)
     }
 }

@@ -112,3 +112,79 @@ fn long_values_are_shared() {
     drop(table);
     assert_eq!(found.value, value);
 }
+
+#[test]
+fn a_directory_finds_what_the_list_finds() {
+    for expected in [0, 3000] {
+        let mut random = SeededRandom::new(11);
+        let table = Memtable::new();
+        let plain = Memtable::new();
+        let mut hints = (Hint::default(), Hint::default());
+        for seq in 1..=5000u64 {
+            if seq == 500 {
+                assert!(table.list.directory_lookups().is_none());
+                table.list.set_directory(expected);
+            }
+            // Some keys get many versions, and some keys are prefixes of others.
+            let key = random_key(&mut random, if seq % 2 == 0 { 20 } else { 2000 });
+            let value = seq.to_le_bytes();
+            table.insert(&key, seq, Kind::Put, &value, &mut hints.0);
+            plain.insert(&key, seq, Kind::Put, &value, &mut hints.1);
+            let (asked, at) = (random_key(&mut random, 2200), random.next() % (seq + 2));
+            assert_eq!(table.get(&asked, at), plain.get(&asked, at));
+            assert_eq!(table.newest_change(&asked), plain.newest_change(&asked));
+        }
+        assert!(table.list.directory_lookups().is_some_and(|lookups| lookups > 1000));
+        assert!(table.memory_bytes() > plain.memory_bytes());
+    }
+}
+
+#[test]
+fn a_directory_is_made_when_it_is_asked_for() {
+    let table = Memtable::new();
+    let mut hint = Hint::default();
+    for number in 0..4000u64 {
+        table.insert(&number.to_be_bytes(), number + 1, Kind::Put, b"v", &mut hint);
+        table.prepare_lookups();
+    }
+    assert!(table.list.directory_lookups().is_none(), "nobody looked anything up");
+    assert!(Memtable::after(&table).list.directory_lookups().is_none());
+    for number in 0..1000u64 {
+        assert!(table.get(&number.to_be_bytes(), 9000).is_some());
+    }
+    table.prepare_lookups();
+    assert!(table.list.directory_lookups().is_some());
+    for number in 0..5000u64 {
+        assert_eq!(table.get(&number.to_be_bytes(), 9000).is_some(), number < 4000);
+    }
+    assert!(Memtable::after(&table).list.directory_lookups().is_some());
+}
+
+#[test]
+fn readers_beside_a_growing_directory_miss_nothing() {
+    let table = Memtable::new();
+    table.list.set_directory(0);
+    let done = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut hint = Hint::default();
+            for seq in 1..=50_000u64 {
+                let key = (seq.wrapping_mul(7919) % 20_000).to_be_bytes();
+                table.insert(&key, seq, Kind::Put, &seq.to_le_bytes(), &mut hint);
+                done.store(seq, Ordering::Release);
+            }
+        });
+        let mut seq = 0;
+        while seq < 50_000 {
+            seq = done.load(Ordering::Acquire);
+            let written = seq.saturating_sub(seq % 7).max(1);
+            if seq > 0 {
+                let key = (written.wrapping_mul(7919) % 20_000).to_be_bytes();
+                let found = table.get(&key, seq).expect("it was inserted before");
+                assert!(
+                    found.seq >= written && found.seq <= seq && found.value == found.seq.to_le_bytes()[..]
+                );
+            }
+        }
+    });
+}
