@@ -36,6 +36,7 @@ pub(crate) struct Background {
     flush: Task,
     compaction: Task,
     sync: Task,
+    commit: Task,
 }
 
 impl Background {
@@ -57,16 +58,20 @@ impl Background {
             let mut armed = false;
             spawn("cairn-sync", Box::new(move || core.sync_step(&mut armed)))?
         };
-        Ok(Background { flush, compaction, sync })
+        let commit = {
+            let core = Arc::clone(core);
+            let step = move || if core.lead_awaited() { Step::Again } else { Step::Idle };
+            spawn("cairn-commit", Box::new(step))?
+        };
+        Ok(Background { flush, compaction, sync, commit })
     }
 }
 
 impl Core {
-    /// Under the lock, not with a clone: whoever closes must be the one who joins the workers.
-    fn with_background(&self, act: impl FnOnce(&Background)) {
-        if let Some(background) = self.background.lock().as_ref() {
-            act(background);
-        }
+    /// Under the lock, not with a clone: whoever closes must be the one who joins the workers. False where there
+    /// are no workers.
+    fn with_background(&self, act: impl FnOnce(&Background)) -> bool {
+        self.background.lock().as_ref().map(act).is_some()
     }
 
     pub(crate) fn wake_flush(&self) {
@@ -75,6 +80,11 @@ impl Core {
 
     pub(crate) fn wake_compaction(&self) {
         self.with_background(|background| background.compaction.wake());
+    }
+
+    /// Has the task that leads awaited commits look at the queue; false where there is none.
+    pub(crate) fn wake_commit(&self) -> bool {
+        self.with_background(|background| background.commit.wake())
     }
 
     pub(crate) fn wake_sync(&self) {
@@ -270,7 +280,7 @@ impl Core {
         }
     }
 
-    /// Best effort: a segment left behind goes at the next open.
+    /// Removes the segments that nobody needs, or keeps them to be written again; the manifest's floor is durable.
     pub(crate) fn remove_segments_below(&self, floor: u64) {
         let Ok(segments) = wal::list_segments(&self.env, &self.dir) else { return };
         for segment in segments.into_iter().filter(|&segment| segment < floor) {

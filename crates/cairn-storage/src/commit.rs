@@ -5,7 +5,9 @@
 //!    └───── somebody does ─▶ wait ──▶ done (by the leader)      │
 //!                               └───▶ lead (handed over) ◀──────┘ if others wait
 //! ```
-//! A lone committer never switches threads. The next leader is woken before the finished group's members.
+//! A lone committer never switches threads. The next leader is woken before the finished group's members. Commits
+//! that are awaited have no thread to lead with: whoever leads takes them along, and where nobody does a
+//! background task is woken that leads; without background work the thread that began them does it at once.
 //!
 //! Invariants:
 //! - I1: commits get consecutive sequences in log order; a failed one consumes none.
@@ -17,10 +19,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use cairn_env::Signal;
-use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::commit_queue::{CommitHandle, Ticket};
 use crate::core::{Core, Sources};
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Kind, SEQ_MAX};
@@ -28,6 +29,7 @@ use crate::memtable::{Hint, Memtable};
 use crate::options::SyncMode;
 use crate::range::KeyRange;
 use crate::reads::Checks;
+use crate::snapshot::Hold;
 use crate::wal::{Effect, LogWriter, RecordBuffer, RecordHeader, RecordKind};
 
 const EFFECTS_WHOLE: &str = "I4: a request's effects were encoded by this process";
@@ -45,61 +47,10 @@ pub(crate) struct Request {
     pub(crate) client_token: u64,
     pub(crate) schema_version: u64,
     pub(crate) txn_id: u64,
-}
-
-/// Who waits for the leader.
-#[derive(Default)]
-pub(crate) struct Queue {
-    led: bool,
-    waiting: Vec<Arc<Ticket>>,
-}
-
-/// A place in the queue.
-struct Ticket {
-    state: Mutex<TicketState>,
-    signal: Signal,
-}
-
-enum TicketState {
-    Waiting(Box<Request>),
-    /// The leader works on it.
-    Taken,
-    /// The holder is the next leader.
-    Lead(Box<Request>),
-    Done(Result<CommitSeq>),
-}
-
-impl Ticket {
-    fn set(&self, state: TicketState) {
-        *self.state.lock() = state;
-        self.signal.notify_all();
-    }
-
-    fn take(&self) -> Option<Box<Request>> {
-        let mut state = self.state.lock();
-        match std::mem::replace(&mut *state, TicketState::Taken) {
-            TicketState::Waiting(request) => Some(request),
-            other => {
-                *state = other;
-                None
-            }
-        }
-    }
-
-    /// Waits for the result, or for the lead.
-    fn wait(&self) -> std::result::Result<Result<CommitSeq>, Box<Request>> {
-        let mut outcome = None;
-        self.signal.wait_until(|| {
-            let mut state = self.state.lock();
-            match std::mem::replace(&mut *state, TicketState::Taken) {
-                TicketState::Done(result) => outcome = Some(Ok(result)),
-                TicketState::Lead(request) => outcome = Some(Err(request)),
-                other => *state = other,
-            }
-            outcome.is_some()
-        });
-        outcome.unwrap_or(Ok(Err(Error::Closed)))
-    }
+    /// Keeps the versions that validation needs, where the caller does not.
+    pub(crate) hold: Option<Arc<Hold>>,
+    /// When it was asked for, by the monotonic clock.
+    pub(crate) begun: u64,
 }
 
 /// What the write lock protects.
@@ -118,66 +69,157 @@ impl Writer {
 
 impl Core {
     /// Commits, alone or in a group.
-    pub(crate) fn commit(self: &Arc<Core>, request: Request) -> Result<CommitSeq> {
+    pub(crate) fn commit(self: &Arc<Core>, mut request: Request) -> Result<CommitSeq> {
         self.check_writable()?;
         if request.record.effects() == 0 {
             return Ok(self.visible.load(Ordering::Acquire));
         }
+        request.begun = self.env.clock().monotonic_nanos();
         let mut request = Box::new(request);
         let ticket = {
             let mut queue = self.queue.lock();
             if queue.led {
-                let state = Mutex::new(TicketState::Waiting(request));
-                let ticket = Arc::new(Ticket { state, signal: self.env.signal() });
+                let ticket = Ticket::new(request, self.env.signal(), false);
                 queue.waiting.push(Arc::clone(&ticket));
                 ticket
             } else {
                 queue.led = true;
                 drop(queue);
-                return self.lead(request);
+                return self.lead_own(request);
             }
         };
         match ticket.wait() {
             Ok(result) => result,
             Err(own) => {
                 request = own;
-                self.lead(request)
+                self.lead_own(request)
             }
         }
     }
 
-    /// Commits the own request and those that wait, then hands the lead over.
-    fn lead(self: &Arc<Core>, own: Box<Request>) -> Result<CommitSeq> {
+    /// Begins a commit that nobody need wait for.
+    pub(crate) fn commit_async(self: &Arc<Core>, mut request: Request) -> CommitHandle {
+        if let Err(error) = self.check_writable() {
+            return CommitHandle::done(Err(error));
+        }
+        if request.record.effects() == 0 {
+            return CommitHandle::done(Ok(self.visible.load(Ordering::Acquire)));
+        }
+        request.begun = self.env.clock().monotonic_nanos();
+        let ticket = Ticket::new(Box::new(request), self.env.signal(), true);
+        let led = {
+            let mut queue = self.queue.lock();
+            if queue.closing {
+                return CommitHandle::done(Err(Error::Closed));
+            }
+            queue.awaited += 1;
+            queue.waiting.push(Arc::clone(&ticket));
+            queue.led
+        };
+        if !led {
+            self.see_to_awaited();
+        }
+        CommitHandle::queued(ticket)
+    }
+
+    /// Has somebody lead who commits what is awaited.
+    fn see_to_awaited(self: &Arc<Core>) {
+        if !self.wake_commit() {
+            while self.lead_awaited() {}
+        }
+    }
+
+    /// Commits those that wait, if nobody leads; false where there is nothing to do.
+    pub(crate) fn lead_awaited(self: &Arc<Core>) -> bool {
+        {
+            let mut queue = self.queue.lock();
+            if queue.led || queue.waiting.is_empty() {
+                return false;
+            }
+            queue.led = true;
+        }
+        self.lead(None);
+        true
+    }
+
+    /// Returns when every awaited commit is done; later ones are refused. Call it without locks.
+    pub(crate) fn finish_awaited(&self) {
+        self.queue.lock().closing = true;
+        self.room.wait_until(|| self.queue.lock().awaited == 0);
+    }
+
+    /// Commits the own request and those that wait.
+    fn lead_own(self: &Arc<Core>, own: Box<Request>) -> Result<CommitSeq> {
+        let (result, left) = self.lead(Some(own));
+        if left {
+            self.see_to_awaited();
+        }
+        result.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Commits the own request and those that wait, then hands the lead over. The result of the own one, and
+    /// whether there are others whom nobody leads.
+    fn lead(self: &Arc<Core>, own: Option<Box<Request>>) -> (Option<Result<CommitSeq>>, bool) {
         let room = self.finish_recovery().and_then(|()| self.wait_for_room());
         let tickets = std::mem::take(&mut self.queue.lock().waiting);
+        let is_own = own.is_some();
         let mut requests = Vec::with_capacity(1 + tickets.len());
-        requests.push(own);
+        requests.extend(own);
         requests.extend(tickets.iter().filter_map(|ticket| ticket.take()));
         let results = match room {
             Ok(()) => self.commit_group(&mut requests),
             Err(error) => requests.iter().map(|_| Err(error.clone())).collect(),
         };
-        self.hand_over();
+        let left = self.hand_over();
+        self.note_commits(&requests, &results);
+        // Whoever is told finds the snapshot released.
+        requests.iter_mut().for_each(|request| request.hold = None);
         // Big records are freed by their own threads' turn only after the others were told.
         let mut results = results.into_iter();
-        let own = results.next().unwrap_or(Err(Error::Closed));
+        let own = if is_own { results.next() } else { None };
         for (ticket, result) in tickets.iter().zip(results) {
-            ticket.set(TicketState::Done(result));
+            ticket.finish(result);
         }
-        own
+        self.note_done(tickets.iter().filter(|ticket| ticket.awaited).count());
+        (own, left)
     }
 
-    fn hand_over(&self) {
-        let mut queue = self.queue.lock();
-        if queue.waiting.is_empty() {
-            queue.led = false;
+    /// Notes how long the commits of a group took.
+    fn note_commits(&self, requests: &[Box<Request>], results: &[Result<CommitSeq>]) {
+        let now = self.env.clock().monotonic_nanos();
+        let done = requests.iter().zip(results).filter(|(_, result)| result.is_ok());
+        for (request, _) in done {
+            self.commits.latency.note(now.saturating_sub(request.begun));
+        }
+    }
+
+    /// So many awaited commits are done.
+    fn note_done(&self, done: usize) {
+        if done == 0 {
             return;
         }
-        let next = queue.waiting.remove(0);
+        let closing = {
+            let mut queue = self.queue.lock();
+            queue.awaited -= done;
+            queue.closing
+        };
+        if closing {
+            self.room.notify_all();
+        }
+    }
+
+    /// Whether there are others whom nobody leads.
+    fn hand_over(&self) -> bool {
+        let mut queue = self.queue.lock();
+        let Some(next) = queue.take_leader() else {
+            queue.led = false;
+            return !queue.waiting.is_empty();
+        };
         drop(queue);
         if let Some(request) = next.take() {
-            next.set(TicketState::Lead(request));
+            next.give_lead(request);
         }
+        false
     }
 
     /// Commits a group under the write lock.
@@ -223,6 +265,7 @@ impl Core {
         }
         let seqs = results.iter().filter_map(|result| result.as_ref().ok());
         apply_group(&sources.active, &mut writer.hint, segment, seqs.zip(&accepted));
+        self.commits.note_group(accepted.len() as u64);
         writer.last_seq += accepted.len() as u64;
         writer.log.accept_last_seq(writer.last_seq);
         self.visible.store(writer.last_seq, Ordering::Release);

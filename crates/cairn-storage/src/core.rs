@@ -21,13 +21,15 @@ use cairn_env::{Env, FileLock, Lock, Signal};
 use parking_lot::{Mutex, RwLock};
 
 use crate::background::Background;
-use crate::commit::{Queue, Writer};
+use crate::commit::Writer;
+use crate::commit_queue::Queue;
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone};
 use crate::memtable::Memtable;
 use crate::options::Options;
 use crate::range::KeyRange;
 use crate::snapshot::Registry;
+use crate::stats::CommitCounters;
 use crate::tree::Tree;
 use crate::version::{Lookup, Version};
 
@@ -118,6 +120,7 @@ pub(crate) struct Core {
     pub(crate) snapshots: Registry,
     pub(crate) queue: Mutex<Queue>,
     pub(crate) write: Lock<Writer>,
+    pub(crate) commits: CommitCounters,
     pub(crate) sync_lock: Lock<()>,
     pub(crate) flush_lock: Lock<()>,
     poison: Mutex<Option<String>>,
@@ -125,7 +128,8 @@ pub(crate) struct Core {
     pub(crate) closed: AtomicBool,
     /// How closing ended; held while it goes on, so that whoever closes too waits for it.
     pub(crate) close_outcome: Lock<Option<Result<()>>>,
-    /// Told when a flush or compaction made room, failed, or the store is closed.
+    /// Told when a flush or compaction made room, failed, or the store is closed; while it is being closed, also
+    /// when the last awaited commit is done.
     pub(crate) room: Signal,
     /// The last failure of background work, until it succeeds again.
     pub(crate) background_error: Mutex<Option<Error>>,
@@ -166,6 +170,7 @@ impl Core {
             visible: AtomicU64::new(parts.last_seq),
             snapshots: Registry::default(),
             queue: Mutex::new(Queue::default()),
+            commits: CommitCounters::default(),
             write: Lock::new(parts.writer),
             sync_lock: Lock::new(()),
             flush_lock: Lock::new(()),

@@ -16,6 +16,7 @@ mod blob;
 mod cache;
 mod checkpoint;
 mod commit;
+mod commit_queue;
 mod compaction;
 mod core;
 mod error;
@@ -25,6 +26,7 @@ mod fields;
 pub mod fuzzing;
 mod ingest;
 mod key;
+mod latency;
 mod level_cursor;
 mod manifest;
 mod memory;
@@ -56,9 +58,11 @@ mod write_set;
 
 pub use batch::WriteBatch;
 pub use cache::CacheStats;
+pub use commit_queue::CommitHandle;
 pub use error::{Error, Result};
 pub use estimate::RangeSize;
 pub use key::CommitSeq;
+pub use latency::Latency;
 pub use options::{
     Compaction, Compression, Direction, Eviction, FilterTiers, Isolation, KEY_BYTES_MAX, Options, SyncMode,
     TxnOptions, VALUE_BYTES_MAX,
@@ -67,7 +71,7 @@ pub use range::KeyRange;
 pub use repair::{Loss, RepairReport};
 pub use snapshot::Snapshot;
 pub use sst::filter::FilterStats;
-pub use stats::Stats;
+pub use stats::{CommitStats, Stats};
 pub use store::Store;
 pub use tree::{BlobStats, LevelStats, TreeStats};
 pub use txn::{ReadView, Savepoint, Txn};

@@ -1,11 +1,13 @@
 //! What a store holds and has done, for people and monitors.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cairn_env::Env;
 
 use crate::core::Core;
 use crate::key::CommitSeq;
+use crate::latency::{Histogram, Latency};
 use crate::tree::TreeStats;
 use crate::wal;
 
@@ -41,6 +43,8 @@ pub struct Stats {
     pub wal_segments: u64,
     /// Their length, with what is preallocated.
     pub wal_bytes: u64,
+    /// The commits.
+    pub commits: CommitStats,
     /// Log bytes that wait in the process ([`crate::SyncMode::None`]).
     pub wal_pending_bytes: usize,
     /// Whether the store refuses writes until it is opened again.
@@ -49,6 +53,50 @@ pub struct Stats {
     pub background_error: Option<String>,
     /// The SSTs, the block cache, flushes and compactions.
     pub tree: TreeStats,
+}
+
+/// The commits since the store was opened, and the log's work for them. Ingests do not count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CommitStats {
+    /// Commits that succeeded.
+    pub commits: u64,
+    /// Groups that they came in: each is one append to the log and at most one fsync.
+    pub groups: u64,
+    /// Commits of the largest group.
+    pub largest_group: u64,
+    /// Commits begun without waiting ([`crate::Txn::commit_async`]) that are not done yet.
+    pub waiting: u64,
+    /// Bytes written to the log, headers and seals of its segments included.
+    pub log_bytes: u64,
+    /// How long commits took: from the call until the outcome is known, without waking up who waits for it.
+    pub latency: Latency,
+    /// How long the fsyncs of the log took; `count` is their number.
+    pub syncs: Latency,
+}
+
+impl CommitStats {
+    /// Commits that shared a write and an fsync, in the mean; 0 where there was none.
+    pub fn mean_group(&self) -> f64 {
+        if self.groups == 0 { 0.0 } else { self.commits as f64 / self.groups as f64 }
+    }
+}
+
+/// Counters of the commits, written by leaders.
+#[derive(Debug, Default)]
+pub(crate) struct CommitCounters {
+    commits: AtomicU64,
+    groups: AtomicU64,
+    largest_group: AtomicU64,
+    pub(crate) latency: Histogram,
+}
+
+impl CommitCounters {
+    pub(crate) fn note_group(&self, commits: u64) {
+        self.commits.fetch_add(commits, Ordering::Relaxed);
+        self.groups.fetch_add(1, Ordering::Relaxed);
+        self.largest_group.fetch_max(commits, Ordering::Relaxed);
+    }
 }
 
 /// Counters since the store was opened.
@@ -74,6 +122,19 @@ pub(crate) fn timed<T>(env: &Env, micros: &AtomicU64, work: impl FnOnce() -> T) 
 }
 
 impl Core {
+    fn commit_stats(&self) -> CommitStats {
+        let meter = Arc::clone(self.write.lock().log.meter());
+        CommitStats {
+            commits: self.commits.commits.load(Ordering::Relaxed),
+            groups: self.commits.groups.load(Ordering::Relaxed),
+            largest_group: self.commits.largest_group.load(Ordering::Relaxed),
+            waiting: self.queue.lock().awaited as u64,
+            log_bytes: meter.bytes.load(Ordering::Relaxed),
+            latency: self.commits.latency.latency(),
+            syncs: meter.syncs.latency(),
+        }
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         let sources = self.sources();
         let readable = self.snapshots.readable(&self.visible);
@@ -100,6 +161,7 @@ impl Core {
             memtable_entries: sources.active.len(),
             immutable_memtables: sources.immutable.len(),
             immutable_bytes: sources.immutable.iter().map(|table| table.memory_bytes()).sum(),
+            commits: self.commit_stats(),
             wal_pending_bytes: self.write.lock().log.pending_bytes(),
             poisoned: matches!(self.check_writable(), Err(crate::Error::Poisoned { .. })),
             background_error: self.background_error.lock().as_ref().map(ToString::to_string),

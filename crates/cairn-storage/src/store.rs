@@ -13,6 +13,7 @@ use cairn_env::Env;
 use crate::background::Background;
 use crate::batch::WriteBatch;
 use crate::commit::Request;
+use crate::commit_queue::CommitHandle;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::estimate::RangeSize;
@@ -108,19 +109,19 @@ impl Store {
     /// As [`Txn::commit`], without [`Error::Conflict`]; [`Error::TransactionTooLarge`].
     pub fn write(&self, batch: WriteBatch, sync: Option<SyncMode>) -> Result<CommitSeq> {
         let core = &self.handle.core;
-        let (len, max) = (batch.bytes(), core.options().transaction_bytes_max);
-        if len > max {
-            return Err(Error::TransactionTooLarge { len, max });
+        core.commit(batch_request(core, &batch, sync)?)
+    }
+
+    /// As [`Store::write`], without blocking: see [`Txn::commit_async`].
+    ///
+    /// # Errors
+    /// The handle gives those of [`Store::write`].
+    pub fn write_async(&self, batch: WriteBatch, sync: Option<SyncMode>) -> CommitHandle {
+        let core = &self.handle.core;
+        match batch_request(core, &batch, sync) {
+            Ok(request) => core.commit_async(request),
+            Err(error) => CommitHandle::done(Err(error)),
         }
-        core.commit(Request {
-            record: batch.encode(),
-            snapshot: None,
-            checks: Checks::default(),
-            sync: sync.unwrap_or(core.options().sync),
-            client_token: 0,
-            schema_version: 0,
-            txn_id: core.next_txn_id(),
-        })
     }
 
     /// Loads rows with ascending keys as one commit, without the log: they are written straight to sorted
@@ -251,7 +252,8 @@ impl Store {
         self.handle.core.sources().approximate_size(range)
     }
 
-    /// Stops the background work, makes everything committed durable, closes the log. Other clones,
+    /// Waits for the commits that were begun without waiting ([`Txn::commit_async`]), stops the background work,
+    /// makes everything committed durable, closes the log. Other clones,
     /// transactions and snapshots can only read from then on; [`Error::Closed`] where another holder of the
     /// directory has removed what they would read. Closing twice is fine: the second call waits for
     /// the first and returns the same.
@@ -263,6 +265,24 @@ impl Store {
     }
 }
 
+fn batch_request(core: &Core, batch: &WriteBatch, sync: Option<SyncMode>) -> Result<Request> {
+    let (len, max) = (batch.bytes(), core.options().transaction_bytes_max);
+    if len > max {
+        return Err(Error::TransactionTooLarge { len, max });
+    }
+    Ok(Request {
+        record: batch.encode(),
+        snapshot: None,
+        checks: Checks::default(),
+        sync: sync.unwrap_or(core.options().sync),
+        client_token: 0,
+        schema_version: 0,
+        txn_id: core.next_txn_id(),
+        hold: None,
+        begun: 0,
+    })
+}
+
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("dir", &self.handle.core.dir).finish_non_exhaustive()
@@ -271,6 +291,7 @@ impl std::fmt::Debug for Store {
 
 impl Core {
     pub(crate) fn close(&self) -> Result<()> {
+        self.finish_awaited();
         let mut outcome = self.close_outcome.lock();
         if let Some(outcome) = &*outcome {
             return outcome.clone();

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::batch::check_entry;
 use crate::commit::Request;
+use crate::commit_queue::CommitHandle;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Kind};
@@ -179,6 +180,31 @@ impl Txn {
         if self.writes.is_empty() {
             return Ok(self.hold.seq());
         }
+        // The write set goes before the wait, the snapshot after it: validation needs its versions.
+        let (hold, request) = self.into_request();
+        hold.core().commit(request)
+    }
+
+    /// As [`Txn::commit`], without blocking: the commit is queued for the next group, and the handle, a future,
+    /// gives the outcome. Nothing is visible to others, and no conflict found, before its turn; commits of one
+    /// thread are done in the order in which they were begun. It goes on when the handle is dropped.
+    ///
+    /// A background task leads where no blocking commit does; with [`crate::Options::background`] off, this call
+    /// itself does all the work and gives a handle that is done. Queued commits are held in memory, in any number
+    /// ([`crate::CommitStats::waiting`]): await some before beginning more.
+    ///
+    /// # Errors
+    /// The handle gives those of [`Txn::commit`].
+    pub fn commit_async(self) -> CommitHandle {
+        if self.writes.is_empty() {
+            return CommitHandle::done(Ok(self.hold.seq()));
+        }
+        let (hold, mut request) = self.into_request();
+        request.hold = Some(Arc::clone(&hold));
+        hold.core().commit_async(request)
+    }
+
+    fn into_request(self) -> (Arc<Hold>, Request) {
         let record = self.writes.encode();
         let mut checks = self.guards;
         if let Some(reads) = &self.reads {
@@ -192,10 +218,10 @@ impl Txn {
             client_token: self.client_token,
             schema_version: self.schema_version,
             txn_id: self.id,
+            hold: None,
+            begun: 0,
         };
-        // The write set goes before the wait, the snapshot after it: validation needs its versions.
-        drop(self.writes);
-        self.hold.core().commit(request)
+        (self.hold, request)
     }
 
     /// Forgets the transaction, as dropping it does.

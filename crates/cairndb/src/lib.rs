@@ -44,7 +44,9 @@ mod database;
 mod sql;
 
 pub use bytes::Bytes;
-pub use cairn_storage::{CommitSeq, Damage, KeyRange, Loss, RepairReport, Stats, SyncMode, VerifyReport};
+pub use cairn_storage::{
+    CommitSeq, CommitStats, Damage, KeyRange, Latency, Loss, RepairReport, Stats, SyncMode, VerifyReport,
+};
 pub use database::Database;
 pub use error::{Error, ErrorClass, Result};
 pub use options::{IsolationLevel, OpenOptions};

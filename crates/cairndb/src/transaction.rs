@@ -144,6 +144,31 @@ impl Transaction {
         self.kernel.commit()
     }
 
+    /// [`Transaction::commit`] for async callers: the task sleeps while the disk works, and commits of many tasks
+    /// share an fsync. No particular runtime is needed. Dropped before it was first polled it rolls back;
+    /// dropped later, the commit goes on.
+    ///
+    /// ```
+    /// # use futures::executor::block_on;
+    /// use cairndb::{Database, IsolationLevel};
+    /// # block_on(async {
+    /// let db = Database::in_memory()?;
+    /// let tx = db.begin_transaction(IsolationLevel::Snapshot)?;
+    /// tx.put(b"key", b"value")?;
+    /// tx.commit_async().await?;
+    /// assert!(db.get(b"key")?.is_some());
+    /// # Ok::<(), cairndb::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Transaction::commit`].
+    #[cfg(not(feature = "sql"))]
+    pub async fn commit_async(self) -> Result<()> {
+        self.kernel.commit_async()?.await?;
+        Ok(())
+    }
+
     /// Throws the writes away, as dropping does.
     ///
     /// # Errors

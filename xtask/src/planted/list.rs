@@ -73,6 +73,18 @@ pub const PLANTS: &[Plant] = &[
         replacement: "header.synced_offset = segment.tail + self.pending.len() as u64;",
     },
     Plant {
+        name: "commit: awaited ones left when the leader goes",
+        file: "crates/cairn-storage/src/commit.rs",
+        text: "            return !queue.waiting.is_empty();",
+        replacement: "            return false;",
+    },
+    Plant {
+        name: "commit: waker forgotten",
+        file: "crates/cairn-storage/src/commit_queue.rs",
+        text: "            slot.waker.take()",
+        replacement: "            None::<Waker>",
+    },
+    Plant {
         name: "commit: acknowledged before the sync",
         file: "crates/cairn-storage/src/commit.rs",
         text: "if sync && let Err(error) = self.sync_written(writer) {",

@@ -16,12 +16,15 @@
 //!   when header and directory entry are synced.
 //! - I3: fsync is never tried again after it failed: the caller poisons the store.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cairn_env::{Env, File, OpenMode};
 
 use crate::error::{Error, Result};
+use crate::latency::Histogram;
 use crate::options::Options;
 
 use super::format::{HEADER_BYTES, Identity, RecordBuffer, RecordHeader, SegmentHeader, file_name};
@@ -50,6 +53,7 @@ struct Segment {
 pub(crate) struct LogWriter {
     env: Env,
     dir: PathBuf,
+    meter: Arc<Meter>,
     identity: Identity,
     segment_bytes: u64,
     allocate_bytes: u64,
@@ -61,8 +65,31 @@ pub(crate) struct LogWriter {
     last_seq: u64,
 }
 
+/// What the log did since the store was opened.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    env: Env,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) syncs: Histogram,
+}
+
+impl Meter {
+    fn wrote(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Runs a sync and notes how long it took.
+    fn sync(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let begun = self.env.clock().monotonic_nanos();
+        let result = sync();
+        self.syncs.note(self.env.clock().monotonic_nanos().saturating_sub(begun));
+        result
+    }
+}
+
 /// A sync that can run without the writer's lock.
 pub(crate) struct SyncJob {
+    meter: Arc<Meter>,
     file: Arc<dyn File>,
     path: PathBuf,
     number: u64,
@@ -72,7 +99,7 @@ pub(crate) struct SyncJob {
 impl SyncJob {
     /// Syncs. A failure must poison the store (I3).
     pub(crate) fn run(&self) -> Result<()> {
-        self.file.sync_data().map_err(|e| Error::io("sync", &self.path, e))
+        self.meter.sync(|| self.file.sync_data()).map_err(|e| Error::io("sync", &self.path, e))
     }
 }
 
@@ -88,6 +115,7 @@ impl LogWriter {
         LogWriter {
             env: env.clone(),
             dir: dir.to_path_buf(),
+            meter: Arc::new(Meter { env: env.clone(), bytes: AtomicU64::new(0), syncs: Histogram::default() }),
             identity,
             segment_bytes: options.wal_segment_bytes,
             allocate_bytes: options.wal_allocate_bytes,
@@ -97,6 +125,11 @@ impl LogWriter {
             mark: 0,
             last_seq,
         }
+    }
+
+    /// What the log did.
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
     }
 
     /// The segment that the next record goes to, created if there is none.
@@ -138,6 +171,7 @@ impl LogWriter {
             segment.reserve(segment.tail + bytes.len() as u64, self.allocate_bytes, self.segment_bytes);
             segment.file.write_all_at(bytes, offset).map_err(|e| Error::io("write", &segment.path, e))?;
             segment.tail += bytes.len() as u64;
+            self.meter.wrote(bytes.len());
         } else {
             self.pending.extend_from_slice(bytes);
         }
@@ -156,6 +190,7 @@ impl LogWriter {
                 .write_all_at(&self.pending, segment.tail)
                 .map_err(|e| Error::io("write", &segment.path, e))?;
             segment.tail = end;
+            self.meter.wrote(self.pending.len());
             self.pending.clear();
             self.pending.shrink_to(KEEP_BYTES);
         }
@@ -202,6 +237,7 @@ impl LogWriter {
     pub(crate) fn sync_job(&self) -> Option<SyncJob> {
         let segment = self.current.as_ref().filter(|segment| segment.synced < segment.written)?;
         Some(SyncJob {
+            meter: Arc::clone(&self.meter),
             file: Arc::clone(&segment.file),
             path: segment.path.clone(),
             number: segment.number,
@@ -242,8 +278,9 @@ impl LogWriter {
             self.undo()?;
             return Err(error);
         }
+        self.meter.wrote(seal.len());
         file.set_len(end)
-            .and_then(|()| file.sync_all())
+            .and_then(|()| self.meter.sync(|| file.sync_all()))
             .map_err(|e| poisoned(&Error::io("sync", path, e)))?;
         self.current = None;
         Ok(())
@@ -268,7 +305,8 @@ impl LogWriter {
         segment.reserve(HEADER_BYTES as u64, self.allocate_bytes, self.segment_bytes);
         let (file, path) = (&segment.file, &segment.path);
         file.write_all_at(&header.encode(), 0).map_err(|e| Error::io("write", path, e))?;
-        file.sync_all().map_err(|e| poisoned(&Error::io("sync", path, e)))?;
+        self.meter.wrote(HEADER_BYTES);
+        self.meter.sync(|| file.sync_all()).map_err(|e| poisoned(&Error::io("sync", path, e)))?;
         files.sync_dir(&self.dir).map_err(|e| poisoned(&Error::io("sync", &self.dir, e)))?;
         self.current = Some(segment);
         Ok(())

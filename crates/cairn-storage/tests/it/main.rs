@@ -1,6 +1,7 @@
 //! Integration tests of the store, one binary. Random tests print their seed and take it from `CAIRN_SEED`.
 #![allow(clippy::unwrap_used)]
 
+mod awaitable;
 mod blobs;
 mod crash;
 mod damage;

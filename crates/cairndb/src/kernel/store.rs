@@ -154,6 +154,14 @@ impl Transaction {
         }
     }
 
+    /// Begins the commit; the handle gives the outcome.
+    pub(crate) fn commit_async(&self) -> Result<cairn_storage::CommitHandle> {
+        match self.lock().take() {
+            Some(txn) => Ok(txn.commit_async()),
+            None => Err(ended()),
+        }
+    }
+
     pub(crate) fn rollback(&self) {
         drop(self.lock().take());
     }

@@ -130,3 +130,35 @@ fn iterators_of_a_transaction_outlive_it() {
     tx.rollback().unwrap();
     assert_eq!(entries.count(), 1);
 }
+
+/// Many tasks on one thread; the same in both builds.
+#[test]
+fn commits_are_awaited_without_a_thread_each() {
+    use futures::executor::block_on;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let db = Database::open(&path).unwrap();
+    let commit = |key: u32| {
+        let tx = db.begin_transaction(IsolationLevel::Serializable).unwrap();
+        tx.put(key.to_be_bytes(), b"value").unwrap();
+        tx.commit_async()
+    };
+    let results = block_on(futures::future::join_all((0..100).map(commit)));
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(db.get_range(..).unwrap().count(), 100);
+    // Never polled: never committed.
+    drop(commit(1000));
+    let both = [0, 1].map(|_| {
+        let tx = db.begin_transaction(IsolationLevel::Snapshot).unwrap();
+        tx.put(b"same", b"value").unwrap();
+        tx
+    });
+    let mut results = block_on(futures::future::join_all(both.map(cairndb::Transaction::commit_async)));
+    results.sort_by_key(Result::is_err);
+    assert!(results[0].is_ok());
+    assert_eq!(results[1].as_ref().unwrap_err().class(), ErrorClass::Conflict);
+    db.close().unwrap();
+    let db = Database::open(&path).unwrap();
+    assert_eq!(db.get_range(..).unwrap().count(), 101);
+    assert!(db.get(1000u32.to_be_bytes()).unwrap().is_none());
+}

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 use cairn_env::sim::{Fault, Simulation};
 use cairn_env::{Env, SeededRandom};
 use cairn_storage::{
-    Direction, Error, Isolation, KeyRange, Options, Result, Snapshot, Store, SyncMode, Txn, TxnOptions,
+    CommitHandle, Direction, Error, Isolation, KeyRange, Options, Result, Snapshot, Store, SyncMode, Txn, TxnOptions,
 };
 
 use super::oracle::{Deal, Life, Look};
 use super::{SEEN, count};
+use crate::awaitable::block_on;
 use crate::model::{
     Reader, Values, Write, batch_of, collect, key, random_key, random_mode, random_range, random_write,
 };
@@ -97,11 +98,29 @@ pub(crate) struct Client {
     /// Batches of equal length, so that what a failed append left behind fits what comes after.
     pub(crate) even: bool,
     pub(crate) options: Options,
+    pub(crate) begun: Vec<Begun>,
+}
+
+/// A commit that was begun and not waited for yet.
+pub(crate) struct Begun {
+    what: &'static str,
+    attempt: u64,
+    before: (u64, bool),
+    mode: SyncMode,
+    deal: Option<Deal>,
+    handle: CommitHandle,
 }
 
 impl Client {
-    /// Works until the given number of steps is done, or the end.
+    /// Works until the given number of steps is done, or the end; then hears what became of what it began.
     pub(crate) fn run(mut self, steps: u64) {
+        self.work(steps);
+        while !self.begun.is_empty() {
+            let _ = self.await_one();
+        }
+    }
+
+    fn work(&mut self, steps: u64) {
         let mut failures = 0;
         let mut held = Vec::new();
         for _ in 0..steps {
@@ -121,6 +140,31 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// Whether a commit may stay without an answer for good. Where it stands is then a guess among several, which
+    /// is good enough unless a checkpoint was made meanwhile.
+    fn forgets(&self) -> bool {
+        let mut life = self.life();
+        life.forgets |= life.copies.is_empty() && !life.copying;
+        life.forgets
+    }
+
+    /// Waits for a commit that was begun before, or forgets it.
+    fn await_one(&mut self) -> std::result::Result<(), Stop> {
+        if self.begun.is_empty() {
+            return Ok(());
+        }
+        let at = self.random.below(self.begun.len() as u64) as usize;
+        let Begun { what, attempt, before, mode, deal, handle } = self.begun.remove(at);
+        if self.random.one_in(20) && self.forgets() {
+            say!(self.shared, "client {}: forgets {what}", self.number);
+            return Ok(());
+        }
+        let polls = self.random.one_in(2);
+        let result = if polls { block_on(&self.shared.env, handle) } else { handle.wait() };
+        count(&SEEN.awaited);
+        self.settle_deal(what, attempt, before, mode, deal, result)
     }
 
     fn life(&self) -> std::sync::MutexGuard<'_, Life> {
@@ -165,6 +209,7 @@ impl Client {
                 Ok(())
             }
             38 if self.random.one_in(6) => self.close(),
+            39 => self.await_one(),
             _ => {
                 self.shared.env.clock().sleep(std::time::Duration::from_micros(self.random.below(5_000)));
                 Ok(())
@@ -233,9 +278,20 @@ impl Client {
         };
         let batch = batch_of(&writes);
         let mode = random_mode(&mut self.random);
+        let awaits = self.random.one_in(3);
         let (attempt, before) = self.attempt(writes);
+        if awaits {
+            let handle = self.shared.store.write_async(batch, Some(mode));
+            return self.begin(Begun { what: "batch", attempt, before, mode, deal: None, handle });
+        }
         let result = self.shared.store.write(batch, Some(mode));
         self.settle("batch", attempt, before, mode, result).map(drop)
+    }
+
+    /// Keeps a commit that was begun; only a few at a time.
+    fn begin(&mut self, begun: Begun) -> std::result::Result<(), Stop> {
+        self.begun.push(begun);
+        if self.begun.len() > 3 || self.random.one_in(3) { self.await_one() } else { Ok(()) }
     }
 
     fn attempt(&self, writes: Vec<Write>) -> (u64, (u64, bool)) {
@@ -279,22 +335,43 @@ impl Client {
         }
         let written = writes.iter().map(Write::range).collect();
         let (attempt, before) = self.attempt(writes);
-        let mut deal = Deal { snapshot, outcome: Ok(0), writes: written, reads };
-        match txn.commit() {
-            Err(Error::Conflict { .. }) => {
+        let deal = Deal { snapshot, outcome: Ok(0), writes: written, reads, partly_own };
+        if self.random.one_in(3) {
+            let handle = txn.commit_async();
+            let deal = Some(deal);
+            return self.begin(Begun { what: "transaction", attempt, before, mode, deal, handle });
+        }
+        let result = txn.commit();
+        self.settle_deal("transaction", attempt, before, mode, Some(deal), result)
+    }
+
+    /// Notes how an attempt ended, and where it was a transaction, what it read and wrote.
+    fn settle_deal(
+        &mut self,
+        what: &'static str,
+        attempt: u64,
+        before: (u64, bool),
+        mode: SyncMode,
+        deal: Option<Deal>,
+        result: Result<u64>,
+    ) -> std::result::Result<(), Stop> {
+        match (result, deal) {
+            (Err(Error::Conflict { .. }), Some(mut deal)) => {
                 count(&SEEN.conflicts);
                 deal.outcome = Err(self.shared.store.last_committed());
                 let mut life = self.life();
                 life.refuse(attempt);
                 // Reads that own writes answered in part count too.
-                deal.reads.append(&mut partly_own);
+                deal.reads.append(&mut deal.partly_own);
                 life.deals.push(deal);
                 Ok(())
             }
-            result => {
-                let seq = self.settle("transaction", attempt, before, mode, result)?;
-                deal.outcome = Ok(seq);
-                self.life().deals.push(deal);
+            (result, deal) => {
+                let seq = self.settle(what, attempt, before, mode, result)?;
+                if let Some(mut deal) = deal {
+                    deal.outcome = Ok(seq);
+                    self.life().deals.push(deal);
+                }
                 Ok(())
             }
         }
@@ -317,7 +394,14 @@ impl Client {
             odd if odd % 2 == 1 => format!("/copies{odd}/deep/down"),
             even => format!("/copy{even}"),
         });
-        let before = self.life().acknowledged;
+        let before = {
+            let mut life = self.life();
+            if life.forgets {
+                return Ok(());
+            }
+            life.copying = true;
+            life.acknowledged
+        };
         let seq = self.shared.sort("checkpoint", self.shared.store.checkpoint(&dir))?;
         assert!(seq >= before, "a checkpoint at {seq} after commit {before}");
         count(&SEEN.checkpoints);

@@ -51,6 +51,7 @@ fn a_disk_that_lies_is_noticed_by_the_simulation() {
 pub(crate) struct Seen {
     commits: AtomicU64,
     conflicts: AtomicU64,
+    awaited: AtomicU64,
     checkpoints: AtomicU64,
     power_cuts: AtomicU64,
     kills: AtomicU64,
@@ -66,6 +67,7 @@ pub(crate) struct Seen {
 pub(crate) static SEEN: Seen = Seen {
     commits: AtomicU64::new(0),
     conflicts: AtomicU64::new(0),
+    awaited: AtomicU64::new(0),
     checkpoints: AtomicU64::new(0),
     power_cuts: AtomicU64::new(0),
     kills: AtomicU64::new(0),
@@ -87,6 +89,7 @@ impl Seen {
         let all = [
             &self.commits,
             &self.conflicts,
+            &self.awaited,
             &self.checkpoints,
             &self.power_cuts,
             &self.kills,
@@ -313,6 +316,7 @@ impl Rig {
                     values: Values::starting(self.lives * 10_000, self.long_one_in, self.huge),
                     even: self.even,
                     options: self.options.clone(),
+                    begun: Vec::new(),
                 };
                 let steps = self.random.between(1, most);
                 Box::new(move || client.run(steps))

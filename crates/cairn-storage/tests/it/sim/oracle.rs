@@ -39,6 +39,8 @@ pub(crate) struct Deal {
     pub(crate) writes: Vec<KeyRange>,
     /// What a serializable transaction read.
     pub(crate) reads: Vec<KeyRange>,
+    /// What it read of which own writes answered a part.
+    pub(crate) partly_own: Vec<KeyRange>,
 }
 
 /// A commit without a sequence.
@@ -66,6 +68,10 @@ pub(crate) struct Life {
     pub(crate) deals: Vec<Deal>,
     /// Checkpoints that were acknowledged.
     pub(crate) copies: Vec<(std::path::PathBuf, u64)>,
+    /// Somebody makes a checkpoint, or did.
+    pub(crate) copying: bool,
+    /// Somebody did not wait for an answer, and there are no checkpoints.
+    pub(crate) forgets: bool,
     /// Somebody closes the store while others work.
     pub(crate) closing: bool,
     /// Somebody opened it again meanwhile.
