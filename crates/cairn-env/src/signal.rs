@@ -13,6 +13,11 @@ pub trait SignalCore: Send + Sync + Debug {
 
     /// Returns when `cond` has returned true.
     fn wait_until(&self, cond: &mut dyn FnMut() -> bool);
+
+    /// As `wait_until`, for what is about to happen.
+    fn wait_until_soon(&self, cond: &mut dyn FnMut() -> bool) {
+        self.wait_until(cond);
+    }
 }
 
 /// A place to wait at. Clones are the same place. Made by [`crate::Env::signal`].
@@ -47,5 +52,11 @@ impl Signal {
     /// In the simulation, with "simulation deadlock", when no background task can make it true.
     pub fn wait_until(&self, mut cond: impl FnMut() -> bool) {
         self.core.wait_until(&mut cond);
+    }
+
+    /// As [`Signal::wait_until`], for what a running thread brings about within microseconds: the operating
+    /// system's threads look again and again for about 20 µs before they sleep, because waking one takes longer.
+    pub fn wait_until_soon(&self, mut cond: impl FnMut() -> bool) {
+        self.core.wait_until_soon(&mut cond);
     }
 }

@@ -12,6 +12,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use cairn_env::Signal;
@@ -20,6 +21,7 @@ use parking_lot::Mutex;
 use crate::commit::Request;
 use crate::error::{Error, Result};
 use crate::key::CommitSeq;
+use crate::options::SyncMode;
 
 /// Who waits for the leader.
 #[derive(Default)]
@@ -47,6 +49,10 @@ pub(crate) struct Ticket {
     signal: Signal,
     /// No thread waits with it.
     pub(crate) awaited: bool,
+    /// The commit waits for no fsync of its own.
+    quick: bool,
+    /// The state is `Lead` or `Done`.
+    settled: AtomicBool,
 }
 
 struct Slot {
@@ -65,8 +71,9 @@ enum State {
 
 impl Ticket {
     pub(crate) fn new(request: Box<Request>, signal: Signal, awaited: bool) -> Arc<Ticket> {
+        let quick = request.sync != SyncMode::Sync;
         let slot = Slot { state: State::Waiting(request), waker: None };
-        Arc::new(Ticket { slot: Mutex::new(slot), signal, awaited })
+        Arc::new(Ticket { slot: Mutex::new(slot), signal, awaited, quick, settled: AtomicBool::new(false) })
     }
 
     fn set(&self, state: State) {
@@ -75,6 +82,7 @@ impl Ticket {
             slot.state = state;
             slot.waker.take()
         };
+        self.settled.store(true, Ordering::Release);
         self.signal.notify_all();
         if let Some(waker) = waker {
             waker.wake();
@@ -106,7 +114,10 @@ impl Ticket {
     /// Waits for the result, or for the lead.
     pub(crate) fn wait(&self) -> std::result::Result<Result<CommitSeq>, Box<Request>> {
         let mut outcome = None;
-        self.signal.wait_until(|| {
+        let mut look = || {
+            if !self.settled.load(Ordering::Acquire) {
+                return false;
+            }
             let mut slot = self.slot.lock();
             match std::mem::replace(&mut slot.state, State::Taken) {
                 State::Done(result) => {
@@ -117,7 +128,12 @@ impl Ticket {
                 other => slot.state = other,
             }
             outcome.is_some()
-        });
+        };
+        if self.quick {
+            self.signal.wait_until_soon(&mut look);
+        } else {
+            self.signal.wait_until(&mut look);
+        }
         outcome.unwrap_or(Ok(Err(Error::Closed)))
     }
 

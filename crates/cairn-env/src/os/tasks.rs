@@ -1,7 +1,7 @@
 //! Background tasks on threads, one each, parked on a condition variable between steps.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::thread::{self, JoinHandle, ThreadId};
 
 use parking_lot::{Condvar, Mutex};
@@ -112,6 +112,13 @@ impl TaskHandle for Worker {
     }
 }
 
+/// How often a waiter looks before it sleeps, and the pauses between two looks: together about 20 µs.
+const LOOKS: u32 = 64;
+const PAUSES: u32 = 10;
+
+static SEVERAL_PROCESSORS: LazyLock<bool> =
+    LazyLock::new(|| thread::available_parallelism().is_ok_and(|processors| processors.get() > 1));
+
 #[derive(Debug)]
 struct OsSignal {
     epoch: Mutex<u64>,
@@ -136,5 +143,20 @@ impl SignalCore for OsSignal {
                 self.changed.wait(&mut epoch);
             }
         }
+    }
+
+    fn wait_until_soon(&self, cond: &mut dyn FnMut() -> bool) {
+        // On one processor the other thread runs only when this one sleeps.
+        if *SEVERAL_PROCESSORS {
+            for _ in 0..LOOKS {
+                if cond() {
+                    return;
+                }
+                for _ in 0..PAUSES {
+                    std::hint::spin_loop();
+                }
+            }
+        }
+        self.wait_until(cond);
     }
 }

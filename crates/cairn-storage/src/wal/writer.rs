@@ -115,7 +115,11 @@ impl LogWriter {
         LogWriter {
             env: env.clone(),
             dir: dir.to_path_buf(),
-            meter: Arc::new(Meter { env: env.clone(), bytes: AtomicU64::new(0), syncs: Histogram::default() }),
+            meter: Arc::new(Meter {
+                env: env.clone(),
+                bytes: AtomicU64::new(0),
+                syncs: Histogram::default(),
+            }),
             identity,
             segment_bytes: options.wal_segment_bytes,
             allocate_bytes: options.wal_allocate_bytes,
