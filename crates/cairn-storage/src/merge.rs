@@ -268,6 +268,11 @@ impl Cursor for MergeCursor {
     fn value_bytes(&self) -> Bytes {
         self.here().value_bytes()
     }
+
+    #[inline]
+    fn run(&mut self) -> Option<Run<'_>> {
+        self.children[self.current?].cursor.run()
+    }
 }
 
 #[cfg(test)]

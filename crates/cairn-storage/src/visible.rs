@@ -50,6 +50,30 @@ enum State {
     Done,
 }
 
+/// A forward scan that takes entries side by side from one block, without asking the merge for each.
+struct RunState {
+    /// The first row of the block that does not belong to the run; 0 = there is no run.
+    end: usize,
+    /// Steps through the merge until the next attempt to find a run.
+    wait: u32,
+    /// Steps to wait after an attempt that was not worth it.
+    patience: u32,
+    /// `Scan::key` is not that of the entry that the merge stands on.
+    stale_key: bool,
+}
+
+impl Default for RunState {
+    fn default() -> RunState {
+        // The first entry alone is often all that is wanted.
+        RunState { end: 0, wait: 2, patience: 1, stale_key: false }
+    }
+}
+
+/// Entries that make a run worth its search.
+const RUN_MIN: usize = 4;
+/// Steps between attempts at most, where sources are mixed row by row.
+const RUN_PATIENCE_MAX: u32 = 64;
+
 /// How far a scan of a serializable transaction got.
 struct ReadMark {
     reads: Arc<ReadSet>,
@@ -88,6 +112,7 @@ pub struct Scan {
     value: Bytes,
     /// The value of the entry that the merge stands on is in `value`, from a blob file.
     separated: bool,
+    run: RunState,
     blobs: Arc<Blobs>,
     /// Why a source could not be opened; told by the next move.
     failed: Option<Error>,
@@ -132,6 +157,7 @@ impl Scan {
             key: Vec::new(),
             value: Bytes::new(),
             separated: false,
+            run: RunState::default(),
             blobs: Arc::clone(sources.version.blobs()),
             failed,
             mark,
@@ -145,7 +171,7 @@ impl Scan {
     /// [`crate::Error::Io`] and [`crate::Error::Corrupt`] from reading an SST; the scan is at its end then.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>> {
-        if !self.advance()? {
+        if !self.step()? {
             return Ok(None);
         }
         Ok(Some(match self.direction {
@@ -160,7 +186,7 @@ impl Scan {
     /// # Errors
     /// As [`Scan::next`].
     pub fn next_bytes(&mut self) -> Result<Option<(Bytes, Bytes)>> {
-        if !self.advance()? {
+        if !self.step()? {
             return Ok(None);
         }
         Ok(Some(match self.direction {
@@ -186,7 +212,7 @@ impl Scan {
                 break;
             }
             if given < most && self.direction == Direction::Forward && self.covers.is_empty() {
-                let (more, stopped) = self.run(most - given, &mut each);
+                let (more, stopped) = self.give_run(most - given, &mut each);
                 given += more;
                 if stopped {
                     break;
@@ -196,17 +222,90 @@ impl Scan {
         Ok(given)
     }
 
-    /// The entries behind the one that was returned, as far as they are in its block and nothing comes
+    /// To the next entry: inside the run, or by the merge.
+    #[inline]
+    fn step(&mut self) -> Result<bool> {
+        if self.run.end > 0 && self.step_in_run() {
+            return Ok(true);
+        }
+        let found = self.advance()?;
+        if found && self.direction == Direction::Forward && self.covers.is_empty() {
+            self.run.wait -= 1;
+            if self.run.wait == 0 {
+                self.find_run();
+            }
+        }
+        Ok(found)
+    }
+
+    /// Looks whether the entries behind this one are a run.
+    fn find_run(&mut self) {
+        let len = self.run_end().map_or(0, |(row, end)| {
+            self.run.end = end;
+            end.saturating_sub(row)
+        });
+        self.run.patience = if len < RUN_MIN { (2 * self.run.patience).min(RUN_PATIENCE_MAX) } else { 1 };
+        self.run.wait = self.run.patience;
+        if len < RUN_MIN {
+            self.run.end = 0;
+        }
+    }
+
+    /// The row that the merge stands on, and the first row of its block that is not before all that other
+    /// sources have, or behind the range.
+    fn run_end(&mut self) -> Option<(usize, usize)> {
+        let (run, other) = self.merge.forward_run()?;
+        let mut end = run.block.len();
+        for bound in [other, self.end.as_deref()].into_iter().flatten() {
+            end = end.min(run.block.lower_bound(bound, SEQ_LAST));
+        }
+        Some((*run.row, end))
+    }
+
+    /// To the next entry of the run; false where a step of the merge has to decide. The merge stands on the
+    /// last entry that was decided (I2).
+    fn step_in_run(&mut self) -> bool {
+        let Some(mut run) = self.merge.run() else { return false };
+        let (block, first) = (run.block, *run.row);
+        let (mut decided, mut found) = (first, false);
+        while decided + 1 < self.run.end && !found {
+            let row = decided + 1;
+            if !block.is_same_key(decided, row) {
+                // Too new: an older version may count. Long values: a step reads them.
+                if !self.visibility.accepts(block.seq(row)) || block.kind(row) == Kind::Blob {
+                    break;
+                }
+                found = block.kind(row) == Kind::Put;
+            }
+            decided = row;
+        }
+        if decided != first {
+            run.stand_on(decided);
+            self.run.stale_key = true;
+        }
+        if found {
+            self.separated = false;
+        } else {
+            self.run.end = 0;
+        }
+        found
+    }
+
+    /// Has `key` be that of the entry that the merge stands on.
+    fn refresh_key(&mut self) {
+        if std::mem::take(&mut self.run.stale_key) {
+            self.key.clear();
+            self.key.extend_from_slice(self.merge.key());
+        }
+    }
+
+    /// Gives the entries behind the one that was returned, as far as they are in its block and nothing comes
     /// between them. The merge stands on the last entry that was decided (I2); how many were given, and
     /// whether `each` said to stop.
-    fn run(&mut self, most: usize, each: &mut impl FnMut(&[u8], &[u8]) -> bool) -> (usize, bool) {
-        let Some((mut run, other)) = self.merge.forward_run() else { return (0, false) };
+    fn give_run(&mut self, most: usize, each: &mut impl FnMut(&[u8], &[u8]) -> bool) -> (usize, bool) {
+        let Some((first, end)) = self.run_end() else { return (0, false) };
+        let Some(mut run) = self.merge.run() else { return (0, false) };
         let block = run.block;
-        let first = *run.row;
-        let mut end = block.len();
-        for bound in [other, self.end.as_deref()].into_iter().flatten() {
-            end = end.min(block.lower_bound(bound, SEQ_LAST));
-        }
         let (mut given, mut stopped) = (0, false);
         // Every row up to here was decided: it was given, or is hidden.
         let mut decided = first;
@@ -231,8 +330,7 @@ impl Scan {
         }
         if decided != first {
             run.stand_on(decided);
-            self.key.clear();
-            self.key.extend_from_slice(run.key);
+            self.run.stale_key = true;
         }
         (given, stopped)
     }
@@ -251,6 +349,7 @@ impl Scan {
             mark.moved = true;
         }
         self.state = State::Done;
+        self.run = RunState::default();
         match self.direction {
             Direction::Forward => {
                 let start = self.range.start_key();
@@ -299,6 +398,7 @@ impl Scan {
 
     /// Moves behind the remaining versions of the current key.
     fn skip_versions(&mut self) -> Result<()> {
+        self.refresh_key();
         self.merge.next()?;
         while self.merge.valid() && self.merge.key() == &self.key[..] {
             self.merge.next()?;
@@ -366,6 +466,12 @@ impl Scan {
 
 impl Drop for Scan {
     fn drop(&mut self) {
+        if self.mark.is_none() {
+            return;
+        }
+        if self.state == State::On {
+            self.refresh_key();
+        }
         let Some(mark) = &self.mark else { return };
         match self.state {
             State::Start => mark.reads.forget(mark.number),
