@@ -71,28 +71,31 @@ fn main() -> Result<()> {
     }
     let plan = read_plan(&arguments)?;
     std::fs::create_dir_all(&plan.directory).context("making the directory of the databases")?;
+    let outcome = run(&plan);
+    if plan.directory.exists() {
+        std::fs::remove_dir_all(&plan.directory).context("removing the databases")?;
+    }
+    outcome
+}
+
+fn run(plan: &Plan) -> Result<()> {
     if plan.wants_part("storage") {
-        storage::run(&plan, &mut |section| {
-            if plan.page { page::write_storage(section) } else { Ok(()) }
-        })?;
+        storage::run(plan, &mut |section| if plan.page { page::write_storage(section) } else { Ok(()) })?;
     }
     let mut sections = page::Sections::default();
     if plan.wants_part("kv") {
-        sections.kv = Some(kv::run(&plan)?);
+        sections.kv = Some(kv::run(plan)?);
     }
     if plan.wants_part("sql") {
         #[cfg(feature = "sql")]
         {
-            sections.sql = Some(sql::run(&plan)?);
+            sections.sql = Some(sql::run(plan)?);
         }
         #[cfg(not(feature = "sql"))]
         eprintln!("built without the feature `sql`: that half is left out");
     }
-    if plan.page && (sections.kv.is_some() || sections.sql.is_some()) {
-        page::write(&sections, &plan)?;
-    }
-    if plan.directory.exists() {
-        std::fs::remove_dir_all(&plan.directory).context("removing the databases")?;
+    if plan.page {
+        page::write(&sections)?;
     }
     Ok(())
 }
@@ -127,13 +130,15 @@ fn read_plan(arguments: &[String]) -> Result<Plan> {
         directory: std::env::temp_dir().join(format!("cairn-bench-{}", std::process::id())),
     };
     let list = |text: &String| text.split(',').map(str::to_owned).collect();
+    let mut forced = false;
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let mut next = || words.next().with_context(|| format!("{word} needs a value"));
         match word.as_str() {
             "--quick" => (plan.quick, plan.runs) = (true, 1),
             "--runs" => plan.runs = next()?.parse().context("--runs needs a number")?,
-            "--no-page" => plan.page = false,
+            "--no-page" => (plan.page, forced) = (false, false),
+            "--page" => forced = true,
             "--only" => plan.only = Some(next()?.clone()),
             "--peers" | "--engines" => plan.peers = list(next()?),
             "--work" => plan.work = list(next()?),
@@ -143,19 +148,38 @@ fn read_plan(arguments: &[String]) -> Result<Plan> {
             }
             "--help" => bail!(
                 "see the README of bench; suites of --work: {}; sizes of the storage half: {}",
-                storage::names(),
+                storage::names().join(","),
                 storage::help()
             ),
             other => {
                 let name = other.strip_prefix("--").with_context(|| format!("unknown argument {other}"))?;
                 let number = next()?.parse().with_context(|| format!("{other} needs a number"))?;
                 plan.sizes.set(name, number)?;
+                plan.page = false;
             }
         }
     }
     // A part of the peers or cases, or one quick run, is no page.
     plan.page &= plan.peers.is_empty() && plan.cases.is_empty() && !plan.quick && plan.runs >= 3;
+    plan.page |= forced;
+    check_names(&plan)?;
     Ok(plan)
+}
+
+/// Refuses names that nothing has.
+fn check_names(plan: &Plan) -> Result<()> {
+    let parts = ["storage", "kv", "sql"];
+    if let Some(only) = plan.only.as_deref().filter(|only| !parts.contains(only)) {
+        bail!("--only {only}: not one of {}", parts.join(", "));
+    }
+    if let Some(work) = plan.work.iter().find(|work| !storage::names().contains(work)) {
+        bail!("--work {work}: not one of {}", storage::names().join(", "));
+    }
+    let peers = storage::ENGINES.into_iter().chain(["duckdb"]);
+    if let Some(peer) = plan.peers.iter().find(|peer| !peers.clone().any(|known| known == peer.as_str())) {
+        bail!("--engines {peer}: not one of {}", peers.collect::<Vec<_>>().join(", "));
+    }
+    Ok(())
 }
 
 /// Runs one measurement in a process of its own.

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{CACHE_BYTES, Plan};
+use crate::CACHE_BYTES;
 
 /// The parts of the page that this run measured.
 #[derive(Debug, Default)]
@@ -189,7 +189,7 @@ fn page_path() -> PathBuf {
 }
 
 /// Writes the measured parts into the page; the other part stays.
-pub fn write(sections: &Sections, _plan: &Plan) -> Result<()> {
+pub fn write(sections: &Sections) -> Result<()> {
     let mut page = old_page();
     let parts = [
         ("kv", "Key-value work", &sections.kv, KV_SETTINGS),

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::Plan;
+pub use engine::ENGINES;
 pub use report::Section;
 use report::{Outcome, Report};
 use suites::{SUITES, Suite};
@@ -32,8 +33,8 @@ const LONG: Duration = Duration::from_secs(15);
 const LIMIT: Duration = Duration::from_secs(400);
 
 /// The names of the suites.
-pub fn names() -> String {
-    SUITES.iter().map(|suite| suite.name).collect::<Vec<_>>().join(",")
+pub fn names() -> Vec<String> {
+    SUITES.iter().map(|suite| suite.name.to_owned()).collect()
 }
 
 /// The version of LMDB.
@@ -51,7 +52,7 @@ pub fn rocksdb_version() -> String {
 
 /// Settings that stand above the tables.
 pub fn settings() -> String {
-    "Every engine has the same cache (SQLite: shared out to its connections; LMDB has none but the page cache) and runs in a process of its \
+    "Every engine has the same cache (beside it the memtables of CairnDB, RocksDB and fjall, by default of 64 MiB each; SQLite: shared out to its connections; LMDB has none but the page cache) and runs in a process of its \
      own; figures are medians of three runs, which take turns (runs of redb, LMDB and SQLite of more than 15 s are not repeated). Keys have 16 bytes; \
      half of each value is random, the rest compresses. Durable: CairnDB `SyncMode::Sync`, RocksDB `sync`, fjall `PersistMode::SyncData`, redb `Immediate`, LMDB \
      its default, SQLite `synchronous = FULL`. No fsync: CairnDB `SyncMode::Async` (the log is with the operating system, and synced in the background every 100 ms), RocksDB and fjall \

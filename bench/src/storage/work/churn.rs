@@ -46,7 +46,7 @@ pub fn churn(run: &mut Run<'_>) -> Result<()> {
         write_all(session, keys, batch, delete, |_| Ok(()))
     })?;
     rest(run, engine, wait)?;
-    run.put("deleted", meter::disk_bytes(run.directory)? as f64 / f64::from(1 << 20));
+    run.put("deleted", meter::disk_bytes(run.directory)? as f64 / live);
     let left = in_session(engine, View::Latest, |session| session.scan(&[], usize::MAX, &mut |_, _| {}))?;
     ensure!(left == 0, "{left} rows are left");
     Ok(())
