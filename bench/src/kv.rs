@@ -8,6 +8,7 @@ mod fjall;
 mod redb;
 mod sqlite;
 
+#[cfg(feature = "sql")]
 pub use sqlite::connect as sqlite_connect;
 
 use std::collections::BTreeMap;
@@ -98,7 +99,7 @@ pub fn run(plan: &Plan) -> Result<Table> {
         }
         for (case, description, unit) in cases {
             let mut figures = vec![Vec::new(); peers.len()];
-            for run in 0..plan.runs() {
+            for run in 0..plan.runs {
                 for (peer, figures) in peers.iter().zip(&mut figures) {
                     let fresh = plan.directory.join(peer).join(format!("{case}-{run}"));
                     let directory =

@@ -3,8 +3,9 @@
 //! ```text
 //! cargo run --release                      everything (needs python3 with duckdb, see requirements.txt)
 //! cargo run --release -- --quick           smaller and once: a look, no figures to publish
-//! cargo run --release -- --only kv|sql     one half; the other half of the page stays as it is
+//! cargo run --release -- --only storage    one of storage, kv, sql; the rest of the page stays as it is
 //! cargo run --release -- --peers cairndb,redb --cases get_1m --no-page
+//! cargo run --release -- --only storage --engines cairndb,rocksdb --work load,reads --keys 1000000 --value 400
 //! ```
 //!
 //! Each measurement runs in a process of its own: the binary executes itself with `--child`. Every figure is the
@@ -14,6 +15,7 @@ mod kv;
 mod page;
 #[cfg(feature = "sql")]
 mod sql;
+mod storage;
 
 use std::path::PathBuf;
 
@@ -27,12 +29,18 @@ pub const CACHE_BYTES: usize = 256 << 20;
 pub struct Plan {
     /// Smaller, one run.
     pub quick: bool,
-    /// `kv` or `sql`.
+    /// Runs of each measurement.
+    pub runs: usize,
+    /// `storage`, `kv` or `sql`.
     pub only: Option<String>,
     /// Peers to run, all where empty.
     pub peers: Vec<String>,
     /// Cases to run, all where empty.
     pub cases: Vec<String>,
+    /// Suites of the storage half, all where empty.
+    pub work: Vec<String>,
+    /// Sizes of the storage half.
+    pub sizes: storage::Sizes,
     /// Write `docs/benchmarks.md`.
     pub page: bool,
     /// Where the databases are made.
@@ -40,9 +48,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Runs of each measurement.
-    pub fn runs(&self) -> usize {
-        if self.quick { 1 } else { 3 }
+    /// Whether a part of the page is wanted.
+    fn wants_part(&self, part: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == part)
     }
 
     /// Whether the peer is wanted.
@@ -63,26 +71,40 @@ fn main() -> Result<()> {
     }
     let plan = read_plan(&arguments)?;
     std::fs::create_dir_all(&plan.directory).context("making the directory of the databases")?;
-    let mut sections = page::Sections::default();
-    if plan.only.as_deref() != Some("sql") {
-        sections.kv = Some(kv::run(&plan)?);
+    let outcome = run(&plan);
+    if plan.directory.exists() {
+        std::fs::remove_dir_all(&plan.directory).context("removing the databases")?;
     }
-    if plan.only.as_deref() != Some("kv") {
+    outcome
+}
+
+fn run(plan: &Plan) -> Result<()> {
+    if plan.wants_part("storage") {
+        storage::run(plan, &mut |section| if plan.page { page::write_storage(section) } else { Ok(()) })?;
+    }
+    let mut sections = page::Sections::default();
+    if plan.wants_part("kv") {
+        sections.kv = Some(kv::run(plan)?);
+    }
+    if plan.wants_part("sql") {
         #[cfg(feature = "sql")]
         {
-            sections.sql = Some(sql::run(&plan)?);
+            sections.sql = Some(sql::run(plan)?);
         }
         #[cfg(not(feature = "sql"))]
         eprintln!("built without the feature `sql`: that half is left out");
     }
     if plan.page {
-        page::write(&sections, &plan)?;
+        page::write(&sections)?;
     }
-    std::fs::remove_dir_all(&plan.directory).context("removing the databases")
+    Ok(())
 }
 
 /// `--child kv|sql PEER CASE DIRECTORY [quick]`: one measurement, its figures as JSON on standard output.
 fn child(arguments: &[String]) -> Result<()> {
+    if arguments.first().is_some_and(|half| half == "storage") {
+        return storage::child(&arguments[1..]);
+    }
     let [half, peer, case, directory, rest @ ..] = arguments else { bail!("--child needs four arguments") };
     let quick = rest.first().is_some_and(|word| word == "quick");
     let figures = match half.as_str() {
@@ -98,31 +120,66 @@ fn child(arguments: &[String]) -> Result<()> {
 fn read_plan(arguments: &[String]) -> Result<Plan> {
     let mut plan = Plan {
         quick: false,
+        runs: 3,
         only: None,
+        work: Vec::new(),
+        sizes: storage::Sizes::new(arguments.iter().any(|word| word == "--quick")),
         peers: Vec::new(),
         cases: Vec::new(),
         page: true,
         directory: std::env::temp_dir().join(format!("cairn-bench-{}", std::process::id())),
     };
     let list = |text: &String| text.split(',').map(str::to_owned).collect();
+    let mut forced = false;
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let mut next = || words.next().with_context(|| format!("{word} needs a value"));
         match word.as_str() {
-            "--quick" => plan.quick = true,
-            "--no-page" => plan.page = false,
+            "--quick" => (plan.quick, plan.runs) = (true, 1),
+            "--runs" => plan.runs = next()?.parse().context("--runs needs a number")?,
+            "--no-page" => (plan.page, forced) = (false, false),
+            "--page" => forced = true,
             "--only" => plan.only = Some(next()?.clone()),
-            "--peers" => plan.peers = list(next()?),
+            "--peers" | "--engines" => plan.peers = list(next()?),
+            "--work" => plan.work = list(next()?),
             "--cases" => plan.cases = list(next()?),
             "--dir" => {
                 plan.directory = PathBuf::from(next()?).join(format!("cairn-bench-{}", std::process::id()))
             }
-            other => bail!("unknown option {other}"),
+            "--help" => bail!(
+                "see the README of bench; suites of --work: {}; sizes of the storage half: {}",
+                storage::names().join(","),
+                storage::help()
+            ),
+            other => {
+                let name = other.strip_prefix("--").with_context(|| format!("unknown argument {other}"))?;
+                let number = next()?.parse().with_context(|| format!("{other} needs a number"))?;
+                plan.sizes.set(name, number)?;
+                plan.page = false;
+            }
         }
     }
     // A part of the peers or cases, or one quick run, is no page.
-    plan.page &= plan.peers.is_empty() && plan.cases.is_empty() && !plan.quick;
+    plan.page &= plan.peers.is_empty() && plan.cases.is_empty() && !plan.quick && plan.runs >= 3;
+    plan.page |= forced;
+    check_names(&plan)?;
     Ok(plan)
+}
+
+/// Refuses names that nothing has.
+fn check_names(plan: &Plan) -> Result<()> {
+    let parts = ["storage", "kv", "sql"];
+    if let Some(only) = plan.only.as_deref().filter(|only| !parts.contains(only)) {
+        bail!("--only {only}: not one of {}", parts.join(", "));
+    }
+    if let Some(work) = plan.work.iter().find(|work| !storage::names().contains(work)) {
+        bail!("--work {work}: not one of {}", storage::names().join(", "));
+    }
+    let peers = storage::ENGINES.into_iter().chain(["duckdb"]);
+    if let Some(peer) = plan.peers.iter().find(|peer| !peers.clone().any(|known| known == peer.as_str())) {
+        bail!("--engines {peer}: not one of {}", peers.collect::<Vec<_>>().join(", "));
+    }
+    Ok(())
 }
 
 /// Runs one measurement in a process of its own.

@@ -1,6 +1,7 @@
 //! Tables of figures, on the terminal and in `docs/benchmarks.md`.
 //!
-//! The page has one part for each half between marks, so that one half can be measured again alone.
+//! The page has one part for each half, and for each suite of the storage half, between marks, so that one can be
+//! measured again alone.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{CACHE_BYTES, Plan};
+use crate::CACHE_BYTES;
 
 /// The parts of the page that this run measured.
 #[derive(Debug, Default)]
@@ -188,34 +189,39 @@ fn page_path() -> PathBuf {
 }
 
 /// Writes the measured parts into the page; the other part stays.
-pub fn write(sections: &Sections, _plan: &Plan) -> Result<()> {
-    let old = std::fs::read_to_string(page_path()).unwrap_or_default();
-    let mut out = String::from(
-        "# Benchmarks\n\nWritten by `bench/` (`cargo run --release` there). Each engine runs in a process of its own; every figure \
-         is the median of three runs, which take turns. `× best` is how many times slower than the best of the others; ✗ misses the \
-         goal. Figures of different days or machines cannot be compared.\n",
-    );
+pub fn write(sections: &Sections) -> Result<()> {
+    let mut page = old_page();
     let parts = [
         ("kv", "Key-value work", &sections.kv, KV_SETTINGS),
         ("sql", "SQL work", &sections.sql, SQL_SETTINGS),
     ];
     for (mark, title, table, settings) in parts {
-        let (begin, end) = (format!("<!-- {mark} -->"), format!("<!-- end of {mark} -->"));
-        let part = match table {
-            Some(table) => {
-                format!("\n## {title}\n\n{}\n\n{settings}\n\n{}", machine(), table.markdown())
-            }
-            None => old
-                .split_once(&begin)
-                .and_then(|(_, rest)| rest.split_once(&end))
-                .map_or_else(|| format!("\n## {title}\n\nNot measured yet.\n"), |(part, _)| part.to_owned()),
-        };
-        let _ = write!(out, "\n{begin}{part}{end}\n");
+        if let Some(table) = table {
+            put_part(
+                &mut page,
+                mark,
+                &format!("\n## {title}\n\n{}\n\n{settings}\n\n{}", machine(), table.markdown()),
+            );
+        }
     }
-    std::fs::write(page_path(), out)?;
+    std::fs::write(page_path(), page)?;
     println!("wrote docs/benchmarks.md");
     Ok(())
 }
+
+/// The page as it stands, under the newest introduction.
+fn old_page() -> String {
+    let old = std::fs::read_to_string(page_path()).unwrap_or_default();
+    let parts = old.find("<!-- ").map_or("", |at| &old[at..]);
+    format!("{INTRODUCTION}\n{parts}")
+}
+
+const INTRODUCTION: &str = "# Benchmarks
+
+Written by `bench/` (`cargo run --release` there). Each engine runs in a process of its own; every figure is the median of three runs, which \
+take turns. ✗ misses the goal. In the key-value and SQL parts `× best` is how many times slower than the best of the others, in the storage \
+part how many times as good. Figures of different days or machines cannot be compared.
+";
 
 const KV_SETTINGS: &str = "Keys of 16 bytes, values of 100 (half of them random). Every engine has 256 MiB of cache and makes every \
 transaction durable before it returns: CairnDB `SyncMode::Sync`, SQLite WAL with `synchronous = FULL`, redb `Durability::Immediate`, fjall \
@@ -227,12 +233,42 @@ const SQL_SETTINGS: &str = "The flights data of `examples/flights`, plain CSV fi
 by the harness and inserted with a prepared statement in one transaction. DuckDB: its Python package, on disk, default settings. CairnDB: \
 256 MiB of cache, all else default. Goals: loading within 2 times of DuckDB, no question slower than SQLite.";
 
+/// Writes one suite of the storage half into the page; all else stays.
+pub fn write_storage(section: &crate::storage::Section) -> Result<()> {
+    let mut page = old_page();
+    let intro = format!("\n## Storage work\n\n{}\n\n{}\n", machine(), crate::storage::settings());
+    put_part(&mut page, "storage", &intro);
+    put_part(&mut page, &format!("storage {}", section.name), &section.markdown);
+    std::fs::write(page_path(), page)?;
+    println!("wrote {} to docs/benchmarks.md", section.name);
+    Ok(())
+}
+
+/// Replaces what stands between the marks of a part; a new part comes to the end.
+fn put_part(page: &mut String, mark: &str, text: &str) {
+    let (begin, end) = (format!("<!-- {mark} -->"), format!("<!-- end of {mark} -->"));
+    let place = page.find(&begin).zip(page.find(&end)).filter(|(from, to)| from < to);
+    match place {
+        Some((from, to)) => page.replace_range(from + begin.len()..to, text),
+        None => {
+            let _ = write!(page, "\n{begin}{text}{end}\n");
+        }
+    }
+}
+
+/// The date.
+pub fn today() -> String {
+    first("date", &["-u", "+%Y-%m-%d"])
+}
+
+/// What a program prints, without white space around.
+fn first(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().ok();
+    output.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default()
+}
+
 /// The machine, the date and the versions.
 fn machine() -> String {
-    let first = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().ok();
-        output.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default()
-    };
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()
@@ -247,7 +283,7 @@ fn machine() -> String {
         at.split('"').next().unwrap_or_default().to_owned()
     };
     format!(
-        "Measured {} on {cores} cores of {model}, {} GiB of memory, {}; {} SQLite {} (rusqlite {}), redb {}, fjall {}, DuckDB {}; cache {} MiB.",
+        "Measured {} on {cores} cores of {model}, {} GiB of memory, {}; {} SQLite {} (rusqlite {}), redb {}, fjall {}, RocksDB {}, LMDB {} (heed {}), DuckDB {}; cache {} MiB.",
         first("date", &["-u", "+%Y-%m-%d"]),
         kib >> 20,
         first("uname", &["-sr"]),
@@ -256,6 +292,9 @@ fn machine() -> String {
         version("rusqlite"),
         version("redb"),
         version("fjall"),
+        crate::storage::rocksdb_version(),
+        crate::storage::lmdb_version(),
+        version("heed"),
         include_str!("../requirements.txt").trim().trim_start_matches("duckdb=="),
         CACHE_BYTES >> 20,
     )

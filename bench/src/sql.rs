@@ -79,7 +79,7 @@ pub fn run(plan: &Plan) -> Result<Table> {
         }
         let rate = unit.ends_with("/s");
         let mut figures = vec![Vec::new(); peers.len()];
-        for run in 0..plan.runs() {
+        for run in 0..plan.runs {
             for (peer, figures) in peers.iter().zip(&mut figures) {
                 let measured = one(plan, peer, case, run)?;
                 figures.extend(measured.get(if rate { "rate" } else { "seconds" }));

@@ -1,0 +1,87 @@
+//! What every engine has to do: one file each under `engines`, and one line in [`open`].
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use super::data::{Key, Row};
+use super::engines;
+
+/// The engines in the order of the columns, ours first.
+pub const ENGINES: [&str; 7] = ["cairndb", "cairn-storage", "rocksdb", "fjall", "redb", "lmdb", "sqlite"];
+
+/// How a store is opened: the same for all.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    /// Every commit is on stable storage when it returns; else it is with the operating system, or, where an
+    /// engine does not have that, nearer to it than not.
+    pub sync: bool,
+    /// Bytes of cache.
+    pub cache_bytes: usize,
+    /// Values are big: engines that keep big values apart do so.
+    pub big_values: bool,
+    /// How many threads use it, for engines with a cache for each.
+    pub threads: usize,
+    /// Sessions are asked for [`Session::update`].
+    pub updates: bool,
+}
+
+/// What a session reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// One snapshot, taken at the beginning.
+    Snapshot,
+    /// The newest state, again with each call.
+    Latest,
+}
+
+/// Work in one session.
+pub type Work<'a> = &'a mut dyn FnMut(&mut dyn Session) -> Result<()>;
+
+/// An open store, used by any number of threads.
+pub trait Engine: Sync {
+    /// Runs work in this thread's session.
+    fn run(&self, view: View, work: Work<'_>) -> Result<()>;
+    /// Brings what was written to its place at rest, durably. Work in the background may go on.
+    fn flush(&self) -> Result<()>;
+}
+
+/// One thread's access.
+pub trait Session {
+    /// Looks a key up and shows its value; whether it was there.
+    fn get(&mut self, key: &Key, seen: &mut dyn FnMut(&[u8])) -> Result<bool>;
+    /// Shows up to `limit` rows from `start` on; how many there were.
+    fn scan(&mut self, start: &[u8], limit: usize, seen: &mut dyn FnMut(&[u8], &[u8])) -> Result<usize>;
+    /// Writes the rows as one atomic commit, whatever others write.
+    fn write(&mut self, rows: &[Row]) -> Result<()>;
+    /// Reads the keys, changes their values and writes them in one transaction; whether it was committed, and
+    /// not in conflict with another. `keys` ascend and are there.
+    fn update(&mut self, keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool>;
+}
+
+/// Opens the store of an engine, made where there is none.
+pub fn open(engine: &str, directory: &Path, setup: &Setup) -> Result<Box<dyn Engine>> {
+    std::fs::create_dir_all(directory)?;
+    Ok(match engine {
+        "cairndb" => Box::new(engines::cairn::Cairn::open(directory, setup)?),
+        "cairn-storage" => Box::new(engines::cairn_storage::CairnStorage::open(directory, setup)?),
+        "rocksdb" => Box::new(engines::rocksdb::Rocks::open(directory, setup, false)?),
+        "rocksdb-ptx" => Box::new(engines::rocksdb::Rocks::open(directory, setup, true)?),
+        "fjall" => Box::new(engines::fjall::Fjall::open(directory, setup)?),
+        "redb" => Box::new(engines::redb::Redb::open(directory, setup)?),
+        "lmdb" => Box::new(engines::lmdb::Lmdb::open(directory, setup)?),
+        "sqlite" => Box::new(engines::sqlite::Sqlite::open(directory, setup)?),
+        other => bail!("no engine named {other}"),
+    })
+}
+
+/// The files that are an engine's write-ahead log, by the end of their names; none where it has none.
+pub fn log_suffixes(engine: &str) -> &'static [&'static str] {
+    match engine {
+        "cairndb" | "cairn-storage" => &[".wal"],
+        "rocksdb" => &[".log"],
+        "fjall" => &[".jnl"],
+        "sqlite" => &["-wal"],
+        _ => &[],
+    }
+}

@@ -1,0 +1,61 @@
+//! Overwriting few keys often and deleting them: the space that is left when nobody asks for it back.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use super::{Run, check_sample, in_session, write_all};
+use crate::storage::data::{self, Key, Random};
+use crate::storage::engine::{Engine, View};
+use crate::storage::meter;
+
+/// Rest that ends the waiting.
+const QUIET: Duration = Duration::from_secs(3);
+
+pub fn churn(run: &mut Run<'_>) -> Result<()> {
+    let (writes, shape) = (run.sizes.get("keys"), run.sizes.shape("value"));
+    let (keys, batch) = ((writes / 5).max(1), run.sizes.get("batch"));
+    let wait = run.sizes.time("settle").min(Duration::from_secs(30));
+    let engine = run.open(&run.sizes.setup(false))?;
+    let engine = engine.as_ref();
+    let live = keys as f64 * (size_of::<Key>() + shape.bytes) as f64;
+    let began = Instant::now();
+    in_session(engine, View::Latest, |session| {
+        let mut random = Random::new(5);
+        write_all(
+            session,
+            keys + writes,
+            batch,
+            |i, row| {
+                let number = if i < keys { i } else { random.below(keys) };
+                row.key = data::random_key(number);
+                shape.fill(number, i, row.value.get_or_insert_default());
+            },
+            |_| Ok(()),
+        )
+    })?;
+    run.put("rate", (keys + writes) as f64 / began.elapsed().as_secs_f64());
+    rest(run, engine, wait)?;
+    run.put("size", meter::disk_bytes(run.directory)? as f64 / live);
+    in_session(engine, View::Latest, |session| {
+        check_sample(session, keys, data::random_key, shape)?;
+        let delete = |i, row: &mut super::Row| {
+            row.key = data::random_key(i);
+            row.value = None;
+        };
+        write_all(session, keys, batch, delete, |_| Ok(()))
+    })?;
+    rest(run, engine, wait)?;
+    run.put("deleted", meter::disk_bytes(run.directory)? as f64 / live);
+    let left = in_session(engine, View::Latest, |session| session.scan(&[], usize::MAX, &mut |_, _| {}))?;
+    ensure!(left == 0, "{left} rows are left");
+    Ok(())
+}
+
+/// redb has nothing on the disk before a durable commit; the others get no help.
+fn rest(run: &Run<'_>, engine: &dyn Engine, wait: Duration) -> Result<()> {
+    if run.engine == "redb" {
+        engine.flush()?;
+    }
+    meter::settle(QUIET, wait).map(drop)
+}
