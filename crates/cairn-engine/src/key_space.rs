@@ -7,11 +7,14 @@ use std::ops::Bound;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use cairn_storage::KeyRange;
+use smallvec::SmallVec;
 
 use crate::catalog::{IndexId, ObjectId};
 
 /// The length of partition, table and index.
 pub(crate) const PREFIX_BYTES: usize = 8;
+/// Keys of this length and shorter are not allocated.
+pub(crate) const KEY_BYTES_INLINE: usize = 128;
 /// The table of the catalog.
 pub(crate) const CATALOG: ObjectId = 0;
 /// The table of the raw key-value space.
@@ -42,8 +45,8 @@ pub(crate) fn prefix(table: ObjectId, index: IndexId) -> [u8; PREFIX_BYTES] {
 }
 
 /// A whole key.
-pub(crate) fn key(table: ObjectId, index: IndexId, key: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(PREFIX_BYTES + key.len());
+pub(crate) fn key(table: ObjectId, index: IndexId, key: &[u8]) -> SmallVec<[u8; KEY_BYTES_INLINE]> {
+    let mut out = SmallVec::with_capacity(PREFIX_BYTES + key.len());
     out.extend_from_slice(&prefix(table, index));
     out.extend_from_slice(key);
     out
@@ -51,7 +54,7 @@ pub(crate) fn key(table: ObjectId, index: IndexId, key: &[u8]) -> Vec<u8> {
 
 /// The key of an object of the catalog.
 pub(crate) fn object_key(section: u16, id: ObjectId) -> Vec<u8> {
-    key(CATALOG, section, &id.to_be_bytes())
+    key(CATALOG, section, &id.to_be_bytes()).into_vec()
 }
 
 /// The key of a sequence's position.
@@ -63,7 +66,7 @@ pub(crate) fn sequence_key(id: ObjectId, generation: u32) -> Vec<u8> {
 
 /// The key of the schema version.
 pub(crate) fn schema_version_key() -> Vec<u8> {
-    key(CATALOG, section::META, b"schema_version")
+    key(CATALOG, section::META, b"schema_version").into_vec()
 }
 
 /// All keys of one index of one table, as start (included) and end (excluded).
@@ -109,7 +112,7 @@ mod tests {
 
     #[test]
     fn golden_bytes() {
-        assert_eq!(key(1000, 2, b"k"), [0, 0, 0, 0, 3, 0xE8, 0, 2, b'k']);
+        assert_eq!(key(1000, 2, b"k")[..], [0, 0, 0, 0, 3, 0xE8, 0, 2, b'k']);
         assert_eq!(object_key(section::TABLES, 1000), [0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 3, 0xE8]);
         assert_eq!(sequence_key(1, 2), [0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 2]);
     }

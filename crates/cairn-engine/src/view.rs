@@ -8,7 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cairn_storage::{CommitSeq, Direction, KeyRange, ReadView as StorageView, Scan, Snapshot, Store};
+use cairn_storage::{
+    CommitSeq, Direction, KeyRange, OwnedScan, ReadView as StorageView, Scan, Snapshot, Store,
+};
 
 use crate::catalog::Catalog;
 use crate::error::Result;
@@ -69,7 +71,7 @@ impl ReadView {
     /// [`crate::Error::Storage`].
     pub fn scan(&self, range: KeyRange, direction: Direction) -> Result<KvScan> {
         let range = key_space::absolute(STORE_TABLE, 0, &range);
-        Ok(KvScan { scan: self.scan_raw(range, direction) })
+        Ok(KvScan::new(self.scan_raw(range, direction)))
     }
 
     pub(crate) fn get_raw(&self, key: &[u8]) -> Result<Option<Bytes>> {
@@ -102,7 +104,7 @@ impl ReadView {
 /// A scan of the key-value space: an iterator of `Result<(Bytes, Bytes)>`, `Send`. [`KvScan::next_entry`] lends the
 /// entries without copying.
 pub struct KvScan {
-    scan: Scan,
+    scan: OwnedScan,
 }
 
 impl fmt::Debug for KvScan {
@@ -113,7 +115,7 @@ impl fmt::Debug for KvScan {
 
 impl KvScan {
     pub(crate) fn new(scan: Scan) -> KvScan {
-        KvScan { scan }
+        KvScan { scan: scan.owned().stripped(PREFIX_BYTES) }
     }
 
     /// The next entry, lent until the next call.
@@ -121,7 +123,7 @@ impl KvScan {
     /// # Errors
     /// [`crate::Error::Storage`].
     pub fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
-        Ok(self.scan.next()?.map(|(key, value)| (&key[PREFIX_BYTES..], value)))
+        Ok(self.scan.next_entry()?)
     }
 }
 
@@ -129,10 +131,6 @@ impl Iterator for KvScan {
     type Item = Result<(Bytes, Bytes)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.next_entry() {
-            Ok(Some((key, value))) => Some(Ok((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)))),
-            Ok(None) => None,
-            Err(e) => Some(Err(e)),
-        }
+        Some(self.scan.next()?.map_err(Into::into))
     }
 }

@@ -110,6 +110,11 @@ impl WriteBatch {
         &self.bytes[place.start..place.start + place.key_len]
     }
 
+    /// The key of the put or delete with this number.
+    pub(crate) fn key_at(&self, number: usize) -> Option<&[u8]> {
+        self.entries.get(number).map(|place| self.key(place))
+    }
+
     /// Forgets the writes and keeps the memory for the next ones.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();

@@ -33,6 +33,7 @@ mod memory;
 mod memtable;
 mod merge;
 mod options;
+mod owned_scan;
 mod range;
 mod reads;
 mod recovery;
@@ -67,6 +68,7 @@ pub use options::{
     Compaction, Compression, Direction, Eviction, FilterTiers, Isolation, KEY_BYTES_MAX, Options, SyncMode,
     TxnOptions, VALUE_BYTES_MAX,
 };
+pub use owned_scan::OwnedScan;
 pub use range::KeyRange;
 pub use repair::{Loss, RepairReport};
 pub use snapshot::Snapshot;
@@ -76,4 +78,4 @@ pub use store::Store;
 pub use tree::{BlobStats, LevelStats, TreeStats};
 pub use txn::{ReadView, Savepoint, Txn};
 pub use verify::{Damage, VerifyReport};
-pub use visible::{OwnedScan, Scan};
+pub use visible::Scan;

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone, SEQ_LAST};
 use crate::merge::MergeCursor;
 use crate::options::Direction;
+use crate::owned_scan::OwnedScan;
 use crate::range::{KeyRange, successor};
 use crate::reads::ReadSet;
 use crate::snapshot::Hold;
@@ -367,7 +368,7 @@ impl Scan {
 
     /// An iterator over owned entries.
     pub fn owned(self) -> OwnedScan {
-        OwnedScan { scan: self }
+        OwnedScan::new(self)
     }
 
     fn advance(&mut self) -> Result<bool> {
@@ -492,19 +493,5 @@ impl std::fmt::Debug for Scan {
             .field("direction", direction)
             .field("state", state)
             .finish_non_exhaustive()
-    }
-}
-
-/// The entries of a [`Scan`] as an `Iterator`; made by [`Scan::owned`]. It ends after an error.
-#[derive(Debug)]
-pub struct OwnedScan {
-    scan: Scan,
-}
-
-impl Iterator for OwnedScan {
-    type Item = Result<(Bytes, Bytes)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.scan.next_bytes().transpose()
     }
 }

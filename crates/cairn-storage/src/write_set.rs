@@ -47,8 +47,9 @@ pub(crate) struct WriteSet {
 struct Gathered {
     batch: WriteBatch,
     first_op: u64,
-    /// Hashes of the keys, so that most reads need not look.
+    /// Hashes of the keys of the first `hashed` writes, so that most reads need not look.
     keys: HashSet<u64, BuildHasherDefault<SameHash>>,
+    hashed: usize,
     hint: Hint,
 }
 
@@ -86,6 +87,16 @@ impl Gathered {
         }
         self.batch.clear();
         self.keys.clear();
+        self.hashed = 0;
+    }
+
+    /// Whether a write may be one of `key`.
+    fn may_have(&mut self, key: &[u8]) -> bool {
+        while let Some(key) = self.batch.key_at(self.hashed) {
+            self.keys.insert(xxh3_64(key));
+            self.hashed += 1;
+        }
+        !self.keys.is_empty() && self.keys.contains(&xxh3_64(key))
     }
 }
 
@@ -116,7 +127,6 @@ impl WriteSet {
             gathered.first_op = self.next_op;
         }
         self.next_op += 1;
-        gathered.keys.insert(xxh3_64(key));
         &mut gathered.batch
     }
 
@@ -185,7 +195,7 @@ impl WriteSet {
     /// The writes so far, for reading `key`.
     pub(crate) fn view_for(&self, key: &[u8]) -> OwnView {
         let mut gathered = self.gathered.lock();
-        if !gathered.batch.is_empty() && gathered.keys.contains(&xxh3_64(key)) {
+        if gathered.may_have(key) {
             gathered.settle(&self.table);
         }
         drop(gathered);

@@ -314,3 +314,39 @@ fn check_scan(view: &ReadView, model: &BTreeMap<Vec<u8>, Vec<u8>>, random: &mut 
     }
     assert_eq!(scan.next().unwrap(), None);
 }
+
+#[test]
+fn an_owned_scan_gives_what_a_lending_one_gives() {
+    let store = Store::open(&Env::memory(), "/db".as_ref(), Options::default()).unwrap();
+    for round in 0..3u32 {
+        let mut batch = WriteBatch::new();
+        for number in (round..2000).step_by(3) {
+            let long = if number % 97 == 0 { 3000 } else { 40 };
+            batch.put(format!("key{number:05}").as_bytes(), &vec![number as u8; long]).unwrap();
+        }
+        store.write(batch, None).unwrap();
+        if round == 1 {
+            store.flush().unwrap();
+        }
+    }
+    for direction in [Direction::Forward, Direction::Reverse] {
+        let snapshot = store.snapshot();
+        let mut lending = snapshot.scan(KeyRange::all(), direction);
+        let mut mixed = snapshot.scan(KeyRange::all(), direction).owned().stripped(3);
+        let mut owned = snapshot.scan(KeyRange::all(), direction).owned();
+        let mut count = 0;
+        while let Some((key, value)) = lending.next().unwrap() {
+            let (own_key, own_value) = owned.next().unwrap().unwrap();
+            assert_eq!((&own_key[..], &own_value[..]), (key, value));
+            // An entry lent, then a few to keep, and so on.
+            if count % 7 < 3 {
+                assert_eq!(mixed.next_entry().unwrap(), Some((&key[3..], value)));
+            } else {
+                let (mixed_key, mixed_value) = mixed.next().unwrap().unwrap();
+                assert_eq!((&mixed_key[..], &mixed_value[..]), (&key[3..], value));
+            }
+            count += 1;
+        }
+        assert_eq!((count, owned.next().is_none(), mixed.next_entry().unwrap()), (2000, true, None));
+    }
+}

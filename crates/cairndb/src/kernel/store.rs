@@ -12,6 +12,7 @@ use cairn_env::Env;
 use cairn_storage::{
     CommitSeq, Direction, Error, KeyRange, Stats, Store, SyncMode, TxnOptions, VerifyReport,
 };
+use smallvec::SmallVec;
 
 use super::Begin;
 use crate::Result;
@@ -22,11 +23,17 @@ const STORE_PREFIX: [u8; 8] = [0, 0, 0, 0, 0, 1, 0, 0];
 /// Greatest length of a user's key.
 const USER_KEY_BYTES_MAX: usize = 64 * 1024;
 
-fn full(key: &[u8]) -> Result<Vec<u8>> {
+/// Keys of this length and shorter are not allocated.
+const KEY_BYTES_INLINE: usize = 128;
+
+fn full(key: &[u8]) -> Result<SmallVec<[u8; KEY_BYTES_INLINE]>> {
     if key.len() > USER_KEY_BYTES_MAX {
         return Err(Error::KeyTooLarge { len: key.len(), max: USER_KEY_BYTES_MAX }.into());
     }
-    Ok([&STORE_PREFIX, key].concat())
+    let mut full = SmallVec::with_capacity(STORE_PREFIX.len() + key.len());
+    full.extend_from_slice(&STORE_PREFIX);
+    full.extend_from_slice(key);
+    Ok(full)
 }
 
 fn full_range(range: &KeyRange) -> KeyRange {
@@ -129,7 +136,7 @@ impl Transaction {
     }
 
     pub(crate) fn scan(&self, range: KeyRange, direction: Direction) -> Result<Scan> {
-        self.with(|txn| Ok(Scan(txn.scan(full_range(&range), direction))))
+        self.with(|txn| Ok(Scan::new(txn.scan(full_range(&range), direction))))
     }
 
     pub(crate) fn savepoint(&self) -> Result<Savepoint> {
@@ -180,20 +187,22 @@ impl View {
     }
 
     pub(crate) fn scan(&self, range: KeyRange, direction: Direction) -> Result<Scan> {
-        Ok(Scan(self.0.scan(full_range(&range), direction)))
+        Ok(Scan::new(self.0.scan(full_range(&range), direction)))
     }
 }
 
-pub(crate) struct Scan(cairn_storage::Scan);
+pub(crate) struct Scan(cairn_storage::OwnedScan);
 
 impl Scan {
+    fn new(scan: cairn_storage::Scan) -> Scan {
+        Scan(scan.owned().stripped(STORE_PREFIX.len()))
+    }
+
     pub(crate) fn next_entry(&mut self) -> Result<Option<(&[u8], &[u8])>> {
-        let next = self.0.next()?;
-        Ok(next.map(|(key, value)| (&key[STORE_PREFIX.len()..], value)))
+        Ok(self.0.next_entry()?)
     }
 
     pub(crate) fn next_owned(&mut self) -> Result<Option<(Bytes, Bytes)>> {
-        let next = self.next_entry()?;
-        Ok(next.map(|(key, value)| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))))
+        Ok(self.0.next().transpose()?)
     }
 }
