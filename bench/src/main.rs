@@ -15,6 +15,7 @@ mod kv;
 mod page;
 #[cfg(feature = "sql")]
 mod sql;
+#[cfg(feature = "storage")]
 mod storage;
 
 use std::path::PathBuf;
@@ -37,10 +38,9 @@ pub struct Plan {
     pub peers: Vec<String>,
     /// Cases to run, all where empty.
     pub cases: Vec<String>,
-    /// Suites of the storage half, all where empty.
-    pub work: Vec<String>,
-    /// Sizes of the storage half.
-    pub sizes: storage::Sizes,
+    /// What the storage half does.
+    #[cfg(feature = "storage")]
+    pub storage: storage::Choice,
     /// Write `docs/benchmarks.md`.
     pub page: bool,
     /// Where the databases are made.
@@ -80,7 +80,12 @@ fn main() -> Result<()> {
 
 fn run(plan: &Plan) -> Result<()> {
     if plan.wants_part("storage") {
-        storage::run(plan, &mut |section| if plan.page { page::write_storage(section) } else { Ok(()) })?;
+        #[cfg(feature = "storage")]
+        storage::run(plan, &mut |section| {
+            if plan.page { page::write_storage(&storage::introduction(), section) } else { Ok(()) }
+        })?;
+        #[cfg(not(feature = "storage"))]
+        eprintln!("built without the feature `storage`: that half is left out");
     }
     let mut sections = page::Sections::default();
     if plan.wants_part("kv") {
@@ -102,6 +107,7 @@ fn run(plan: &Plan) -> Result<()> {
 
 /// `--child kv|sql PEER CASE DIRECTORY [quick]`: one measurement, its figures as JSON on standard output.
 fn child(arguments: &[String]) -> Result<()> {
+    #[cfg(feature = "storage")]
     if arguments.first().is_some_and(|half| half == "storage") {
         return storage::child(&arguments[1..]);
     }
@@ -122,8 +128,8 @@ fn read_plan(arguments: &[String]) -> Result<Plan> {
         quick: false,
         runs: 3,
         only: None,
-        work: Vec::new(),
-        sizes: storage::Sizes::new(arguments.iter().any(|word| word == "--quick")),
+        #[cfg(feature = "storage")]
+        storage: storage::Choice::new(arguments.iter().any(|word| word == "--quick")),
         peers: Vec::new(),
         cases: Vec::new(),
         page: true,
@@ -141,22 +147,14 @@ fn read_plan(arguments: &[String]) -> Result<Plan> {
             "--page" => forced = true,
             "--only" => plan.only = Some(next()?.clone()),
             "--peers" | "--engines" => plan.peers = list(next()?),
-            "--work" => plan.work = list(next()?),
             "--cases" => plan.cases = list(next()?),
             "--dir" => {
                 plan.directory = PathBuf::from(next()?).join(format!("cairn-bench-{}", std::process::id()))
             }
-            "--help" => bail!(
-                "see the README of bench; suites of --work: {}; sizes of the storage half: {}",
-                storage::names().join(","),
-                storage::help()
-            ),
-            other => {
-                let name = other.strip_prefix("--").with_context(|| format!("unknown argument {other}"))?;
-                let number = next()?.parse().with_context(|| format!("{other} needs a number"))?;
-                plan.sizes.set(name, number)?;
-                plan.page = false;
-            }
+            #[cfg(feature = "storage")]
+            other => plan.page &= plan.storage.read(other, &mut next)?,
+            #[cfg(not(feature = "storage"))]
+            other => bail!("unknown option {other}"),
         }
     }
     // A part of the peers or cases, or one quick run, is no page.
@@ -172,12 +170,9 @@ fn check_names(plan: &Plan) -> Result<()> {
     if let Some(only) = plan.only.as_deref().filter(|only| !parts.contains(only)) {
         bail!("--only {only}: not one of {}", parts.join(", "));
     }
-    if let Some(work) = plan.work.iter().find(|work| !storage::names().contains(work)) {
-        bail!("--work {work}: not one of {}", storage::names().join(", "));
-    }
-    let peers = storage::ENGINES.into_iter().chain(["duckdb"]);
-    if let Some(peer) = plan.peers.iter().find(|peer| !peers.clone().any(|known| known == peer.as_str())) {
-        bail!("--engines {peer}: not one of {}", peers.collect::<Vec<_>>().join(", "));
+    let peers = ["cairndb", "cairn-storage", "rocksdb", "fjall", "redb", "lmdb", "sqlite", "duckdb"];
+    if let Some(peer) = plan.peers.iter().find(|peer| !peers.contains(&peer.as_str())) {
+        bail!("--engines {peer}: not one of {}", peers.join(", "));
     }
     Ok(())
 }

@@ -233,11 +233,19 @@ const SQL_SETTINGS: &str = "The flights data of `examples/flights`, plain CSV fi
 by the harness and inserted with a prepared statement in one transaction. DuckDB: its Python package, on disk, default settings. CairnDB: \
 256 MiB of cache, all else default. Goals: loading within 2 times of DuckDB, no question slower than SQLite.";
 
-/// Writes one suite of the storage half into the page; all else stays.
-pub fn write_storage(section: &crate::storage::Section) -> Result<()> {
+/// A part of the page that is written alone.
+#[cfg(feature = "storage")]
+#[derive(Debug)]
+pub struct Section {
+    pub name: &'static str,
+    pub markdown: String,
+}
+
+/// Writes one suite of the storage half into the page, and what stands above all of them; all else stays.
+#[cfg(feature = "storage")]
+pub fn write_storage(introduction: &str, section: &Section) -> Result<()> {
     let mut page = old_page();
-    let intro = format!("\n## Storage work\n\n{}\n\n{}\n", machine(), crate::storage::settings());
-    put_part(&mut page, "storage", &intro);
+    put_part(&mut page, "storage", &format!("\n## Storage work\n\n{}\n\n{introduction}\n", machine()));
     put_part(&mut page, &format!("storage {}", section.name), &section.markdown);
     std::fs::write(page_path(), page)?;
     println!("wrote {} to docs/benchmarks.md", section.name);
@@ -257,6 +265,7 @@ fn put_part(page: &mut String, mark: &str, text: &str) {
 }
 
 /// The date.
+#[cfg(feature = "storage")]
 pub fn today() -> String {
     first("date", &["-u", "+%Y-%m-%d"])
 }
@@ -283,7 +292,7 @@ fn machine() -> String {
         at.split('"').next().unwrap_or_default().to_owned()
     };
     format!(
-        "Measured {} on {cores} cores of {model}, {} GiB of memory, {}; {} SQLite {} (rusqlite {}), redb {}, fjall {}, RocksDB {}, LMDB {} (heed {}), DuckDB {}; cache {} MiB.",
+        "Measured {} on {cores} cores of {model}, {} GiB of memory, {}; {} SQLite {} (rusqlite {}), redb {}, fjall {}, DuckDB {}; cache {} MiB.",
         first("date", &["-u", "+%Y-%m-%d"]),
         kib >> 20,
         first("uname", &["-sr"]),
@@ -292,10 +301,23 @@ fn machine() -> String {
         version("rusqlite"),
         version("redb"),
         version("fjall"),
-        crate::storage::rocksdb_version(),
-        crate::storage::lmdb_version(),
-        version("heed"),
         include_str!("../requirements.txt").trim().trim_start_matches("duckdb=="),
         CACHE_BYTES >> 20,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::put_part;
+
+    #[test]
+    fn a_part_is_replaced_alone() {
+        let mut page = "# Title\n".to_owned();
+        put_part(&mut page, "storage", "one");
+        put_part(&mut page, "storage load", "two");
+        put_part(&mut page, "storage", "three");
+        let expected = "# Title\n\n<!-- storage -->three<!-- end of storage -->\n\n\
+                        <!-- storage load -->two<!-- end of storage load -->\n";
+        assert_eq!(page, expected);
+    }
 }

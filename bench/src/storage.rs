@@ -18,12 +18,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::Plan;
-pub use engine::ENGINES;
-pub use report::Section;
+use crate::page::Section;
 use report::{Outcome, Report};
 use suites::{SUITES, Suite};
 use work::{Figures, Run};
-pub use work::{Sizes, help};
+use work::{Sizes, help};
 
 /// Peers of which a long run is not repeated: none of the goals of long runs names them.
 const SLOW: [&str; 3] = ["redb", "lmdb", "sqlite"];
@@ -32,41 +31,69 @@ const LONG: Duration = Duration::from_secs(15);
 /// A run that takes longer is ended.
 const LIMIT: Duration = Duration::from_secs(400);
 
-/// The names of the suites.
-pub fn names() -> Vec<String> {
-    SUITES.iter().map(|suite| suite.name.to_owned()).collect()
+/// What the command line asks of this half.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// Suites, all where empty.
+    work: Vec<String>,
+    sizes: Sizes,
 }
 
-/// The version of LMDB.
-pub fn lmdb_version() -> String {
-    let version = heed::lmdb_version();
-    format!("{}.{}.{}", version.major, version.minor, version.patch)
+impl Choice {
+    /// Everything.
+    pub fn new(quick: bool) -> Self {
+        Self { work: Vec::new(), sizes: Sizes::new(quick) }
+    }
+
+    /// Reads an option, its value from `next`; whether figures with it are for the page.
+    pub fn read<'a>(&mut self, option: &str, next: &mut dyn FnMut() -> Result<&'a String>) -> Result<bool> {
+        let names: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+        match option {
+            "--work" => {
+                self.work = next()?.split(',').map(str::to_owned).collect();
+                if let Some(work) = self.work.iter().find(|work| !names.contains(&work.as_str())) {
+                    bail!("--work {work}: not one of {}", names.join(", "));
+                }
+                Ok(true)
+            }
+            "--help" => bail!("see README.md; suites of --work: {}; sizes: {}", names.join(", "), help()),
+            _ => {
+                let name = option.strip_prefix("--").with_context(|| format!("unknown argument {option}"))?;
+                let number = next()?.parse().with_context(|| format!("{option} needs a number"))?;
+                self.sizes.set(name, number)?;
+                Ok(false)
+            }
+        }
+    }
 }
 
 /// The version of RocksDB: by the name of the library that is linked; its C interface does not tell.
-pub fn rocksdb_version() -> String {
+fn rocksdb_version() -> String {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let version = maps.lines().find_map(|line| line.split_once("librocksdb.so.").map(|(_, version)| version));
-    version.map_or_else(|| "as in the crate rocksdb".to_owned(), str::to_owned)
+    version.map_or_else(
+        || "as built by the crate".to_owned(),
+        |version| format!("{version} (the system's library)"),
+    )
 }
 
-/// Settings that stand above the tables.
-pub fn settings() -> String {
-    "Every engine has the same cache (beside it the memtables of CairnDB, RocksDB and fjall, by default of 64 MiB each; SQLite: shared out to its connections; LMDB has none but the page cache) and runs in a process of its \
-     own; figures are medians of three runs, which take turns (runs of redb, LMDB and SQLite of more than 15 s are not repeated). Keys have 16 bytes; \
-     half of each value is random, the rest compresses. Durable: CairnDB `SyncMode::Sync`, RocksDB `sync`, fjall `PersistMode::SyncData`, redb `Immediate`, LMDB \
-     its default, SQLite `synchronous = FULL`. No fsync: CairnDB `SyncMode::Async` (the log is with the operating system, and synced in the background every 100 ms), RocksDB and fjall \
-     their default (the log is with the operating system), redb `Durability::None`, LMDB `MDB_NOSYNC`, SQLite `synchronous = OFF`; redb alone loses such commits when the process dies. \
-     All else is the default, but RocksDB has bloom filters of 10 bits, LZ4 and dynamic level sizes. Compression: CairnDB LZ4, RocksDB LZ4, fjall its default \
-     (LZ4 from level 1 or 2 on), the others none. SQLite WAL; LMDB map of 256 GiB, no `WRITEMAP`. `cairndb` is the public key-value API, `cairn-storage` the \
-     storage engine below it. `× best`: how many times as good as the best peer (more is better, in lines where less is better too); goals as in the issue, ✗ missed."
-        .to_owned()
+/// Versions and settings that stand above the tables.
+pub fn introduction() -> String {
+    let lmdb = heed::lmdb_version();
+    format!(
+        "RocksDB {}, LMDB {}.{}.{} (heed).\n\n{}",
+        rocksdb_version(),
+        lmdb.major,
+        lmdb.minor,
+        lmdb.patch,
+        include_str!("storage/settings.md").trim()
+    )
 }
 
 /// Runs the suites that are wanted; `written` gets each section when it is done.
 pub fn run(plan: &Plan, written: &mut dyn FnMut(&Section) -> Result<()>) -> Result<()> {
     for suite in &SUITES {
-        if !plan.work.is_empty() && !plan.work.iter().any(|wanted| wanted == suite.name) {
+        if !plan.storage.work.is_empty() && !plan.storage.work.iter().any(|wanted| wanted == suite.name) {
             continue;
         }
         let began = Instant::now();
@@ -95,7 +122,7 @@ fn section(plan: &Plan, suite: &Suite, report: &Report<'_>) -> String {
         _ => vec!["records", "record"],
     }
     .into_iter()
-    .map(|name| format!("`{name}` {}", plan.sizes.get(name)))
+    .map(|name| format!("`{name}` {}", plan.storage.sizes.get(name)))
     .collect();
     let missed = match report.missed().as_slice() {
         [] => "Every goal is reached.".to_owned(),
@@ -107,7 +134,7 @@ fn section(plan: &Plan, suite: &Suite, report: &Report<'_>) -> String {
         suite.settings,
         sizes.join(", "),
         plan.runs,
-        plan.sizes.get("cache"),
+        plan.storage.sizes.get("cache"),
         crate::page::today(),
         report.markdown()
     )
@@ -249,7 +276,7 @@ impl<'a> Bench<'a> {
         for run in 0..self.plan.runs {
             for (column, outcome) in self.columns.iter().zip(outcomes.iter_mut()) {
                 let _ = std::fs::remove_dir_all(self.kept(column));
-                let rows = self.plan.sizes.get("keys") / 40 * (3 + run as u64);
+                let rows = self.plan.storage.sizes.get("keys") / 40 * (3 + run as u64);
                 let mut child = spawn(self.plan, column, "recovery_load", &self.kept(column), run)?;
                 let began = Instant::now();
                 while work::progress_of(&self.kept(column)) < rows.max(1)
@@ -280,7 +307,7 @@ enum Place {
 }
 
 fn spawn(plan: &Plan, column: &str, case: &str, directory: &Path, run: usize) -> Result<Child> {
-    let mut sizes = plan.sizes.clone();
+    let mut sizes = plan.storage.sizes.clone();
     sizes.set("run", run as f64)?;
     std::fs::create_dir_all(directory)?;
     Command::new(std::env::current_exe()?)

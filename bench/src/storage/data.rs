@@ -156,3 +156,38 @@ impl Zipf {
         mix(rank) % self.items
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_fits_its_own_number_only() {
+        let shape = Shape { bytes: 100, random_percent: 50 };
+        let mut value = shape.value(7);
+        assert!(shape.fits(7, &value));
+        assert!(!shape.fits(8, &value));
+        count_up(&mut value);
+        assert_eq!(counter(&value), 1);
+        assert!(shape.fits(7, &value), "the counter is no part of what has to fit");
+        assert_eq!(number(&random_key(7)), 7);
+        assert!(value[50..].iter().all(|byte| *byte == b'v'));
+        assert!(!shape.fits(7, &value[..99]));
+    }
+
+    /// With constant 0.99 the most frequent of a million is drawn 6.5 % of the time, and most are hardly ever.
+    #[test]
+    fn zipf_draws_few_numbers_often() {
+        let (items, draws) = (1_000_000, 200_000);
+        let (zipf, mut random) = (Zipf::new(items), Random::new(1));
+        let mut counts = std::collections::HashMap::new();
+        for _ in 0..draws {
+            let drawn = zipf.draw(&mut random);
+            assert!(drawn < items);
+            *counts.entry(drawn).or_insert(0u64) += 1;
+        }
+        let most = counts.values().max().copied().unwrap_or_default();
+        assert!((draws / 18..draws / 13).contains(&most), "{most} of {draws}");
+        assert!((30_000..90_000).contains(&counts.len()), "{} different", counts.len());
+    }
+}

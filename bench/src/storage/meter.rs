@@ -18,25 +18,31 @@ fn proc_io(field: &str) -> Result<u64> {
     Ok(value.context("/proc/self/io lacks a field")?.trim().parse()?)
 }
 
-/// Clock ticks (10 ms each) of processor time that this process used.
-fn processor_ticks() -> Result<u64> {
-    let text = std::fs::read_to_string("/proc/self/stat")?;
-    let (_, fields) = text.rsplit_once(')').context("/proc/self/stat is odd")?;
-    let mut fields = fields.split_ascii_whitespace().skip(11);
-    let mut next = || fields.next().and_then(|field| field.parse::<u64>().ok());
-    Ok(next().unwrap_or_default() + next().unwrap_or_default())
+/// Whether a thread of this process beside the calling one runs, wants to run or waits for the disk.
+fn others_at_work() -> Result<bool> {
+    let own = std::fs::read_link("/proc/thread-self")?;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let task = task?;
+        // A thread may end while the directory is read.
+        let Ok(text) = std::fs::read_to_string(task.path().join("stat")) else { continue };
+        let state = text.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+        if matches!(state, Some('R' | 'D')) && own.file_name() != Some(&task.file_name()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
-/// Waits until the process has been at rest (less than a fifth of a core, no bytes written) for `quiet`, at most
+/// Waits until the process has been at rest (no other thread at work, no bytes written) for `quiet`, at most
 /// `limit`; gives the time of the last activity. So it is the same for every engine.
 pub fn settle(quiet: Duration, limit: Duration) -> Result<Instant> {
     let began = Instant::now();
     let mut active = began;
-    let mut before = (processor_ticks()?, proc_io("wchar: ")?);
+    let mut before = proc_io("wchar: ")?;
     while began.elapsed() < limit && active.elapsed() < quiet {
-        std::thread::sleep(Duration::from_millis(100));
-        let after = (processor_ticks()?, proc_io("wchar: ")?);
-        if after.0 > before.0 + 2 || after.1 > before.1 + 4096 {
+        std::thread::sleep(Duration::from_millis(50));
+        let after = proc_io("wchar: ")?;
+        if after > before || others_at_work()? {
             active = Instant::now();
         }
         before = after;

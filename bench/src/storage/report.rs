@@ -37,13 +37,6 @@ pub struct Outcome {
     pub errors: BTreeMap<String, String>,
 }
 
-/// A part of the page.
-#[derive(Debug)]
-pub struct Section {
-    pub name: &'static str,
-    pub markdown: String,
-}
-
 #[derive(Debug)]
 pub struct Report<'a> {
     pub lines: &'a [Line],
@@ -195,5 +188,40 @@ fn short(figure: f64, rate: bool) -> String {
         f if f >= 100.0 => format!("{f:.0}"),
         f if f >= 10.0 => format!("{f:.1}"),
         f => format!("{f:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(figures: &[f64]) -> Outcome {
+        let figures = BTreeMap::from([(("case".to_owned(), "f".to_owned()), figures.to_vec())]);
+        Outcome { figures, errors: BTreeMap::new() }
+    }
+
+    fn report_of(line: Line) -> String {
+        let mut outcomes = vec![outcome(&[100.0, 90.0, 300.0]), outcome(&[50.0]), outcome(&[200.0])];
+        outcomes.push(Outcome::default());
+        outcomes[3].errors.insert("case".to_owned(), "no | luck".to_owned());
+        let columns = ["cairndb", "rocksdb", "lmdb", "redb"];
+        Report { lines: &[line], columns: &columns, outcomes: &outcomes }.markdown()
+    }
+
+    #[test]
+    fn goals_compare_with_the_peers_that_they_name() {
+        const GOALS: &[Goal] = &[Goal::Times(1.5, &["rocksdb"]), Goal::Times(0.77, &["lmdb"])];
+        let line = Line { from: ("case", "f"), what: "w", unit: "x", more: true, goals: GOALS };
+        let last = report_of(line).lines().last().unwrap_or_default().to_owned();
+        let expected = "| w | x | 100 | 50.0 | 200 | error: no   luck | 0.50 | ≥ 1.5 × rocksdb; ≥ 0.77 × lmdb | 2.00 ✓, 0.50 ✗ |";
+        assert_eq!(last, expected);
+    }
+
+    #[test]
+    fn less_is_better_where_the_line_says_so() {
+        const GOALS: &[Goal] = &[Goal::Times(1.0, &[]), Goal::Most(99.0)];
+        let line = Line { from: ("case", "f"), what: "w", unit: "MiB", more: false, goals: GOALS };
+        let last = report_of(line).lines().last().unwrap_or_default().to_owned();
+        assert!(last.ends_with("| 0.50 | ≥ 1 × best; ≤ 99 | 0.50 ✗, ✗ |"), "{last}");
     }
 }
