@@ -16,6 +16,7 @@ mod blob;
 mod cache;
 mod checkpoint;
 mod commit;
+mod commit_lead;
 mod commit_queue;
 mod compaction;
 mod core;
@@ -36,6 +37,7 @@ mod options;
 mod range;
 mod reads;
 mod recovery;
+mod registry;
 mod repair;
 mod snapshot;
 mod sst;
@@ -43,6 +45,7 @@ mod stats;
 mod store;
 #[cfg(test)]
 mod stress_tests;
+mod sync;
 mod tombstone;
 mod tree;
 #[cfg(test)]
