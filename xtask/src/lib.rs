@@ -11,6 +11,7 @@ pub mod damage;
 pub mod demo;
 pub mod fuzz;
 pub mod kill;
+pub mod models;
 pub mod planted;
 pub mod power_cut;
 mod rig;
@@ -48,6 +49,11 @@ pub const COMMANDS: &[Command] = &[
         name: "kill",
         help: "kill -9 a writer 2,000 times: nothing acknowledged is lost",
         run: kill::run,
+    },
+    Command {
+        name: "models",
+        help: "model-check skiplist, commit queue and snapshots: --preemptions",
+        run: models::run,
     },
     Command {
         name: "power-cut",

@@ -27,6 +27,7 @@ pub mod tasks;
 mod memory;
 mod os;
 pub mod sim;
+mod sync;
 
 use std::sync::Arc;
 

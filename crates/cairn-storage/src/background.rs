@@ -212,7 +212,7 @@ impl Core {
     /// Writes the oldest immutable memtable, of which the log is synced and needed from `floor` on without it.
     /// The caller holds the flush lock.
     pub(crate) fn flush_table(&self, table: &Arc<Memtable>, floor: u64) -> Result<()> {
-        let readable = self.snapshots.readable(&self.visible);
+        let readable = self.snapshots.readable();
         let oldest = readable.first().copied().unwrap_or(0);
         self.tree.flush(table, floor, table.seq_max(), oldest)?;
         self.change_sources(|sources| {
@@ -249,7 +249,7 @@ impl Core {
     /// caller holds the flush lock.
     fn leave_old_log(&self) -> Result<()> {
         let floor = self.log_floor_without(&self.sources().active)?;
-        self.tree.set_log_floor(floor, self.visible.load(Ordering::Acquire))?;
+        self.tree.set_log_floor(floor, self.snapshots.newest())?;
         self.remove_segments_below(floor);
         Ok(())
     }
@@ -292,7 +292,7 @@ impl Core {
     /// One compaction; false where there is nothing to do.
     pub(crate) fn compact_once(&self) -> Result<bool> {
         self.check_writable()?;
-        let worked = self.tree.compact_step(&self.snapshots.readable(&self.visible))?;
+        let worked = self.tree.compact_step(&self.snapshots.readable())?;
         if worked {
             self.install_version();
         }

@@ -12,16 +12,13 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
-
-use cairn_env::Signal;
-use parking_lot::Mutex;
 
 use crate::commit::Request;
 use crate::error::{Error, Result};
 use crate::key::CommitSeq;
 use crate::options::SyncMode;
+use crate::sync::{AtomicBool, Mutex, Ordering, Signal};
 
 /// Who waits for the leader.
 #[derive(Default)]

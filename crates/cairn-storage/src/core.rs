@@ -7,7 +7,7 @@
 //! `cairn_env::Lock`, which the simulation can see.
 //!
 //! Invariants:
-//! - I1: `visible` rises only after the commit is in the active memtable and as durable as it asked.
+//! - I1: a commit is published only after it is in the active memtable and as durable as it asked.
 //! - I2: a poisoned store writes nothing more to its files.
 //! - I3: the memtables of `Sources` are in commit order; everything in one is newer than what is in the
 //!   next, and than the version.
@@ -28,7 +28,7 @@ use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone};
 use crate::memtable::Memtable;
 use crate::options::Options;
 use crate::range::KeyRange;
-use crate::snapshot::Registry;
+use crate::registry::Registry;
 use crate::stats::CommitCounters;
 use crate::tree::Tree;
 use crate::version::{Lookup, Version};
@@ -116,7 +116,6 @@ pub(crate) struct Core {
     pub(crate) options: Options,
     pub(crate) tree: Tree,
     state: RwLock<Arc<Sources>>,
-    pub(crate) visible: AtomicU64,
     pub(crate) snapshots: Registry,
     pub(crate) queue: Mutex<Queue>,
     pub(crate) write: Lock<Writer>,
@@ -167,8 +166,7 @@ impl Core {
             options: parts.options,
             tree: parts.tree,
             state: RwLock::new(Arc::new(parts.sources)),
-            visible: AtomicU64::new(parts.last_seq),
-            snapshots: Registry::default(),
+            snapshots: Registry::new(parts.last_seq),
             queue: Mutex::new(Queue::default()),
             commits: CommitCounters::default(),
             write: Lock::new(parts.writer),
@@ -216,7 +214,7 @@ impl Core {
     }
 
     pub(crate) fn acquire_snapshot(&self) -> CommitSeq {
-        self.snapshots.acquire(&self.visible)
+        self.snapshots.acquire()
     }
 
     pub(crate) fn release_snapshot(&self, seq: CommitSeq) {

@@ -110,7 +110,7 @@ impl Core {
         self.finish_recovery()?;
         let outputs = self.tree.write_rows(rows)?;
         if outputs.files().is_empty() {
-            return Ok(self.visible.load(Ordering::Acquire));
+            return Ok(self.snapshots.newest());
         }
         self.wait_for_room()?;
         // Most of it is done before commits are kept out.
@@ -125,7 +125,7 @@ impl Core {
         // The sequence is used up, whether the files are there or not.
         writer.last_seq = seq;
         writer.log.accept_last_seq(seq);
-        self.visible.store(seq, Ordering::Release);
+        self.snapshots.publish(seq);
         drop(writer);
         drop(idle);
         self.wake_compaction();

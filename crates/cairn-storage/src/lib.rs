@@ -16,6 +16,7 @@ mod blob;
 mod cache;
 mod checkpoint;
 mod commit;
+mod commit_lead;
 mod commit_queue;
 mod compaction;
 mod core;
@@ -37,6 +38,7 @@ mod owned_scan;
 mod range;
 mod reads;
 mod recovery;
+mod registry;
 mod repair;
 mod snapshot;
 mod sst;
@@ -44,6 +46,7 @@ mod stats;
 mod store;
 #[cfg(test)]
 mod stress_tests;
+mod sync;
 mod tombstone;
 mod tree;
 #[cfg(test)]

@@ -1,18 +1,10 @@
 //! Snapshots: the right to read the store as of a commit.
 //!
-//! Guarantees: taking one costs a short lock that only readers and the start of a flush or compaction
-//! share; versions that a registered snapshot can see are kept.
-//!
-//! Invariants:
-//! - I1: a sequence is read and registered under the registry's lock, so that `oldest` is never above a
-//!   snapshot that is handed out later.
+//! Guarantee: versions that a snapshot can see are kept as long as it lives; see [`crate::registry`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use crate::core::Core;
 use crate::error::Result;
@@ -20,48 +12,6 @@ use crate::key::CommitSeq;
 use crate::options::Direction;
 use crate::range::KeyRange;
 use crate::visible::{Scan, Visibility};
-
-/// The sequences that are being read.
-#[derive(Default)]
-pub(crate) struct Registry {
-    held: Mutex<BTreeMap<CommitSeq, usize>>,
-}
-
-impl Registry {
-    /// Registers the newest visible commit.
-    pub(crate) fn acquire(&self, visible: &AtomicU64) -> CommitSeq {
-        let mut held = self.held.lock();
-        let seq = visible.load(Ordering::Acquire);
-        *held.entry(seq).or_insert(0) += 1;
-        seq
-    }
-
-    pub(crate) fn release(&self, seq: CommitSeq) {
-        let mut held = self.held.lock();
-        if let Some(count) = held.get_mut(&seq) {
-            *count -= 1;
-            if *count == 0 {
-                held.remove(&seq);
-            }
-        }
-    }
-
-    /// The sequences that must stay readable, ascending: those held, and the newest visible one.
-    pub(crate) fn readable(&self, visible: &AtomicU64) -> Vec<CommitSeq> {
-        let held = self.held.lock();
-        let newest = visible.load(Ordering::Acquire);
-        let mut seqs: Vec<CommitSeq> = held.keys().copied().collect();
-        if seqs.last() != Some(&newest) {
-            seqs.push(newest);
-        }
-        seqs
-    }
-
-    /// Number of different sequences held.
-    pub(crate) fn len(&self) -> usize {
-        self.held.lock().len()
-    }
-}
 
 /// A registered sequence; released on drop.
 pub(crate) struct Hold {

@@ -137,7 +137,7 @@ impl Core {
 
     pub(crate) fn stats(&self) -> Stats {
         let sources = self.sources();
-        let readable = self.snapshots.readable(&self.visible);
+        let readable = self.snapshots.readable();
         let memtables: u64 = sources.memtables().map(|table| table.memory_bytes() as u64).sum();
         let tree = self.tree.stats();
         let segments = wal::list_segments(&self.env, &self.dir).unwrap_or_default();
@@ -154,7 +154,7 @@ impl Core {
             write_slowdowns: counters.slowdowns.load(Ordering::Relaxed),
             wal_segments: segments.len() as u64,
             wal_bytes: segments.iter().map(len).sum(),
-            last_committed: self.visible.load(Ordering::Acquire),
+            last_committed: self.snapshots.newest(),
             oldest_snapshot: readable.first().copied().unwrap_or(0),
             snapshots: self.snapshots.len(),
             memtable_bytes: sources.active.memory_bytes(),

@@ -96,10 +96,10 @@ impl Store {
     /// # Errors
     /// [`Error::Io`] and [`Error::Corrupt`] from reading an SST.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
-        // Sources first: what they hold stays, and `visible` then is not older than they are, so no version
+        // Sources first: what they hold stays, and the newest commit then is not older than they are, so no version
         // that this sequence needs can have been dropped from them. No snapshot has to be registered.
         let sources = self.handle.core.sources();
-        sources.get(key, self.handle.core.visible.load(Ordering::Acquire))
+        sources.get(key, self.handle.core.snapshots.newest())
     }
 
     /// Commits a batch without any check for conflicts: it wins over everything before it. An empty batch
@@ -174,7 +174,7 @@ impl Store {
     pub fn compact(&self, range: KeyRange) -> Result<()> {
         let core = &self.handle.core;
         core.flush_all()?;
-        let result = core.tree.compact_range(&range, &core.snapshots.readable(&core.visible));
+        let result = core.tree.compact_range(&range, &core.snapshots.readable());
         core.install_version();
         result.inspect_err(|error| core.note_error(error))
     }
@@ -238,7 +238,7 @@ impl Store {
 
     /// The sequence of the newest visible commit.
     pub fn last_committed(&self) -> CommitSeq {
-        self.handle.core.visible.load(Ordering::Acquire)
+        self.handle.core.snapshots.newest()
     }
 
     /// At most `parts - 1` keys that cut `range` into parts of similar size, from the files' indexes and a
@@ -338,7 +338,7 @@ impl Core {
             Err(error) => return Err(error),
         }
         // All is durable: a full disk only costs the note of it.
-        match self.tree.close(self.visible.load(Ordering::Acquire)) {
+        match self.tree.close(self.snapshots.newest()) {
             Err(Error::DiskFull { .. }) => Ok(()),
             other => other,
         }

@@ -1,8 +1,7 @@
 //! Real threads on the shared structures, from a seed: what is claimed of them is checked while they change.
 //!
-//! Threads and not a model checker: the skiplist is atomics over raw memory and the locks are `parking_lot`'s, so a
-//! model would need another copy of both; the interleavings of the whole engine are the simulation's part.
-//! `CAIRN_STRESS` multiplies the rounds.
+//! `models/` tries the interleavings of a few steps, these tests run many steps on real memory; the interleavings
+//! of the whole engine are the simulation's part. `CAIRN_STRESS` multiplies the rounds.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +11,7 @@ use cairn_env::SeededRandom;
 use crate::compaction::rewrite::Retention;
 use crate::key::{CommitSeq, Cursor, Kind, SEQ_LAST};
 use crate::memtable::{Hint, Memtable};
-use crate::snapshot::Registry;
+use crate::registry::Registry;
 
 fn rounds(default: u64) -> u64 {
     let factor = std::env::var("CAIRN_STRESS").ok().and_then(|text| text.parse::<u64>().ok());
@@ -111,21 +110,18 @@ fn walk(table: &Memtable, forward: bool) -> u64 {
 #[test]
 fn registry_never_lets_a_held_version_go() {
     for seed in 0..rounds(4) {
-        let registry = Registry::default();
-        let visible = AtomicU64::new(1);
+        let registry = Registry::new(1);
         // Versions below this were dropped: each was hidden by a newer one from all that was readable.
         let dropped_below = AtomicU64::new(0);
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                for _ in 0..400_000 {
-                    visible.fetch_add(1, Ordering::Release);
-                }
+                (2..400_000).for_each(|seq| registry.publish(seq));
                 done.store(true, Ordering::Release);
             });
             scope.spawn(|| {
                 while !done.load(Ordering::Acquire) {
-                    let readable = registry.readable(&visible);
+                    let readable = registry.readable();
                     assert!(readable.windows(2).all(|pair| pair[0] < pair[1]), "not ascending");
                     let retention = Retention::new(&readable);
                     // One key written by every commit: version s goes if s + 1 hides it from everyone.
@@ -135,13 +131,13 @@ fn registry_never_lets_a_held_version_go() {
                 }
             });
             for reader in 0..3 {
-                let (registry, visible, dropped_below, done) = (&registry, &visible, &dropped_below, &done);
+                let (registry, dropped_below, done) = (&registry, &dropped_below, &done);
                 scope.spawn(move || {
                     let mut random = SeededRandom::new(seed << 8 | reader);
                     let mut held: Vec<CommitSeq> = Vec::new();
                     while !done.load(Ordering::Acquire) {
                         if held.len() < 4 && random.one_in(2) {
-                            held.push(registry.acquire(visible));
+                            held.push(registry.acquire());
                         } else if !held.is_empty() {
                             let at = random.below(held.len() as u64) as usize;
                             let seq = held.swap_remove(at);

@@ -97,13 +97,19 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<String>) {
                 if is_comment(line) {
                     continue;
                 }
-                for word in absence.words.iter().filter(|word| line.contains(**word)) {
+                for word in absence.words.iter().filter(|word| names(line, word)) {
                     findings.push(format!("{path}:{}: `{word}`: {}", index + 1, absence.why));
                 }
             }
         }
     }
     unsafe_code(tree, findings);
+}
+
+/// Whether a line has the word; `.await` is not in `.awaited`.
+fn names(line: &str, word: &str) -> bool {
+    let goes_on = |rest: &str| word.starts_with('.') && rest.starts_with(char::is_alphanumeric);
+    line.match_indices(word).any(|(at, _)| !goes_on(&line[at + word.len()..]))
 }
 
 fn unsafe_code(tree: &Tree, findings: &mut Vec<String>) {

@@ -9,7 +9,7 @@ const REGISTRIES: &[&str] = &[];
 const VAGUE: &[&str] = &["util", "utils", "common", "helper", "helpers", "misc", "manager"];
 
 pub(super) fn check(tree: &Tree, findings: &mut Vec<String>) {
-    for (path, text) in tree.rust(&["crates/", "xtask/", "bench/", "examples/", "fuzz/"]) {
+    for (path, text) in tree.rust(&["crates/", "xtask/", "bench/", "examples/", "fuzz/", "models/"]) {
         if !text.trim_start().starts_with("//!") {
             findings.push(format!("{path}:1: no module header (`//!`)"));
         }

@@ -6,6 +6,7 @@
 mod clock;
 mod files;
 mod random;
+mod signal;
 mod tasks;
 
 pub(crate) use clock::OsClock;

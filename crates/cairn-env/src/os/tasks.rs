@@ -1,12 +1,13 @@
 //! Background tasks on threads, one each, parked on a condition variable between steps.
 
 use std::io;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle, ThreadId};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::signal::{Signal, SignalCore};
+use super::signal::OsSignal;
+use crate::signal::Signal;
 use crate::tasks::{Step, Task, TaskHandle, Tasks};
 
 /// Tasks as threads of the process.
@@ -43,7 +44,7 @@ impl Tasks for OsTasks {
     }
 
     fn signal(&self) -> Signal {
-        Signal::new(Arc::new(OsSignal { epoch: Mutex::new(0), changed: Condvar::new() }))
+        Signal::new(Arc::new(OsSignal::new()))
     }
 }
 
@@ -109,54 +110,5 @@ impl TaskHandle for Worker {
                 let _ = thread.join();
             }
         }
-    }
-}
-
-/// How often a waiter looks before it sleeps, and the pauses between two looks: together about 20 µs.
-const LOOKS: u32 = 64;
-const PAUSES: u32 = 10;
-
-static SEVERAL_PROCESSORS: LazyLock<bool> =
-    LazyLock::new(|| thread::available_parallelism().is_ok_and(|processors| processors.get() > 1));
-
-#[derive(Debug)]
-struct OsSignal {
-    epoch: Mutex<u64>,
-    changed: Condvar,
-}
-
-impl SignalCore for OsSignal {
-    fn notify_all(&self) {
-        // The count moves under the mutex: a waiter has either not looked at its condition yet, or is waiting.
-        *self.epoch.lock() += 1;
-        self.changed.notify_all();
-    }
-
-    fn wait_until(&self, cond: &mut dyn FnMut() -> bool) {
-        loop {
-            let seen = *self.epoch.lock();
-            if cond() {
-                return;
-            }
-            let mut epoch = self.epoch.lock();
-            while *epoch == seen {
-                self.changed.wait(&mut epoch);
-            }
-        }
-    }
-
-    fn wait_until_soon(&self, cond: &mut dyn FnMut() -> bool) {
-        // On one processor the other thread runs only when this one sleeps.
-        if *SEVERAL_PROCESSORS {
-            for _ in 0..LOOKS {
-                if cond() {
-                    return;
-                }
-                for _ in 0..PAUSES {
-                    std::hint::spin_loop();
-                }
-            }
-        }
-        self.wait_until(cond);
     }
 }

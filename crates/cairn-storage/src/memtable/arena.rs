@@ -10,9 +10,8 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use crate::sync::{AtomicPtr, AtomicUsize, Mutex, Ordering};
 
 const FIRST_CHUNK_BYTES: usize = 2048;
 const CHUNK_BYTES_MAX: usize = 1 << 20;

@@ -12,12 +12,11 @@
 #![allow(unsafe_code)]
 
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::skiplist::Node;
+use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, ZERO_IS_NULL};
 
 const SLOTS: usize = 8;
 /// Buckets of a table that was not told how many entries to expect.
@@ -35,6 +34,10 @@ struct Table(Box<[Bucket]>);
 
 impl Table {
     fn new(buckets: usize) -> Box<Table> {
+        if !ZERO_IS_NULL {
+            let empty = || Bucket(std::array::from_fn(|_| AtomicPtr::new(null_mut())));
+            return Box::new(Table((0..buckets).map(|_| empty()).collect()));
+        }
         let zeros = Box::<[Bucket]>::new_zeroed_slice(buckets);
         // SAFETY: a bucket is pointers, and zero is the null pointer. (Zeroed memory that is not touched yet
         // costs nothing.)

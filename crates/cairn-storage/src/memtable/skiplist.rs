@@ -15,11 +15,11 @@ use std::cmp::Ordering as Order;
 use std::mem::size_of;
 use std::ptr::{NonNull, copy_nonoverlapping, null, null_mut};
 use std::slice::from_raw_parts;
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::arena::Arena;
 use super::directory::{Directory, Lookup};
+use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 const HEIGHT_MAX: usize = 16;
 /// Versions of a key that are passed one by one before the list is searched.
@@ -96,8 +96,8 @@ impl Default for Hint {
     }
 }
 
-/// The numbers of lists, from 1.
-static LISTS: AtomicU64 = AtomicU64::new(1);
+/// The numbers of lists, from 1. A plain counter, which no model needs to look at.
+static LISTS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
 
 /// The list.
 pub(crate) struct Skiplist {

@@ -91,8 +91,18 @@ impl Shared {
     }
 }
 
+/// What the clients of a life do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Anything, commits mostly.
+    Usual,
+    /// Maintenance while somebody closes and opens again; commits too, or none.
+    HandOver { commits: bool },
+}
+
 pub(crate) struct Client {
     pub(crate) number: u64,
+    pub(crate) manner: Manner,
     pub(crate) shared: Shared,
     pub(crate) random: SeededRandom,
     pub(crate) values: Values,
@@ -174,7 +184,18 @@ impl Client {
 
     fn step(&mut self, held: &mut Vec<Snapshot>) -> std::result::Result<(), Stop> {
         let store = self.shared.store.clone();
-        match self.random.below(40) {
+        let chosen = match self.manner {
+            Manner::Usual => self.random.below(40),
+            Manner::HandOver { commits } => match self.random.below(16) {
+                0..=3 if commits => 0,
+                0..=4 => 26,
+                5..=8 => 35,
+                9..=11 => 36,
+                12 | 13 => return self.close(),
+                _ => 39,
+            },
+        };
+        match chosen {
             0..=13 => self.write_batch(),
             14..=25 => self.transaction(),
             26..=28 => {

@@ -17,7 +17,7 @@ use cairn_env::sim::{Fault, Repeat, SimOptions, Simulation};
 use cairn_env::{Env, SeededRandom};
 use cairn_storage::{Error, KeyRange, Options, Store, SyncMode};
 
-use self::client::{Client, Shared, Trouble, say};
+use self::client::{Client, Manner, Shared, Trouble, say};
 use self::oracle::Life;
 use crate::model::{
     State, Values, batch_of, check_all, everything, for_seeds_by, random_write, small_options,
@@ -130,6 +130,8 @@ struct Rig {
     huge: bool,
     troubled: bool,
     even: bool,
+    /// Some lives are about closing and opening again.
+    hands_over: bool,
     /// The life that ended, or the one that runs.
     life: Arc<Mutex<Life>>,
     copies: Vec<(PathBuf, State)>,
@@ -156,6 +158,7 @@ impl Rig {
             huge: seed % 16 == 5,
             troubled: random.one_in(2),
             even: random.one_in(4),
+            hands_over: seed % 8 == 6,
             random,
             life: Arc::default(),
             copies: Vec::new(),
@@ -305,12 +308,17 @@ impl Rig {
             self.plan_end(far);
         }
         let shared = self.shared(&env, &store, trouble);
+        let manner = match self.hands_over && self.random.one_in(2) {
+            true => Manner::HandOver { commits: self.random.one_in(2) },
+            false => Manner::Usual,
+        };
         let most = 1 << self.random.between(2, 5);
         let clients: Vec<Box<dyn FnOnce() + Send>> = (0..self.random.between(1, 5))
             .map(|number| -> Box<dyn FnOnce() + Send> {
                 self.lives += 1;
                 let client = Client {
                     number,
+                    manner,
                     shared: shared.clone(),
                     random: SeededRandom::new(self.random.next()),
                     values: Values::starting(self.lives * 10_000, self.long_one_in, self.huge),
@@ -322,7 +330,7 @@ impl Rig {
                 Box::new(move || client.run(steps))
             })
             .collect();
-        say!(self, "{} clients, {trouble:?}", clients.len());
+        say!(self, "{} clients, {trouble:?}, {manner:?}", clients.len());
         self.simulation.run_clients(clients);
         for _ in 0..self.life.lock().unwrap().unanswered() {
             count(&SEEN.unanswered);

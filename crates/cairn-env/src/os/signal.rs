@@ -1,0 +1,64 @@
+//! Signals on threads: a count of notifications under a mutex, and a condition variable.
+//!
+//! Invariant (checked by `models/`):
+//! - I1: the count moves under the mutex, so that a waiter has either not looked at its condition yet, or waits.
+
+use std::sync::LazyLock;
+use std::thread;
+
+use crate::signal::SignalCore;
+use crate::sync::{Condvar, Mutex, spin_loop};
+
+/// How often a waiter looks before it sleeps, and the pauses between two looks: together about 20 µs.
+const LOOKS: u32 = 64;
+const PAUSES: u32 = 10;
+
+static SEVERAL_PROCESSORS: LazyLock<bool> =
+    LazyLock::new(|| thread::available_parallelism().is_ok_and(|processors| processors.get() > 1));
+
+#[derive(Debug)]
+pub(crate) struct OsSignal {
+    epoch: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl OsSignal {
+    pub(crate) fn new() -> OsSignal {
+        OsSignal { epoch: Mutex::new(0), changed: Condvar::new() }
+    }
+}
+
+impl SignalCore for OsSignal {
+    fn notify_all(&self) {
+        *self.epoch.lock() += 1;
+        self.changed.notify_all();
+    }
+
+    fn wait_until(&self, cond: &mut dyn FnMut() -> bool) {
+        loop {
+            let seen = *self.epoch.lock();
+            if cond() {
+                return;
+            }
+            let mut epoch = self.epoch.lock();
+            while *epoch == seen {
+                self.changed.wait(&mut epoch);
+            }
+        }
+    }
+
+    fn wait_until_soon(&self, cond: &mut dyn FnMut() -> bool) {
+        // On one processor the other thread runs only when this one sleeps.
+        if *SEVERAL_PROCESSORS {
+            for _ in 0..LOOKS {
+                if cond() {
+                    return;
+                }
+                for _ in 0..PAUSES {
+                    spin_loop();
+                }
+            }
+        }
+        self.wait_until(cond);
+    }
+}
