@@ -278,7 +278,7 @@ fn apply_group<'a>(
     }
 }
 
-/// Puts one effect into a memtable; recovery does the same from the log.
+/// Puts one effect into a memtable; repair does the same from the log.
 pub(crate) fn apply_effect(table: &Memtable, hint: &mut Hint, seq: CommitSeq, effect: Effect<'_>) {
     match effect {
         Effect::Put { key, value } => table.insert(key, seq, Kind::Put, value, hint),

@@ -15,21 +15,25 @@ use std::sync::Arc;
 
 use cairn_env::{Env, FileLock};
 
-use crate::commit::{Writer, apply_effect};
+use crate::batch::WriteBatch;
+use crate::commit::Writer;
 use crate::core::{Core, Parts, Sources};
 use crate::error::{Error, Result};
+use crate::key::{CommitSeq, Kind};
 use crate::manifest::identity::{CURRENT, FileName, create_dir, parse_name};
 use crate::memtable::{Hint, Memtable};
 use crate::options::Options;
 use crate::tree::{Tree, TreeState};
 use crate::verify::{VerifyReport, verify_closed};
-use crate::wal::{self, Identity, Log, LogWriter};
+use crate::wal::{self, Effect, Identity, Log, LogWriter};
 
 /// File name of the lock.
 pub(crate) const LOCK: &str = "LOCK";
 
 /// Old segments that a clean open tolerates before it flushes what they hold.
 const SEGMENTS_MAX: usize = 4;
+/// Writes of the log that are sorted at once.
+const GATHERED_BYTES_MAX: usize = 16 << 20;
 
 /// Opens or creates the store and starts its workers.
 pub(crate) fn open(env: &Env, dir: &Path, options: Options) -> Result<Arc<Core>> {
@@ -123,26 +127,85 @@ struct Recovered {
     was_clean: bool,
 }
 
+/// Turns the log's effects into memtables: gathers some, sorts them, and inserts each beside the one before.
+struct Replay {
+    /// Newest first.
+    memtables: Vec<Arc<Memtable>>,
+    hint: Hint,
+    gathered: WriteBatch,
+    /// The commit of each gathered write.
+    seqs: Vec<CommitSeq>,
+    gathered_bytes_max: usize,
+    memtable_bytes: usize,
+}
+
+impl Replay {
+    fn new(options: &Options) -> Replay {
+        Replay {
+            memtables: vec![Arc::new(Memtable::new())],
+            hint: Hint::default(),
+            gathered: WriteBatch::new(),
+            seqs: Vec::new(),
+            gathered_bytes_max: (options.memtable_bytes / 4).min(GATHERED_BYTES_MAX),
+            memtable_bytes: options.memtable_bytes,
+        }
+    }
+
+    fn begin_record(&mut self, segment: u64) {
+        if self.gathered.bytes() >= self.gathered_bytes_max {
+            self.settle();
+        }
+        if self.memtables[0].memory_bytes() >= self.memtable_bytes {
+            self.settle();
+            self.memtables.insert(0, Arc::new(Memtable::new()));
+        }
+        self.memtables[0].note_segment(segment);
+    }
+
+    fn add(&mut self, seq: CommitSeq, effect: Effect<'_>) -> Result<()> {
+        match effect {
+            Effect::Put { key, value } => self.gathered.put(key, value)?,
+            Effect::Delete { key } => self.gathered.delete(key)?,
+            Effect::DeleteRange { start, end } => {
+                self.memtables[0].delete_range(start, end, seq);
+                return Ok(());
+            }
+        }
+        self.seqs.push(seq);
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        for (write, key, value) in self.gathered.sorted() {
+            let (kind, value) = value.map_or((Kind::Delete, &b""[..]), |value| (Kind::Put, value));
+            self.memtables[0].insert(key, self.seqs[write as usize], kind, value, &mut self.hint);
+        }
+        self.gathered.clear();
+        self.seqs.clear();
+    }
+
+    fn finish(mut self) -> Vec<Arc<Memtable>> {
+        self.settle();
+        self.memtables
+    }
+}
+
 fn read_back(env: &Env, dir: &Path, options: &Options, state: &TreeState) -> Result<Recovered> {
     let identity = Identity { database_id: state.database_id, epoch: state.epoch };
-    let mut memtables = vec![Arc::new(Memtable::new())];
-    let mut hint = Hint::default();
+    let mut replay = Replay::new(options);
     let log = wal::read_log(env, dir, &identity, state.log_floor, state.last_seq, &mut |segment, record| {
         if record.header.seq <= state.last_seq {
             return Ok(());
         }
-        if memtables[0].memory_bytes() >= options.memtable_bytes {
-            memtables.insert(0, Arc::new(Memtable::new()));
-        }
-        let table = &memtables[0];
-        table.note_segment(segment);
+        replay.begin_record(segment);
         for effect in record.effects() {
             // The reader adds the place.
             let effect = effect.map_err(|what| Error::corrupt(dir, 0, what))?;
-            apply_effect(table, &mut hint, record.header.seq, effect);
+            replay.add(record.header.seq, effect)?;
         }
         Ok(())
     })?;
+    let memtables = replay.finish();
     log.check_reaches(dir, state.log_floor, state.durable_seq)?;
     // A seal may be in the page cache only; that a close went through to the end is known from the manifest.
     let was_clean = log.is_sealed && state.durable_seq >= log.last_seq;
