@@ -1,7 +1,7 @@
 //! The shared heart of an open store: the sources of reads, the snapshot registry, the locks.
 //!
-//! Lock order: `close_outcome` → `flush_lock` → `write` → `sync_lock` → `state`; the queue's and the registry's locks are
-//! innermost and held for a few instructions. Nobody waits on a signal or yields with any of them held.
+//! Lock order: `close_outcome` → `copying` → `flush_lock` → `write` → `sync_lock` → `state`; the queue's and
+//! the registry's locks are innermost and held for a few instructions. Nobody waits on a signal or yields with any of them held.
 //! `write` is held across the group's append and fsync, because the log has one writer; `sync_lock` around
 //! every fsync of the log, so that a failure is seen by whoever syncs next. Locks held over I/O are
 //! `cairn_env::Lock`, which the simulation can see.
@@ -121,6 +121,8 @@ pub(crate) struct Core {
     pub(crate) write: Lock<Writer>,
     pub(crate) commits: CommitCounters,
     pub(crate) sync_lock: Lock<()>,
+    /// Held while a checkpoint is made: closing waits for it, because the next holder may remove its files.
+    pub(crate) copying: Lock<()>,
     pub(crate) flush_lock: Lock<()>,
     poison: Mutex<Option<String>>,
     poisoned: AtomicBool,
@@ -171,6 +173,7 @@ impl Core {
             commits: CommitCounters::default(),
             write: Lock::new(parts.writer),
             sync_lock: Lock::new(()),
+            copying: Lock::new(()),
             flush_lock: Lock::new(()),
             poison: Mutex::new(None),
             poisoned: AtomicBool::new(false),

@@ -187,6 +187,10 @@ impl Store {
     pub fn checkpoint(&self, dir: &Path) -> Result<CommitSeq> {
         let core = &self.handle.core;
         core.flush_all()?;
+        let _copying = core.copying.lock();
+        if core.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed);
+        }
         core.tree.checkpoint(dir)
     }
 
@@ -303,7 +307,8 @@ impl Core {
         // Dropped outside the lock: joining waits for steps that may look at it.
         let background = self.background.lock().take();
         drop(background);
-        // Nobody writes to the directory any more when the next holder gets it.
+        // Nobody writes to the directory any more, or copies it, when the next holder gets it.
+        let _copying = self.copying.lock();
         let _compacting = self.tree.compaction.lock();
         let _flushing = self.flush_lock.lock();
         let result = match writable {
