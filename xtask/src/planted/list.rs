@@ -21,7 +21,7 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "log sync dropped",
         file: "crates/cairn-storage/src/wal/writer.rs",
-        text: "        self.file.sync_data().map_err(|e| Error::io(\"sync\", &self.path, e))\n    }\n}\n\nimpl LogWriter",
+        text: "        self.meter.sync(|| self.file.sync_data()).map_err(|e| Error::io(\"sync\", &self.path, e))\n    }\n}\n\nimpl LogWriter",
         replacement: "        Ok(())\n    }\n}\n\nimpl LogWriter",
     },
     Plant {
@@ -29,6 +29,18 @@ pub const PLANTS: &[Plant] = &[
         file: "crates/cairn-storage/src/background.rs",
         text: "if let Err(error) = job.run() {",
         replacement: "if let Err(error) = Ok::<(), Error>(()) {",
+    },
+    Plant {
+        name: "log: checksum without the segment's number",
+        file: "crates/cairn-storage/src/wal/format.rs",
+        text: "    place[16..24].copy_from_slice(&segment.to_le_bytes());\n",
+        replacement: "    let _ = segment;\n",
+    },
+    Plant {
+        name: "log: segment kept that is still needed",
+        file: "crates/cairn-storage/src/background.rs",
+        text: "        let unneeded = segments.into_iter().filter(|&segment| segment < floor);",
+        replacement: "        let unneeded = segments.into_iter().filter(|&segment| segment <= floor);",
     },
     Plant {
         name: "log: directory of a new segment not synced",
@@ -39,8 +51,8 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "log: seal not synced",
         file: "crates/cairn-storage/src/wal/writer.rs",
-        text: "            .and_then(|()| file.sync_all())\n            .map_err(|e| poisoned(&Error::io(\"sync\", path, e)))?;\n        self.current = None;",
-        replacement: "            .map_err(|e| poisoned(&Error::io(\"sync\", path, e)))?;\n        self.current = None;",
+        text: "        cut.and_then(|()| self.meter.sync(|| file.sync_all()))\n            .map_err(|e| poisoned(&Error::io(\"sync\", path, e)))?;\n        self.upkeep",
+        replacement: "        cut.map_err(|e| poisoned(&Error::io(\"sync\", path, e)))?;\n        self.upkeep",
     },
     Plant {
         name: "log: segment left without a seal",
@@ -159,14 +171,14 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "commit: the lead is not handed over",
         file: "crates/cairn-storage/src/commit.rs",
-        text: "            next.set(TicketState::Lead(request));",
+        text: "            next.give_lead(request);",
         replacement: "            drop(request);",
     },
     Plant {
         name: "commit: a follower is not told",
-        file: "crates/cairn-storage/src/commit.rs",
-        text: "        *self.state.lock() = state;\n        self.signal.notify_all();",
-        replacement: "        *self.state.lock() = state;",
+        file: "crates/cairn-storage/src/commit_queue.rs",
+        text: "        self.signal.notify_all();\n        if let Some(waker)",
+        replacement: "        if let Some(waker)",
     },
     Plant {
         name: "commit: a group fails when the store is closed",

@@ -42,6 +42,11 @@ impl Source {
     /// Opens the file and checks that its length is possible.
     pub(crate) fn open(env: &Env, path: &Path, id: FileId) -> Result<Source> {
         let file = env.files().open(path, OpenMode::Read).map_err(|e| Error::io("open", path, e))?;
+        Source::new(file, path, id)
+    }
+
+    /// A file that was opened; checks that its length is possible.
+    pub(crate) fn new(file: Arc<dyn File>, path: &Path, id: FileId) -> Result<Source> {
         let len = file.len().map_err(|e| Error::io("read the length of", path, e))?;
         if len < 4 * PAGE as u64 || !len.is_multiple_of(PAGE as u64) {
             let what = format!("expected at least 4 whole pages of {PAGE} bytes, found {len} bytes");
@@ -205,7 +210,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Opens a file: reads its header, footer, properties, tombstones and top index.
+    /// Opens a file and reads what [`Table::read`] does.
     pub(crate) fn open(
         env: &Env,
         path: &Path,
@@ -213,7 +218,15 @@ impl Table {
         cache: Arc<BlockCache>,
         filter_counts: Arc<FilterCounts>,
     ) -> Result<Table> {
-        let source = Source::open(env, path, id)?;
+        Table::read(Source::open(env, path, id)?, cache, filter_counts)
+    }
+
+    /// Reads a file's header, footer, properties, tombstones and top index.
+    pub(crate) fn read(
+        source: Source,
+        cache: Arc<BlockCache>,
+        filter_counts: Arc<FilterCounts>,
+    ) -> Result<Table> {
         source.check_header()?;
         let footer = source.footer()?;
         let body = source.extent(footer.properties, BlockKind::Properties)?;

@@ -151,7 +151,8 @@ fn awaiting_and_blocking_threads_share_groups() {
                             if thread % 2 == 0 {
                                 seqs.push(store.write(batch(&key, b"v"), None).unwrap());
                             } else {
-                                let two = [0, 1].map(|i| store.write_async(batch(&[thread, round, i], b"v"), None));
+                                let two =
+                                    [0, 1].map(|i| store.write_async(batch(&[thread, round, i], b"v"), None));
                                 for handle in two {
                                     seqs.push(block_on(&env, handle).unwrap());
                                 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use cairn_env::sim::{Fault, Simulation};
 use cairn_env::{Env, SeededRandom};
 use cairn_storage::{
-    CommitHandle, Direction, Error, Isolation, KeyRange, Options, Result, Snapshot, Store, SyncMode, Txn, TxnOptions,
+    CommitHandle, Direction, Error, Isolation, KeyRange, Options, Result, Snapshot, Store, SyncMode, Txn,
+    TxnOptions,
 };
 
 use super::oracle::{Deal, Life, Look};
