@@ -67,6 +67,22 @@ pub trait FileSystem: Send + Sync + Debug {
     /// otherwise whatever the system reports.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
 
+    /// Opens a file for reading through a mapping of it, where the implementation has such; otherwise as
+    /// [`OpenMode::Read`]. Reads give the same bytes and errors, without a system call each. Only for files that are
+    /// finished: nobody may write to or cut one while it is open so. Where some other program cuts it all the same,
+    /// or the disk cannot read a page, a read ends the process (SIGBUS).
+    ///
+    /// # Errors
+    /// As [`FileSystem::open`].
+    fn open_mapped(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.open(path, OpenMode::Read)
+    }
+
+    /// How many files this process may have open at once; `None` where there is no such limit.
+    fn open_files_max(&self) -> Option<u64> {
+        None
+    }
+
     /// Creates a directory and all missing parents. Fine if it is there.
     ///
     /// The new names are durable only after `sync_dir` of each parent that gained one.

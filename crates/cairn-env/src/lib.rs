@@ -15,7 +15,7 @@
 //!
 //! Modules, bottom-up: [`files`], [`clock`], [`random`], [`signal`], [`tasks`], then the implementations
 //! `os`, `memory` and [`sim`], and [`lock`], a mutex that the simulation can see.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod clock;
 pub mod files;

@@ -176,9 +176,19 @@ impl Core {
         }
     }
 
-    /// Puts a full active memtable among the immutable ones. The caller holds the write lock.
-    pub(crate) fn rotate_full_memtable(&self, sources: &Sources) {
-        if sources.active.memory_bytes() >= self.options.memtable_bytes && !sources.active.is_empty() {
+    /// Puts a full active memtable among the immutable ones, or one that keeps too long a log from going. The
+    /// caller holds the write lock.
+    pub(crate) fn rotate_full_memtable(&self, sources: &Sources, writer: &Writer) {
+        let active = &sources.active;
+        if active.is_empty() {
+            return;
+        }
+        // Half of what is allowed: commits go on while it is flushed. Only what is in an earlier segment than the
+        // one that is written now keeps any from going.
+        let is_long = self.upkeep.bytes() >= self.options.wal_bytes_allowed() / 2
+            && sources.immutable.is_empty()
+            && writer.log.current().is_some_and(|current| active.first_segment() < current);
+        if is_long || active.memory_bytes() >= self.options.memtable_bytes {
             self.rotate_memtable();
         }
     }
@@ -282,8 +292,15 @@ impl Core {
 
     /// Removes the segments that nobody needs, or keeps them to be written again; the manifest's floor is durable.
     pub(crate) fn remove_segments_below(&self, floor: u64) {
+        self.upkeep.note_floor(floor);
         let Ok(segments) = wal::list_segments(&self.env, &self.dir) else { return };
-        for segment in segments.into_iter().filter(|&segment| segment < floor) {
+        let unneeded = segments.into_iter().filter(|&segment| segment < floor);
+        self.remove_segments(unneeded.filter(|&segment| !self.upkeep.keep(segment)));
+    }
+
+    /// Best effort: a segment left behind goes at the next open.
+    pub(crate) fn remove_segments(&self, segments: impl Iterator<Item = u64>) {
+        for segment in segments {
             let path = self.dir.join(wal::format::file_name(segment));
             let _ = self.env.files().remove_file(&path);
         }
@@ -330,7 +347,8 @@ impl Core {
     fn needs_room(&self) -> Option<Pressure> {
         let sources = self.sources();
         let full = sources.active.memory_bytes() >= self.options.memtable_bytes
-            && sources.immutable.len() >= self.options.immutable_memtables_max;
+            && sources.immutable.len() >= self.options.immutable_memtables_max
+            || !sources.immutable.is_empty() && self.upkeep.bytes() >= self.options.wal_bytes_allowed();
         match self.tree.pressure() {
             _ if full => Some(Pressure::Stop),
             Pressure::None => None,

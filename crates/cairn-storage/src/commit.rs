@@ -65,7 +65,7 @@ impl Core {
         let writer = &mut *writer;
         let len = requests.iter().map(|request| request.record.padded_len()).sum();
         let prepared = self.check_writable().and_then(|()| {
-            self.rotate_full_memtable(&self.sources());
+            self.rotate_full_memtable(&self.sources(), writer);
             writer.log.prepare(len, || self.tree.new_file_number())
         });
         let segment = match prepared {

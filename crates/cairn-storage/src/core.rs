@@ -32,6 +32,7 @@ use crate::registry::Registry;
 use crate::stats::CommitCounters;
 use crate::tree::Tree;
 use crate::version::{Lookup, Version};
+use crate::wal::upkeep::Upkeep;
 
 /// Where reads come from, at one moment.
 #[derive(Clone)]
@@ -118,8 +119,9 @@ pub(crate) struct Core {
     state: RwLock<Arc<Sources>>,
     pub(crate) snapshots: Registry,
     pub(crate) queue: Mutex<Queue>,
-    pub(crate) write: Lock<Writer>,
     pub(crate) commits: CommitCounters,
+    pub(crate) write: Lock<Writer>,
+    pub(crate) upkeep: Arc<Upkeep>,
     pub(crate) sync_lock: Lock<()>,
     /// Held while a checkpoint is made: closing waits for it, because the next holder may remove its files.
     pub(crate) copying: Lock<()>,
@@ -171,6 +173,7 @@ impl Core {
             snapshots: Registry::new(parts.last_seq),
             queue: Mutex::new(Queue::default()),
             commits: CommitCounters::default(),
+            upkeep: Arc::clone(parts.writer.log.upkeep()),
             write: Lock::new(parts.writer),
             sync_lock: Lock::new(()),
             copying: Lock::new(()),
@@ -234,8 +237,9 @@ impl Core {
         self.poisoned.store(true, Ordering::Release);
     }
 
-    /// Poisons the store if the error says that what is on the disk is unknown.
+    /// Poisons the store if the error says that what is on the disk is unknown; closes files where handles lacked.
     pub(crate) fn note_error(&self, error: &Error) {
+        self.tree.make_handles_free(error);
         if matches!(error, Error::Poisoned { .. }) {
             self.poison(error);
         }

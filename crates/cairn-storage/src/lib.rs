@@ -25,6 +25,7 @@ mod estimate;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod handles;
 mod ingest;
 mod key;
 mod latency;

@@ -170,6 +170,15 @@ pub struct Options {
     pub wal_segment_bytes: u64,
     /// The log file is preallocated in steps of this size; default 4 MiB.
     pub wal_allocate_bytes: u64,
+    /// Log segments kept, when they are no longer needed, to be written again; default 1, at most 64. A sync of a
+    /// file that was written before need not wait for the file system to allocate anything; each costs the space of
+    /// a segment until the store is closed. 0 removes them at once.
+    pub wal_recycle_segments: usize,
+    /// Greatest length of the log that a recovery would read; default 1 GiB, and never less than two segments
+    /// ([`Options::wal_segment_bytes`]). At half of it the memtable that keeps the oldest segment from going is
+    /// flushed, full or not; at all of it commits wait for that. A group of commits may go beyond it, and files may
+    /// be longer by what is preallocated and kept.
+    pub wal_bytes_max: u64,
     /// Greatest size of unwritten log under [`SyncMode::None`]; default 1 MiB.
     pub wal_buffer_bytes: usize,
     /// What memtables, cached blocks, filters and indexes may use together, with an eighth set aside for
@@ -214,6 +223,16 @@ pub struct Options {
     /// doubling; 0 reads block by block; default 256 KiB, and never more than a 512th of
     /// [`Options::memory_bytes`] or less than 32 KiB.
     pub readahead_bytes: usize,
+    /// SSTs and blob files kept open at once; default 512, at least 8, and never more than half of what the process
+    /// may open (`RLIMIT_NOFILE`). The longest unused are closed first. What scans and compactions read at the
+    /// moment stays open beside them; the log and the manifest need a few more.
+    pub open_files_max: usize,
+    /// Read SSTs and blob files through memory mappings; default false. Saves a system call where a block is not in
+    /// the cache but in the system's; the answers are the same, and damage is found and told the same way. Mapped
+    /// pages count as the process's resident memory, though the system takes them back when it needs them. A disk
+    /// that cannot read a page, or another program that cuts a file, ends the process (SIGBUS) instead of giving an
+    /// error: that is why it is off.
+    pub mmap_reads: bool,
     /// Files in level 0 that start a compaction; default 4.
     pub l0_compaction_files: usize,
     /// Files in level 0 from which writers are slowed; default 12.
@@ -242,6 +261,8 @@ impl Default for Options {
             immutable_memtables_max: 2,
             wal_segment_bytes: 64 << 20,
             wal_allocate_bytes: 4 << 20,
+            wal_recycle_segments: 1,
+            wal_bytes_max: 1 << 30,
             wal_buffer_bytes: 1 << 20,
             memory_bytes: None,
             cache_bytes: None,
@@ -257,6 +278,8 @@ impl Default for Options {
             compaction_workers: 0,
             compaction_bytes_per_second: 0,
             readahead_bytes: 256 << 10,
+            open_files_max: 512,
+            mmap_reads: false,
             l0_compaction_files: 4,
             l0_slow_files: 12,
             l0_stop_files: 24,
@@ -289,6 +312,11 @@ impl Options {
         }
     }
 
+    /// Length that the log may have.
+    pub(crate) fn wal_bytes_allowed(&self) -> u64 {
+        self.wal_bytes_max.max(2 * self.wal_segment_bytes)
+    }
+
     /// Refuses options that cannot work.
     ///
     /// # Errors
@@ -306,6 +334,12 @@ impl Options {
         }
         if self.wal_allocate_bytes == 0 {
             return refuse("wal_allocate_bytes must not be 0");
+        }
+        if self.wal_recycle_segments > 64 {
+            return refuse("wal_recycle_segments must be at most 64");
+        }
+        if self.open_files_max < 8 {
+            return refuse("open_files_max must be at least 8");
         }
         if self.immutable_memtables_max == 0 {
             return refuse("immutable_memtables_max must not be 0");

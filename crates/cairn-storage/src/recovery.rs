@@ -25,6 +25,7 @@ use crate::memtable::{Hint, Memtable};
 use crate::options::Options;
 use crate::tree::{Tree, TreeState};
 use crate::verify::{VerifyReport, verify_closed};
+use crate::wal::upkeep::Upkeep;
 use crate::wal::{self, Effect, Identity, Log, LogWriter};
 
 /// File name of the lock.
@@ -222,7 +223,13 @@ fn assemble(
     file_lock: Box<dyn FileLock>,
 ) -> Result<Core> {
     let Recovered { identity, log, mut memtables, was_clean } = recovered;
-    let writer = LogWriter::new(env, dir, identity, &options, log.unborn, log.last_seq);
+    let len = |segment: &u64| {
+        let path = dir.join(wal::format::file_name(*segment));
+        (*segment, env.files().metadata(&path).map_or(0, |metadata| metadata.len))
+    };
+    let found: Vec<(u64, u64)> = log.segments.iter().map(len).collect();
+    let upkeep = Upkeep::new(options.wal_recycle_segments, &found);
+    let writer = LogWriter::new(env, dir, identity, &options, upkeep, log.unborn, log.last_seq);
     let has_data = memtables.iter().any(|table| !table.is_empty());
     let flush = !was_clean || has_data && (memtables.len() > 1 || log.segments.len() > SEGMENTS_MAX);
     let active = if flush { Arc::new(Memtable::new()) } else { memtables.remove(0) };

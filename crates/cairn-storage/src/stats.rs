@@ -39,10 +39,12 @@ pub struct Stats {
     pub write_stall_micros: u64,
     /// Times that a writer was slowed a little, because files wait for compaction.
     pub write_slowdowns: u64,
-    /// Log segments on disk; 0 where the directory cannot be read.
+    /// Log segments on disk, those kept to be written again too; 0 where the directory cannot be read.
     pub wal_segments: u64,
     /// Their length, with what is preallocated.
     pub wal_bytes: u64,
+    /// Bytes of the log that a recovery would read, bounded by [`crate::Options::wal_bytes_max`].
+    pub wal_needed_bytes: u64,
     /// The commits.
     pub commits: CommitStats,
     /// Log bytes that wait in the process ([`crate::SyncMode::None`]).
@@ -69,6 +71,10 @@ pub struct CommitStats {
     pub waiting: u64,
     /// Bytes written to the log, headers and seals of its segments included.
     pub log_bytes: u64,
+    /// Segments begun in a new file.
+    pub segments_created: u64,
+    /// Segments begun in a file that was written before ([`crate::Options::wal_recycle_segments`]).
+    pub segments_recycled: u64,
     /// How long commits took: from the call until the outcome is known, without waking up who waits for it.
     pub latency: Latency,
     /// How long the fsyncs of the log took; `count` is their number.
@@ -130,6 +136,8 @@ impl Core {
             largest_group: self.commits.largest_group.load(Ordering::Relaxed),
             waiting: self.queue.lock().awaited as u64,
             log_bytes: meter.bytes.load(Ordering::Relaxed),
+            segments_created: meter.created.load(Ordering::Relaxed),
+            segments_recycled: meter.recycled.load(Ordering::Relaxed),
             latency: self.commits.latency.latency(),
             syncs: meter.syncs.latency(),
         }
@@ -161,6 +169,7 @@ impl Core {
             memtable_entries: sources.active.len(),
             immutable_memtables: sources.immutable.len(),
             immutable_bytes: sources.immutable.iter().map(|table| table.memory_bytes()).sum(),
+            wal_needed_bytes: self.upkeep.bytes(),
             commits: self.commit_stats(),
             wal_pending_bytes: self.write.lock().log.pending_bytes(),
             poisoned: matches!(self.check_writable(), Err(crate::Error::Poisoned { .. })),

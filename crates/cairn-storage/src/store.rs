@@ -337,11 +337,13 @@ impl Core {
             job.run()?;
             writer.log.note_synced(&job);
         }
-        match writer.log.seal_segment() {
+        match writer.log.seal_segment(false) {
             // All commits are durable; the seal only helps to tell damage from a torn tail.
             Ok(()) | Err(Error::DiskFull { .. }) => {}
             Err(error) => return Err(error),
         }
+        // Their space is given back.
+        self.remove_segments(self.upkeep.take_all_spare().into_iter());
         // All is durable: a full disk only costs the note of it.
         match self.tree.close(self.snapshots.newest()) {
             Err(Error::DiskFull { .. }) => Ok(()),

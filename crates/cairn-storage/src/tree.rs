@@ -31,6 +31,7 @@ use crate::compaction::groups::{borders, waiting_files};
 use crate::compaction::limiter::RateLimiter;
 use crate::compaction::rewrite::{Below, Outputs, Retention, Span, Target, rewrite};
 use crate::error::{Error, Result};
+use crate::handles::{Handles, lacks_handles};
 use crate::key::CommitSeq;
 use crate::manifest::format::{Edit, FileMeta, LEVELS};
 use crate::manifest::identity::{
@@ -48,8 +49,6 @@ use crate::version::{TableCache, TableFile, Version};
 
 /// A manifest longer than this, and longer than four times the state it amounts to, is begun anew.
 const MANIFEST_BYTES: u64 = 1 << 20;
-/// Files kept open at most.
-const OPEN_FILES_MAX: usize = 500;
 
 /// What the rest of the store needs to know at open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,14 +186,15 @@ impl Tree {
                 state.next_file = state.next_file.max(n.saturating_add(1));
             }
         }
+        let handles = Handles::new(env, options.open_files_max, options.mmap_reads);
         let tables = Arc::new(TableCache::new(
             env.clone(),
             Arc::clone(&blocks),
-            OPEN_FILES_MAX,
+            Arc::clone(&handles),
             options.readahead_bytes.min(options.stream_bytes()),
         ));
         let levels = open_levels(env, dir, &state, database, &tables)?;
-        let files = open_blobs(env, dir, &state, database, &blocks)?;
+        let files = open_blobs(env, dir, &state, database, &blocks, &handles)?;
         let version = Version::new(levels, files);
         version.check_order().map_err(|what| Error::corrupt(&manifest_path(dir, id.number), 0, what))?;
         let manifest = go_on(env, dir, id, &replayed, &mut state, &names)?;
@@ -418,7 +418,8 @@ impl Tree {
         let mut blobs = Blobs::clone(old.blobs());
         for meta in &edit.blobs_added {
             let id = FileId { number: meta.number, database: self.database };
-            blobs.insert(BlobFile::new(meta.clone(), &self.dir, id, &self.env, &self.blocks));
+            let handles = self.tables.handles();
+            blobs.insert(BlobFile::new(meta.clone(), &self.dir, id, &self.env, &self.blocks, handles));
         }
         let gone_blobs: Vec<_> =
             edit.blobs_removed.iter().filter_map(|&number| blobs.remove(number)).collect();
@@ -469,6 +470,13 @@ impl Tree {
     /// Has a compaction that runs give up, with `Closed`, and later ones not begin. Flushes are not touched.
     pub(crate) fn stop_compactions(&self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Closes some files where an operation failed for want of a handle: the next try finds one.
+    pub(crate) fn make_handles_free(&self, error: &Error) {
+        if lacks_handles(error) {
+            self.tables.handles().make_room();
+        }
     }
 
     /// Whether compactions are to give up.
@@ -525,7 +533,7 @@ impl Tree {
             waiting_files: self.waiting.load(Ordering::Relaxed) as u64,
             ingests: self.counters.ingests.load(Ordering::Relaxed),
             ingested_bytes: self.counters.ingested_bytes.load(Ordering::Relaxed),
-            open_files: self.tables.open_files(),
+            open_files: self.tables.handles().count(),
             blobs: BlobStats::of(&version),
         }
     }
@@ -574,7 +582,7 @@ pub struct TreeStats {
     pub ingests: u64,
     /// Bytes written by ingests.
     pub ingested_bytes: u64,
-    /// Files that are open; some of them may be closed by now.
+    /// SSTs and blob files that are open, at most [`crate::Options::open_files_max`].
     pub open_files: u64,
     /// The blob files.
     pub blobs: BlobStats,
@@ -739,13 +747,14 @@ fn open_blobs(
     state: &State,
     database: [u8; 16],
     cache: &Arc<BlockCache>,
+    handles: &Arc<Handles>,
 ) -> Result<Blobs> {
     let mut blobs = Blobs::new(dir);
     for meta in state.blobs.values() {
         let path = blob_path(dir, meta.number);
         check_there(env, &path)?;
         let id = FileId { number: meta.number, database };
-        blobs.insert(BlobFile::new(meta.clone(), dir, id, env, cache));
+        blobs.insert(BlobFile::new(meta.clone(), dir, id, env, cache, handles));
     }
     Ok(blobs)
 }

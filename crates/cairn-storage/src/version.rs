@@ -9,18 +9,18 @@
 //!   in an older file or a lower level; so the first file that knows a key decides.
 //! - I3: a file is unlinked only when it is obsolete and nothing holds it.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use cairn_env::Env;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 use crate::blob::Blobs;
 use crate::cache::BlockCache;
 use crate::error::{Error, Result};
+use crate::handles::{Handles, Holder};
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone, SEQ_LAST};
 use crate::level_cursor::LevelCursor;
 use crate::manifest::format::{FileMeta, LEVELS};
@@ -29,6 +29,7 @@ use crate::sst::cursor::TableCursor;
 use crate::sst::filter::{self, FilterCounts, FilterStats};
 use crate::sst::format::FileId;
 use crate::sst::reader::Table;
+use crate::sst::source::Source;
 
 /// What a lookup found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,64 +57,34 @@ pub(crate) enum Lookup {
     Missing,
 }
 
-/// Bounds the number of open files: the longest unused are closed first (second chance).
+/// What the SSTs of a store share.
 #[derive(Debug)]
 pub(crate) struct TableCache {
     env: Env,
     blocks: Arc<BlockCache>,
-    open: Mutex<VecDeque<Weak<TableFile>>>,
-    open_max: usize,
+    handles: Arc<Handles>,
     readahead_bytes: usize,
     closed: AtomicBool,
 }
 
 impl TableCache {
-    /// A cache that keeps at most `open_max` files open.
     pub(crate) fn new(
         env: Env,
         blocks: Arc<BlockCache>,
-        open_max: usize,
+        handles: Arc<Handles>,
         readahead_bytes: usize,
     ) -> TableCache {
-        TableCache {
-            env,
-            blocks,
-            open: Mutex::new(VecDeque::new()),
-            open_max,
-            readahead_bytes,
-            closed: AtomicBool::new(false),
-        }
+        TableCache { env, blocks, handles, readahead_bytes, closed: AtomicBool::new(false) }
     }
 
-    /// Files in the list of the open ones.
-    pub(crate) fn open_files(&self) -> u64 {
-        self.open.lock().len() as u64
+    /// The open files.
+    pub(crate) fn handles(&self) -> &Arc<Handles> {
+        &self.handles
     }
 
     /// The store was closed: its files may be another's by now, which removes them at will.
     pub(crate) fn note_closed(&self) {
         self.closed.store(true, Ordering::Release);
-    }
-
-    /// Enters a file that was opened, and closes others where there are too many.
-    fn enter(&self, file: &Arc<TableFile>) {
-        let mut open = self.open.lock();
-        open.push_back(Arc::downgrade(file));
-        self.shrink(&mut open, self.open_max);
-    }
-
-    fn shrink(&self, open: &mut VecDeque<Weak<TableFile>>, keep: usize) {
-        let mut chances = open.len();
-        while open.len() > keep {
-            let Some(oldest) = open.pop_front() else { return };
-            let Some(file) = oldest.upgrade() else { continue };
-            if chances > 0 && file.used.swap(false, Ordering::Relaxed) {
-                chances -= 1;
-                open.push_back(oldest);
-            } else {
-                *file.table.write() = None;
-            }
-        }
     }
 }
 
@@ -181,19 +152,9 @@ impl TableFile {
     fn open(self: &Arc<Self>) -> Result<Arc<Table>> {
         let blocks = Arc::clone(&self.tables.blocks);
         self.check_len()?;
-        let counts = &self.filter_counts;
-        let open =
-            || Table::open(&self.tables.env, &self.path, self.id, Arc::clone(&blocks), Arc::clone(counts));
-        let table = match open() {
-            Err(error) if is_out_of_handles(&error) => {
-                let mut others = self.tables.open.lock();
-                let keep = others.len() / 2;
-                self.tables.shrink(&mut others, keep);
-                drop(others);
-                open()?
-            }
-            other => other?,
-        };
+        let file = self.tables.handles.open(&self.path).map_err(|e| Error::io("open", &self.path, e))?;
+        let source = Source::new(file, &self.path, self.id)?;
+        let table = Table::read(source, blocks, Arc::clone(&self.filter_counts))?;
         if table.content_hash() != self.meta.content_hash
             || *table.properties() != self.meta.stored_properties()
         {
@@ -207,7 +168,8 @@ impl TableFile {
         }
         *place = Some(Arc::clone(&table));
         drop(place);
-        self.tables.enter(self);
+        let holder: Weak<TableFile> = Arc::downgrade(self);
+        self.tables.handles.enter(holder);
         Ok(table)
     }
 
@@ -260,10 +222,14 @@ impl Drop for TableFile {
     }
 }
 
-fn is_out_of_handles(error: &Error) -> bool {
-    const EMFILE: i32 = 24;
-    const ENFILE: i32 = 23;
-    matches!(error, Error::Io { source, .. } if matches!(source.raw_os_error(), Some(EMFILE | ENFILE)))
+impl Holder for TableFile {
+    fn take_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+
+    fn close(&self) {
+        *self.table.write() = None;
+    }
 }
 
 /// A list of files by level.

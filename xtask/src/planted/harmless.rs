@@ -35,8 +35,8 @@ pub const HARMLESS: &[Harmless] = &[
         plant: Plant {
             name: "log: seal not synced",
             file: "crates/cairn-storage/src/wal/writer.rs",
-            text: "            .and_then(|()| self.meter.sync(|| file.sync_all()))\n            .map_err(|e| poisoned(&Error::io(\"sync\", path, e)))?;\n        self.current = None;",
-            replacement: "            .map_err(|e| poisoned(&Error::io(\"sync\", path, e)))?;\n        self.current = None;",
+            text: "        cut.and_then(|()| self.meter.sync(|| file.sync_all()))\n            .map_err(|e| poisoned(&Error::io(\"sync\", path, e)))?;\n        self.upkeep",
+            replacement: "        cut.map_err(|e| poisoned(&Error::io(\"sync\", path, e)))?;\n        self.upkeep",
         },
         reason: "the records before it are synced, and the segment behind it goes on with the very next commit, which shows that only a seal is missing; after a close the manifest names the last commit",
     },

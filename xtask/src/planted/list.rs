@@ -18,14 +18,26 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "log sync dropped",
         file: "crates/cairn-storage/src/wal/writer.rs",
-        text: "        self.meter.sync(|| self.file.sync_data()).map_err(|e| Error::io(\"sync\", &self.path, e))",
-        replacement: "        Ok(())",
+        text: "        self.meter.sync(|| self.file.sync_data()).map_err(|e| Error::io(\"sync\", &self.path, e))\n    }\n}\n\nimpl LogWriter",
+        replacement: "        Ok(())\n    }\n}\n\nimpl LogWriter",
     },
     Plant {
         name: "log: background sync dropped",
         file: "crates/cairn-storage/src/background.rs",
         text: "if let Err(error) = job.run() {",
         replacement: "if let Err(error) = Ok::<(), Error>(()) {",
+    },
+    Plant {
+        name: "log: checksum without the segment's number",
+        file: "crates/cairn-storage/src/wal/format.rs",
+        text: "    place[16..24].copy_from_slice(&segment.to_le_bytes());\n",
+        replacement: "    let _ = segment;\n",
+    },
+    Plant {
+        name: "log: segment kept that is still needed",
+        file: "crates/cairn-storage/src/background.rs",
+        text: "        let unneeded = segments.into_iter().filter(|&segment| segment < floor);",
+        replacement: "        let unneeded = segments.into_iter().filter(|&segment| segment <= floor);",
     },
     Plant {
         name: "log: directory of a new segment not synced",

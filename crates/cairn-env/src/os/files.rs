@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, fadvise, fallocate, statvfs};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
+use super::map::MappedFile;
 use crate::files::{Advice, File, FileLock, FileSystem, Metadata, OpenMode};
 
 /// The file system of the process.
@@ -34,6 +36,22 @@ impl FileSystem for OsFileSystem {
             return Err(io::ErrorKind::IsADirectory.into());
         }
         Ok(Arc::new(OsFile { file }))
+    }
+
+    fn open_mapped(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        let file = fs::File::open(path)?;
+        if file.metadata()?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(match MappedFile::map(&file) {
+            // The mapping needs no handle.
+            Some(mapped) => Arc::new(mapped),
+            None => Arc::new(OsFile { file }),
+        })
+    }
+
+    fn open_files_max(&self) -> Option<u64> {
+        getrlimit(Resource::Nofile).current
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {

@@ -5,6 +5,7 @@
 
 mod clock;
 mod files;
+mod map;
 mod random;
 mod signal;
 mod tasks;

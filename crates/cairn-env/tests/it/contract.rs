@@ -65,6 +65,31 @@ fn files_read_and_write_at_positions() {
         file.advise(Advice::WillNeed, 0, 4096);
         file.sync_data().unwrap();
         file.sync_all().unwrap();
+        assert_eq!(kind(files.open_mapped(&base.join("none"))), ErrorKind::NotFound);
+        assert_eq!(kind(files.open_mapped(base)), ErrorKind::IsADirectory);
+        let finished = base.join("finished");
+        for len in [0, 1, 4096, 10_000usize] {
+            let bytes: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            files.open(&finished, OpenMode::Create).unwrap().write_all_at(&bytes, 0).unwrap();
+            let mapped = files.open_mapped(&finished).unwrap();
+            mapped.advise(Advice::Sequential, 0, 0);
+            mapped.advise(Advice::WillNeed, 5000, 100_000);
+            assert_eq!(mapped.len().unwrap(), len as u64);
+            let mut all = vec![1; len];
+            mapped.read_exact_at(&mut all, 0).unwrap();
+            assert_eq!(all, bytes);
+            let mut more = vec![1; 10];
+            assert_eq!(
+                kind(mapped.read_exact_at(&mut more, (len as u64).saturating_sub(9))),
+                ErrorKind::UnexpectedEof
+            );
+            assert_eq!(kind(mapped.read_exact_at(&mut more, u64::MAX)), ErrorKind::UnexpectedEof);
+            assert!(mapped.write_at(b"x", 0).is_err());
+            // Its bytes outlive its name.
+            files.remove_file(&finished).unwrap();
+            mapped.read_exact_at(&mut all, 0).unwrap();
+            assert_eq!(all, bytes);
+        }
         let cut = files.open(&path, OpenMode::Create).unwrap();
         assert_eq!(cut.len().unwrap(), 0);
         assert_eq!(files.metadata(&path).unwrap().len, 0);

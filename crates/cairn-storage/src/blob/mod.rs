@@ -25,11 +25,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
-use cairn_env::{Env, File, OpenMode};
+use cairn_env::{Env, File};
+use parking_lot::RwLock;
 
 use self::format::{BlobMeta, HEADER, Pointer, decode_record};
 use crate::cache::{BlockCache, Content, Evictable, Piece, Pinned, Place, Shelf, Slot};
 use crate::error::{Error, Result};
+use crate::handles::{Handles, Holder};
 use crate::sst::codec::DecodeError;
 use crate::sst::format::FileId;
 
@@ -62,7 +64,9 @@ pub(crate) struct BlobFile {
     id: FileId,
     env: Env,
     cache: Arc<BlockCache>,
-    file: OnceLock<Arc<dyn File>>,
+    handles: Arc<Handles>,
+    file: RwLock<Option<Arc<dyn File>>>,
+    used: AtomicBool,
     values: OnceLock<Arc<Values>>,
     obsolete: AtomicBool,
 }
@@ -81,6 +85,7 @@ impl BlobFile {
         id: FileId,
         env: &Env,
         cache: &Arc<BlockCache>,
+        handles: &Arc<Handles>,
     ) -> Arc<BlobFile> {
         Arc::new(BlobFile {
             path: blob_path(dir, meta.number),
@@ -88,7 +93,9 @@ impl BlobFile {
             id,
             env: env.clone(),
             cache: Arc::clone(cache),
-            file: OnceLock::new(),
+            handles: Arc::clone(handles),
+            file: RwLock::new(None),
+            used: AtomicBool::new(false),
             values: OnceLock::new(),
             obsolete: AtomicBool::new(false),
         })
@@ -109,20 +116,27 @@ impl BlobFile {
         self.obsolete.store(true, Ordering::Release);
     }
 
-    fn file(&self) -> Result<&Arc<dyn File>> {
-        if let Some(file) = self.file.get() {
-            return Ok(file);
+    fn file(self: &Arc<Self>) -> Result<Arc<dyn File>> {
+        if let Some(file) = &*self.file.read() {
+            if !self.used.load(Ordering::Relaxed) {
+                self.used.store(true, Ordering::Relaxed);
+            }
+            return Ok(Arc::clone(file));
         }
-        let file = self
-            .env
-            .files()
-            .open(&self.path, OpenMode::Read)
-            .map_err(|e| Error::io("open", &self.path, e))?;
-        Ok(self.file.get_or_init(|| file))
+        let file = self.handles.open(&self.path).map_err(|e| Error::io("open", &self.path, e))?;
+        let mut place = self.file.write();
+        if let Some(first) = &*place {
+            return Ok(Arc::clone(first));
+        }
+        *place = Some(Arc::clone(&file));
+        drop(place);
+        let holder: Weak<BlobFile> = Arc::downgrade(self);
+        self.handles.enter(holder);
+        Ok(file)
     }
 
     /// Reads a value beside the cache.
-    fn read(&self, pointer: &Pointer) -> Result<Bytes> {
+    fn read(self: &Arc<Self>, pointer: &Pointer) -> Result<Bytes> {
         let damaged = |what: String| Error::corrupt(&self.path, pointer.offset, what);
         let end = pointer.offset.saturating_add(u64::from(pointer.record_len));
         if pointer.offset < HEADER as u64 || end > self.meta.file_len {
@@ -168,6 +182,16 @@ impl BlobFile {
             // Another value has the place.
             None => self.read(pointer),
         }
+    }
+}
+
+impl Holder for BlobFile {
+    fn take_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+
+    fn close(&self) {
+        *self.file.write() = None;
     }
 }
 

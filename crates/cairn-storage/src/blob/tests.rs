@@ -25,7 +25,7 @@ fn write(env: &Env, compression: Compression) -> (BlobMeta, Vec<Pointer>) {
 fn blobs(env: &Env, meta: &BlobMeta, cache_bytes: usize) -> Blobs {
     let cache = Arc::new(BlockCache::new(cache_bytes, Eviction::default()));
     let mut blobs = Blobs::new(Path::new("/"));
-    blobs.insert(BlobFile::new(meta.clone(), Path::new("/"), ID, env, &cache));
+    blobs.insert(BlobFile::new(meta.clone(), Path::new("/"), ID, env, &cache, &Handles::new(env, 8, false)));
     blobs
 }
 

@@ -13,23 +13,28 @@ use crate::blob::format::BlobMeta;
 use crate::blob::{BlobFile, Blobs, blob_path};
 use crate::cache::BlockCache;
 use crate::error::{Error, Result};
+use crate::handles::Handles;
 use crate::key::{CommitSeq, Cursor, Kind};
 use crate::manifest::identity::{FileName, parse_name};
 use crate::options::Eviction;
 use crate::range::KeyRange;
 use crate::sst::format::FileId;
 
+/// Blob files open at once.
+const FILES_MAX: usize = 256;
+
 /// The blob files of a damaged database, whatever the manifest says of them.
 pub(super) fn blobs_in(env: &Env, dir: &Path, database: [u8; 16]) -> Result<Blobs> {
     let mut blobs = Blobs::new(dir);
     let cache = Arc::new(BlockCache::new(0, Eviction::default()));
+    let handles = Handles::new(env, FILES_MAX, false);
     for name in env.files().list(dir).map_err(|e| Error::io("list", dir, e))? {
         let Some(FileName::Blob(number)) = parse_name(&name) else { continue };
         let path = blob_path(dir, number);
         let found = env.files().metadata(&path).map_err(|e| Error::io("look at", &path, e))?;
         // Each record tells by its checksum whether it is one.
         let meta = BlobMeta { number, file_len: found.len, content_hash: 0, records: 1 };
-        blobs.insert(BlobFile::new(meta, dir, FileId { number, database }, env, &cache));
+        blobs.insert(BlobFile::new(meta, dir, FileId { number, database }, env, &cache, &handles));
     }
     Ok(blobs)
 }

@@ -100,7 +100,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Opens a file: reads its header, footer, properties, tombstones and top index.
+    /// Opens a file and reads what [`Table::read`] does.
     pub(crate) fn open(
         env: &Env,
         path: &Path,
@@ -108,7 +108,15 @@ impl Table {
         cache: Arc<BlockCache>,
         filter_counts: Arc<FilterCounts>,
     ) -> Result<Table> {
-        let source = Source::open(env, path, id)?;
+        Table::read(Source::open(env, path, id)?, cache, filter_counts)
+    }
+
+    /// Reads a file's header, footer, properties, tombstones and top index.
+    pub(crate) fn read(
+        source: Source,
+        cache: Arc<BlockCache>,
+        filter_counts: Arc<FilterCounts>,
+    ) -> Result<Table> {
         source.check_header()?;
         let footer = source.footer()?;
         let body = source.extent(footer.properties, BlockKind::Properties)?;

@@ -35,6 +35,11 @@ impl Source {
     /// Opens the file and checks that its length is possible.
     pub(crate) fn open(env: &Env, path: &Path, id: FileId) -> Result<Source> {
         let file = env.files().open(path, OpenMode::Read).map_err(|e| Error::io("open", path, e))?;
+        Source::new(file, path, id)
+    }
+
+    /// A file that was opened; checks that its length is possible.
+    pub(crate) fn new(file: Arc<dyn File>, path: &Path, id: FileId) -> Result<Source> {
         let len = file.len().map_err(|e| Error::io("read the length of", path, e))?;
         if len < 4 * PAGE as u64 || !len.is_multiple_of(PAGE as u64) {
             let what = format!("expected at least 4 whole pages of {PAGE} bytes, found {len} bytes");

@@ -11,6 +11,7 @@
 
 pub(crate) mod format;
 mod reader;
+pub(crate) mod upkeep;
 mod writer;
 
 pub(crate) use format::{Effect, Identity, RecordBuffer, RecordHeader, RecordKind};

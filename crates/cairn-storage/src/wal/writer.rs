@@ -29,6 +29,7 @@ use crate::options::Options;
 
 use super::format::{HEADER_BYTES, Identity, RecordBuffer, RecordHeader, SegmentHeader, file_name};
 use super::reader::seal;
+use super::upkeep::Upkeep;
 
 /// A record of at least this size goes to the file from its own buffer.
 const DIRECT_BYTES: usize = 64 * 1024;
@@ -54,6 +55,7 @@ pub(crate) struct LogWriter {
     env: Env,
     dir: PathBuf,
     meter: Arc<Meter>,
+    upkeep: Arc<Upkeep>,
     identity: Identity,
     segment_bytes: u64,
     allocate_bytes: u64,
@@ -70,10 +72,17 @@ pub(crate) struct LogWriter {
 pub(crate) struct Meter {
     env: Env,
     pub(crate) bytes: AtomicU64,
+    pub(crate) created: AtomicU64,
+    pub(crate) recycled: AtomicU64,
     pub(crate) syncs: Histogram,
 }
 
 impl Meter {
+    fn new(env: &Env) -> Meter {
+        let [bytes, created, recycled] = [0; 3].map(AtomicU64::new);
+        Meter { env: env.clone(), bytes, created, recycled, syncs: Histogram::default() }
+    }
+
     fn wrote(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -109,17 +118,15 @@ impl LogWriter {
         dir: &Path,
         identity: Identity,
         options: &Options,
+        upkeep: Upkeep,
         reserved: Option<u64>,
         last_seq: u64,
     ) -> LogWriter {
         LogWriter {
             env: env.clone(),
             dir: dir.to_path_buf(),
-            meter: Arc::new(Meter {
-                env: env.clone(),
-                bytes: AtomicU64::new(0),
-                syncs: Histogram::default(),
-            }),
+            meter: Arc::new(Meter::new(env)),
+            upkeep: Arc::new(upkeep),
             identity,
             segment_bytes: options.wal_segment_bytes,
             allocate_bytes: options.wal_allocate_bytes,
@@ -131,9 +138,19 @@ impl LogWriter {
         }
     }
 
+    /// How long the log is, and what is kept of it.
+    pub(crate) fn upkeep(&self) -> &Arc<Upkeep> {
+        &self.upkeep
+    }
+
     /// What the log did.
     pub(crate) fn meter(&self) -> &Arc<Meter> {
         &self.meter
+    }
+
+    /// The segment that is written, if there is one.
+    pub(crate) fn current(&self) -> Option<u64> {
+        self.current.as_ref().map(|segment| segment.number)
     }
 
     /// The segment that the next record goes to, created if there is none.
@@ -157,7 +174,7 @@ impl LogWriter {
             let end = segment.tail + self.pending.len() as u64;
             let holds_records = end > HEADER_BYTES as u64;
             if holds_records && end + len as u64 > self.segment_bytes {
-                self.seal_segment()?;
+                self.seal_segment(self.upkeep.keeps_files())?;
             }
         }
         self.ensure_segment(new_number)
@@ -199,6 +216,7 @@ impl LogWriter {
             self.pending.shrink_to(KEEP_BYTES);
         }
         segment.written = segment.tail;
+        self.upkeep.note_length(segment.written);
         self.mark = 0;
         Ok(())
     }
@@ -257,8 +275,9 @@ impl LogWriter {
     }
 
     /// Ends the current segment: all written, synced, sealed, synced. Without one nothing happens; one without
-    /// a record is just left: it is begun again.
-    pub(crate) fn seal_segment(&mut self) -> Result<()> {
+    /// a record is just left: it is begun again. What is allocated behind the seal is given back, unless the file
+    /// is to be written again.
+    pub(crate) fn seal_segment(&mut self, keeps_file: bool) -> Result<()> {
         if self.current.is_none() {
             return Ok(());
         }
@@ -283,9 +302,10 @@ impl LogWriter {
             return Err(error);
         }
         self.meter.wrote(seal.len());
-        file.set_len(end)
-            .and_then(|()| self.meter.sync(|| file.sync_all()))
+        let cut = if keeps_file { Ok(()) } else { file.set_len(end) };
+        cut.and_then(|()| self.meter.sync(|| file.sync_all()))
             .map_err(|e| poisoned(&Error::io("sync", path, e)))?;
+        self.upkeep.note_sealed(segment.number, end);
         self.current = None;
         Ok(())
     }
@@ -293,9 +313,19 @@ impl LogWriter {
     fn create_segment(&mut self, number: u64) -> Result<()> {
         let path = self.dir.join(file_name(number));
         let header = SegmentHeader { segment: number, identity: self.identity, first_seq: self.last_seq + 1 };
-        // Not `CreateNew`: an earlier try may have left the file behind, without any record.
         let files = self.env.files();
-        let file = files.open(&path, OpenMode::Create).map_err(|e| Error::io("create", &path, e))?;
+        let (file, allocated) = match self.recycle(&path) {
+            Some(recycled) => {
+                self.meter.recycled.fetch_add(1, Ordering::Relaxed);
+                recycled
+            }
+            // Not `CreateNew`: an earlier try may have left the file behind, without any record.
+            None => {
+                let file = files.open(&path, OpenMode::Create).map_err(|e| Error::io("create", &path, e))?;
+                self.meter.created.fetch_add(1, Ordering::Relaxed);
+                (file, 0)
+            }
+        };
         let mut segment = Segment {
             number,
             path,
@@ -303,7 +333,7 @@ impl LogWriter {
             written: HEADER_BYTES as u64,
             tail: HEADER_BYTES as u64,
             synced: HEADER_BYTES as u64,
-            allocated: 0,
+            allocated,
             may_allocate: true,
         };
         segment.reserve(HEADER_BYTES as u64, self.allocate_bytes, self.segment_bytes);
@@ -312,8 +342,21 @@ impl LogWriter {
         self.meter.wrote(HEADER_BYTES);
         self.meter.sync(|| file.sync_all()).map_err(|e| poisoned(&Error::io("sync", path, e)))?;
         files.sync_dir(&self.dir).map_err(|e| poisoned(&Error::io("sync", &self.dir, e)))?;
+        self.upkeep.note_begun(number);
+        self.upkeep.note_length(HEADER_BYTES as u64);
         self.current = Some(segment);
         Ok(())
+    }
+
+    /// Gives a spare segment this path; the file with its length. `None` where there is none, or it cannot be had:
+    /// then a new file does.
+    fn recycle(&self, path: &Path) -> Option<(Arc<dyn File>, u64)> {
+        let spare = self.dir.join(file_name(self.upkeep.take_spare()?));
+        let files = self.env.files();
+        files.rename(&spare, path).ok()?;
+        let file = files.open(path, OpenMode::ReadWrite).ok()?;
+        let len = file.len().ok()?;
+        Some((file, len))
     }
 }
 

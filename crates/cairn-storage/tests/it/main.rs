@@ -10,6 +10,7 @@ mod damage_kinds;
 mod damage_repair;
 mod faults;
 mod filters;
+mod handles;
 mod ingest;
 mod kill;
 mod memory;

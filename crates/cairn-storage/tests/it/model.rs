@@ -408,6 +408,8 @@ pub(crate) fn small_options(random: &mut SeededRandom) -> Options {
     options.immutable_memtables_max = random.between(1, 2) as usize;
     options.wal_segment_bytes = 4096 << random.below(5);
     options.wal_allocate_bytes = [1024, 4096, 16384, 1 << 20][random.below(4) as usize];
+    options.wal_recycle_segments = random.below(3) as usize;
+    options.wal_bytes_max = [0, 3, 8, 1 << 16][random.below(4) as usize] * options.wal_segment_bytes;
     options.wal_buffer_bytes = [256, 4096, 1 << 20][random.below(3) as usize];
     options.async_interval = std::time::Duration::from_micros(100 << random.below(8));
     options.cache_bytes = [None, Some(0), Some(4096), Some(65536), Some(1 << 20)][random.below(5) as usize];
@@ -440,6 +442,8 @@ pub(crate) fn small_options(random: &mut SeededRandom) -> Options {
     options.compaction_workers = random.below(4) as usize;
     options.compaction_bytes_per_second = [0, 0, 1 << 20][random.below(3) as usize];
     options.readahead_bytes = [0, 10_000, 256 << 10][random.below(3) as usize];
+    options.open_files_max = [8, 9, 512][random.below(3) as usize];
+    options.mmap_reads = random.one_in(2);
     options.l0_compaction_files = random.between(1, 4) as usize;
     options.l0_slow_files = options.l0_compaction_files + random.below(3) as usize;
     options.l0_stop_files = options.l0_slow_files + random.below(3) as usize;
