@@ -40,8 +40,8 @@ const SIZES: [(&str, f64, f64, &str); 14] = [
     ("big-value", 16384.0, 16384.0, "bytes of a big value"),
     ("records", 2e6, 100e3, "records of YCSB"),
     ("record", 1000.0, 1000.0, "bytes of a record of YCSB"),
-    ("seconds", 2.0, 0.5, "that a loop bounded in time is counted"),
-    ("warm", 1.0, 0.3, "seconds before it is counted"),
+    ("seconds", 1.0, 0.5, "that a loop bounded in time is counted"),
+    ("warm", 0.5, 0.3, "seconds before it is counted"),
     ("settle", 60.0, 20.0, "seconds that background work gets to come to rest, at most"),
     ("run", 0.0, 0.0, "the number of the run, set by the harness"),
 ];
