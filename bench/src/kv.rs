@@ -2,62 +2,25 @@
 //!
 //! Every write transaction is durable when it returns, for every engine: one `fdatasync` or `fsync` at least.
 
-mod cairn;
-mod cairn_storage;
-mod fjall;
-mod redb;
-mod sqlite;
-
-#[cfg(feature = "sql")]
-pub use sqlite::connect as sqlite_connect;
-
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::Plan;
+use crate::data::{self, Key, Row, Shape, mix, random_key, sequential_key};
+use crate::engine::{Engine, Setup, View, in_session, open};
 use crate::page::Table;
+use crate::{CACHE_BYTES, Plan, meter};
 
 /// Named figures of one run.
 pub type Figures = BTreeMap<String, f64>;
-/// A key.
-pub type Key = [u8; 16];
-/// A value.
-pub type Value = [u8; 100];
-/// Puts one row durably; one for each thread.
-pub type Put<'a> = Box<dyn FnMut(&Key, &Value) -> Result<()> + Send + 'a>;
 
 /// The engines, ours first.
 pub const PEERS: [&str; 5] = ["cairndb", "cairn-storage", "sqlite", "redb", "fjall"];
 
-/// An open engine.
-pub trait Engine: Sync {
-    /// Writes rows as one durable transaction.
-    fn write(&self, rows: &mut dyn Iterator<Item = (Key, Value)>) -> Result<()>;
-    /// Reads each key from one snapshot; how many were found.
-    fn get(&self, keys: &[Key]) -> Result<usize>;
-    /// Reads up to `limit` rows from each start on, from one snapshot; how many rows were read.
-    fn range(&self, starts: &[Key], limit: usize) -> Result<usize>;
-    /// A writer of single durable rows.
-    fn writer(&self) -> Result<Put<'_>>;
-    /// Brings what was written to its place at rest.
-    fn settle(&self) -> Result<()>;
-}
-
-fn open(peer: &str, directory: &Path) -> Result<Box<dyn Engine>> {
-    std::fs::create_dir_all(directory)?;
-    Ok(match peer {
-        "cairndb" => Box::new(cairn::Cairn::open(directory)?),
-        "cairn-storage" => Box::new(cairn_storage::CairnStorage::open(directory)?),
-        "sqlite" => Box::new(sqlite::Sqlite::open(directory)?),
-        "redb" => Box::new(redb::Redb::open(directory)?),
-        "fjall" => Box::new(fjall::Fjall::open(directory)?),
-        other => bail!("no engine named {other}"),
-    })
-}
+/// 50 random bytes and 50 equal ones.
+const VALUES: Shape = Shape { bytes: 100, random_percent: 50 };
 
 /// What is measured: name, description, unit. Figures are rates: more is better.
 const CASES: [(&str, &str, &str); 10] = [
@@ -127,7 +90,7 @@ pub fn measure(peer: &str, case: &str, directory: &Path, quick: bool) -> Result<
         prepare(peer, directory, rows.parse()?)?;
         return Ok(Figures::from([("rate".to_owned(), 0.0)]));
     }
-    let engine = open(peer, directory)?;
+    let engine = open(peer, directory, &setup(if case == "commit_16" { 16 } else { 1 }))?;
     let rate = match case {
         "insert_txn_seq" => insert(engine.as_ref(), 100_000, false)?,
         "insert_txn_rand" => insert(engine.as_ref(), 100_000, true)?,
@@ -144,54 +107,41 @@ pub fn measure(peer: &str, case: &str, directory: &Path, quick: bool) -> Result<
     Ok(Figures::from([("rate".to_owned(), rate)]))
 }
 
-/// SplitMix64's finish: a bijection, so that keys differ.
-fn mix(n: u64) -> u64 {
-    let mut z = n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+fn setup(threads: usize) -> Setup {
+    Setup { sync: true, cache_bytes: CACHE_BYTES, big_values: false, threads, updates: false }
 }
 
-fn key(high: u64, low: u64) -> Key {
-    let mut key = [0; 16];
-    key[..8].copy_from_slice(&high.to_be_bytes());
-    key[8..].copy_from_slice(&low.to_be_bytes());
-    key
-}
-
-/// The `i`th random key.
-fn random_key(i: u64) -> Key {
-    key(mix(i), i)
-}
-
-/// 50 random bytes and 50 equal ones.
-fn value(i: u64) -> Value {
-    let mut value = [b'v'; 100];
-    for (word, bytes) in value[..50].chunks_mut(8).enumerate() {
-        bytes.copy_from_slice(&mix(i ^ (word as u64) << 40).to_le_bytes()[..bytes.len()]);
-    }
-    value
+fn row(key: fn(u64) -> Key, i: u64) -> Row {
+    Row { key: key(i), value: Some(VALUES.value(i)) }
 }
 
 /// Loads `rows` random keys in key order, in transactions of 10,000 rows.
 fn prepare(peer: &str, directory: &Path, rows: u64) -> Result<()> {
     let mut numbers: Vec<u64> = (0..rows).collect();
     numbers.sort_unstable_by_key(|i| mix(*i));
-    let engine = open(peer, directory)?;
-    for batch in numbers.chunks(10_000) {
-        engine.write(&mut batch.iter().map(|i| (random_key(*i), value(*i))))?;
-    }
-    engine.settle()
+    let engine = open(peer, directory, &setup(1))?;
+    in_session(engine.as_ref(), View::Latest, |session| {
+        for batch in numbers.chunks(10_000) {
+            let rows: Vec<Row> = batch.iter().map(|i| row(random_key, *i)).collect();
+            session.write(&rows)?;
+        }
+        Ok(())
+    })?;
+    engine.flush()?;
+    meter::settle(Duration::from_millis(700), Duration::from_secs(60)).map(drop)
 }
 
 fn insert(engine: &dyn Engine, batch: u64, random: bool) -> Result<f64> {
     const ROWS: u64 = 100_000;
-    let began = Instant::now();
-    for first in (0..ROWS).step_by(batch as usize) {
-        let row = |i| (if random { random_key(i) } else { key(0, i) }, value(i));
-        engine.write(&mut (first..first + batch).map(row))?;
-    }
-    Ok(ROWS as f64 / began.elapsed().as_secs_f64())
+    let key = if random { random_key } else { sequential_key };
+    let rows: Vec<Row> = (0..ROWS).map(|i| row(key, i)).collect();
+    in_session(engine, View::Latest, |session| {
+        let began = Instant::now();
+        for rows in rows.chunks(batch as usize) {
+            session.write(rows)?;
+        }
+        Ok(ROWS as f64 / began.elapsed().as_secs_f64())
+    })
 }
 
 /// Random keys among the first `rows`, from a seed.
@@ -199,60 +149,54 @@ fn some_keys(rows: u64, count: u64, seed: u64) -> Vec<Key> {
     (0..count).map(|i| random_key(mix(i ^ seed << 32) % rows)).collect()
 }
 
+/// Reads the keys from one snapshot; how many a second.
+fn read_all(engine: &dyn Engine, keys: &[Key]) -> Result<f64> {
+    in_session(engine, View::Snapshot, |session| {
+        let (mut found, began) = (0, Instant::now());
+        for key in keys {
+            session.get(key, &mut |value| found += usize::from(VALUES.fits(data::number(key), value)))?;
+        }
+        let elapsed = began.elapsed().as_secs_f64();
+        ensure!(found == keys.len(), "{found} of {} keys found with their values", keys.len());
+        Ok(found as f64 / elapsed)
+    })
+}
+
 fn get(engine: &dyn Engine, rows: u64, quick: bool) -> Result<f64> {
     let count = if quick { 100_000 } else { 500_000 };
-    engine.get(&some_keys(rows, count, 1))?;
-    let keys = some_keys(rows, count, 2);
-    let began = Instant::now();
-    let found = engine.get(&keys)?;
-    let elapsed = began.elapsed().as_secs_f64();
-    ensure!(found == keys.len(), "{found} of {} keys found", keys.len());
-    Ok(found as f64 / elapsed)
+    read_all(engine, &some_keys(rows, count, 1))?;
+    read_all(engine, &some_keys(rows, count, 2))
+}
+
+/// Reads 100 rows from each start on, from one snapshot; how many ranges a second.
+fn range_all(engine: &dyn Engine, starts: &[Key]) -> Result<f64> {
+    in_session(engine, View::Snapshot, |session| {
+        let (mut read, began) = (0, Instant::now());
+        for start in starts {
+            session.scan(start, 100, &mut |_, value| read += usize::from(value.len() == VALUES.bytes))?;
+        }
+        let elapsed = began.elapsed().as_secs_f64();
+        ensure!(read > starts.len() * 99, "only {read} rows read");
+        Ok(starts.len() as f64 / elapsed)
+    })
 }
 
 fn range(engine: &dyn Engine, rows: u64, quick: bool) -> Result<f64> {
     let count = if quick { 5_000 } else { 30_000 };
-    engine.range(&some_keys(rows, count, 3), 100)?;
-    let starts = some_keys(rows, count, 4);
-    let began = Instant::now();
-    let read = engine.range(&starts, 100)?;
-    let elapsed = began.elapsed().as_secs_f64();
-    ensure!(read > starts.len() * 99, "only {read} rows read");
-    Ok(starts.len() as f64 / elapsed)
+    range_all(engine, &some_keys(rows, count, 3))?;
+    range_all(engine, &some_keys(rows, count, 4))
 }
 
 fn commit(engine: &dyn Engine, threads: u64, quick: bool) -> Result<f64> {
     let time = Duration::from_secs(if quick { 1 } else { 3 });
-    let (stop, done) = (AtomicBool::new(false), AtomicU64::new(0));
-    // Warm: files made, first pages written.
-    let mut put = engine.writer()?;
-    for i in 0..100 {
-        put(&random_key(1 << 40 | i), &value(i))?;
-    }
-    drop(put);
-    let began = Instant::now();
-    std::thread::scope(|scope| -> Result<()> {
-        let workers: Vec<_> = (0..threads)
-            .map(|thread| {
-                let (stop, done) = (&stop, &done);
-                scope.spawn(move || -> Result<()> {
-                    let mut put = engine.writer()?;
-                    let mut i = thread << 32;
-                    while !stop.load(Ordering::Relaxed) {
-                        put(&random_key(i), &value(i))?;
-                        done.fetch_add(1, Ordering::Relaxed);
-                        i += 1;
-                    }
-                    Ok(())
-                })
-            })
-            .collect();
-        std::thread::sleep(time);
-        stop.store(true, Ordering::Relaxed);
-        for worker in workers {
-            worker.join().map_err(|_| anyhow::anyhow!("a writer panicked"))??;
-        }
-        Ok(())
-    })?;
-    Ok(done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64())
+    meter::rate(threads as usize, Duration::from_millis(200), time, &|thread, phase| {
+        in_session(engine, View::Latest, |session| {
+            let (mut i, mut count) = ((thread as u64) << 32, 0);
+            while phase.next(&mut count) {
+                session.write(&[row(random_key, i)])?;
+                i += 1;
+            }
+            Ok(count)
+        })
+    })
 }

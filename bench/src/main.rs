@@ -11,7 +11,16 @@
 //! Each measurement runs in a process of its own: the binary executes itself with `--child`. Every figure is the
 //! median of three runs; the runs of the peers take turns, so that a slow minute of the machine hits all.
 
+// The storage half uses all of these, the others a part.
+#[cfg_attr(not(feature = "storage"), allow(dead_code))]
+mod data;
+#[cfg_attr(not(feature = "storage"), allow(dead_code))]
+mod engine;
+#[cfg_attr(not(feature = "storage"), allow(dead_code))]
+mod engines;
 mod kv;
+#[cfg_attr(not(feature = "storage"), allow(dead_code))]
+mod meter;
 mod page;
 #[cfg(feature = "sql")]
 mod sql;

@@ -7,12 +7,13 @@ use anyhow::{Result, bail};
 use rusqlite::Connection;
 use rusqlite::types::Null;
 
+use crate::CACHE_BYTES;
+use crate::engines::sqlite::connect;
 use crate::kv::Figures;
-use crate::kv::sqlite_connect;
 use crate::sql::{INDEXES, ROWS, TABLES, Work, all_questions, flights, median};
 
 pub fn measure(case: &str, work: &Work<'_>) -> Result<Figures> {
-    let mut connection = sqlite_connect(&work.directory.join("bench.sqlite"))?;
+    let mut connection = connect(&work.directory.join("bench.sqlite"), true, CACHE_BYTES)?;
     let mut figures = Figures::new();
     match case {
         "insert" => drop(figures.insert("rate".to_owned(), insert(&mut connection, work)?)),

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::data::{self, Key, Random, Row, Shape};
-use super::engine::{Engine, Session, Setup, View, open};
+use crate::data::{self, Key, Random, Row, Shape};
+use crate::engine::{Engine, Session, Setup, in_session, open};
 
 pub use recovery::progress_of;
 
@@ -40,8 +40,8 @@ const SIZES: [(&str, f64, f64, &str); 14] = [
     ("big-value", 16384.0, 16384.0, "bytes of a big value"),
     ("records", 2e6, 100e3, "records of YCSB"),
     ("record", 1000.0, 1000.0, "bytes of a record of YCSB"),
-    ("seconds", 2.0, 0.5, "that a loop bounded in time is counted"),
-    ("warm", 1.0, 0.3, "seconds before it is counted"),
+    ("seconds", 1.0, 0.5, "that a loop bounded in time is counted"),
+    ("warm", 0.5, 0.3, "seconds before it is counted"),
     ("settle", 60.0, 20.0, "seconds that background work gets to come to rest, at most"),
     ("run", 0.0, 0.0, "the number of the run, set by the harness"),
 ];
@@ -147,22 +147,6 @@ pub fn measure(case: &str, run: &mut Run<'_>) -> Result<()> {
         "recovery" => recovery::recover(run),
         other => bail!("no case named {other}"),
     }
-}
-
-/// Runs work in a session that sees the newest state.
-fn in_session<T>(
-    engine: &dyn Engine,
-    view: View,
-    work: impl FnOnce(&mut dyn Session) -> Result<T>,
-) -> Result<T> {
-    let (mut work, mut outcome) = (Some(work), None);
-    engine.run(view, &mut |session| {
-        if let Some(work) = work.take() {
-            outcome = Some(work(session)?);
-        }
-        Ok(())
-    })?;
-    outcome.context("the engine did not run the work")
 }
 
 /// The key of number `i` in one of the two orders.

@@ -6,9 +6,9 @@ use anyhow::Result;
 
 use super::load::QUIET;
 use super::{Run, check_get, filler, in_session, write_all};
-use crate::storage::data::{self, Random};
-use crate::storage::engine::View;
-use crate::storage::meter;
+use crate::data::{self, Random};
+use crate::engine::View;
+use crate::meter;
 
 /// Rows of a batch.
 const BATCH: u64 = 20;

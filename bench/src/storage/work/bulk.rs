@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::{Row, Run, check_sample, in_session, key_of};
-use crate::storage::engine::View;
+use crate::engine::View;
 
 pub fn insert(run: &mut Run<'_>, one: bool, random: bool) -> Result<()> {
     let (rows, shape, key) = (run.sizes.get("bulk"), run.sizes.shape("value"), key_of(random));

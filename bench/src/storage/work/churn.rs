@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use super::{Run, check_sample, in_session, write_all};
-use crate::storage::data::{self, Key, Random};
-use crate::storage::engine::{Engine, View};
-use crate::storage::meter;
+use crate::data::{self, Key, Random};
+use crate::engine::{Engine, View};
+use crate::meter;
 
 /// Rest that ends the waiting.
 const QUIET: Duration = Duration::from_secs(3);

@@ -6,9 +6,9 @@ use std::io::Write;
 use anyhow::Result;
 
 use super::{Run, check_get, in_session};
-use crate::storage::data::{self, Key, Row};
-use crate::storage::engine::View;
-use crate::storage::meter;
+use crate::data::{self, Key, Row};
+use crate::engine::View;
+use crate::meter;
 
 /// Threads, and the figure's name.
 const THREADS: [(usize, &str); 3] = [(1, "put_1"), (8, "put_8"), (32, "put_32")];

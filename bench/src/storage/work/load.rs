@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::{Run, check_sample, filler, in_session, key_of, write_all};
-use crate::storage::data::Key;
-use crate::storage::engine::View;
-use crate::storage::meter;
+use crate::data::Key;
+use crate::engine::View;
+use crate::meter;
 
 /// Rest of this length ends the settling; it is not counted.
 pub const QUIET: Duration = Duration::from_millis(700);

@@ -5,9 +5,9 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 
 use super::{Run, check_get, check_scan, in_session};
-use crate::storage::data::{self, Random};
-use crate::storage::engine::View;
-use crate::storage::meter;
+use crate::data::{self, Random};
+use crate::engine::View;
+use crate::meter;
 
 /// Rows of a range.
 const RANGE: usize = 100;

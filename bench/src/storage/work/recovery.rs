@@ -9,9 +9,9 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::{Run, Setup, check_get, filler, in_session, write_all};
-use crate::storage::data::{self, Row};
-use crate::storage::engine::{View, log_suffixes};
-use crate::storage::meter;
+use crate::data::{self, Row};
+use crate::engine::View;
+use crate::meter;
 
 fn progress_path(directory: &Path) -> PathBuf {
     directory.join("acknowledged")
@@ -61,4 +61,16 @@ pub fn recover(run: &mut Run<'_>) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// The files that are an engine's write-ahead log, by the end of their names; none where it has none.
+fn log_suffixes(engine: &str) -> &'static [&'static str] {
+    match engine {
+        "cairndb" | "cairn-storage" => &[".wal"],
+        #[cfg(feature = "storage")]
+        "rocksdb" => &[".log"],
+        "fjall" => &[".jnl"],
+        "sqlite" => &["-wal"],
+        _ => &[],
+    }
 }

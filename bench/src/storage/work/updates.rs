@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Result, ensure};
 
 use super::{Run, check_scan, filler, in_session, write_all};
-use crate::storage::data::{self, Key, Random};
-use crate::storage::engine::View;
-use crate::storage::meter;
+use crate::data::{self, Key, Random};
+use crate::engine::View;
+use crate::meter;
 
 /// Keys of a transaction.
 const KEYS: usize = 4;

@@ -6,9 +6,9 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 
 use super::{Run, check_get, filler, in_session, write_all};
-use crate::storage::data::{self, Random, Row, Shape, Zipf};
-use crate::storage::engine::{Session, View};
-use crate::storage::meter;
+use crate::data::{self, Random, Row, Shape, Zipf};
+use crate::engine::{Session, View};
+use crate::meter;
 
 /// Threads.
 const THREADS: usize = 2;

@@ -13,8 +13,8 @@ use rocksdb::{
     TransactionDBOptions, TransactionOptions, WriteBatch, WriteOptions,
 };
 
-use crate::storage::data::{Key, Row};
-use crate::storage::engine::{Engine, Session, Setup, View, Work};
+use crate::data::{Key, Row};
+use crate::engine::{Engine, Session, Setup, View, Work};
 
 pub struct Rocks {
     store: Store,

@@ -9,8 +9,8 @@ use fjall::{
     OptimisticTxKeyspace, PersistMode, Readable, Snapshot,
 };
 
-use crate::storage::data::{Key, Row};
-use crate::storage::engine::{Engine, Session, Setup, View, Work};
+use crate::data::{Key, Row};
+use crate::engine::{Engine, Session, Setup, View, Work};
 
 pub struct Fjall {
     database: Database,

@@ -1,14 +1,12 @@
-//! What every engine has to do: one file each under `engines`, and one line in [`open`].
+//! What every engine has to do for the key-value and storage halves: one file each under `engines`, and one line
+//! in [`open`].
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use super::data::{Key, Row};
-use super::engines;
-
-/// The engines in the order of the columns, ours first.
-pub const ENGINES: [&str; 7] = ["cairndb", "cairn-storage", "rocksdb", "fjall", "redb", "lmdb", "sqlite"];
+use crate::data::{Key, Row};
+use crate::engines;
 
 /// How a store is opened: the same for all.
 #[derive(Debug, Clone, Copy)]
@@ -65,23 +63,31 @@ pub fn open(engine: &str, directory: &Path, setup: &Setup) -> Result<Box<dyn Eng
     Ok(match engine {
         "cairndb" => Box::new(engines::cairn::Cairn::open(directory, setup)?),
         "cairn-storage" => Box::new(engines::cairn_storage::CairnStorage::open(directory, setup)?),
+        #[cfg(feature = "storage")]
         "rocksdb" => Box::new(engines::rocksdb::Rocks::open(directory, setup, false)?),
+        #[cfg(feature = "storage")]
         "rocksdb-ptx" => Box::new(engines::rocksdb::Rocks::open(directory, setup, true)?),
         "fjall" => Box::new(engines::fjall::Fjall::open(directory, setup)?),
         "redb" => Box::new(engines::redb::Redb::open(directory, setup)?),
+        #[cfg(feature = "storage")]
         "lmdb" => Box::new(engines::lmdb::Lmdb::open(directory, setup)?),
         "sqlite" => Box::new(engines::sqlite::Sqlite::open(directory, setup)?),
         other => bail!("no engine named {other}"),
     })
 }
 
-/// The files that are an engine's write-ahead log, by the end of their names; none where it has none.
-pub fn log_suffixes(engine: &str) -> &'static [&'static str] {
-    match engine {
-        "cairndb" | "cairn-storage" => &[".wal"],
-        "rocksdb" => &[".log"],
-        "fjall" => &[".jnl"],
-        "sqlite" => &["-wal"],
-        _ => &[],
-    }
+/// Runs work in a session of this thread and gives its result.
+pub fn in_session<T>(
+    engine: &dyn Engine,
+    view: View,
+    work: impl FnOnce(&mut dyn Session) -> Result<T>,
+) -> Result<T> {
+    let (mut work, mut outcome) = (Some(work), None);
+    engine.run(view, &mut |session| {
+        if let Some(work) = work.take() {
+            outcome = Some(work(session)?);
+        }
+        Ok(())
+    })?;
+    outcome.context("the engine did not run the work")
 }

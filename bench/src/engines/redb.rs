@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::storage::data::{Key, Row};
-use crate::storage::engine::{Engine, Session, Setup, View, Work};
+use crate::data::{Key, Row};
+use crate::engine::{Engine, Session, Setup, View, Work};
 
 const TABLE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("kv");
 

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use cairn_env::Env;
 use cairn_storage::{Direction, Error, KeyRange, Options, Snapshot, Store, SyncMode, TxnOptions, WriteBatch};
 
-use crate::storage::data::{Key, Row};
-use crate::storage::engine::{Engine, Session, Setup, View, Work};
+use crate::data::{Key, Row};
+use crate::engine::{Engine, Session, Setup, View, Work};
 
 pub struct CairnStorage(Store);
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use rusqlite::{Connection, Statement};
 
-use crate::storage::data::{Key, Row};
-use crate::storage::engine::{Engine, Session, Setup, View, Work};
+use crate::data::{Key, Row};
+use crate::engine::{Engine, Session, Setup, View, Work};
 
 pub struct Sqlite {
     path: PathBuf,
@@ -24,14 +24,18 @@ impl Sqlite {
     }
 
     fn connect(&self) -> Result<Connection> {
-        let connection = Connection::open(&self.path)?;
-        connection.busy_timeout(Duration::from_secs(60))?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", if self.setup.sync { "FULL" } else { "OFF" })?;
-        let cache_kib = (self.setup.cache_bytes / self.setup.threads.max(1)) >> 10;
-        connection.pragma_update(None, "cache_size", -(cache_kib as i64))?;
-        Ok(connection)
+        connect(&self.path, self.setup.sync, self.setup.cache_bytes / self.setup.threads.max(1))
     }
+}
+
+/// A connection with the settings that every measurement uses.
+pub fn connect(path: &Path, sync: bool, cache_bytes: usize) -> Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(60))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", if sync { "FULL" } else { "OFF" })?;
+    connection.pragma_update(None, "cache_size", -((cache_bytes >> 10) as i64))?;
+    Ok(connection)
 }
 
 impl Engine for Sqlite {

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use cairndb::{Database, IsolationLevel, OpenOptions, Snapshot, SyncMode};
 
-use crate::storage::data::{Key, Row};
-use crate::storage::engine::{Engine, Session, Setup, View, Work};
+use crate::data::{Key, Row};
+use crate::engine::{Engine, Session, Setup, View, Work};
 
 pub struct Cairn(Database);
 

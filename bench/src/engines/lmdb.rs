@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, WithoutTls};
 
-use crate::storage::data::{Key, Row};
-use crate::storage::engine::{Engine, Session, Setup, View, Work};
+use crate::data::{Key, Row};
+use crate::engine::{Engine, Session, Setup, View, Work};
 
 /// Address space, not memory and not disk.
 const MAP_BYTES: usize = 256 << 30;
