@@ -20,6 +20,7 @@ use cairn_env::{Step, Task};
 use crate::commit::Writer;
 use crate::core::{Core, Sources};
 use crate::error::{Error, Result};
+use crate::key::CommitSeq;
 use crate::memtable::Memtable;
 use crate::stats::timed;
 use crate::tree::Pressure;
@@ -47,7 +48,8 @@ impl Background {
         };
         let flush = {
             let core = Arc::clone(core);
-            spawn("cairn-flush", Box::new(move || core.flush_step()))?
+            let mut watched = None;
+            spawn("cairn-flush", Box::new(move || core.flush_step(&mut watched)))?
         };
         let compaction = {
             let core = Arc::clone(core);
@@ -91,12 +93,18 @@ impl Core {
         self.with_background(|background| background.sync.wake());
     }
 
-    fn flush_step(&self) -> Step {
-        self.background_result(self.finish_recovery().and_then(|()| self.flush_oldest()))
+    fn flush_step(&self, watched: &mut Option<CommitSeq>) -> Step {
+        match self.background_result(self.finish_recovery().and_then(|()| self.flush_oldest())) {
+            Step::Idle => self.rest_step(watched),
+            busy => busy,
+        }
     }
 
     fn compaction_step(&self) -> Step {
-        self.background_result(self.compact_once())
+        self.background_result(match self.compact_once() {
+            Ok(false) => self.compact_at_rest(),
+            other => other,
+        })
     }
 
     fn background_result(&self, result: Result<bool>) -> Step {
@@ -255,8 +263,23 @@ impl Core {
         Ok(())
     }
 
-    /// Moves the floor of the log behind the segments of an earlier run, of which no memtable needs any. The
-    /// caller holds the flush lock.
+    /// Moves the floor of the log behind everything committed, if it is in SSTs and nobody commits more.
+    pub(crate) fn leave_log(&self) -> Result<()> {
+        let _flushing = self.flush_lock.lock();
+        // Held throughout: the manifest is to say that everything up to the last commit is in SSTs.
+        let mut writer = self.write.lock();
+        self.check_writable()?;
+        let sources = self.sources();
+        if sources.memtables().any(|table| !table.is_empty()) {
+            return Ok(());
+        }
+        let floor = self.log_floor(&mut writer, &sources.active)?;
+        self.tree.set_log_floor(floor, writer.last_seq)?;
+        self.remove_segments_below(floor);
+        Ok(())
+    }
+
+    /// Moves the floor of the log behind the segments that no memtable needs. The caller holds the flush lock.
     fn leave_old_log(&self) -> Result<()> {
         let floor = self.log_floor_without(&self.sources().active)?;
         self.tree.set_log_floor(floor, self.snapshots.newest())?;
@@ -280,7 +303,7 @@ impl Core {
             .min();
         match needed {
             Some(segment) => Ok(segment),
-            None => match writer.log.ensure_segment(|| self.tree.new_file_number()) {
+            None => match writer.log.leave_segment(|| self.tree.new_file_number()) {
                 Ok(segment) => Ok(segment),
                 Err(error) => {
                     self.note_error(&error);

@@ -106,6 +106,7 @@ impl Core {
         writer.last_seq += accepted.len() as u64;
         writer.log.accept_last_seq(writer.last_seq);
         self.snapshots.publish(writer.last_seq);
+        self.note_activity();
         if !sync && write && !self.sync_due.swap(true, Ordering::AcqRel) {
             self.wake_sync();
         }

@@ -139,6 +139,10 @@ pub(crate) struct Core {
     pub(crate) background: Mutex<Option<Background>>,
     pub(crate) file_lock: Mutex<Option<Box<dyn FileLock>>>,
     next_txn: AtomicU64,
+    /// Something was written since the last time of rest.
+    pub(crate) rest_due: AtomicBool,
+    /// The compaction task does the jobs of a time of rest.
+    pub(crate) resting: AtomicBool,
     /// Commits wait for the background sync.
     pub(crate) sync_due: AtomicBool,
     /// What recovery read of the log is not in SSTs yet, because the disk is full: reads work, and nothing is
@@ -187,6 +191,9 @@ impl Core {
             background: Mutex::new(None),
             file_lock: Mutex::new(Some(parts.file_lock)),
             next_txn: AtomicU64::new(parts.last_txn_id + 1),
+            // What an earlier run left may want settling.
+            rest_due: AtomicBool::new(true),
+            resting: AtomicBool::new(false),
             sync_due: AtomicBool::new(false),
             recovering: AtomicBool::new(parts.recovering),
         }

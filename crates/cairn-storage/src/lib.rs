@@ -41,6 +41,7 @@ mod reads;
 mod recovery;
 mod registry;
 mod repair;
+mod rest;
 mod snapshot;
 mod sst;
 mod stats;

@@ -245,6 +245,9 @@ pub struct Options {
     pub level_ratio: u64,
     /// Size of an SST aimed at; default 64 MiB.
     pub target_file_bytes: u64,
+    /// When nothing was committed for this long, the background flushes and compacts what is not worth it under
+    /// load: the log goes, old versions and deletes give back their space; 0 = never; default 3 s.
+    pub rest_after: Duration,
     /// Flush and compact in background tasks; default true. Off, the work is done only by `flush`
     /// and `compact` and by a writer that would have to wait for it.
     pub background: bool,
@@ -286,6 +289,7 @@ impl Default for Options {
             level1_bytes: 256 << 20,
             level_ratio: 10,
             target_file_bytes: 64 << 20,
+            rest_after: Duration::from_secs(3),
             background: true,
         }
     }

@@ -293,9 +293,21 @@ impl std::fmt::Debug for Store {
     }
 }
 
+impl Store {
+    /// What is behind the handle, for tests of parts.
+    #[cfg(test)]
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.handle.core
+    }
+}
+
 impl Core {
     pub(crate) fn close(&self) -> Result<()> {
         self.finish_awaited();
+        // Best effort, so that the next open need not read a long log; what fails here fails again below.
+        if !self.closed.load(Ordering::Acquire) {
+            let _ = self.settle_log();
+        }
         let mut outcome = self.close_outcome.lock();
         if let Some(outcome) = &*outcome {
             return outcome.clone();

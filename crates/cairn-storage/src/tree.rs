@@ -325,6 +325,13 @@ impl Tree {
         Ok(())
     }
 
+    /// Bytes of all SSTs and blob files.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        let version = self.version();
+        let blobs: u64 = version.blobs().files().map(|file| file.meta().file_len).sum();
+        version.files().map(|(_, file)| file.meta().file_len).sum::<u64>() + blobs
+    }
+
     /// Records the oldest log segment still needed, and that every commit up to `last_seq` is in the tree;
     /// nothing is written where both are known.
     pub(crate) fn set_log_floor(&self, log_floor: u64, last_seq: CommitSeq) -> Result<()> {

@@ -33,7 +33,40 @@ impl Strategy for Leveled {
     fn pick(&self, version: &Version, situation: &Situation<'_>) -> Option<Job> {
         Leveled::pick_scored(version, situation.options, true)
     }
+
+    /// Level 0 into level 1 where it is not small beside what is rewritten, then files of many deletes down to
+    /// what they delete.
+    fn pick_at_rest(&self, version: &Version, situation: &Situation<'_>) -> Option<Job> {
+        let options = situation.options;
+        if !version.level(0).is_empty() {
+            let job = level0_job(version, options);
+            let older =
+                job.inputs.iter().filter(|(level, _)| *level > 0).map(|(_, files)| level_bytes(files));
+            let deletes: u64 = version.level(0).iter().map(|file| file.meta().properties.deletes).sum();
+            let gain = level_bytes(version.level(0)) + deletes * DELETE_GAIN;
+            if gain * REST_RATIO >= older.sum() {
+                return Some(job);
+            }
+        }
+        let is_deleting = |file: &&Arc<TableFile>| {
+            let facts = &file.meta().properties;
+            facts.deletes * 4 >= facts.entries.max(1) || facts.range_tombstones > 0
+        };
+        (1..LEVELS - 1).find_map(|level| {
+            let hides = |file: &&Arc<TableFile>| {
+                let file = std::slice::from_ref(*file);
+                (level + 1..LEVELS).any(|below| !overlapping(version, below, file).is_empty())
+            };
+            let file = version.level(level).iter().filter(is_deleting).find(hides)?;
+            Some(push_down(version, level, vec![Arc::clone(file)], options))
+        })
+    }
 }
+
+/// At rest so many bytes may be rewritten for each byte that is merged into them.
+const REST_RATIO: u64 = 10;
+/// Bytes of rows that a delete is taken to free.
+const DELETE_GAIN: u64 = 64;
 
 impl Leveled {
     /// The most urgent job that leaves level 0 alone.
@@ -112,7 +145,8 @@ fn file_job(version: &Version, level: usize, options: &Options) -> Option<Job> {
             .map(|other| other.meta().file_len)
             .sum();
         // Deletes free space below: they make a file cheaper.
-        let gain = meta.file_len + meta.properties.deletes * 64 + meta.properties.range_tombstones * 4096;
+        let gain =
+            meta.file_len + meta.properties.deletes * DELETE_GAIN + meta.properties.range_tombstones * 4096;
         (rewritten as f64 / gain as f64, meta.number)
     };
     let file = version

@@ -78,6 +78,12 @@ pub(crate) trait Strategy: Sync {
     /// The most urgent job; `None` where the version is in shape.
     fn pick(&self, version: &Version, situation: &Situation<'_>) -> Option<Job>;
 
+    /// A job that pays only when nobody writes: it gives back space, and the next is as good. Jobs end where
+    /// little is hidden by what.
+    fn pick_at_rest(&self, _version: &Version, _situation: &Situation<'_>) -> Option<Job> {
+        None
+    }
+
     /// Files that wait to be merged, for which writers are held back when they are many.
     fn waiting_files(&self, version: &Version, _situation: &Situation<'_>) -> usize {
         version.level(0).len()

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::groups::{Groups, below, borders, split};
 use super::leveled::{overlapping, push_down};
 use super::rewrite::{Below, Outputs, Retention, Span, Target, rewrite};
-use super::{Job, situation};
+use super::{Job, Situation, Strategy, situation};
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Cursor, RangeTombstone};
 use crate::level_cursor::LevelCursor;
@@ -29,6 +29,9 @@ use crate::version::{TableFile, Version, files_in_range, in_range};
 /// A range is compacted by hand in jobs of about so many input bytes.
 const MANUAL_JOB_BYTES: u64 = 1 << 30;
 
+/// How a strategy is asked for a job.
+type Choose = fn(&dyn Strategy, &Version, &Situation<'_>) -> Option<Job>;
+
 impl Tree {
     /// Does the most urgent piece of compaction; false where there is nothing to do. `snapshots` are
     /// every live snapshot and the newest visible sequence.
@@ -42,9 +45,24 @@ impl Tree {
         if self.drop_deleted_files(&version, &retention)? {
             return Ok(true);
         }
-        let job = self.pick_job(&version).or_else(|| self.blob_job(&version));
+        let job = self
+            .pick_job(&version, |strategy, view, situation| strategy.pick(view, situation))
+            .or_else(|| self.blob_job(&version));
         match job {
             Some(job) => self.run_job(&version, job, &retention).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Does a piece of compaction that pays only when nobody writes; false where there is none.
+    ///
+    /// # Errors
+    /// As [`Tree::compact_step`].
+    pub(crate) fn compact_step_at_rest(&self, snapshots: &[CommitSeq]) -> Result<bool> {
+        let _one_at_a_time = self.compaction.lock();
+        let version = self.version();
+        match self.pick_job(&version, |strategy, view, situation| strategy.pick_at_rest(view, situation)) {
+            Some(job) => self.run_job(&version, job, &Retention::new(snapshots)).map(|()| true),
             None => Ok(false),
         }
     }
@@ -160,10 +178,10 @@ impl Tree {
     }
 
     /// The most urgent job of the part of the tree whose turn it is, or of the next that has one.
-    fn pick_job(&self, version: &Version) -> Option<Job> {
+    fn pick_job(&self, version: &Version, choose: Choose) -> Option<Job> {
         let now = self.now_micros();
         let pick = |view: &Version, compaction: Compaction| {
-            compaction.strategy().pick(view, &situation(&self.options, compaction, now))
+            choose(compaction.strategy(), view, &situation(&self.options, compaction, now))
         };
         if self.options.compaction_rules.is_empty() {
             return pick(version, self.options.compaction);

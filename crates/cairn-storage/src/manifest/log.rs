@@ -238,8 +238,14 @@ impl ManifestLog {
                     adopted: false,
                     noted: false,
                 };
-                log.note_synced();
-                Ok(log)
+                // A manifest that takes no edits would be of no use to whoever wants to make one.
+                match log.note_synced() {
+                    Ok(()) => Ok(log),
+                    Err(error) => {
+                        let _ = env.files().remove_file(&log.path);
+                        Err(error)
+                    }
+                }
             }
             Err(error) => {
                 let _ = env.files().remove_file(&path);
@@ -322,21 +328,26 @@ impl ManifestLog {
         self.failed = false;
         self.end += record.len() as u64;
         self.synced = self.end;
-        self.note_synced();
+        // The edit is done; the next one begins a new manifest where this failed.
+        let _ = self.note_synced();
         Ok(())
     }
 
     /// Writes that the log is durable up to here. Not synced: it helps if it survives, and nothing
-    /// depends on it, so a failure is not one of the edit.
-    fn note_synced(&mut self) {
+    /// depends on it; after a failure the manifest takes no more edits (I3).
+    fn note_synced(&mut self) -> Result<()> {
         let edit = Edit { synced: self.synced, ..Edit::default() };
         let record = encode_record(self.id.number, self.end, &edit.encode());
         match self.file.write_all_at(&record, self.end) {
             Ok(()) => {
                 self.end += record.len() as u64;
                 self.noted = true;
+                Ok(())
             }
-            Err(_) => self.failed = true,
+            Err(e) => {
+                self.failed = true;
+                Err(Error::io("write", &self.path, e))
+            }
         }
     }
 

@@ -37,6 +37,9 @@ const DIRECT_BYTES: usize = 64 * 1024;
 /// Capacity that an idle buffer may keep.
 const KEEP_BYTES: usize = 2 << 20;
 
+/// A segment with more records than this, none of them needed, is left for a new one.
+const LEFT_BYTES: u64 = 1 << 20;
+
 struct Segment {
     number: u64,
     path: PathBuf,
@@ -164,6 +167,34 @@ impl LogWriter {
         self.create_segment(number)?;
         self.reserved = None;
         Ok(number)
+    }
+
+    /// The first segment that records from now on need: where the current one holds many it is left for a new one,
+    /// so that these can go. On a full disk the new one is begun later.
+    pub(crate) fn leave_segment(&mut self, new_number: impl FnOnce() -> u64) -> Result<u64> {
+        let long = LEFT_BYTES.min(self.segment_bytes / 4);
+        if let Some(segment) = self.current.as_ref().filter(|segment| segment.written > long) {
+            let number = segment.number;
+            match self.seal_segment(self.upkeep.keeps_files()) {
+                Ok(()) => {}
+                Err(Error::DiskFull { .. }) => return Ok(number),
+                Err(error) => return Err(error),
+            }
+        }
+        match (self.ensure_segment(new_number), self.reserved) {
+            (Err(Error::DiskFull { .. }), Some(reserved)) => Ok(reserved),
+            (result, _) => result,
+        }
+    }
+
+    /// Gives back what is allocated behind the records. Best effort: it only costs space.
+    pub(crate) fn trim(&mut self) {
+        let Some(segment) = self.current.as_mut().filter(|segment| segment.allocated > segment.tail) else {
+            return;
+        };
+        if segment.file.set_len(segment.tail).is_ok() {
+            segment.allocated = segment.tail;
+        }
     }
 
     /// Makes sure of a segment with room for `len` bytes: a full one is sealed and a new one begun. Call it

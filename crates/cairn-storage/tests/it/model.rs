@@ -412,6 +412,8 @@ pub(crate) fn small_options(random: &mut SeededRandom) -> Options {
     options.wal_bytes_max = [0, 3, 8, 1 << 16][random.below(4) as usize] * options.wal_segment_bytes;
     options.wal_buffer_bytes = [256, 4096, 1 << 20][random.below(3) as usize];
     options.async_interval = std::time::Duration::from_micros(100 << random.below(8));
+    options.rest_after =
+        std::time::Duration::from_micros([0, 100, 5_000, 1_000_000][random.below(4) as usize]);
     options.cache_bytes = [None, Some(0), Some(4096), Some(65536), Some(1 << 20)][random.below(5) as usize];
     options.memory_bytes = [None, Some(1 << 20), Some(4 << 20)][random.below(3) as usize];
     options.eviction = [Eviction::S3Fifo, Eviction::Lru, Eviction::Lfu][random.below(3) as usize];
