@@ -127,7 +127,7 @@ impl Client {
     pub(crate) fn run(mut self, steps: u64) {
         self.work(steps);
         while !self.begun.is_empty() {
-            let _ = self.await_one();
+            let _ = self.hear_one();
         }
     }
 
@@ -162,7 +162,7 @@ impl Client {
     }
 
     /// Waits for a commit that was begun before, or forgets it.
-    fn await_one(&mut self) -> std::result::Result<(), Stop> {
+    fn hear_one(&mut self) -> std::result::Result<(), Stop> {
         if self.begun.is_empty() {
             return Ok(());
         }
@@ -231,7 +231,7 @@ impl Client {
                 Ok(())
             }
             38 if self.random.one_in(6) => self.close(),
-            39 => self.await_one(),
+            39 => self.hear_one(),
             _ => {
                 self.shared.env.clock().sleep(std::time::Duration::from_micros(self.random.below(5_000)));
                 Ok(())
@@ -313,7 +313,7 @@ impl Client {
     /// Keeps a commit that was begun; only a few at a time.
     fn begin(&mut self, begun: Begun) -> std::result::Result<(), Stop> {
         self.begun.push(begun);
-        if self.begun.len() > 3 || self.random.one_in(3) { self.await_one() } else { Ok(()) }
+        if self.begun.len() > 3 || self.random.one_in(3) { self.hear_one() } else { Ok(()) }
     }
 
     fn attempt(&self, writes: Vec<Write>) -> (u64, (u64, bool)) {
