@@ -186,14 +186,17 @@ impl Client {
         let store = self.shared.store.clone();
         let chosen = match self.manner {
             Manner::Usual => self.random.below(40),
-            Manner::HandOver { commits } => match self.random.below(16) {
-                0..=3 if commits => 0,
-                0..=4 => 26,
-                5..=8 => 35,
-                9..=11 => 36,
-                12 | 13 => return self.close(),
-                _ => 39,
-            },
+            Manner::HandOver { commits } => {
+                let maintained = self.life().maintaining > 0;
+                match self.random.below(8) {
+                    0 | 1 if commits => 0,
+                    0 => 26,
+                    1..=3 if maintained => return self.close(),
+                    1..=4 => 35,
+                    5 | 6 => 36,
+                    _ => 40,
+                }
+            }
         };
         match chosen {
             0..=13 => self.write_batch(),
@@ -219,9 +222,9 @@ impl Client {
             35 => {
                 let range =
                     if self.random.one_in(2) { KeyRange::all() } else { random_range(&mut self.random) };
-                self.make_durable("compact", |store| store.compact(range))
+                self.maintain(|client| client.make_durable("compact", |store| store.compact(range)))
             }
-            36 => self.checkpoint(),
+            36 => self.maintain(Client::checkpoint),
             37 => {
                 let report = self.shared.sort("verify", store.verify())?;
                 let rot = self.shared.trouble == Trouble::Planned(Fault::FlippedRead);
@@ -411,6 +414,17 @@ impl Client {
         Ok(())
     }
 
+    /// Does something that takes its time, and says so to the others.
+    fn maintain(
+        &mut self,
+        act: impl FnOnce(&mut Client) -> std::result::Result<(), Stop>,
+    ) -> std::result::Result<(), Stop> {
+        self.life().maintaining += 1;
+        let done = act(self);
+        self.life().maintaining -= 1;
+        done
+    }
+
     fn checkpoint(&mut self) -> std::result::Result<(), Stop> {
         let dir = PathBuf::from(match self.random.next() {
             odd if odd % 2 == 1 => format!("/copies{odd}/deep/down"),
@@ -444,7 +458,7 @@ impl Client {
         self.shared.sort("close", self.shared.store.clone().close())?;
         count(&SEEN.closed_by_client);
         self.life().synced(before);
-        if self.random.one_in(2) {
+        if self.manner != Manner::Usual || self.random.one_in(2) {
             // Whatever it meets: this client has done what it came for.
             self.open_again().map_err(|_| Stop::End)?;
         }
