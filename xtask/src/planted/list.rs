@@ -262,6 +262,12 @@ pub const PLANTS: &[Plant] = &[
         replacement: "let oldest = readable.last().copied().unwrap_or(0);",
     },
     Plant {
+        name: "background: failed work does not tell who waits for it",
+        file: "crates/cairn-storage/src/background.rs",
+        text: "        self.room.notify_all();\n        step\n",
+        replacement: "        step\n",
+    },
+    Plant {
         name: "manifest: edit not synced",
         file: "crates/cairn-storage/src/manifest/log.rs",
         text: "        self.file.sync_data().map_err(|e| Error::io(\"sync\", &self.path, e))?;\n        self.failed = false;",
@@ -302,12 +308,6 @@ pub const PLANTS: &[Plant] = &[
         file: "crates/cairn-storage/src/manifest/log.rs",
         text: "is_durable: edits_end <= durable_end && u32_at",
         replacement: "is_durable: u32_at",
-    },
-    Plant {
-        name: "manifest: adopted without a sync of its name",
-        file: "crates/cairn-storage/src/manifest/log.rs",
-        text: "        self.take_over(env)?;\n",
-        replacement: "        self.adopted = false;\n",
     },
     Plant {
         name: "manifest: record checksum skipped",
