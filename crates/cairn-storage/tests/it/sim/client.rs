@@ -11,12 +11,13 @@ use cairn_storage::{
     TxnOptions,
 };
 
+use super::SEEN;
 use super::oracle::{Deal, Life, Look};
-use super::{SEEN, count};
 use crate::awaitable::block_on;
 use crate::model::{
     Reader, Values, Write, batch_of, collect, key, random_key, random_mode, random_range, random_write,
 };
+use crate::rig::{count, say};
 
 /// What may go wrong in a life besides its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,16 +49,6 @@ pub(crate) struct Shared {
     pub(crate) next_holder: bool,
 }
 
-/// Says what happens, for the reader of a replayed seed.
-macro_rules! say {
-    ($shared:expr, $($what:tt)*) => {
-        if $shared.talks {
-            eprintln!("{:>6} {}", $shared.simulation.changes(), format!($($what)*));
-        }
-    };
-}
-pub(crate) use say;
-
 impl Shared {
     /// Whether the directory belongs to another holder by now.
     fn is_outlived(&self) -> bool {
@@ -78,7 +69,7 @@ impl Shared {
         match (&error, self.trouble) {
             (Error::Closed, _) if self.life.lock().unwrap().closing => Err(Stop::End),
             (Error::Poisoned { .. }, Trouble::Planned(_)) if hit => {
-                count(&SEEN.poisoned);
+                count(&SEEN.poisoned, 1);
                 self.life.lock().unwrap().poisoned = true;
                 Err(Stop::End)
             }
@@ -140,7 +131,7 @@ impl Client {
                 Ok(()) => {}
                 Err(Stop::End) => return,
                 Err(Stop::Failed) => {
-                    count(&SEEN.failures);
+                    count(&SEEN.failures, 1);
                     failures += 1;
                     if failures > 2 && self.shared.trouble == Trouble::Full {
                         say!(self.shared, "client {} makes room", self.number);
@@ -174,7 +165,7 @@ impl Client {
         }
         let polls = self.random.one_in(2);
         let result = if polls { block_on(&self.shared.env, handle) } else { handle.wait() };
-        count(&SEEN.awaited);
+        count(&SEEN.awaited, 1);
         self.settle_deal(what, attempt, before, mode, deal, result)
     }
 
@@ -290,7 +281,7 @@ impl Client {
         say!(self.shared, "client {}: {what} {mode:?} is commit {seq}", self.number);
         assert!(!before.1, "a poisoned store commits");
         self.life().acknowledge(attempt, seq, mode, before.0);
-        count(&SEEN.commits);
+        count(&SEEN.commits, 1);
         Ok(seq)
     }
 
@@ -382,7 +373,7 @@ impl Client {
     ) -> std::result::Result<(), Stop> {
         match (result, deal) {
             (Err(Error::Conflict { .. }), Some(mut deal)) => {
-                count(&SEEN.conflicts);
+                count(&SEEN.conflicts, 1);
                 deal.outcome = Err(self.shared.store.last_committed());
                 let mut life = self.life();
                 life.refuse(attempt);
@@ -440,7 +431,7 @@ impl Client {
         };
         let seq = self.shared.sort("checkpoint", self.shared.store.checkpoint(&dir))?;
         assert!(seq >= before, "a checkpoint at {seq} after commit {before}");
-        count(&SEEN.checkpoints);
+        count(&SEEN.checkpoints, 1);
         let mut life = self.life();
         life.synced(before);
         life.copies.push((dir, seq));
@@ -456,7 +447,7 @@ impl Client {
         };
         say!(self.shared, "client {} closes", self.number);
         self.shared.sort("close", self.shared.store.clone().close())?;
-        count(&SEEN.closed_by_client);
+        count(&SEEN.closed_by_client, 1);
         self.life().synced(before);
         if self.manner != Manner::Usual || self.random.one_in(2) {
             // Whatever it meets: this client has done what it came for.
