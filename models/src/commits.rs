@@ -62,7 +62,7 @@ fn commit(core: &Arc<Core>, number: u64, way: Way) -> Option<Result<u64>> {
         Way::Begun => core.commit_async(Request::of(number)).wait(),
         Way::Awaited => block_on(core.commit_async(Request::of(number))),
         Way::Forgotten => {
-            let _ = core.commit_async(Request::of(number));
+            drop(core.commit_async(Request::of(number)));
             return None;
         }
     };

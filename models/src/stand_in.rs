@@ -1,7 +1,8 @@
 //! The rest of the store, as the commit queue sees it: a `Core` whose commits are numbers in a vector.
 //!
 //! A group is served under no lock of its own: the cell notices where two lead at a time.
-#![allow(unsafe_code)]
+// One thread at a time runs a model, whatever its types say.
+#![allow(unsafe_code, clippy::arc_with_non_send_sync)]
 
 pub(crate) mod key {
     pub type CommitSeq = u64;

@@ -20,7 +20,7 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
     version.args(["fuzz", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
     ensure!(version.status().is_ok_and(|status| status.success()), INSTALL);
     let corpus = root.join("fuzz/corpus");
-    for package in ["cairn-storage", "cairn-types"] {
+    for package in ["cairn-storage", "cairn-types", "cairn-engine"] {
         let env = [("CAIRN_CORPUS", corpus.display().to_string())];
         let args = ["test", "--package", package, "--lib", "fuzzing::tests::write_corpus", "--", "--ignored"];
         cargo_with(root, &args, &env)?;

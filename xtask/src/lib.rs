@@ -11,6 +11,7 @@ pub mod damage;
 pub mod demo;
 pub mod fuzz;
 pub mod kill;
+pub mod memory;
 pub mod models;
 pub mod planted;
 pub mod power_cut;
@@ -50,6 +51,7 @@ pub const COMMANDS: &[Command] = &[
         help: "kill -9 a writer 2,000 times: nothing acknowledged is lost",
         run: kill::run,
     },
+    Command { name: "memory", help: "64 MiB of memory over a 2 GiB database: --data-mib", run: memory::run },
     Command {
         name: "models",
         help: "model-check skiplist, commit queue and snapshots: --preemptions",

@@ -186,8 +186,7 @@ fn copy_workspace(root: &Path, copy: &Path) -> anyhow::Result<()> {
         copy_tree(&root.join(name), &copy.join(name))?;
     }
     // Only the simulation: the other tests would be compiled for each bug.
-    let tests =
-        "//! The simulation alone.\n#![allow(clippy::unwrap_used, dead_code)]\n\nmod model;\nmod sim;\n";
+    let tests = "//! The simulation alone.\n#![allow(clippy::unwrap_used, dead_code)]\n\nmod awaitable;\nmod model;\nmod rig;\nmod sim;\n";
     write_changed(&copy.join("crates/cairn-storage/tests/it/main.rs"), tests.as_bytes())
 }
 

@@ -13,6 +13,8 @@ mod database;
 pub mod ddl;
 mod error;
 mod estimate;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod key_space;
 mod sequence;
 pub mod table;

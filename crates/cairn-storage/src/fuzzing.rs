@@ -10,7 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cairn_env::{Env, OpenMode};
 
-use crate::blob::format::{BlobMeta, BlobUse};
+use crate::blob::format::{self as blob, BlobMeta, BlobUse, Pointer};
+use crate::blob::verify::walk_blob;
 use crate::cache::BlockCache;
 use crate::error::Error;
 use crate::fields::Fields;
@@ -20,6 +21,7 @@ use crate::manifest::identity::{CURRENT, IDENTITY, read_current, read_identity};
 use crate::manifest::log::State;
 use crate::options::{Compression, Eviction};
 use crate::sst::block::Block;
+use crate::sst::codec::Codec;
 use crate::sst::cursor::TableCursor;
 use crate::sst::filter::{self, Filter};
 use crate::sst::format::{self as sst, FileId, Footer, Handle, PAGE, Properties};
@@ -54,6 +56,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sst_facts", sst_facts),
     ("sst_extent", sst_extent),
     ("sst_file", sst_file),
+    ("blob_record", blob_record),
+    ("blob_file", blob_file),
     ("repair", repair),
 ];
 
@@ -122,6 +126,60 @@ pub fn wal_segment(data: &[u8]) {
         Ok(())
     });
     assert_damage(read.map(drop));
+}
+
+/// The pointer in a row, and the record of a value behind the header of a blob file.
+pub fn blob_record(data: &[u8]) {
+    if let Some(pointer) = Pointer::decode(data) {
+        assert_eq!(pointer.encode(), data, "one encoding for each pointer");
+    }
+    let offset = blob::HEADER as u64;
+    let _ = blob::decode_record(ID.number, data, offset).map(|record| record.value());
+    let bytes = as_blob_record(data, offset);
+    let Ok(record) = blob::decode_record(ID.number, &bytes, offset) else { return };
+    if let Ok(value) = record.value() {
+        assert_eq!(value.len(), record.value_len as usize);
+    }
+    let mut again = Vec::new();
+    let packed = (record.codec, record.value_len as usize);
+    blob::encode_record(ID.number, offset, record.stored, packed, &mut again);
+    assert_eq!(again, bytes[..record.len], "one encoding for each record");
+}
+
+/// The bytes as a record: at least so long as it says, with its checksum.
+fn as_blob_record(data: &[u8], offset: u64) -> Vec<u8> {
+    let mut bytes = data.to_vec();
+    bytes.resize(data.len().max(blob::RECORD_HEADER + 1), 0);
+    let stored = crate::fields::u32_at(&bytes, 4).clamp(1, (bytes.len() - blob::RECORD_HEADER) as u32);
+    bytes[4..8].copy_from_slice(&stored.to_le_bytes());
+    let len = blob::record_len(stored as usize);
+    bytes.resize(bytes.len().max(len), 0);
+    let sum = sst::checksum(ID.number, offset, &bytes[4..len]);
+    bytes[..4].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+/// A whole blob file: the first byte says whether header and records are made right.
+pub fn blob_file(data: &[u8]) {
+    let (&how, data) = data.split_first().unwrap_or((&0, &[]));
+    let mut bytes = data.to_vec();
+    if how & 1 != 0 {
+        bytes.splice(..bytes.len().min(blob::HEADER), manifest::encode_header(blob::MAGIC, ID));
+        let mut at = blob::HEADER;
+        while at + blob::RECORD_HEADER < bytes.len() {
+            let record = as_blob_record(&bytes[at..], at as u64);
+            let len = blob::peek_len(&record).expect("it was made right");
+            bytes.splice(at.., record);
+            at += len;
+        }
+    }
+    let name = "000007.blob";
+    let (len, walked) = walk_blob(&world(name, &bytes), &Path::new(DIR).join(name), ID);
+    assert_eq!(len, bytes.len() as u64);
+    if let Ok(meta) = &walked {
+        assert_eq!((meta.number, meta.file_len), (ID.number, len));
+    }
+    assert_damage(walked.map(drop));
 }
 
 /// An edit of the manifest, and a whole manifest.
@@ -346,10 +404,10 @@ fn world(name: &str, bytes: &[u8]) -> Env {
     env
 }
 
-/// Damage is told as damage (or as a newer format), never as an I/O error.
+/// Damage is told as damage (or as what this program or build cannot read), never as an I/O error.
 fn assert_damage(result: crate::Result<()>) {
     match result {
-        Ok(()) | Err(Error::Corrupt { .. } | Error::NewerFormat { .. }) => {}
+        Ok(()) | Err(Error::Corrupt { .. } | Error::NewerFormat { .. } | Error::NotBuiltIn { .. }) => {}
         Err(other) => panic!("told as {other:?}"),
     }
 }
@@ -374,8 +432,34 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             both.extend_from_slice(&copy(1));
             vec![both, manifest::encode_header(*b"CAIRNCUR", ID)]
         }
+        "blob_record" => {
+            let pointer = Pointer { file: 7, offset: 24, record_len: 40, value_len: 20, index: 3 };
+            let mut seeds = sample_blobs();
+            seeds.push(pointer.encode().to_vec());
+            seeds
+        }
+        "blob_file" => {
+            let whole =
+                [&[1], &manifest::encode_header(blob::MAGIC, ID)[..], &sample_blobs().concat()].concat();
+            vec![whole[..blob::HEADER + 1].to_vec(), whole]
+        }
         _ => sst_seeds(target),
     }
+}
+
+/// Records of values, one of them compressed, one after the other behind a header.
+fn sample_blobs() -> Vec<Vec<u8>> {
+    let packed = lz4_flex::block::compress(&[7; 900]);
+    let values: [(&[u8], _, usize); 3] =
+        [(b"a value of its own", None, 18), (&packed, Some(Codec::Lz4), 900), (b"another", None, 7)];
+    let mut offset = blob::HEADER as u64;
+    let record = |(stored, codec, len)| {
+        let mut out = Vec::new();
+        blob::encode_record(ID.number, offset, stored, (codec, len), &mut out);
+        offset += out.len() as u64;
+        out
+    };
+    values.into_iter().map(record).collect()
 }
 
 fn sample_record(offset: u64, seq: u64) -> Vec<u8> {

@@ -76,4 +76,22 @@ pub const HARMLESS: &[Harmless] = &[
         },
         reason: "what a flush or compaction reads was published before: of what is newer than every snapshot only the newest version of a key counts, whichever commit stands for the end",
     },
+    Harmless {
+        plant: Plant {
+            name: "manifest: adopted without a sync of its name",
+            file: "crates/cairn-storage/src/manifest/log.rs",
+            text: "        self.take_over(env)?;\n",
+            replacement: "        self.adopted = false;\n",
+        },
+        reason: "as long as CURRENT may go back to the older manifest that one is still there, for which opening syncs the directory, as do a new segment and every edit with new files; it takes a second failure, of just that sync, and a compaction without any output",
+    },
+    Harmless {
+        plant: Plant {
+            name: "checkpoint: asks for commits of the log",
+            file: "crates/cairn-storage/src/checkpoint.rs",
+            text: "            state.durable_seq = state.last_seq;\n",
+            replacement: "",
+        },
+        reason: "only closing notes commits of the log as durable; it waits for a checkpoint, and a checkpoint of a database that was closed before has flushed them",
+    },
 ];

@@ -262,6 +262,12 @@ pub const PLANTS: &[Plant] = &[
         replacement: "let oldest = readable.last().copied().unwrap_or(0);",
     },
     Plant {
+        name: "background: failed work does not tell who waits for it",
+        file: "crates/cairn-storage/src/background.rs",
+        text: "        self.room.notify_all();\n        step\n",
+        replacement: "        step\n",
+    },
+    Plant {
         name: "manifest: edit not synced",
         file: "crates/cairn-storage/src/manifest/log.rs",
         text: "        self.file.sync_data().map_err(|e| Error::io(\"sync\", &self.path, e))?;\n        self.failed = false;",
@@ -302,12 +308,6 @@ pub const PLANTS: &[Plant] = &[
         file: "crates/cairn-storage/src/manifest/log.rs",
         text: "is_durable: edits_end <= durable_end && u32_at",
         replacement: "is_durable: u32_at",
-    },
-    Plant {
-        name: "manifest: adopted without a sync of its name",
-        file: "crates/cairn-storage/src/manifest/log.rs",
-        text: "        self.take_over(env)?;\n",
-        replacement: "        self.adopted = false;\n",
     },
     Plant {
         name: "manifest: record checksum skipped",
@@ -364,10 +364,10 @@ pub const PLANTS: &[Plant] = &[
         replacement: "            if *count <= 1 {",
     },
     Plant {
-        name: "checkpoint: asks for commits of the log",
-        file: "crates/cairn-storage/src/checkpoint.rs",
-        text: "            state.durable_seq = state.last_seq;\n",
-        replacement: "",
+        name: "checkpoint: closing does not wait for it",
+        file: "crates/cairn-storage/src/store.rs",
+        text: "        let _copying = self.copying.lock();\n        let _compacting",
+        replacement: "        let _compacting",
     },
     Plant {
         name: "checkpoint: its name not synced",

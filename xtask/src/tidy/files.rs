@@ -28,7 +28,9 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<String>) {
     let machine = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/tm", "p/b/")];
     for (path, text) in &tree.texts {
         for (index, line) in text.lines().enumerate() {
-            if machine.iter().any(|word| line.contains(word)) {
+            // At the beginning of a path, not within one.
+            let begins = |at: usize| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            if machine.iter().any(|word| line.match_indices(word).any(|(at, _)| begins(at))) {
                 findings.push(format!("{path}:{}: names a path of one machine", index + 1));
             }
         }

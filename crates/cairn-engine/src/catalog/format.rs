@@ -422,11 +422,11 @@ impl Descriptor for SequenceDescriptor {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn table() -> TableDescriptor {
+    pub(crate) fn table() -> TableDescriptor {
         let column = |id, name: &str, ty| Column {
             id,
             name: name.to_owned(),

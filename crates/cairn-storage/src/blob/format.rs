@@ -146,8 +146,10 @@ pub(crate) struct Record<'a> {
     pub(crate) value_len: u32,
     /// The checksum, part of the content hash.
     pub(crate) sum: u32,
-    codec: Option<Codec>,
-    stored: &'a [u8],
+    /// How the value is compressed.
+    pub(crate) codec: Option<Codec>,
+    /// The value as it is stored.
+    pub(crate) stored: &'a [u8],
 }
 
 impl Record<'_> {

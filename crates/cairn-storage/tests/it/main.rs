@@ -15,6 +15,7 @@ mod ingest;
 mod kill;
 mod memory;
 mod model;
+mod rig;
 mod sim;
 mod strategies;
 mod stress;

@@ -133,7 +133,7 @@ fn a_database_greater_than_the_memory_fits_it() {
 }
 
 #[test]
-#[ignore = "takes minutes: CAIRN_MEMORY_DATA_MIB=2048 cargo test --release -p cairn-storage memory -- --ignored"]
+#[ignore = "takes minutes: `cargo xtask memory`"]
 fn a_big_database_fits_its_memory_too() {
     let data_mib = std::env::var(DATA_MIB).ok().and_then(|text| text.parse().ok());
     run(data_mib.unwrap_or(2048));

@@ -11,12 +11,13 @@ use cairn_storage::{
     TxnOptions,
 };
 
+use super::SEEN;
 use super::oracle::{Deal, Life, Look};
-use super::{SEEN, count};
 use crate::awaitable::block_on;
 use crate::model::{
     Reader, Values, Write, batch_of, collect, key, random_key, random_mode, random_range, random_write,
 };
+use crate::rig::{count, say};
 
 /// What may go wrong in a life besides its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,16 +49,6 @@ pub(crate) struct Shared {
     pub(crate) next_holder: bool,
 }
 
-/// Says what happens, for the reader of a replayed seed.
-macro_rules! say {
-    ($shared:expr, $($what:tt)*) => {
-        if $shared.talks {
-            eprintln!("{:>6} {}", $shared.simulation.changes(), format!($($what)*));
-        }
-    };
-}
-pub(crate) use say;
-
 impl Shared {
     /// Whether the directory belongs to another holder by now.
     fn is_outlived(&self) -> bool {
@@ -78,7 +69,7 @@ impl Shared {
         match (&error, self.trouble) {
             (Error::Closed, _) if self.life.lock().unwrap().closing => Err(Stop::End),
             (Error::Poisoned { .. }, Trouble::Planned(_)) if hit => {
-                count(&SEEN.poisoned);
+                count(&SEEN.poisoned, 1);
                 self.life.lock().unwrap().poisoned = true;
                 Err(Stop::End)
             }
@@ -127,7 +118,7 @@ impl Client {
     pub(crate) fn run(mut self, steps: u64) {
         self.work(steps);
         while !self.begun.is_empty() {
-            let _ = self.await_one();
+            let _ = self.hear_one();
         }
     }
 
@@ -140,7 +131,7 @@ impl Client {
                 Ok(()) => {}
                 Err(Stop::End) => return,
                 Err(Stop::Failed) => {
-                    count(&SEEN.failures);
+                    count(&SEEN.failures, 1);
                     failures += 1;
                     if failures > 2 && self.shared.trouble == Trouble::Full {
                         say!(self.shared, "client {} makes room", self.number);
@@ -162,7 +153,7 @@ impl Client {
     }
 
     /// Waits for a commit that was begun before, or forgets it.
-    fn await_one(&mut self) -> std::result::Result<(), Stop> {
+    fn hear_one(&mut self) -> std::result::Result<(), Stop> {
         if self.begun.is_empty() {
             return Ok(());
         }
@@ -174,7 +165,7 @@ impl Client {
         }
         let polls = self.random.one_in(2);
         let result = if polls { block_on(&self.shared.env, handle) } else { handle.wait() };
-        count(&SEEN.awaited);
+        count(&SEEN.awaited, 1);
         self.settle_deal(what, attempt, before, mode, deal, result)
     }
 
@@ -186,14 +177,17 @@ impl Client {
         let store = self.shared.store.clone();
         let chosen = match self.manner {
             Manner::Usual => self.random.below(40),
-            Manner::HandOver { commits } => match self.random.below(16) {
-                0..=3 if commits => 0,
-                0..=4 => 26,
-                5..=8 => 35,
-                9..=11 => 36,
-                12 | 13 => return self.close(),
-                _ => 39,
-            },
+            Manner::HandOver { commits } => {
+                let maintained = self.life().maintaining > 0;
+                match self.random.below(8) {
+                    0 | 1 if commits => 0,
+                    0 => 26,
+                    1..=3 if maintained => return self.close(),
+                    1..=4 => 35,
+                    5 | 6 => 36,
+                    _ => 40,
+                }
+            }
         };
         match chosen {
             0..=13 => self.write_batch(),
@@ -219,9 +213,9 @@ impl Client {
             35 => {
                 let range =
                     if self.random.one_in(2) { KeyRange::all() } else { random_range(&mut self.random) };
-                self.make_durable("compact", |store| store.compact(range))
+                self.maintain(|client| client.make_durable("compact", |store| store.compact(range)))
             }
-            36 => self.checkpoint(),
+            36 => self.maintain(Client::checkpoint),
             37 => {
                 let report = self.shared.sort("verify", store.verify())?;
                 let rot = self.shared.trouble == Trouble::Planned(Fault::FlippedRead);
@@ -231,7 +225,7 @@ impl Client {
                 Ok(())
             }
             38 if self.random.one_in(6) => self.close(),
-            39 => self.await_one(),
+            39 => self.hear_one(),
             _ => {
                 self.shared.env.clock().sleep(std::time::Duration::from_micros(self.random.below(5_000)));
                 Ok(())
@@ -287,7 +281,7 @@ impl Client {
         say!(self.shared, "client {}: {what} {mode:?} is commit {seq}", self.number);
         assert!(!before.1, "a poisoned store commits");
         self.life().acknowledge(attempt, seq, mode, before.0);
-        count(&SEEN.commits);
+        count(&SEEN.commits, 1);
         Ok(seq)
     }
 
@@ -313,7 +307,7 @@ impl Client {
     /// Keeps a commit that was begun; only a few at a time.
     fn begin(&mut self, begun: Begun) -> std::result::Result<(), Stop> {
         self.begun.push(begun);
-        if self.begun.len() > 3 || self.random.one_in(3) { self.await_one() } else { Ok(()) }
+        if self.begun.len() > 3 || self.random.one_in(3) { self.hear_one() } else { Ok(()) }
     }
 
     fn attempt(&self, writes: Vec<Write>) -> (u64, (u64, bool)) {
@@ -379,7 +373,7 @@ impl Client {
     ) -> std::result::Result<(), Stop> {
         match (result, deal) {
             (Err(Error::Conflict { .. }), Some(mut deal)) => {
-                count(&SEEN.conflicts);
+                count(&SEEN.conflicts, 1);
                 deal.outcome = Err(self.shared.store.last_committed());
                 let mut life = self.life();
                 life.refuse(attempt);
@@ -411,6 +405,17 @@ impl Client {
         Ok(())
     }
 
+    /// Does something that takes its time, and says so to the others.
+    fn maintain(
+        &mut self,
+        act: impl FnOnce(&mut Client) -> std::result::Result<(), Stop>,
+    ) -> std::result::Result<(), Stop> {
+        self.life().maintaining += 1;
+        let done = act(self);
+        self.life().maintaining -= 1;
+        done
+    }
+
     fn checkpoint(&mut self) -> std::result::Result<(), Stop> {
         let dir = PathBuf::from(match self.random.next() {
             odd if odd % 2 == 1 => format!("/copies{odd}/deep/down"),
@@ -426,7 +431,7 @@ impl Client {
         };
         let seq = self.shared.sort("checkpoint", self.shared.store.checkpoint(&dir))?;
         assert!(seq >= before, "a checkpoint at {seq} after commit {before}");
-        count(&SEEN.checkpoints);
+        count(&SEEN.checkpoints, 1);
         let mut life = self.life();
         life.synced(before);
         life.copies.push((dir, seq));
@@ -442,9 +447,9 @@ impl Client {
         };
         say!(self.shared, "client {} closes", self.number);
         self.shared.sort("close", self.shared.store.clone().close())?;
-        count(&SEEN.closed_by_client);
+        count(&SEEN.closed_by_client, 1);
         self.life().synced(before);
-        if self.random.one_in(2) {
+        if self.manner != Manner::Usual || self.random.one_in(2) {
             // Whatever it meets: this client has done what it came for.
             self.open_again().map_err(|_| Stop::End)?;
         }

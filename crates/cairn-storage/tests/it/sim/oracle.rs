@@ -68,6 +68,8 @@ pub(crate) struct Life {
     pub(crate) deals: Vec<Deal>,
     /// Checkpoints that were acknowledged.
     pub(crate) copies: Vec<(std::path::PathBuf, u64)>,
+    /// How many compact or make a checkpoint.
+    pub(crate) maintaining: usize,
     /// Somebody makes a checkpoint, or did.
     pub(crate) copying: bool,
     /// Somebody did not wait for an answer, and there are no checkpoints.

@@ -1,0 +1,108 @@
+//! Fuzz target: the decoders of what the catalog keeps take any bytes, and give a value or an error.
+//!
+//! Built only for tests and by `cargo fuzz` (`--cfg fuzzing`). What decodes is encoded and decoded again: the same
+//! value must come back.
+
+use std::fmt::Debug;
+
+use crate::catalog::format::Descriptor;
+use crate::catalog::{SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewDescriptor};
+use crate::error::Error;
+use crate::sequence::Position;
+
+/// A descriptor, or a sequence's position: the first byte chooses which, the rest is its bytes.
+pub fn catalog(data: &[u8]) {
+    let Some((&which, bytes)) = data.split_first() else { return };
+    match which % 5 {
+        0 => there_and_back::<SchemaDescriptor>(bytes),
+        1 => there_and_back::<TableDescriptor>(bytes),
+        2 => there_and_back::<ViewDescriptor>(bytes),
+        3 => there_and_back::<SequenceDescriptor>(bytes),
+        _ => {
+            if let Ok(position) = Position::decode(bytes) {
+                assert_eq!(position.encode()[..8], bytes[..8]);
+            }
+        }
+    }
+}
+
+fn there_and_back<T: Descriptor + Debug>(bytes: &[u8]) {
+    let decoded = match T::decode(bytes) {
+        Ok(decoded) => decoded,
+        Err(Error::Corrupt { .. }) => return,
+        Err(error) => panic!("not damage: {error}"),
+    };
+    let encoded = decoded.encode().expect("what was decoded can be encoded");
+    let again = T::decode(&encoded).expect("what was encoded decodes");
+    // As text: a value that no number equals is equal to itself.
+    assert_eq!(format!("{again:?}"), format!("{decoded:?}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use cairn_types::DataType;
+
+    use super::*;
+    use crate::catalog::format::tests::table;
+    use crate::catalog::{Dependency, ViewColumn};
+
+    /// Mutants that `cargo test` tries; `CAIRN_MUTANTS` sets another number.
+    const MUTANTS: usize = 20_000;
+
+    /// Valid inputs, to begin with.
+    fn seeds() -> Vec<Vec<u8>> {
+        let text = |text: &str| text.to_owned();
+        let schema = SchemaDescriptor { id: 1002, name: text("s"), comment: Some(text("x")) };
+        let view = ViewDescriptor {
+            id: 7,
+            schema: text("p"),
+            name: text("v"),
+            sql: text("SELECT 1"),
+            columns: vec![ViewColumn { name: text("c"), ty: DataType::Array(Box::new(DataType::Text)) }],
+            depends_on: vec![Dependency { object: 1000, columns: vec![1, 2] }],
+            comment: None,
+        };
+        let sequence = SequenceDescriptor {
+            id: 1001,
+            schema: text("public"),
+            name: text("q"),
+            ty: DataType::BigInt,
+            start: 1,
+            increment: -2,
+            min: i64::MIN,
+            max: 9,
+            cache: 1,
+            cycle: true,
+            generation: 3,
+            owned_by: Some((1000, 1)),
+            comment: None,
+        };
+        let position = Position::start(&sequence).encode().to_vec();
+        let encoded = [schema.encode(), table().encode(), view.encode(), sequence.encode(), Ok(position)];
+        let tagged = |(which, bytes): (usize, crate::Result<Vec<u8>>)| {
+            [&[which as u8][..], &bytes.expect("it can be encoded")].concat()
+        };
+        encoded.into_iter().enumerate().map(tagged).collect()
+    }
+
+    #[test]
+    fn decoders_survive_mutants() {
+        let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        let count = number("CAIRN_MUTANTS").map_or(MUTANTS, |count| count as usize);
+        let seed = number("CAIRN_SEED").unwrap_or(1);
+        eprintln!("catalog: {count} mutants of seed {seed}");
+        seeds().iter().for_each(|seed| catalog(seed));
+        cairn_testkit::mutate::run(seed, count, &seeds(), catalog);
+    }
+
+    /// Writes the seeds for `cargo xtask fuzz`.
+    #[test]
+    #[ignore = "run by `cargo xtask fuzz`"]
+    fn write_corpus() {
+        let Some(corpus) = std::env::var_os("CAIRN_CORPUS") else { return };
+        let dir = Path::new(&corpus).join("catalog");
+        cairn_testkit::mutate::write_corpus(&dir, &seeds()).expect("the corpus can be written");
+    }
+}

@@ -1,0 +1,6 @@
+//! Fuzzes `cairn_storage::fuzzing::blob_record`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| cairn_storage::fuzzing::blob_record(data));
