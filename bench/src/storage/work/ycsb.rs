@@ -114,6 +114,7 @@ pub fn work(run: &mut Run<'_>) -> Result<()> {
     let zipf = Zipf::new(rows.max(2));
     let mut setup = run.sizes.setup(false);
     setup.threads = THREADS;
+    meter::warm_files(run.directory)?;
     let engine = run.open(&setup)?;
     let engine = engine.as_ref();
     // Half as long again before the first: the caches are cold.
