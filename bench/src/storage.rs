@@ -205,8 +205,11 @@ impl<'a> Bench<'a> {
         let kept = self.kept(column);
         let directory = match place {
             Place::Kept if kept.exists() => &kept,
-            // What was to be prepared failed.
-            Place::Kept => return,
+            Place::Kept => {
+                let reason = outcome.errors.values().next().cloned();
+                outcome.errors.insert(case.to_owned(), reason.unwrap_or_else(|| "no store".to_owned()));
+                return;
+            }
             Place::Fresh => &fresh,
             Place::KeepLast => {
                 let _ = std::fs::remove_dir_all(&kept);
