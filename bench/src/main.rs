@@ -91,7 +91,11 @@ fn run(plan: &Plan) -> Result<()> {
     if plan.wants_part("storage") {
         #[cfg(feature = "storage")]
         storage::run(plan, &mut |section| {
-            if plan.page { page::write_storage(&storage::introduction(), section) } else { Ok(()) }
+            if plan.page {
+                page::write_storage(&storage::introduction(), &storage::titles(), section)
+            } else {
+                Ok(())
+            }
         })?;
         #[cfg(not(feature = "storage"))]
         eprintln!("built without the feature `storage`: that half is left out");

@@ -1,5 +1,6 @@
 //! What is measured beside time: bytes written, space on disk, rest; and loops bounded in time.
 
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -60,6 +61,21 @@ pub fn disk_bytes(directory: &Path) -> Result<u64> {
         bytes += if metadata.is_dir() { disk_bytes(&entry.path())? } else { metadata.blocks() * 512 };
     }
     Ok(bytes)
+}
+
+/// Reads every file of a directory, so that all of them are in the page cache.
+pub fn warm_files(directory: &Path) -> Result<()> {
+    let mut buffer = vec![0; 1 << 20];
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.metadata()?.is_dir() {
+            warm_files(&entry.path())?;
+            continue;
+        }
+        let mut file = std::fs::File::open(entry.path())?;
+        while file.read(&mut buffer)? > 0 {}
+    }
+    Ok(())
 }
 
 /// Length of the files whose name ends with one of the suffixes.

@@ -241,12 +241,21 @@ pub struct Section {
     pub markdown: String,
 }
 
-/// Writes one suite of the storage half into the page, and what stands above all of them; all else stays.
+/// Writes one suite of the storage half into the page, and what stands above all of them; all else stays. `all`
+/// are the names and titles of the suites: those that were not measured yet get their place too.
 #[cfg(feature = "storage")]
-pub fn write_storage(introduction: &str, section: &Section) -> Result<()> {
+pub fn write_storage(introduction: &str, all: &[(&str, &str)], section: &Section) -> Result<()> {
     let mut page = old_page();
-    put_part(&mut page, "storage", &format!("\n## Storage work\n\n{}\n\n{introduction}\n", machine()));
-    put_part(&mut page, &format!("storage {}", section.name), &section.markdown);
+    let text = format!("\n## Storage work\n\n{}\n\n{introduction}\n", machine());
+    put_part(&mut page, "storage", &text);
+    for (name, title) in all {
+        let mark = format!("storage {name}");
+        if *name == section.name {
+            put_part(&mut page, &mark, &section.markdown);
+        } else if !page.contains(&format!("<!-- {mark} -->")) {
+            put_part(&mut page, &mark, &format!("\n### {title}\n\nNot measured yet.\n"));
+        }
+    }
     std::fs::write(page_path(), page)?;
     println!("wrote {} to docs/benchmarks.md", section.name);
     Ok(())

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::Plan;
 use crate::page::Section;
+use crate::{Plan, engines};
 use report::{Outcome, Report};
 use suites::{SUITES, Suite};
 use work::{Figures, Run};
@@ -66,14 +66,9 @@ impl Choice {
     }
 }
 
-/// The version of RocksDB: by the name of the library that is linked; its C interface does not tell.
-fn rocksdb_version() -> String {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let version = maps.lines().find_map(|line| line.split_once("librocksdb.so.").map(|(_, version)| version));
-    version.map_or_else(
-        || "as built by the crate".to_owned(),
-        |version| format!("{version} (the system's library)"),
-    )
+/// Names and titles of all suites.
+pub fn titles() -> Vec<(&'static str, &'static str)> {
+    SUITES.iter().map(|suite| (suite.name, suite.title)).collect()
 }
 
 /// Versions and settings that stand above the tables.
@@ -81,7 +76,7 @@ pub fn introduction() -> String {
     let lmdb = heed::lmdb_version();
     format!(
         "RocksDB {}, LMDB {}.{}.{} (heed).\n\n{}",
-        rocksdb_version(),
+        engines::rocksdb::version().unwrap_or_else(|| "of unknown version".to_owned()),
         lmdb.major,
         lmdb.minor,
         lmdb.patch,
@@ -210,8 +205,11 @@ impl<'a> Bench<'a> {
         let kept = self.kept(column);
         let directory = match place {
             Place::Kept if kept.exists() => &kept,
-            // What was to be prepared failed.
-            Place::Kept => return,
+            Place::Kept => {
+                let reason = outcome.errors.values().next().cloned();
+                outcome.errors.insert(case.to_owned(), reason.unwrap_or_else(|| "no store".to_owned()));
+                return;
+            }
             Place::Fresh => &fresh,
             Place::KeepLast => {
                 let _ = std::fs::remove_dir_all(&kept);

@@ -88,6 +88,21 @@ impl Engine for Rocks {
     }
 }
 
+/// The version of RocksDB, which its C interface does not tell, but every store does.
+pub fn version() -> Option<String> {
+    let directory = std::env::temp_dir().join(format!("cairn-bench-version-{}", std::process::id()));
+    drop(DB::open_default(&directory).ok()?);
+    let texts = std::fs::read_dir(&directory)
+        .ok()?
+        .filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());
+    let line = |text: String| {
+        text.lines().find_map(|line| line.trim().strip_prefix("rocksdb_version=").map(str::to_owned))
+    };
+    let version = texts.filter_map(line).next();
+    let _ = std::fs::remove_dir_all(&directory);
+    version
+}
+
 struct RocksSession<'a> {
     database: &'a DB,
     snapshot: Option<&'a SnapshotWithThreadMode<'a, DB>>,

@@ -142,10 +142,14 @@ pub fn measure(case: &str, run: &mut Run<'_>) -> Result<()> {
         "prepare_updates" => updates::prepare(run),
         "updates" => updates::update(run),
         "prepare_ycsb" => ycsb::prepare(run),
-        "ycsb" => ycsb::work(run),
+        "ycsb" => ycsb::work(run, "cbafe"),
         "recovery_load" => recovery::load(run),
         "recovery" => recovery::recover(run),
-        other => bail!("no case named {other}"),
+        // For profiles: some workloads alone.
+        other => match other.strip_prefix("ycsb_") {
+            Some(workloads) => ycsb::work(run, workloads),
+            None => bail!("no case named {other}"),
+        },
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::{Run, check_sample, in_session, write_all};
+use super::{Run, check_scan, in_session, write_all};
 use crate::data::{self, Key, Random};
 use crate::engine::{Engine, View};
 use crate::meter;
@@ -34,11 +34,12 @@ pub fn churn(run: &mut Run<'_>) -> Result<()> {
             |_| Ok(()),
         )
     })?;
-    run.put("rate", (keys + writes) as f64 / began.elapsed().as_secs_f64());
+    let seconds = began.elapsed().as_secs_f64();
     rest(run, engine, wait)?;
-    run.put("size", meter::disk_bytes(run.directory)? as f64 / live);
+    let size = meter::disk_bytes(run.directory)?;
     in_session(engine, View::Latest, |session| {
-        check_sample(session, keys, data::random_key, shape)?;
+        let (found, _) = check_scan(session, shape)?;
+        ensure!(found == keys, "{found} of {keys} rows are there");
         let delete = |i, row: &mut super::Row| {
             row.key = data::random_key(i);
             row.value = None;
@@ -46,9 +47,12 @@ pub fn churn(run: &mut Run<'_>) -> Result<()> {
         write_all(session, keys, batch, delete, |_| Ok(()))
     })?;
     rest(run, engine, wait)?;
-    run.put("deleted", meter::disk_bytes(run.directory)? as f64 / live);
+    let deleted = meter::disk_bytes(run.directory)?;
     let left = in_session(engine, View::Latest, |session| session.scan(&[], usize::MAX, &mut |_, _| {}))?;
     ensure!(left == 0, "{left} rows are left");
+    run.put("rate", (keys + writes) as f64 / seconds);
+    run.put("size", size as f64 / live);
+    run.put("deleted", deleted as f64 / live);
     Ok(())
 }
 

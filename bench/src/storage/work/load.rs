@@ -23,10 +23,12 @@ pub fn load(run: &mut Run<'_>, random: bool) -> Result<()> {
     let accepted = began.elapsed().as_secs_f64();
     engine.flush()?;
     let settled = meter::settle(QUIET, run.sizes.time("settle"))?;
+    let (written, size) = (meter::written_bytes()? - written, meter::disk_bytes(run.directory)?);
+    in_session(engine.as_ref(), View::Latest, |session| check_sample(session, rows, key, shape))?;
+    let user_bytes = rows as f64 * (size_of::<Key>() + shape.bytes) as f64;
     run.put("rate", rows as f64 / (settled - began).as_secs_f64());
     run.put("accepted", rows as f64 / accepted);
-    let user_bytes = rows as f64 * (size_of::<Key>() + shape.bytes) as f64;
-    run.put("write_amp", (meter::written_bytes()? - written) as f64 / user_bytes);
-    run.put("size", meter::disk_bytes(run.directory)? as f64 / f64::from(1 << 20));
-    in_session(engine.as_ref(), View::Latest, |session| check_sample(session, rows, key, shape))
+    run.put("write_amp", written as f64 / user_bytes);
+    run.put("size", size as f64 / f64::from(1 << 20));
+    Ok(())
 }

@@ -17,10 +17,9 @@ pub fn read(run: &mut Run<'_>) -> Result<()> {
     let (warm, time) = (run.sizes.time("warm"), run.sizes.time("seconds"));
     let mut setup = run.sizes.setup(false);
     setup.threads = 2;
+    meter::warm_files(run.directory)?;
     let engine = run.open(&setup)?;
     let engine = engine.as_ref();
-    // Brings the files into the page cache.
-    in_session(engine, View::Snapshot, |session| check_scan(session, shape))?;
     for (figure, threads) in [("get_1", 1), ("get_2", 2)] {
         let rate = meter::rate(threads, warm, time, &|thread, phase| {
             in_session(engine, View::Snapshot, |session| {
