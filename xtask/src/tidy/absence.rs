@@ -109,7 +109,9 @@ pub(super) fn check(tree: &Tree, findings: &mut Vec<String>) {
 
 /// Whether a line has the word; `.await` is neither in `.awaited` nor in `.await_all`.
 fn names(line: &str, word: &str) -> bool {
-    let goes_on = |rest: &str| word.starts_with('.') && rest.starts_with(|next: char| next.is_alphanumeric() || next == '_');
+    let goes_on = |rest: &str| {
+        word.starts_with('.') && rest.starts_with(|next: char| next.is_alphanumeric() || next == '_')
+    };
     line.match_indices(word).any(|(at, _)| !goes_on(&line[at + word.len()..]))
 }
 

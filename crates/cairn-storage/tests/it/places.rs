@@ -204,3 +204,37 @@ fn a_damaged_record_of_the_second_directory_is_told() {
     open(&env, Some("/slow")).unwrap().close().unwrap();
     check(&open(&env, None).unwrap(), 1);
 }
+
+/// A manifest as the versions before wrote it is read, and followed by one of the newest version.
+#[test]
+fn an_older_manifest_is_opened() {
+    for version in [1, 2] {
+        let env = Env::memory();
+        let mut plain = options(None);
+        // What version 1 knew: no blob files, and no times of files.
+        plain.blob_bytes_min = 0;
+        let store = Store::open(&env, Path::new("/db"), plain).unwrap();
+        fill(&store, 1);
+        store.close().unwrap();
+        let manifest = |env: &Env| {
+            let names = env.files().list(Path::new("/db")).unwrap();
+            Path::new("/db").join(names.iter().find(|name| name.starts_with("MANIFEST")).unwrap())
+        };
+        let old = manifest(&env);
+        let file = env.files().open(&old, OpenMode::ReadWrite).unwrap();
+        let mut header = [0; 60];
+        file.read_exact_at(&mut header, 0).unwrap();
+        assert_eq!(header[8], 3);
+        header[8] = version;
+        let sum = crc32c::crc32c(&[&header[16..24], &[0; 8], &header[..]].concat());
+        file.write_all_at(&[&header[..], &sum.to_le_bytes()].concat(), 0).unwrap();
+        assert!(Store::verify_dir(&env, Path::new("/db")).unwrap().is_sound());
+        let store = open(&env, Some("/slow")).unwrap();
+        check(&store, 1);
+        fill(&store, 2);
+        store.close().unwrap();
+        assert_ne!(manifest(&env), old, "it was begun anew");
+        assert!(!ssts(&env, "/slow").is_empty());
+        check(&open(&env, None).unwrap(), 2);
+    }
+}
