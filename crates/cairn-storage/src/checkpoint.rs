@@ -12,6 +12,7 @@ use crate::blob::blob_path;
 use crate::error::{Error, Result};
 use crate::key::CommitSeq;
 use crate::manifest::identity::{create_dir, sst_path, sync_dir, write_identity};
+use crate::places::MAIN;
 use crate::sst::format::FileId;
 use crate::tree::{Tree, begin_manifest};
 
@@ -51,6 +52,8 @@ impl Tree {
             let manifest = FileId { number: self.new_file_number(), database: self.database };
             state.next_file = manifest.number + 1;
             state.log_floor = 0;
+            // All of it lies in one directory.
+            state.levels.iter_mut().flatten().for_each(|file| file.place = MAIN);
             // The copy has no log: what is only there in the source is not to be looked for.
             state.durable_seq = state.last_seq;
             begin_manifest(&self.env, dir, manifest, &state)?;

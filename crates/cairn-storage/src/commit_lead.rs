@@ -132,10 +132,11 @@ impl Core {
         // Big records are freed by their own threads' turn only after the others were told.
         let mut results = results.into_iter();
         let own = if is_own { results.next() } else { None };
+        // Before wakers run: one may close the store.
+        self.note_done(tickets.iter().filter(|ticket| ticket.awaited).count());
         for (ticket, result) in tickets.iter().zip(results) {
             ticket.finish(result);
         }
-        self.note_done(tickets.iter().filter(|ticket| ticket.awaited).count());
         (own, left)
     }
 

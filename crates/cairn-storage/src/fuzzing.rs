@@ -491,6 +491,7 @@ fn sample_edits() -> Vec<Vec<u8>> {
         blobs: Vec::new(),
         written_micros: 0,
         seq_shift: 0,
+        place: 0,
     };
     let blob = BlobMeta { number: 5, file_len: 96, content_hash: 1, records: 1 };
     let mut user = manifest::FileMeta {
@@ -503,6 +504,7 @@ fn sample_edits() -> Vec<Vec<u8>> {
     all.epoch = Some(3);
     all.durable_seq = Some(61);
     all.added = vec![(0, meta.clone()), (6, manifest::FileMeta { number: 8, ..meta })];
+    all.added.push((5, manifest::FileMeta { number: 6, place: 1, ..user.clone() }));
     all.added.push((3, user));
     all.blobs_added = vec![blob];
     let removed = Edit { removed: vec![(1, 4), (2, 5)], blobs_removed: vec![5], ..Edit::default() };

@@ -7,12 +7,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use cairn_env::{Env, File, OpenMode};
 use parking_lot::Mutex;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// Files kept open where the process may have few.
 const FILES_MIN: usize = 8;
@@ -32,6 +33,7 @@ pub(crate) struct Handles {
     mapped: bool,
     files_max: usize,
     open: Mutex<VecDeque<Weak<dyn Holder>>>,
+    closed: AtomicBool,
 }
 
 impl std::fmt::Debug for Handles {
@@ -46,14 +48,39 @@ impl Handles {
     pub(crate) fn new(env: &Env, files_max: usize, mapped: bool) -> Arc<Handles> {
         let half = env.files().open_files_max().map_or(usize::MAX, |max| (max / 2) as usize);
         let files_max = files_max.min(half).max(FILES_MIN);
-        Arc::new(Handles { env: env.clone(), mapped, files_max, open: Mutex::default() })
+        Arc::new(Handles {
+            env: env.clone(),
+            mapped,
+            files_max,
+            open: Mutex::default(),
+            closed: AtomicBool::new(false),
+        })
     }
 
     /// Opens a finished file for reading. Not entered yet: see [`Handles::enter`].
     ///
     /// # Errors
-    /// Whatever the system reports, EMFILE and ENFILE only when they come a second time.
-    pub(crate) fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+    /// `Corrupt` where the file is missing, but `Closed` once the store was closed; otherwise `Io`, with EMFILE and
+    /// ENFILE only when they come a second time.
+    pub(crate) fn open(&self, path: &Path) -> Result<Arc<dyn File>> {
+        self.try_open(path).map_err(|e| self.refuse("open", path, e))
+    }
+
+    /// The error of an operation that met a file which should be there.
+    pub(crate) fn refuse(&self, operation: &'static str, path: &Path, error: io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::NotFound if self.closed.load(Ordering::Acquire) => Error::Closed,
+            io::ErrorKind::NotFound => Error::corrupt(path, 0, "expected the file, found none"),
+            _ => Error::io(operation, path, error),
+        }
+    }
+
+    /// The store was closed: its files may be another's by now, which removes them at will.
+    pub(crate) fn note_closed(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    fn try_open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         let files = self.env.files();
         let open = || if self.mapped { files.open_mapped(path) } else { files.open(path, OpenMode::Read) };
         match open() {

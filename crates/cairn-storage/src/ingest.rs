@@ -203,12 +203,13 @@ impl Tree {
     fn write_rows(&self, rows: impl Iterator<Item = Result<(Bytes, Bytes)>> + Send) -> Result<Outputs> {
         let version = self.version();
         let bottom = version.bottom();
-        let new_file = || self.new_sst();
+        let new_file = || self.new_sst(bottom);
         let target = Target {
             env: &self.env,
             layout: self.options.layout(bottom, bottom),
             separation: self.options.separation(version.blobs(), Default::default()),
             database: self.database,
+            dir: &self.dir,
             new_file: &new_file,
             file_bytes: self.options.target_file_bytes,
             stop: self.stopping(),

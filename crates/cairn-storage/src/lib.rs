@@ -36,6 +36,7 @@ mod memtable;
 mod merge;
 mod options;
 mod owned_scan;
+mod places;
 mod range;
 mod reads;
 mod recovery;

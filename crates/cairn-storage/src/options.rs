@@ -4,6 +4,7 @@
 //! refuses combinations that cannot work.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -223,6 +224,17 @@ pub struct Options {
     /// doubling; 0 reads block by block; default 256 KiB, and never more than a 512th of
     /// [`Options::memory_bytes`] or less than 32 KiB.
     pub readahead_bytes: usize,
+    /// A second directory, on a slower disk perhaps, for the SSTs of [`Options::slow_level`] and below; default
+    /// `None`. An absolute path, missing or empty at first, of no other database. Log, blob files and upper levels
+    /// stay in the database's directory, which remembers the second one: opened without this option, files in it are
+    /// read where they are, and compaction brings them back in time. After moving the directory (with the database
+    /// closed) say here where it is. Opening fails where it is missing and files lie in it. A checkpoint is one
+    /// directory, with copies of these files where they cannot be linked; copy a database by one, because copies
+    /// of its directory alone would share the second.
+    pub slow_path: Option<PathBuf>,
+    /// The first level whose new SSTs go to [`Options::slow_path`]; default 3, from 1 to 6. Each level holds
+    /// [`Options::level_ratio`] times the one above: the levels 0 to 2 hold up to some 2.8 GiB by default.
+    pub slow_level: usize,
     /// SSTs and blob files kept open at once; default 512, at least 8, and never more than half of what the process
     /// may open (`RLIMIT_NOFILE`). The longest unused are closed first. What scans and compactions read at the
     /// moment stays open beside them; the log and the manifest need a few more.
@@ -281,6 +293,8 @@ impl Default for Options {
             compaction_workers: 0,
             compaction_bytes_per_second: 0,
             readahead_bytes: 256 << 10,
+            slow_path: None,
+            slow_level: 3,
             open_files_max: 512,
             mmap_reads: false,
             l0_compaction_files: 4,
@@ -341,6 +355,12 @@ impl Options {
         }
         if self.wal_recycle_segments > 64 {
             return refuse("wal_recycle_segments must be at most 64");
+        }
+        if self.slow_path.as_ref().is_some_and(|path| !path.is_absolute()) {
+            return refuse("slow_path must be absolute");
+        }
+        if !(1..=6).contains(&self.slow_level) {
+            return refuse("slow_level must be from 1 to 6");
         }
         if self.open_files_max < 8 {
             return refuse("open_files_max must be at least 8");

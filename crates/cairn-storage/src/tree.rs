@@ -17,7 +17,7 @@
 //! (held over a flush, so that edits of flushes are in order), `manifest` (held over the sync of an
 //! edit), `version` (a pointer).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -36,11 +36,12 @@ use crate::key::CommitSeq;
 use crate::manifest::format::{Edit, FileMeta, LEVELS};
 use crate::manifest::identity::{
     FileName, IDENTITY, manifest_path, parse_name, point_current, prepare_current, read_current,
-    read_identity, sst_path, sync_dir, write_current, write_identity,
+    read_identity, sync_dir, write_current, write_identity,
 };
 use crate::manifest::log::{ManifestLog, Replayed, State, replay};
 use crate::memtable::Memtable;
 use crate::options::Options;
+use crate::places::{MAIN, Places, SECOND};
 use crate::sst::filter::FilterStats;
 use crate::sst::format::FileId;
 use crate::stats::{Counters, timed};
@@ -99,6 +100,7 @@ pub(crate) struct ManifestState {
 pub(crate) struct Tree {
     pub(crate) env: Env,
     pub(crate) dir: PathBuf,
+    pub(crate) places: Places,
     pub(crate) options: Options,
     pub(crate) database: [u8; 16],
     pub(crate) blocks: Arc<BlockCache>,
@@ -179,7 +181,9 @@ impl Tree {
         let replayed = replay(env, dir, id)?;
         let mut state = replayed.state.clone();
         let names = env.files().list(dir).map_err(|e| Error::io("list", dir, e))?;
-        for name in &names {
+        let places = Places::open(env, dir, database, &state, &options)?;
+        let in_second = places.names_in_second(env)?;
+        for name in names.iter().chain(&in_second) {
             if let Some(FileName::Sst(n) | FileName::Wal(n) | FileName::Manifest(n) | FileName::Blob(n)) =
                 parse_name(name)
             {
@@ -193,11 +197,12 @@ impl Tree {
             Arc::clone(&handles),
             options.readahead_bytes.min(options.stream_bytes()),
         ));
-        let levels = open_levels(env, dir, &state, database, &tables)?;
+        let levels = open_levels(env, &places, &state, database, &tables)?;
         let files = open_blobs(env, dir, &state, database, &blocks, &handles)?;
         let version = Version::new(levels, files);
         version.check_order().map_err(|what| Error::corrupt(&manifest_path(dir, id.number), 0, what))?;
-        let manifest = go_on(env, dir, id, &replayed, &mut state, &names)?;
+        let found = Found { names: &names, in_second: &in_second, places: &places };
+        let manifest = go_on(env, dir, id, &replayed, &mut state, &found)?;
         let told = TreeState {
             next_file: state.next_file,
             last_seq: state.last_seq,
@@ -211,6 +216,7 @@ impl Tree {
         let tree = Tree {
             env: env.clone(),
             dir: dir.to_path_buf(),
+            places,
             options,
             database,
             blocks,
@@ -252,10 +258,10 @@ impl Tree {
         self.env.clock().wall_micros().max(0) as u64
     }
 
-    /// A number and the path of a new SST.
-    pub(crate) fn new_sst(&self) -> (u64, PathBuf) {
+    /// A number and the path of a new SST of a level.
+    pub(crate) fn new_sst(&self, level: usize) -> (u64, PathBuf) {
         let number = self.new_file_number();
-        (number, sst_path(&self.dir, number))
+        (number, self.places.sst(self.places.of_level(level), number))
     }
 
     /// The files at this moment.
@@ -297,12 +303,13 @@ impl Tree {
         let _one_at_a_time = self.flushing.lock();
         self.mend_manifest()?;
         let version = self.version();
-        let new_file = || self.new_sst();
+        let new_file = || self.new_sst(0);
         let target = Target {
             env: &self.env,
             layout: self.options.layout(0, version.bottom()),
             separation: self.options.separation(version.blobs(), BTreeSet::new()),
             database: self.database,
+            dir: &self.dir,
             new_file: &new_file,
             file_bytes: u64::MAX,
             stop: &AtomicBool::new(false),
@@ -362,7 +369,16 @@ impl Tree {
         if !outputs.files().is_empty() {
             sync_dir(&self.env, &self.dir)?;
         }
-        edit.added.extend(outputs.files().iter().map(|(meta, _)| (level as u8, meta.clone())));
+        let placed = outputs.files().iter().map(|(meta, path)| {
+            let place = self.places.of_path(path);
+            FileMeta { place, ..meta.clone() }
+        });
+        let placed: Vec<FileMeta> = placed.collect();
+        if let Some(second) = self.places.second().filter(|_| placed.iter().any(|meta| meta.place == SECOND))
+        {
+            sync_dir(&self.env, second)?;
+        }
+        edit.added.extend(placed.into_iter().map(|meta| (level as u8, meta)));
         edit.blobs_added.extend(outputs.blobs().iter().map(|(meta, _)| meta.clone()));
         let mut manifest = self.manifest.lock();
         self.mend(&mut manifest)?;
@@ -443,7 +459,8 @@ impl Tree {
 
     fn table_file(&self, meta: FileMeta) -> Arc<TableFile> {
         let id = FileId { number: meta.number, database: self.database };
-        TableFile::new(meta, sst_path(&self.dir, id.number), id, Arc::clone(&self.tables))
+        let path = self.places.sst(meta.place, id.number);
+        TableFile::new(meta, path, id, Arc::clone(&self.tables))
     }
 
     /// Begins a new manifest if the current one failed.
@@ -513,7 +530,7 @@ impl Tree {
 
     /// Refuses every later edit: readers may go on, whoever still writes comes too late.
     pub(crate) fn shut(&self) {
-        self.tables.note_closed();
+        self.tables.handles().note_closed();
         self.manifest.lock().shut = true;
     }
 
@@ -661,6 +678,13 @@ pub(crate) fn begin_manifest(env: &Env, dir: &Path, id: FileId, state: &State) -
     Ok(log)
 }
 
+/// What the directories of a database hold.
+struct Found<'a> {
+    names: &'a [String],
+    in_second: &'a [String],
+    places: &'a Places,
+}
+
 /// At open: goes on with the manifest that was read, or with a new one where it is too long or its last edits
 /// may be in the page cache only. Where there is no space for a new one, the first edit begins it.
 fn go_on(
@@ -669,7 +693,7 @@ fn go_on(
     id: FileId,
     replayed: &Replayed,
     state: &mut State,
-    names: &[String],
+    found: &Found<'_>,
 ) -> Result<ManifestState> {
     let state_len = ManifestLog::begun_len(id, state);
     let mut uncertain = Vec::new();
@@ -678,7 +702,7 @@ fn go_on(
         state.next_file += 1;
         match begin_manifest(env, dir, new, state) {
             Ok(log) => {
-                let orphans = orphans(dir, names, state, new.number);
+                let orphans = orphans(dir, found, state, new.number);
                 let (begun_len, state) = (log.len(), state.clone());
                 return Ok(ManifestState { begun_len, log, state, uncertain, orphans, shut: false });
             }
@@ -693,7 +717,7 @@ fn go_on(
         log.settle_name(env, dir)?;
     }
     let is_current = uncertain.is_empty();
-    let mut orphans = orphans(dir, names, state, id.number);
+    let mut orphans = orphans(dir, found, state, id.number);
     if !is_current {
         log.give_up();
     }
@@ -730,7 +754,7 @@ fn check_there(env: &Env, path: &Path) -> Result<()> {
 /// The files of a state, each checked to be there. (Its length is checked when it is first read.)
 fn open_levels(
     env: &Env,
-    dir: &Path,
+    places: &Places,
     state: &State,
     database: [u8; 16],
     tables: &Arc<TableCache>,
@@ -738,7 +762,7 @@ fn open_levels(
     let mut levels: [Vec<Arc<TableFile>>; LEVELS] = Default::default();
     for (level, files) in state.levels.iter().enumerate() {
         for meta in files {
-            let path = sst_path(dir, meta.number);
+            let path = places.sst(meta.place, meta.number);
             check_there(env, &path)?;
             let id = FileId { number: meta.number, database };
             levels[level].push(TableFile::new(meta.clone(), path, id, Arc::clone(tables)));
@@ -768,9 +792,11 @@ fn open_blobs(
 
 /// SSTs and manifests that belong to nothing, and what replacements left. Removing them is best effort: what
 /// stays is tried again at the next open.
-fn orphans(dir: &Path, names: &[String], state: &State, manifest: u64) -> Vec<PathBuf> {
-    let live: std::collections::HashSet<u64> =
-        state.levels.iter().flatten().map(|file| file.number).collect();
+fn orphans(dir: &Path, found: &Found<'_>, state: &State, manifest: u64) -> Vec<PathBuf> {
+    let live_in = |place: u8| -> HashSet<u64> {
+        state.levels.iter().flatten().filter(|file| file.place == place).map(|file| file.number).collect()
+    };
+    let (live, live_in_second) = (live_in(MAIN), live_in(SECOND));
     let belongs_to_nothing = |name: &&String| match parse_name(name) {
         Some(FileName::Sst(number)) => !live.contains(&number),
         Some(FileName::Blob(number)) => !state.blobs.contains_key(&number),
@@ -778,5 +804,12 @@ fn orphans(dir: &Path, names: &[String], state: &State, manifest: u64) -> Vec<Pa
         Some(FileName::Temporary) => true,
         _ => false,
     };
-    names.iter().filter(belongs_to_nothing).map(|name| dir.join(name)).collect()
+    let here = found.names.iter().filter(belongs_to_nothing).map(|name| dir.join(name));
+    let second = found.places.second().unwrap_or(dir);
+    let there = found.in_second.iter().filter(|name| match parse_name(name) {
+        Some(FileName::Sst(number)) => !live_in_second.contains(&number),
+        Some(FileName::Temporary) => true,
+        _ => false,
+    });
+    here.chain(there.map(|name| second.join(name))).collect()
 }

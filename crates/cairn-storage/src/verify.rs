@@ -14,8 +14,9 @@ use crate::blob::format::BlobMeta;
 use crate::blob::verify::verify_blob;
 use crate::error::{Error, Result};
 use crate::manifest::format::{FileMeta, LEVELS};
-use crate::manifest::identity::{CURRENT, IDENTITY, manifest_path, read_current, read_identity, sst_path};
+use crate::manifest::identity::{CURRENT, IDENTITY, manifest_path, read_current, read_identity};
 use crate::manifest::log::{State, replay};
+use crate::places::Places;
 use crate::sst::format::FileId;
 use crate::sst::verify::verify_sst;
 use crate::tree::Tree;
@@ -79,6 +80,7 @@ impl Tree {
         // The manifest must not be replaced while it is read; SSTs are held by the version.
         let (version, state) = self.with_manifest_held(|| verify_head(&self.env, &self.dir, &mut report))?;
         drop(state);
+        verify_second(&self.env, &self.places, self.database, &mut report)?;
         for (_, file) in version.files() {
             verify_file(&self.env, file.path(), file.meta(), self.database, &mut report)?;
         }
@@ -116,6 +118,21 @@ fn verify_head(env: &Env, dir: &Path, report: &mut VerifyReport) -> Result<Optio
             report.count(len(&manifest_path(dir, id.number)));
             report.note(error).map(|()| None)
         }
+    }
+}
+
+/// Verifies that the second directory, where there is one, is this database's.
+fn verify_second(env: &Env, places: &Places, database: [u8; 16], report: &mut VerifyReport) -> Result<()> {
+    let Some(second) = places.second() else { return Ok(()) };
+    let mut copies = Vec::new();
+    let found = read_identity(env, second, &mut copies);
+    for error in copies {
+        report.note(error)?;
+    }
+    match found {
+        Ok(found) if found == database => Ok(()),
+        Ok(_) => report.note(Error::corrupt(&second.join(IDENTITY), 24, "the file names another database")),
+        Err(error) => report.note(error),
     }
 }
 
@@ -183,9 +200,17 @@ pub(crate) fn verify_log(
 pub(crate) fn verify_closed(env: &Env, dir: &Path) -> Result<VerifyReport> {
     let mut report = VerifyReport::default();
     let Some((database, state)) = verify_head(env, dir, &mut report)? else { return Ok(report) };
-    check_levels(dir, &state, &mut report);
+    let places = match Places::recorded(env, dir, database) {
+        Ok(places) => places,
+        Err(error) => {
+            report.note(error)?;
+            Places::one(dir)
+        }
+    };
+    verify_second(env, &places, database, &mut report)?;
+    check_levels(&places, &state, &mut report);
     for meta in state.levels.iter().flatten() {
-        verify_file(env, &sst_path(dir, meta.number), meta, database, &mut report)?;
+        verify_file(env, &places.sst(meta.place, meta.number), meta, database, &mut report)?;
     }
     for meta in state.blobs.values() {
         verify_blob_file(env, dir, meta, database, &mut report)?;
@@ -196,13 +221,14 @@ pub(crate) fn verify_closed(env: &Env, dir: &Path) -> Result<VerifyReport> {
 }
 
 /// Files of a level below 0 must not overlap.
-fn check_levels(dir: &Path, state: &State, report: &mut VerifyReport) {
+fn check_levels(places: &Places, state: &State, report: &mut VerifyReport) {
     for level in 1..LEVELS {
         let mut files: Vec<&FileMeta> = state.levels[level].iter().collect();
         files.sort_by(|a, b| a.properties.smallest.cmp(&b.properties.smallest));
         for pair in files.windows(2).filter(|pair| pair[0].overlaps(pair[1])) {
             let what = format!("the file overlaps file {} of level {level}", pair[0].number);
-            report.damage.push(Damage { file: sst_path(dir, pair[1].number), offset: 0, what });
+            let file = places.sst(pair[1].place, pair[1].number);
+            report.damage.push(Damage { file, offset: 0, what });
         }
     }
 }

@@ -64,7 +64,6 @@ pub(crate) struct TableCache {
     blocks: Arc<BlockCache>,
     handles: Arc<Handles>,
     readahead_bytes: usize,
-    closed: AtomicBool,
 }
 
 impl TableCache {
@@ -74,17 +73,12 @@ impl TableCache {
         handles: Arc<Handles>,
         readahead_bytes: usize,
     ) -> TableCache {
-        TableCache { env, blocks, handles, readahead_bytes, closed: AtomicBool::new(false) }
+        TableCache { env, blocks, handles, readahead_bytes }
     }
 
     /// The open files.
     pub(crate) fn handles(&self) -> &Arc<Handles> {
         &self.handles
-    }
-
-    /// The store was closed: its files may be another's by now, which removes them at will.
-    pub(crate) fn note_closed(&self) {
-        self.closed.store(true, Ordering::Release);
     }
 }
 
@@ -152,7 +146,7 @@ impl TableFile {
     fn open(self: &Arc<Self>) -> Result<Arc<Table>> {
         let blocks = Arc::clone(&self.tables.blocks);
         self.check_len()?;
-        let file = self.tables.handles.open(&self.path).map_err(|e| Error::io("open", &self.path, e))?;
+        let file = self.tables.handles.open(&self.path)?;
         let source = Source::new(file, &self.path, self.id)?;
         let table = Table::read(source, blocks, Arc::clone(&self.filter_counts))?;
         if table.content_hash() != self.meta.content_hash
@@ -177,13 +171,7 @@ impl TableFile {
     fn check_len(&self) -> Result<()> {
         let (found, expected) = match self.tables.env.files().metadata(&self.path) {
             Ok(found) => (found.len, self.meta.file_len),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                if self.tables.closed.load(Ordering::Acquire) {
-                    return Err(Error::Closed);
-                }
-                return Err(Error::corrupt(&self.path, 0, "expected the file, found none"));
-            }
-            Err(e) => return Err(Error::io("look at", &self.path, e)),
+            Err(e) => return Err(self.tables.handles.refuse("look at", &self.path, e)),
         };
         if found == expected {
             return Ok(());

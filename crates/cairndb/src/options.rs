@@ -99,6 +99,46 @@ impl OpenOptions {
         self
     }
 
+    /// Puts the files of the lower levels, most of the data of a big database, into a second directory, on a slower
+    /// disk perhaps; an absolute path, missing or empty at first. Default none: all lies in one directory. The
+    /// database remembers it; see `slow_path` of the storage engine's options for moving it and giving it up.
+    #[must_use]
+    pub fn slow_directory(mut self, directory: impl Into<PathBuf>) -> OpenOptions {
+        self.storage.slow_path = Some(directory.into());
+        self
+    }
+
+    /// The first level, 1 to 6, whose files go to [`OpenOptions::slow_directory`]; default 3: the levels above hold
+    /// up to some 2.8 GiB.
+    #[must_use]
+    pub fn slow_level(mut self, level: usize) -> OpenOptions {
+        self.storage.slow_level = level;
+        self
+    }
+
+    /// Whether to read sorted files through memory mappings; default false. Saves system calls; the answers are the
+    /// same. A disk that cannot read a page then ends the process (SIGBUS) instead of giving an error.
+    #[must_use]
+    pub fn mmap_reads(mut self, mapped: bool) -> OpenOptions {
+        self.storage.mmap_reads = mapped;
+        self
+    }
+
+    /// Sorted files kept open at once; default 512, at least 8, never more than half of what the process may open.
+    #[must_use]
+    pub fn open_files_max(mut self, files: usize) -> OpenOptions {
+        self.storage.open_files_max = files;
+        self
+    }
+
+    /// Length of the log that opening after a crash would have to read; default 1 GiB, never less than 128 MiB.
+    /// Writes not yet in sorted files are put there early to keep it.
+    #[must_use]
+    pub fn wal_bytes_max(mut self, bytes: u64) -> OpenOptions {
+        self.storage.wal_bytes_max = bytes;
+        self
+    }
+
     /// Greatest size of the writes of one transaction; default 2 GiB.
     #[must_use]
     pub fn transaction_bytes_max(mut self, bytes: usize) -> OpenOptions {

@@ -40,6 +40,24 @@ pub const PLANTS: &[Plant] = &[
         replacement: "        let unneeded = segments.into_iter().filter(|&segment| segment <= floor);",
     },
     Plant {
+        name: "places: second directory not synced",
+        file: "crates/cairn-storage/src/tree.rs",
+        text: "            sync_dir(&self.env, second)?;\n",
+        replacement: "            let _ = second;\n",
+    },
+    Plant {
+        name: "places: files of the second directory taken for rubbish",
+        file: "crates/cairn-storage/src/tree.rs",
+        text: "        Some(FileName::Sst(number)) => !live_in_second.contains(&number),",
+        replacement: "        Some(FileName::Sst(number)) => number % 2 == 0 || !live_in_second.contains(&number),",
+    },
+    Plant {
+        name: "places: file said to lie in the first directory",
+        file: "crates/cairn-storage/src/tree.rs",
+        text: "            let place = self.places.of_path(path);",
+        replacement: "            let place = self.places.of_path(path) & MAIN;",
+    },
+    Plant {
         name: "log: directory of a new segment not synced",
         file: "crates/cairn-storage/src/wal/writer.rs",
         text: "        files.sync_dir(&self.dir).map_err(|e| poisoned(&Error::io(\"sync\", &self.dir, e)))?;\n",

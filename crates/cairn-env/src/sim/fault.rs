@@ -90,11 +90,14 @@ impl Fault {
     pub(super) fn error(self) -> io::Error {
         match self {
             Fault::Enospc => io::Error::new(io::ErrorKind::StorageFull, "simulated full disk"),
-            Fault::Emfile => io::Error::other("simulated lack of file descriptors"),
+            // As the system tells it: callers may close files and try again.
+            Fault::Emfile => io::Error::from_raw_os_error(EMFILE),
             _ => io::Error::other("simulated i/o error"),
         }
     }
 }
+
+const EMFILE: i32 = 24;
 
 /// A fault that waits for its operation.
 #[derive(Debug)]

@@ -123,7 +123,7 @@ impl BlobFile {
             }
             return Ok(Arc::clone(file));
         }
-        let file = self.handles.open(&self.path).map_err(|e| Error::io("open", &self.path, e))?;
+        let file = self.handles.open(&self.path)?;
         let mut place = self.file.write();
         if let Some(first) = &*place {
             return Ok(Arc::clone(first));

@@ -11,7 +11,7 @@
 //! - I6: no file reaches over a border between parts of the tree, with rows or tombstones.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -110,7 +110,9 @@ pub(crate) struct Target<'a> {
     pub(crate) layout: Layout,
     pub(crate) separation: Separation,
     pub(crate) database: [u8; 16],
-    /// Gives out a new file number and its path.
+    /// Where blob files go.
+    pub(crate) dir: &'a Path,
+    /// Gives out a new file number, and the path of an SST with it.
     pub(crate) new_file: &'a (dyn Fn() -> (u64, PathBuf) + Sync),
     /// Files are cut at about this size; `u64::MAX` = one file.
     pub(crate) file_bytes: u64,
@@ -401,8 +403,8 @@ impl Rewriter<'_> {
             self.finish_blob()?;
         }
         if self.blob.is_none() {
-            let (number, sst) = (self.target.new_file)();
-            let path = blob_path(sst.parent().unwrap_or(&sst), number);
+            let (number, _) = (self.target.new_file)();
+            let path = blob_path(self.target.dir, number);
             let id = FileId { number, database: self.target.database };
             let blob = BlobWriter::create(self.target.env, &path, id, self.target.layout.compression)?;
             self.blob = Some((blob, path));
@@ -444,6 +446,7 @@ impl Rewriter<'_> {
                 blobs: written.blobs,
                 written_micros: self.target.written_micros,
                 seq_shift: 0,
+                place: 0,
             };
             self.outputs.files.push((meta, path));
         }

@@ -231,7 +231,8 @@ impl Tree {
         for (level, files) in &job.inputs {
             edit.removed.extend(files.iter().map(|file| (*level as u8, file.meta().number)));
         }
-        if job.is_move {
+        let place = self.places.of_level(job.output_level);
+        if job.is_move && job.files().all(|file| file.meta().place == place) {
             let files = job.inputs.iter().flat_map(|(_, files)| files);
             edit.added = files.map(|file| (job.output_level as u8, file.meta().clone())).collect();
             self.edit_files(edit)?;
@@ -250,7 +251,7 @@ impl Tree {
         layout.blobs |= version.blobs().files().next().is_some();
         let mut moved = self.wasteful_blobs(version);
         moved.retain(|&number| job.uses_blob(number));
-        let new_file = || -> (u64, PathBuf) { self.new_sst() };
+        let new_file = || -> (u64, PathBuf) { self.new_sst(job.output_level) };
         let hurry = || self.pressure() != Pressure::None || self.stopping().load(Ordering::Relaxed);
         let throttle = |bytes: u64| self.limiter.take(&self.env, bytes, hurry);
         let target = Target {
@@ -258,6 +259,7 @@ impl Tree {
             layout,
             separation: self.options.separation(version.blobs(), moved),
             database: self.database,
+            dir: &self.dir,
             new_file: &new_file,
             // In level 0 a file is a run.
             file_bytes: if job.output_level == 0 { u64::MAX } else { self.options.target_file_bytes },

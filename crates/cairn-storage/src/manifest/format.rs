@@ -11,7 +11,7 @@ use crate::sst::format::{FileId, Properties, Refused, checksum};
 /// First eight bytes of a manifest.
 pub(crate) const MAGIC: [u8; 8] = *b"CAIRNMAN";
 /// The newest version read, and the one in which manifests are written; identity and `CURRENT` have 1.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 /// Bytes of the header.
 pub(crate) const HEADER: usize = 64;
 /// Levels of the tree: 0 to 6.
@@ -37,6 +37,8 @@ pub(crate) struct FileMeta {
     /// What is added to the sequences in the file: of an ingest, whose rows were written with sequence 0.
     /// `properties` has it added already.
     pub(crate) seq_shift: CommitSeq,
+    /// In which directory it lies: 0 the database's own, 1 the second one (`places.rs`).
+    pub(crate) place: u8,
 }
 
 impl FileMeta {
@@ -141,15 +143,23 @@ impl Edit {
         }
         for (level, file) in &self.added {
             let plain = file.blobs.is_empty() && file.written_micros == 0 && file.seq_shift == 0;
-            out.extend_from_slice(&[if plain { 5 } else { 12 }, *level]);
+            let tag = match file.place {
+                0 if plain => 5,
+                0 => 12,
+                _ => 13,
+            };
+            out.extend_from_slice(&[tag, *level]);
             for field in [file.number, file.file_len, file.content_hash] {
                 out.extend_from_slice(&field.to_le_bytes());
             }
             file.stored_properties().put(&mut out);
-            if !plain {
+            if tag != 5 {
                 out.extend_from_slice(&file.written_micros.to_le_bytes());
                 out.extend_from_slice(&file.seq_shift.to_le_bytes());
                 out.extend_from_slice(&encode_uses(&file.blobs));
+            }
+            if tag == 13 {
+                out.push(file.place);
             }
         }
         out
@@ -169,7 +179,7 @@ impl Edit {
                 2 => edit.last_seq = Some(fields.u64("last sequence")?),
                 3 => edit.log_floor = Some(fields.u64("log floor")?),
                 4 => edit.epoch = Some(fields.u64("epoch")?),
-                tag @ (5 | 12) => {
+                tag @ (5 | 12 | 13) => {
                     let level = level(&mut fields)?;
                     let mut file = FileMeta {
                         number: fields.u64("file number")?,
@@ -179,8 +189,9 @@ impl Edit {
                         blobs: Vec::new(),
                         written_micros: 0,
                         seq_shift: 0,
+                        place: 0,
                     };
-                    if tag == 12 {
+                    if tag != 5 {
                         file.written_micros = fields.u64("time of the file")?;
                         let shift = fields.u64("sequence of the file")?;
                         if shift.max(file.properties.max_seq) > SEQ_MAX / 2 {
@@ -188,6 +199,15 @@ impl Edit {
                         }
                         file.shift_seq(shift);
                         file.blobs = read_uses(&mut fields)?;
+                    }
+                    if tag == 13 {
+                        file.place = fields.u8("place of the file")?;
+                        if file.place != 1 {
+                            return Err(BadField(format!(
+                                "expected the place 1 of a file, found {}",
+                                file.place
+                            )));
+                        }
                     }
                     edit.added.push((level, file));
                 }

@@ -214,7 +214,7 @@ pub(crate) enum FileName {
     Wal(u64),
     /// `n.blob`.
     Blob(u64),
-    /// `CURRENT`, `CAIRN`, `LOCK`.
+    /// `CURRENT`, `CAIRN`, `LOCK`, `SLOW`.
     Fixed,
     /// Left of a replacement that did not come to its rename.
     Temporary,
@@ -230,8 +230,8 @@ pub(crate) fn parse_name(name: &str) -> Option<FileName> {
         return number(digits).map(FileName::Manifest);
     }
     match name {
-        IDENTITY | CURRENT | "LOCK" => Some(FileName::Fixed),
-        "CAIRN.tmp" | "CURRENT.tmp" => Some(FileName::Temporary),
+        IDENTITY | CURRENT | "LOCK" | "SLOW" => Some(FileName::Fixed),
+        "CAIRN.tmp" | "CURRENT.tmp" | "SLOW.tmp" => Some(FileName::Temporary),
         _ => match name.split_once('.') {
             Some((digits, "sst")) => number(digits).map(FileName::Sst),
             Some((digits, "wal")) => number(digits).map(FileName::Wal),

@@ -38,6 +38,7 @@ fn file(number: u64) -> FileMeta {
         blobs: Vec::new(),
         written_micros: 0,
         seq_shift: 0,
+        place: 0,
     }
 }
 
@@ -103,21 +104,24 @@ fn blob_files_come_and_go_with_their_users() {
     assert!(state.blobs.is_empty() && state.apply(&cleared).is_err());
 }
 
-/// Manifests of version 1 are read; identity and `CURRENT` are still written in it.
+/// Manifests of older versions are read, and not gone on with; identity and `CURRENT` are still written in the first.
 #[test]
-fn version_1_is_read() {
+fn older_versions_are_read() {
     let (env, log, state) = env_with_edits(2);
     drop(log);
     let path = manifest_path(dir(), 3);
     let file = env.files().open(&path, OpenMode::ReadWrite).unwrap();
     let mut header = vec![0; 60];
     file.read_exact_at(&mut header, 0).unwrap();
-    assert_eq!(header[8], 2);
-    header[8] = 1;
-    let sum = crate::sst::format::checksum(3, 0, &header);
-    header.extend_from_slice(&sum.to_le_bytes());
-    file.write_all_at(&header, 0).unwrap();
-    assert_eq!(replay(&env, dir(), ID).unwrap().state, state);
+    assert_eq!(header[8], 3);
+    assert!(replay(&env, dir(), ID).unwrap().is_durable);
+    for version in [1, 2] {
+        header[8] = version;
+        let sum = crate::sst::format::checksum(3, 0, &header);
+        file.write_all_at(&[&header[..], &sum.to_le_bytes()].concat(), 0).unwrap();
+        let replayed = replay(&env, dir(), ID).unwrap();
+        assert_eq!((&replayed.state, replayed.is_durable), (&state, false));
+    }
     assert_eq!(encode_header(*b"CAIRNCUR", ID)[8], 1);
 }
 

@@ -25,6 +25,7 @@ use cairn_env::{Env, FileLock};
 
 use crate::error::{Error, Result};
 use crate::key::CommitSeq;
+use crate::places;
 use crate::range::KeyRange;
 use crate::recovery;
 use crate::verify::{Damage, verify_closed};
@@ -82,6 +83,10 @@ pub(crate) fn repair(env: &Env, dir: &Path) -> Result<RepairReport> {
     }
     let aside = free_name(env, dir, "damaged")?;
     exchange(env, dir, &beside, &aside, lock)?;
+    if let Some(second) = survey.places.second() {
+        // All of it is in the new store; what lies there must not be taken for rubbish of that.
+        places::disown(env, second)?;
+    }
     let mut report = RepairReport {
         damage: found.damage,
         lost: rebuilt.lost,

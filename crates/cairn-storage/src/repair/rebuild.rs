@@ -75,7 +75,7 @@ pub(super) fn rebuild(env: &Env, from: &Path, to: &Path, survey: &Survey) -> Res
         seq_max: survey.flushed_seq,
         blobs: Arc::new(blobs_in(env, from, survey.database)?),
     };
-    rebuild.note_absent(from);
+    rebuild.note_absent();
     for sst in &survey.ssts {
         rebuild.add_sst(&sst.path, sst.id)?;
     }
@@ -85,12 +85,12 @@ pub(super) fn rebuild(env: &Env, from: &Path, to: &Path, survey: &Survey) -> Res
 
 impl Rebuild<'_> {
     /// Lists the files that are not there, or not ours.
-    fn note_absent(&mut self, from: &Path) {
+    fn note_absent(&mut self) {
         for meta in &self.survey.missing {
             let facts = &meta.properties;
             self.seq_max = self.seq_max.max(facts.max_seq);
             self.lost.push(Loss {
-                file: sst_path(from, meta.number),
+                file: self.survey.places.sst(meta.place, meta.number),
                 offset: 0,
                 keys: KeyRange::new(
                     std::ops::Bound::Included(facts.smallest.clone()),
@@ -182,6 +182,7 @@ impl Rebuild<'_> {
             layout: self.options.layout(LEVELS - 1, LEVELS - 1),
             separation: Separation::default(),
             database: self.survey.database,
+            dir: self.to,
             new_file: &new_file,
             file_bytes,
             stop: &self.stop,

@@ -17,6 +17,7 @@ use crate::manifest::identity::{
     CURRENT, FileName, IDENTITY, current_id, identity_ids, parse_name, read_whole, sst_path,
 };
 use crate::manifest::log::{Replayed, State, replay};
+use crate::places::{MAIN, Places};
 use crate::recovery::LOCK;
 use crate::sst::format::{FileId, PAGE, claimed_id};
 use crate::wal::format::SegmentHeader;
@@ -45,6 +46,8 @@ pub(super) struct Survey {
     pub(super) foreign: Vec<PathBuf>,
     /// What sound manifest records say of files.
     pub(super) metas: BTreeMap<u64, FileMeta>,
+    /// The directories.
+    pub(super) places: Places,
     /// Log segments that count: path and number by name.
     pub(super) segments: Vec<(PathBuf, u64)>,
     /// Greater than every number in use.
@@ -79,6 +82,18 @@ pub(super) fn survey(env: &Env, dir: &Path) -> Result<Survey> {
         }
     }
     let database = database_id(env, dir, &found)?;
+    // A second directory that nothing sound names is not known; its files are missing then.
+    let places = Places::recorded(env, dir, database).unwrap_or_else(|_| Places::one(dir));
+    let in_second = places.names_in_second(env)?;
+    for name in &in_second {
+        if let (Some(second), Some(FileName::Sst(number))) = (places.second(), parse_name(name)) {
+            found.add(&second.join(name), FileName::Sst(number));
+        }
+    }
+    let is_there = |meta: &FileMeta| match meta.place {
+        MAIN => names.contains(&sst_name(meta.number)),
+        _ => in_second.contains(&sst_name(meta.number)),
+    };
     let history = History::read(env, &found, database);
     let mut ssts = Vec::new();
     let mut foreign = Vec::new();
@@ -91,9 +106,8 @@ pub(super) fn survey(env: &Env, dir: &Path) -> Result<Survey> {
     }
     let replayed = trusted_state(env, dir, database, &found);
     let end_known = replayed.as_ref().is_some_and(|replayed| !replayed.torn);
-    let state = replayed
-        .map(|replayed| replayed.state)
-        .filter(|state| state.levels.iter().flatten().all(|meta| names.contains(&sst_name(meta.number))));
+    let state =
+        replayed.map(|replayed| replayed.state).filter(|state| state.levels.iter().flatten().all(is_there));
     let mut missing = Vec::new();
     let mut segments = found.segments.clone();
     match &state {
@@ -123,6 +137,7 @@ pub(super) fn survey(env: &Env, dir: &Path) -> Result<Survey> {
         ssts,
         missing,
         foreign,
+        places,
         metas: history.metas,
         segments,
         epoch: history.epoch.max(1),

@@ -114,7 +114,7 @@ fn damage_is_told_the_same_way_through_a_mapping() {
     let mut told = 0;
     for name in names.iter().filter(|name| name.ends_with(".sst") || name.ends_with(".blob")) {
         let file = env.files().open(&path.join(name), OpenMode::ReadWrite).unwrap();
-        for offset in (5..file.len().unwrap()).step_by(2048) {
+        for offset in (5..file.len().unwrap()).step_by(6144) {
             let mut byte = [0];
             file.read_exact_at(&mut byte, offset).unwrap();
             file.write_all_at(&[byte[0] ^ 0x40], offset).unwrap();

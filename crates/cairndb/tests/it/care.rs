@@ -114,3 +114,30 @@ fn relaxed_commits_are_there_after_sync() {
         assert!(Database::open(&path).unwrap().get("key").unwrap().is_some(), "{mode:?}");
     }
 }
+
+#[test]
+fn lower_levels_lie_in_a_second_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, slow) = (dir.path().join("db"), dir.path().join("slow"));
+    let options = OpenOptions::new()
+        .slow_directory(&slow)
+        .slow_level(1)
+        .mmap_reads(true)
+        .open_files_max(8)
+        .wal_bytes_max(1 << 20)
+        .memtable_bytes(64 << 10);
+    let db = Database::open_with(&path, options).unwrap();
+    for key in 0..2000u32 {
+        db.put(key.to_be_bytes(), [7; 200]).unwrap();
+    }
+    db.compact().unwrap();
+    db.close().unwrap();
+    assert!(fs::read_dir(&slow).unwrap().count() > 1);
+    let db = Database::open(&path).unwrap();
+    assert_eq!(db.get_range(..).unwrap().count(), 2000);
+    assert!(db.verify().unwrap().is_sound());
+    db.close().unwrap();
+    fs::rename(&slow, dir.path().join("gone")).unwrap();
+    let error = Database::open(&path).unwrap_err();
+    assert!(error.to_string().contains("slow"), "{error}");
+}

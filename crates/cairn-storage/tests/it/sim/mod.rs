@@ -75,6 +75,14 @@ fn run_on(seed: u64, lying_disk: bool) -> u64 {
     rig.simulation.trace_hash()
 }
 
+/// Small sizes, sometimes with a second directory; once it holds files it is found without being named.
+fn some_options(random: &mut SeededRandom) -> Options {
+    let mut options = small_options(random);
+    options.slow_level = random.between(1, 3) as usize;
+    options.slow_path = random.one_in(3).then(|| PathBuf::from("/slow/disk"));
+    options
+}
+
 struct Rig {
     simulation: Arc<Simulation>,
     random: SeededRandom,
@@ -103,7 +111,7 @@ impl Rig {
         sim.yield_one_in = [1, 2, 8][random.below(3) as usize];
         sim.switch_one_in = [0, 1, 4, 16, 64][random.below(5) as usize];
         let dir = if random.one_in(4) { "/deep/down/db" } else { "/db" };
-        let options = small_options(&mut random);
+        let options = some_options(&mut random);
         Rig {
             simulation: Arc::new(Simulation::new(sim)),
             options,
@@ -254,7 +262,7 @@ impl Rig {
         let (env, store) = self.open();
         if self.random.one_in(8) {
             // Other sizes in each life: what one wrote the other must read.
-            self.options = small_options(&mut self.random);
+            self.options = some_options(&mut self.random);
         }
         let trouble = self.trouble();
         if !self.random.one_in(4) {
@@ -358,6 +366,8 @@ impl Rig {
         for (dir, state) in std::mem::take(&mut self.copies) {
             let mut options = self.options.clone();
             options.create_if_missing = false;
+            // A copy lies in one directory.
+            options.slow_path = None;
             let store = Store::open(&env, &dir, options).unwrap();
             check_all(&store.snapshot(), &state).unwrap();
             store.close().unwrap();
