@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cairndb", &["cairn-engine", "cairn-env", "cairn-sql", "cairn-storage", "cairn-types"]),
     ("cairn-cli", &["cairndb"]),
     ("cairn-testkit", &[]),
+    ("cairn-history", &[]),
 ];
 
 /// Two of these in the lock would give two incompatible worlds of types.
