@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod answers;
+pub mod interleave;
 pub mod markdown;
 pub mod mutate;
 pub mod slt;
