@@ -126,7 +126,8 @@ impl Rig {
     fn control(&self) -> anyhow::Result<()> {
         let sound = self.build_simulation()?;
         for test in [sim::TEST, SIMULATED] {
-            let control = sim::run_test(&sound, test).env("CAIRN_SEEDS", CONTROL_SEEDS.to_string()).output()?;
+            let control =
+                sim::run_test(&sound, test).env("CAIRN_SEEDS", CONTROL_SEEDS.to_string()).output()?;
             ensure!(control.status.success(), "{test} fails without a bug; mend that first");
         }
         ensure!(self.run_models()?.is_none(), "the models fail without a bug; mend that first");
@@ -160,8 +161,7 @@ impl Rig {
         let text = String::from_utf8_lossy(&output.stderr);
         let seed = text.lines().find_map(|line| {
             let named = ["sim", "simulation", "isolation"].iter();
-            let told =
-                named.filter_map(|name| line.strip_prefix(name)?.strip_prefix(": seed ")).next()?;
+            let told = named.filter_map(|name| line.strip_prefix(name)?.strip_prefix(": seed ")).next()?;
             told.split([' ', ':']).next().map(|seed| format!("seed {seed}"))
         });
         // A process that dies (of memory, say) has no time to name one.
@@ -197,8 +197,7 @@ fn copy_workspace(root: &Path, copy: &Path) -> anyhow::Result<()> {
         copy_tree(&root.join(name), &copy.join(name))?;
     }
     // Only the simulations: the other tests would be compiled for each bug.
-    let tests =
-        "//! The simulations alone.\n#![allow(clippy::unwrap_used, dead_code)]\n\nmod isolation;\nmod model;\nmod sim;\n";
+    let tests = "//! The simulations alone.\n#![allow(clippy::unwrap_used, dead_code)]\n\nmod isolation;\nmod model;\nmod sim;\n";
     write_changed(&copy.join("crates/cairn-storage/tests/it/main.rs"), tests.as_bytes())
 }
 

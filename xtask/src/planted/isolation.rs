@@ -33,13 +33,13 @@ pub const ISOLATION_PLANTS: &[Plant] = &[
         name: "isolation: a commit is visible before it is applied",
         file: "crates/cairn-storage/src/commit.rs",
         text: "        if sync && let Err(error) = self.sync_written(writer) {\n",
-        replacement: "        self.visible.store(writer.last_seq + accepted.len() as u64, Ordering::Release);\n        if sync && let Err(error) = self.sync_written(writer) {\n",
+        replacement: "        self.snapshots.publish(writer.last_seq + accepted.len() as u64);\n        if sync && let Err(error) = self.sync_written(writer) {\n",
     },
     Plant {
         name: "isolation: a snapshot is taken too early",
-        file: "crates/cairn-storage/src/snapshot.rs",
-        text: "        let seq = visible.load(Ordering::Acquire);\n        *held",
-        replacement: "        let seq = visible.load(Ordering::Acquire).saturating_sub(1);\n        *held",
+        file: "crates/cairn-storage/src/registry.rs",
+        text: "        let seq = self.newest();\n",
+        replacement: "        let seq = self.newest().saturating_sub(1);\n",
     },
     Plant {
         name: "isolation: absence is not validated",
@@ -57,7 +57,7 @@ pub const ISOLATION_PLANTS: &[Plant] = &[
         name: "isolation: reads come from the newest commit",
         file: "crates/cairn-storage/src/txn.rs",
         text: "    hold.core().get(key, hold.seq())\n}",
-        replacement: "    hold.core().get(key, hold.core().visible.load(std::sync::atomic::Ordering::Acquire))\n}",
+        replacement: "    hold.core().get(key, hold.core().snapshots.newest())\n}",
     },
     Plant {
         name: "isolation: own writes are not read",

@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cairn-sql", &["cairn-engine", "cairn-env", "cairn-types"]),
     ("cairndb", &["cairn-engine", "cairn-env", "cairn-sql", "cairn-storage", "cairn-types"]),
     ("cairn-cli", &["cairndb"]),
-    ("cairn-testkit", &[]),
+    ("cairn-testkit", &["cairn-history"]),
     ("cairn-history", &[]),
 ];
 
