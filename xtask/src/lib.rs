@@ -10,6 +10,8 @@ mod cargo;
 pub mod damage;
 pub mod demo;
 pub mod fuzz;
+pub mod hermitage;
+pub mod isolation;
 pub mod kill;
 pub mod memory;
 pub mod models;
@@ -46,6 +48,16 @@ pub const COMMANDS: &[Command] = &[
         run: demo::run,
     },
     Command { name: "fuzz", help: "run every decoder under libFuzzer, a minute each", run: fuzz::run },
+    Command {
+        name: "hermitage",
+        help: "run the isolation scripts against PostgreSQL (psql's variables say which)",
+        run: hermitage::run,
+    },
+    Command {
+        name: "isolation",
+        help: "judge histories: 1,000,000 transactions at each level on threads, or --seeds simulated",
+        run: isolation::run,
+    },
     Command {
         name: "kill",
         help: "kill -9 a writer 2,000 times: nothing acknowledged is lost",

@@ -1,6 +1,6 @@
 //! `cargo xtask planted`: the rigs are tested by bugs. Each is put, alone, into a copy of the kernel crates under the
 //! target directory. Those of `PLANTS` must be found by the simulation within 10,000 seeds, those of `MODEL_PLANTS` by
-//! the models; a rig that misses one would miss the like in earnest. In what `HARMLESS` lists nothing may be found.
+//! the models, those of `ISOLATION_PLANTS` by the simulated histories; a rig that misses one would miss the like in earnest. In what `HARMLESS` lists nothing may be found.
 //!
 //! ```text
 //! cargo xtask planted [--first F] [NAME …]
@@ -8,6 +8,7 @@
 //! `--first` begins the search at another seed than 0.
 
 mod harmless;
+mod isolation;
 mod list;
 mod models;
 
@@ -19,9 +20,11 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 
 pub use harmless::HARMLESS;
+pub use isolation::ISOLATION_PLANTS;
 pub use list::{PLANTS, Plant};
 pub use models::MODEL_PLANTS;
 
+use crate::isolation::SIMULATED;
 use crate::{models as rig, sim};
 
 /// Seeds within which a bug is to be found.
@@ -31,12 +34,14 @@ const CONTROL_SEEDS: u64 = 500;
 /// The models, a workspace of its own in the copy too.
 const MODELS: &str = "models";
 /// What the copy consists of.
-const CRATES: [&str; 3] = ["crates/cairn-env", "crates/cairn-storage", "crates/cairn-testkit"];
+const CRATES: [&str; 4] =
+    ["crates/cairn-env", "crates/cairn-history", "crates/cairn-storage", "crates/cairn-testkit"];
 
 /// Who is to find a bug.
 #[derive(Clone, Copy)]
 enum Finder {
     Simulation,
+    Histories,
     Models,
     Nobody,
 }
@@ -45,7 +50,8 @@ enum Finder {
 fn all() -> impl Iterator<Item = (&'static Plant, Finder)> {
     let harmless = HARMLESS.iter().map(|harmless| (&harmless.plant, Finder::Nobody));
     let models = MODEL_PLANTS.iter().map(|plant| (plant, Finder::Models));
-    PLANTS.iter().map(|plant| (plant, Finder::Simulation)).chain(models).chain(harmless)
+    let histories = ISOLATION_PLANTS.iter().map(|plant| (plant, Finder::Histories));
+    PLANTS.iter().map(|plant| (plant, Finder::Simulation)).chain(histories).chain(models).chain(harmless)
 }
 
 /// Plants every bug, or those that are named, one after the other; fails when one was not found.
@@ -119,8 +125,11 @@ impl Rig {
     /// Where nothing is planted nothing is found.
     fn control(&self) -> anyhow::Result<()> {
         let sound = self.build_simulation()?;
-        let control = sim::simulate(&sound).env("CAIRN_SEEDS", CONTROL_SEEDS.to_string()).output()?;
-        ensure!(control.status.success(), "the simulation fails without a bug; mend that first");
+        for test in [sim::TEST, SIMULATED] {
+            let control =
+                sim::run_test(&sound, test).env("CAIRN_SEEDS", CONTROL_SEEDS.to_string()).output()?;
+            ensure!(control.status.success(), "{test} fails without a bug; mend that first");
+        }
         ensure!(self.run_models()?.is_none(), "the models fail without a bug; mend that first");
         Ok(())
     }
@@ -133,15 +142,16 @@ impl Rig {
         fs::write(&path, original.replacen(plant.text, plant.replacement, 1))?;
         let found = match finder {
             Finder::Models => self.run_models(),
-            Finder::Simulation | Finder::Nobody => self.search(),
+            Finder::Histories => self.search(SIMULATED),
+            Finder::Simulation | Finder::Nobody => self.search(sim::TEST),
         };
         fs::write(&path, original)?;
         found.with_context(|| plant.name)
     }
 
-    /// Has the simulation look for the bug.
-    fn search(&self) -> anyhow::Result<Option<String>> {
-        let mut command: Command = sim::simulate(&self.build_simulation()?);
+    /// Has a simulation look for the bug.
+    fn search(&self, test: &str) -> anyhow::Result<Option<String>> {
+        let mut command: Command = sim::run_test(&self.build_simulation()?, test);
         command.env("CAIRN_FIRST_SEED", self.first.to_string());
         command.env("CAIRN_SEEDS", SEEDS_MAX.to_string()).env("CAIRN_FAILURES", "1");
         let output = command.output()?;
@@ -150,7 +160,8 @@ impl Rig {
         }
         let text = String::from_utf8_lossy(&output.stderr);
         let seed = text.lines().find_map(|line| {
-            let told = line.strip_prefix("sim: seed ").or_else(|| line.strip_prefix("simulation: seed "))?;
+            let named = ["sim", "simulation", "isolation"].iter();
+            let told = named.filter_map(|name| line.strip_prefix(name)?.strip_prefix(": seed ")).next()?;
             told.split([' ', ':']).next().map(|seed| format!("seed {seed}"))
         });
         // A process that dies (of memory, say) has no time to name one.
@@ -185,8 +196,8 @@ fn copy_workspace(root: &Path, copy: &Path) -> anyhow::Result<()> {
     for name in CRATES.into_iter().chain([MODELS]) {
         copy_tree(&root.join(name), &copy.join(name))?;
     }
-    // Only the simulation: the other tests would be compiled for each bug.
-    let tests = "//! The simulation alone.\n#![allow(clippy::unwrap_used, dead_code)]\n\nmod awaitable;\nmod model;\nmod rig;\nmod sim;\n";
+    // Only the simulations: the other tests would be compiled for each bug.
+    let tests = "//! The simulations alone.\n#![allow(clippy::unwrap_used, dead_code)]\n\nmod awaitable;\nmod isolation;\nmod model;\nmod rig;\nmod sim;\n";
     write_changed(&copy.join("crates/cairn-storage/tests/it/main.rs"), tests.as_bytes())
 }
 

@@ -84,17 +84,27 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
 }
 
 /// The simulation as a process.
-pub(crate) fn simulate(test: &Path) -> Command {
-    let mut command = Command::new(test);
-    command.args([TEST, "--exact", "--nocapture"]).env("RUST_BACKTRACE", "0");
+fn simulate(test: &Path) -> Command {
+    run_test(test, TEST)
+}
+
+/// One test of a test executable as a process.
+pub(crate) fn run_test(executable: &Path, name: &str) -> Command {
+    let mut command = Command::new(executable);
+    command.args([name, "--exact", "--nocapture"]).env("RUST_BACKTRACE", "0");
     command
 }
 
 /// Builds the store's integration tests in the workspace at `root`; gives the executable.
 pub(crate) fn build(root: &Path, more: &[&str]) -> anyhow::Result<PathBuf> {
+    build_tests(root, "cairn-storage", more)
+}
+
+/// Builds the integration tests of a package; gives the executable.
+pub(crate) fn build_tests(root: &Path, package: &str, more: &[&str]) -> anyhow::Result<PathBuf> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(program)
-        .args(["test", "--package", "cairn-storage", "--test", "it", "--no-run", "--message-format", "json"])
+        .args(["test", "--package", package, "--test", "it", "--no-run", "--message-format", "json"])
         .args(more)
         .current_dir(root)
         .stderr(Stdio::piped())

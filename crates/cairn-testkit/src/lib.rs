@@ -5,6 +5,9 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod answers;
+pub mod histories;
+pub mod interleave;
 pub mod markdown;
 pub mod mutate;
 pub mod slt;
+pub mod soak;

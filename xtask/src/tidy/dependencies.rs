@@ -13,7 +13,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cairn-sql", &["cairn-engine", "cairn-env", "cairn-types"]),
     ("cairndb", &["cairn-engine", "cairn-env", "cairn-sql", "cairn-storage", "cairn-types"]),
     ("cairn-cli", &["cairndb"]),
-    ("cairn-testkit", &[]),
+    ("cairn-testkit", &["cairn-history"]),
+    ("cairn-history", &[]),
 ];
 
 /// Two of these in the lock would give two incompatible worlds of types.

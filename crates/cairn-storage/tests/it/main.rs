@@ -12,6 +12,7 @@ mod faults;
 mod filters;
 mod handles;
 mod ingest;
+mod isolation;
 mod kill;
 mod log;
 mod memory;

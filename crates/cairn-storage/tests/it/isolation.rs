@@ -1,0 +1,226 @@
+//! Histories under the simulated scheduler: a seed decides the interleaving, the crashes and the recoveries, and
+//! the history of all lives together is judged. What a crash left without an answer is of unknown outcome.
+//!
+//! `CAIRN_SEED` replays a seed and prints its history; `CAIRN_SEEDS` and `CAIRN_FIRST_SEED` set which run.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use cairn_env::sim::{SimOptions, Simulation};
+use cairn_env::{Env, SeededRandom};
+use cairn_history::{
+    AnomalyKind, Client, Failure, Found, History, Key, Level, Outcome, Plan, Planned, Shape, Ticks,
+    Transaction, Value, Workload, check, run,
+};
+use cairn_storage::{Direction, Error, Isolation, KeyRange, Store, SyncMode, Txn, TxnOptions};
+
+use crate::model::{for_seeds_by, small_options};
+
+const SEEDS: u64 = 300;
+const DIR: &str = "/db";
+
+/// What all seeds together showed.
+static SKEWS: AtomicU64 = AtomicU64::new(0);
+static UNKNOWN: AtomicU64 = AtomicU64::new(0);
+static COMMITTED: AtomicU64 = AtomicU64::new(0);
+
+#[test]
+fn simulated_histories_show_what_their_level_permits() {
+    for_seeds_by(4, "isolation", SEEDS, |seed| {
+        let isolation = if seed % 2 == 0 { Isolation::Snapshot } else { Isolation::Serializable };
+        let history = record(seed, isolation);
+        if std::env::var_os("CAIRN_SEED").is_some() {
+            eprintln!("{isolation:?}\n{history}");
+        }
+        if seed % 50 == 7 {
+            assert_eq!(history, record(seed, isolation), "the same seed gave another history");
+        }
+        judge(&history, isolation);
+    });
+    let [skews, unknown, committed] =
+        [&SKEWS, &UNKNOWN, &COMMITTED].map(|count| count.load(Ordering::Relaxed));
+    eprintln!(
+        "isolation: {committed} commits, {unknown} of unknown outcome, {skews} histories with write skew"
+    );
+    if ["CAIRN_SEED", "CAIRN_SEEDS"].iter().all(|name| std::env::var_os(name).is_none()) {
+        assert!(skews > 0 && unknown > 0, "the simulation does not reach everything");
+    }
+}
+
+fn judge(history: &History, isolation: Isolation) {
+    let verdict = check(history).unwrap();
+    let (keeps, permitted): (_, &[AnomalyKind]) = match isolation {
+        Isolation::Snapshot => (Level::StrongSnapshot, &[AnomalyKind::G2Item, AnomalyKind::G2]),
+        Isolation::Serializable => (Level::StrictSerializable, &[]),
+    };
+    let foreign = verdict.counts.keys().any(|(kind, _)| !permitted.contains(kind));
+    assert!(!foreign && !verdict.violates(keeps), "{isolation:?} shows what it must not: {verdict}");
+    SKEWS.fetch_add(u64::from(!verdict.is_clean()), Ordering::Relaxed);
+    for transaction in &history.transactions {
+        match transaction.outcome {
+            Outcome::Committed => COMMITTED.fetch_add(1, Ordering::Relaxed),
+            Outcome::Unknown => UNKNOWN.fetch_add(1, Ordering::Relaxed),
+            Outcome::Aborted => 0,
+        };
+    }
+}
+
+/// Runs the lives of one seed.
+fn record(seed: u64, isolation: Isolation) -> History {
+    let mut random = SeededRandom::new(seed ^ 0x0150_1a7e);
+    let mut sim = SimOptions::new(seed);
+    sim.fibers = true;
+    sim.yield_one_in = [1, 2, 4][random.below(3) as usize];
+    sim.switch_one_in = [0, 1, 4, 16][random.below(4) as usize];
+    let simulation = Arc::new(Simulation::new(sim));
+    let options = small_options(&mut random);
+    let shape =
+        Shape { keys: random.between(2, 8), transactions_per_key: random.between(2, 10), ..Shape::default() };
+    let workload = Workload::new(seed, shape);
+    let ticks = Arc::new(Ticks::default());
+    let (next, mut processes) = (Arc::new(AtomicU64::new(0)), 0);
+    let history: Arc<Mutex<History>> = Arc::default();
+    for _ in 0..random.between(1, 3) {
+        let env = simulation.env();
+        let ends = random.one_in(2);
+        if ends {
+            let far = 1 << random.between(4, 9);
+            let after = random.between(1, far);
+            if random.one_in(3) { simulation.kill_after(after) } else { simulation.crash_after(after) }
+        }
+        if let Ok(store) = Store::open(&env, Path::new(DIR), options.clone()) {
+            let transactions = random.between(4, 24);
+            let clients = (0..random.between(2, 5)).map(|_| -> Box<dyn FnOnce() + Send> {
+                processes += 1;
+                let mut client = StoreClient::new(&simulation, &env, &store, workload, isolation);
+                let (ticks, next, history) = (Arc::clone(&ticks), Arc::clone(&next), Arc::clone(&history));
+                Box::new(move || {
+                    for _ in 0..transactions {
+                        let plan = workload.plan(next.fetch_add(1, Ordering::Relaxed));
+                        let transaction: Transaction = run(&mut client, &plan, processes, &ticks);
+                        history.lock().unwrap().transactions.push(transaction);
+                        if client.simulation.is_off() {
+                            return;
+                        }
+                    }
+                })
+            });
+            simulation.run_clients(clients.collect());
+            drop(store);
+        } else {
+            assert!(simulation.is_off(), "open fails without cause");
+        }
+        simulation.cancel_crash();
+        simulation.restart();
+    }
+    let env = simulation.env();
+    let store = Store::open(&env, Path::new(DIR), options).unwrap();
+    let end = workload.keys_end(next.load(Ordering::Relaxed));
+    let all = Plan { operations: vec![Planned::Scan(0, end)], rolls_back: false };
+    let mut reader = StoreClient::new(&simulation, &env, &store, workload, isolation);
+    let last = run(&mut reader, &all, processes + 1, &ticks);
+    assert_eq!(last.outcome, Outcome::Committed);
+    let mut history = std::mem::take(&mut *history.lock().unwrap());
+    history.transactions.push(last);
+    history
+}
+
+/// A client of the store: a list is its values, eight bytes each; a register is its value.
+struct StoreClient {
+    simulation: Arc<Simulation>,
+    env: Env,
+    store: Store,
+    workload: Workload,
+    isolation: Isolation,
+    txn: Option<Txn>,
+}
+
+impl StoreClient {
+    fn new(
+        simulation: &Arc<Simulation>,
+        env: &Env,
+        store: &Store,
+        workload: Workload,
+        isolation: Isolation,
+    ) -> StoreClient {
+        let (simulation, env, store) = (Arc::clone(simulation), env.clone(), store.clone());
+        StoreClient { simulation, env, store, workload, isolation, txn: None }
+    }
+
+    fn sorted<T>(&self, result: cairn_storage::Result<T>) -> Result<T, Failure> {
+        match result {
+            Ok(value) => Ok(value),
+            Err(Error::Conflict { .. }) => Err(Failure::Aborted),
+            Err(_) if self.simulation.is_off() => Err(Failure::Unknown),
+            Err(error) => panic!("it fails without cause: {error}"),
+        }
+    }
+
+    fn txn(&mut self) -> &mut Txn {
+        self.env.tasks().yield_point();
+        self.txn.as_mut().expect("begun")
+    }
+
+    fn decoded(&self, key: Key, bytes: &[u8]) -> Found {
+        let mut values = bytes.chunks_exact(8).map(|eight| u64::from_le_bytes(eight.try_into().unwrap()));
+        if self.workload.is_register(key) {
+            Found::Register(values.next())
+        } else {
+            Found::List(values.collect())
+        }
+    }
+}
+
+impl Client for StoreClient {
+    fn begin(&mut self) -> Result<(), Failure> {
+        self.env.tasks().yield_point();
+        let options = TxnOptions { isolation: self.isolation, sync: Some(SyncMode::Sync), client_token: 0 };
+        self.txn = Some(self.store.begin(options));
+        Ok(())
+    }
+
+    fn append(&mut self, key: Key, value: Value) -> Result<(), Failure> {
+        let found = self.txn().get(&key.to_be_bytes());
+        let mut list = self.sorted(found)?.map(|list| list.to_vec()).unwrap_or_default();
+        list.extend(value.to_le_bytes());
+        let done = self.txn().put(&key.to_be_bytes(), &list);
+        self.sorted(done)
+    }
+
+    fn write(&mut self, key: Key, value: Value) -> Result<(), Failure> {
+        let done = self.txn().put(&key.to_be_bytes(), &value.to_le_bytes());
+        self.sorted(done)
+    }
+
+    fn read(&mut self, key: Key) -> Result<Found, Failure> {
+        let found = self.txn().get(&key.to_be_bytes());
+        Ok(self.decoded(key, &self.sorted(found)?.unwrap_or_default()))
+    }
+
+    fn scan(&mut self, first: Key, end: Key) -> Result<Vec<(Key, Found)>, Failure> {
+        // One direction or the other.
+        let direction = if first.is_multiple_of(2) { Direction::Forward } else { Direction::Reverse };
+        let range = KeyRange::half_open(&first.to_be_bytes(), &end.to_be_bytes());
+        let mut scan = self.txn().scan(range, direction);
+        let mut found = Vec::new();
+        loop {
+            let entry = scan.next().map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())));
+            let Some((key, value)) = self.sorted(entry)? else { return Ok(found) };
+            let key = u64::from_be_bytes(key[..].try_into().unwrap());
+            found.push((key, self.decoded(key, &value)));
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), Failure> {
+        let done = self.txn.take().expect("begun").commit();
+        self.sorted(done).map(drop)
+    }
+
+    fn rollback(&mut self) {
+        if let Some(txn) = self.txn.take() {
+            txn.rollback();
+        }
+    }
+}
