@@ -109,7 +109,7 @@ impl Store {
     /// As [`Txn::commit`], without [`Error::Conflict`]; [`Error::TransactionTooLarge`].
     pub fn write(&self, batch: WriteBatch, sync: Option<SyncMode>) -> Result<CommitSeq> {
         let core = &self.handle.core;
-        core.commit(batch_request(core, &batch, sync)?)
+        core.commit(batch_request(core, batch, sync)?)
     }
 
     /// As [`Store::write`], without blocking: see [`Txn::commit_async`].
@@ -118,7 +118,7 @@ impl Store {
     /// The handle gives those of [`Store::write`].
     pub fn write_async(&self, batch: WriteBatch, sync: Option<SyncMode>) -> CommitHandle {
         let core = &self.handle.core;
-        match batch_request(core, &batch, sync) {
+        match batch_request(core, batch, sync) {
             Ok(request) => core.commit_async(request),
             Err(error) => CommitHandle::done(Err(error)),
         }
@@ -269,7 +269,8 @@ impl Store {
     }
 }
 
-fn batch_request(core: &Core, batch: &WriteBatch, sync: Option<SyncMode>) -> Result<Request> {
+/// The request of a batch, whose memory is free for the memtable when the request is made.
+fn batch_request(core: &Core, batch: WriteBatch, sync: Option<SyncMode>) -> Result<Request> {
     let (len, max) = (batch.bytes(), core.options().transaction_bytes_max);
     if len > max {
         return Err(Error::TransactionTooLarge { len, max });
