@@ -1,4 +1,4 @@
-//! fjall: one keyspace. `PersistMode::SyncData` with every commit, or its default, with the operating system.
+//! fjall: one keyspace. `PersistMode::SyncData` with every commit, or `Buffer`, its default: with the operating system.
 //! Updates: `OptimisticTxDatabase`.
 
 use std::path::Path;
@@ -16,13 +16,13 @@ pub struct Fjall {
     database: Database,
     keyspace: Keyspace,
     optimistic: Option<(OptimisticTxDatabase, OptimisticTxKeyspace)>,
-    durability: Option<PersistMode>,
+    durability: PersistMode,
 }
 
 impl Fjall {
     pub fn open(directory: &Path, setup: &Setup) -> Result<Self> {
         let path = directory.join("fjall");
-        let durability = setup.sync.then_some(PersistMode::SyncData);
+        let durability = if setup.sync { PersistMode::SyncData } else { PersistMode::Buffer };
         let cache = setup.cache_bytes as u64;
         let options = || {
             let separation = setup.big_values.then(KvSeparationOptions::default);
@@ -85,10 +85,10 @@ impl Session for FjallSession<'_> {
 
     fn write(&mut self, rows: &[Row]) -> Result<()> {
         let keyspace = &self.fjall.keyspace;
-        if let ([Row { key, value: Some(value) }], None) = (rows, self.fjall.durability) {
+        if let ([Row { key, value: Some(value) }], PersistMode::Buffer) = (rows, self.fjall.durability) {
             return Ok(keyspace.insert(&key[..], &value[..])?);
         }
-        let mut batch = self.fjall.database.batch().durability(self.fjall.durability);
+        let mut batch = self.fjall.database.batch().durability(Some(self.fjall.durability));
         for row in rows {
             match &row.value {
                 Some(value) => batch.insert(keyspace, &row.key[..], &value[..]),
@@ -100,7 +100,7 @@ impl Session for FjallSession<'_> {
 
     fn update(&mut self, keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
         let (database, keyspace) = self.fjall.optimistic.as_ref().context("not opened for updates")?;
-        let mut transaction = database.write_tx()?.durability(self.fjall.durability);
+        let mut transaction = database.write_tx()?.durability(Some(self.fjall.durability));
         for key in keys {
             let mut value = transaction.get(keyspace, key)?.context("a key is missing")?.to_vec();
             change(&mut value);
