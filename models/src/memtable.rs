@@ -114,6 +114,8 @@ fn what_is_published_is_found_by_the_directory() {
                 let found = list.find(&[key], 1);
                 let whole = found.is_some_and(|found| found.value == [key; 2]);
                 assert!(newest < seq || whole, "{key} is not found");
+                // The checker sees links, not keys: this lookup has to follow the one of a node that it finds.
+                assert!(list.find(&[key], 2).is_none(), "{key} has one version");
             }
             assert!(list.find(&[BEFORE_FULL - 1], 1).is_some() && list.find(&[100], 1).is_none());
         };
