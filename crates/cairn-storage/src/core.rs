@@ -25,6 +25,7 @@ use crate::commit::Writer;
 use crate::commit_queue::Queue;
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone};
+use crate::locks::LockTable;
 use crate::memtable::Memtable;
 use crate::options::Options;
 use crate::range::KeyRange;
@@ -118,6 +119,7 @@ pub(crate) struct Core {
     pub(crate) tree: Tree,
     state: RwLock<Arc<Sources>>,
     pub(crate) snapshots: Registry,
+    pub(crate) locks: Arc<LockTable>,
     pub(crate) queue: Mutex<Queue>,
     pub(crate) commits: CommitCounters,
     pub(crate) write: Lock<Writer>,
@@ -168,6 +170,7 @@ pub(crate) struct Parts {
 impl Core {
     pub(crate) fn new(parts: Parts) -> Core {
         let room = parts.env.signal();
+        let locks = Arc::new(LockTable::new(&parts.env, parts.options.lock_bytes_max));
         Core {
             env: parts.env,
             dir: parts.dir,
@@ -175,6 +178,7 @@ impl Core {
             tree: parts.tree,
             state: RwLock::new(Arc::new(parts.sources)),
             snapshots: Registry::new(parts.last_seq),
+            locks,
             queue: Mutex::new(Queue::default()),
             commits: CommitCounters::default(),
             upkeep: Arc::clone(parts.writer.log.upkeep()),

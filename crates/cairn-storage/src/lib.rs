@@ -30,6 +30,7 @@ mod ingest;
 mod key;
 mod latency;
 mod level_cursor;
+mod locks;
 mod manifest;
 mod memory;
 mod memtable;
@@ -70,6 +71,10 @@ pub use error::{Error, Result};
 pub use estimate::RangeSize;
 pub use key::CommitSeq;
 pub use latency::Latency;
+pub use locks::{
+    AdvisoryKey, CancelHandle, KeyLock, LockInfo, LockMode, LockOwner, LockSession, LockTarget, LockWait,
+    ObjectLock, Wait,
+};
 pub use options::{
     Compaction, Compression, Direction, Eviction, FilterTiers, Isolation, KEY_BYTES_MAX, Options, SyncMode,
     TxnOptions, VALUE_BYTES_MAX,
@@ -82,6 +87,6 @@ pub use sst::filter::FilterStats;
 pub use stats::{CommitStats, Stats};
 pub use store::Store;
 pub use tree::{BlobStats, LevelStats, TreeStats};
-pub use txn::{ReadView, Savepoint, Txn};
+pub use txn::{Locked, ReadView, Savepoint, Txn};
 pub use verify::{Damage, VerifyReport};
 pub use visible::Scan;

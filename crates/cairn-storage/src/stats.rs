@@ -29,6 +29,8 @@ pub struct Stats {
     pub immutable_memtables: usize,
     /// Their memory.
     pub immutable_bytes: usize,
+    /// What locks take ([`crate::Options::lock_bytes_max`]).
+    pub lock_bytes: usize,
     /// What memtables and the cache hold, with what is pinned.
     pub memory_used_bytes: u64,
     /// What they may hold ([`crate::Options::memory_bytes`]); `None` where only the cache was given a size.
@@ -155,6 +157,7 @@ impl Core {
         };
         let counters = &self.tree.counters;
         Stats {
+            lock_bytes: self.locks.bytes(),
             memory_used_bytes: memtables + tree.cache.bytes + tree.cache.pinned_bytes,
             memory_allowed_bytes: self.options.memory_bytes.map(|bytes| bytes as u64),
             write_stalls: counters.stalls.load(Ordering::Relaxed),

@@ -18,6 +18,7 @@ use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::estimate::RangeSize;
 use crate::key::CommitSeq;
+use crate::locks::{ByTarget, LockInfo, LockSession};
 use crate::options::{Options, SyncMode, TxnOptions};
 use crate::range::KeyRange;
 use crate::reads::Checks;
@@ -84,6 +85,22 @@ impl Store {
     /// Begins a transaction at the newest commit.
     pub fn begin(&self, options: TxnOptions) -> Txn {
         Txn::begin(&self.handle.core, options)
+    }
+
+    /// Begins a transaction in a session: both are one owner of locks.
+    pub fn begin_in(&self, session: &LockSession, options: TxnOptions) -> Txn {
+        Txn::begin(&self.handle.core, options).in_session(session)
+    }
+
+    /// A new session, for locks that outlive transactions. It may outlive the store.
+    pub fn session(&self) -> LockSession {
+        let core = &self.handle.core;
+        LockSession::new(&core.locks, core.next_txn_id())
+    }
+
+    /// Who holds and who waits for which lock, by owner. Not of one instant: the table is gone through part by part.
+    pub fn locks(&self) -> Vec<LockInfo> {
+        self.handle.core.locks.list()
     }
 
     /// The store as of the newest commit.
@@ -278,6 +295,8 @@ fn batch_request(core: &Core, batch: &WriteBatch, sync: Option<SyncMode>) -> Res
         record: batch.encode(),
         snapshot: None,
         checks: Checks::default(),
+        guards: Vec::new(),
+        holds: ByTarget::default(),
         sync: sync.unwrap_or(core.options().sync),
         client_token: 0,
         schema_version: 0,
