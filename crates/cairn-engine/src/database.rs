@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use cairn_env::Env;
-use cairn_storage::{CommitSeq, KeyRange, Options, Stats, Store, VerifyReport};
+use cairn_storage::{CommitSeq, KeyRange, LockInfo, LockSession, Options, Stats, Store, Txn, VerifyReport};
 
 use crate::catalog::store::Catalogs;
 use crate::catalog::{Catalog, ObjectId, Table};
@@ -130,12 +130,29 @@ impl Database {
     /// # Errors
     /// [`Error::Storage`].
     pub fn begin(&self, options: TxnOptions) -> Result<Transaction> {
-        let storage = cairn_storage::TxnOptions {
-            isolation: options.isolation,
-            sync: options.sync,
-            client_token: options.client_token,
-        };
-        let txn = self.inner.store.begin(storage);
+        self.started(self.inner.store.begin(options.storage()), options)
+    }
+
+    /// As [`Database::begin`], in a session: the transaction's locks are the session's, with its lock timeout and its
+    /// [`LockSession::cancel_handle`].
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn begin_in(&self, session: &LockSession, options: TxnOptions) -> Result<Transaction> {
+        self.started(self.inner.store.begin_in(session, options.storage()), options)
+    }
+
+    /// A new session: what holds advisory locks beyond transactions.
+    pub fn session(&self) -> LockSession {
+        self.inner.store.session()
+    }
+
+    /// Who holds and who waits for which lock. Not of one instant. [`crate::LockedThing::of`] tells what a target is.
+    pub fn locks(&self) -> Vec<LockInfo> {
+        self.inner.store.locks()
+    }
+
+    fn started(&self, txn: Txn, options: TxnOptions) -> Result<Transaction> {
         let catalog = self.inner.catalogs.of_txn(&txn)?;
         Ok(Transaction::new(self.inner.clone(), txn, catalog, options))
     }
