@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_env::Env;
-use cairn_storage::{CommitSeq, Direction, RepairReport, Stats, SyncMode, VerifyReport};
+use cairn_storage::{CommitSeq, Direction, LockInfo, RepairReport, Stats, SyncMode, VerifyReport};
 
 use crate::kernel::{self, Begin};
 use crate::{Error, IntoKeyRange, IsolationLevel, KeyValues, OpenOptions, Result, Snapshot, Transaction};
@@ -192,6 +192,12 @@ impl Database {
     pub fn begin_transaction(&self, level: IsolationLevel) -> Result<Transaction> {
         let kernel = self.shared.kernel.begin(Begin { isolation: level.into(), sync: None })?;
         Ok(Transaction::new(self.clone(), kernel))
+    }
+
+    /// Who holds and who waits for which lock of the key-value space: the key (of a long one its first 88 bytes), and the
+    /// lock. Not of one instant.
+    pub fn key_locks(&self) -> Vec<(Bytes, LockInfo)> {
+        self.shared.kernel.locks()
     }
 
     /// Runs `work` in a serializable transaction and commits it; after a conflict all of it is run again, up

@@ -8,18 +8,31 @@ use cairn_storage::{Options, SyncMode};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IsolationLevel {
-    /// All reads come from one snapshot; of two transactions that write the same key or row, the second to
-    /// commit fails with a conflict. PostgreSQL's REPEATABLE READ.
+    /// As `ReadCommitted`, which allows nothing more: PostgreSQL's READ UNCOMMITTED.
+    ReadUncommitted,
+    /// Each call (each statement of SQL) sees what is committed when it begins. A write waits for the transaction that has
+    /// written the key before, and goes on when that has ended. PostgreSQL's READ COMMITTED.
+    ReadCommitted,
+    /// All reads come from one snapshot. A write waits for the transaction that has written the key before, and fails with
+    /// a conflict if that one, or another since the snapshot, has committed. PostgreSQL's REPEATABLE READ.
+    RepeatableRead,
+    /// Optimistic: all reads come from one snapshot and nothing waits before the commit; of two transactions that write
+    /// the same key or row, the second to commit fails with a conflict.
     #[default]
     Snapshot,
     /// As `Snapshot`, and the commit fails with a conflict if anything the transaction read was changed by
-    /// another one meanwhile: the outcome is that of running the transactions one after the other.
+    /// another one meanwhile: the outcome is that of running the transactions one after the other. One that only
+    /// reads never fails.
     Serializable,
 }
 
 impl From<IsolationLevel> for cairn_storage::Isolation {
     fn from(level: IsolationLevel) -> Self {
         match level {
+            IsolationLevel::ReadUncommitted | IsolationLevel::ReadCommitted => {
+                cairn_storage::Isolation::ReadCommitted
+            }
+            IsolationLevel::RepeatableRead => cairn_storage::Isolation::RepeatableRead,
             IsolationLevel::Snapshot => cairn_storage::Isolation::Snapshot,
             IsolationLevel::Serializable => cairn_storage::Isolation::Serializable,
         }
@@ -143,6 +156,14 @@ impl OpenOptions {
     #[must_use]
     pub fn transaction_bytes_max(mut self, bytes: usize) -> OpenOptions {
         self.storage.transaction_bytes_max = bytes;
+        self
+    }
+
+    /// Memory for locks, some 300 bytes each; beyond it writes go on without locks, and meet conflicts at their commit.
+    /// Default 64 MiB, at least 64 KiB.
+    #[must_use]
+    pub fn lock_bytes_max(mut self, bytes: usize) -> OpenOptions {
+        self.storage.lock_bytes_max = bytes;
         self
     }
 
