@@ -45,7 +45,7 @@ pub struct Savepoint {
 /// The answer to [`Txn::lock_key`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locked {
-    /// The transaction had the lock, or a stronger one, before.
+    /// The transaction had the lock, a stronger one, or one that kept writers away before: what it then learned holds.
     Before,
     /// It has it now, and the key is as its snapshot shows it.
     Unchanged,
@@ -364,9 +364,12 @@ impl Txn {
     /// [`Error::Deadlock`], [`Error::LockTimeout`], [`Error::LockNotAvailable`] (with [`Wait::NoWait`]),
     /// [`Error::Cancelled`], [`Error::LocksFull`]; [`Error::Io`] and [`Error::Corrupt`] from looking whether it changed.
     pub fn lock_key(&mut self, key: &[u8], mode: KeyLock, wait: Wait) -> Result<Locked> {
+        let id = Name::Key(key).id();
+        let firm = self.locks.as_ref().is_some_and(|locks| locks.is_firm(id));
         match self.take(Name::Key(key), LockMode::Key(mode), wait, false)? {
             Taken::Before => return Ok(Locked::Before),
             Taken::Skipped => return Ok(Locked::Skipped),
+            Taken::Now if firm => return Ok(Locked::Before),
             Taken::Now => {}
         }
         let core = self.hold.core();
@@ -374,7 +377,7 @@ impl Txn {
         let visible = core.snapshots.newest();
         self.locked_at = self.locked_at.max(visible);
         if let Some(locks) = &mut self.locks {
-            locks.note_since(Name::Key(key).id(), mode, visible);
+            locks.note_since(id, mode, visible);
         }
         Ok(if self.is_changed(key)? { Locked::Changed } else { Locked::Unchanged })
     }
@@ -404,7 +407,14 @@ impl Txn {
     /// # Errors
     /// As [`Txn::claim`], and [`Error::Conflict`].
     pub fn claim_unchanged(&mut self, key: &[u8], mode: KeyLock) -> Result<Locked> {
-        match self.claim(key, mode)? {
+        let claimed = match self.claim(key, mode)? {
+            // Claimed before for a write that did not go by the snapshot.
+            Locked::Before if self.isolation == Isolation::RepeatableRead && self.is_changed(key)? => {
+                Locked::Changed
+            }
+            other => other,
+        };
+        match claimed {
             Locked::Changed if self.isolation != Isolation::ReadCommitted => {
                 Err(Error::Conflict { reason: "another transaction wrote the same key".to_string() })
             }

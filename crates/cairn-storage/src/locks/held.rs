@@ -89,6 +89,11 @@ impl HeldLocks {
         }
     }
 
+    /// Whether a key is locked against writers (I2): then a stronger lock finds it as it was.
+    pub(crate) fn is_firm(&self, id: TargetId) -> bool {
+        self.holds.get(&id).is_some_and(|hold| hold.since.is_some())
+    }
+
     /// What is known of the keys (I2), for the validation of the commit; afterwards only giving back is left to do.
     pub(crate) fn take_holds(&mut self) -> ByTarget<Hold> {
         std::mem::take(&mut self.holds)

@@ -136,7 +136,7 @@ fn a_deadlock_of_rows_has_one_victim_and_says_who_waits_for_whom() {
             let done = statement(&txn, || update(&txn, "t", other, Some(mine)));
             if let Err(error @ Error::Deadlock { .. }) = &done {
                 assert!(error.is_retryable());
-                assert_eq!(here.env.clock().monotonic_nanos(), before, "found at once");
+                assert!(here.env.clock().monotonic_nanos() - before < 1_000_000, "found at once");
                 let detail = error.detail().unwrap();
                 let owner = txn.lock_owner().unwrap();
                 assert!(
