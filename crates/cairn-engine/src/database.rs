@@ -9,7 +9,9 @@ use std::sync::{Arc, OnceLock};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use cairn_env::Env;
-use cairn_storage::{CommitSeq, KeyRange, LockInfo, LockSession, Options, Stats, Store, Txn, VerifyReport};
+use cairn_storage::{
+    AsOf, CommitSeq, KeyRange, LockInfo, LockSession, Options, SnapshotInfo, Stats, Store, Txn, VerifyReport,
+};
 
 use crate::catalog::store::Catalogs;
 use crate::catalog::{Catalog, ObjectId, Table};
@@ -165,6 +167,21 @@ impl Database {
         let snapshot = self.inner.store.snapshot();
         let catalog = self.inner.catalogs.of_snapshot(&snapshot)?;
         Ok(ReadView::new(Source::Snapshot(snapshot), catalog, self.inner.store.clone()))
+    }
+
+    /// The database as it was, rows and definitions: after a commit, or at a time ([`Options::retention`]).
+    ///
+    /// # Errors
+    /// [`Error::Storage`]: 72000 where it is too old; for the future, and for a time without a retention.
+    pub fn snapshot_at(&self, as_of: AsOf) -> Result<ReadView> {
+        let snapshot = self.inner.store.snapshot_at(as_of)?;
+        let catalog = self.inner.catalogs.of_snapshot(&snapshot)?;
+        Ok(ReadView::new(Source::Snapshot(snapshot), catalog, self.inner.store.clone()))
+    }
+
+    /// What is being read at, oldest first: who keeps old versions, and for how long.
+    pub fn snapshots(&self) -> Vec<SnapshotInfo> {
+        self.inner.store.snapshots()
     }
 
     /// The definitions of the latest commit.

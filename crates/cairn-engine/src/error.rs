@@ -325,6 +325,7 @@ fn storage_sqlstate(e: &StorageError) -> &'static str {
         | StorageError::TransactionTooLarge { .. } => "54000",
         StorageError::LockNotAvailable { .. } | StorageError::LockTimeout { .. } => "55P03",
         StorageError::Cancelled => "57014",
+        StorageError::SnapshotTooOld => "72000",
         StorageError::LocksFull { .. } => "53200",
         StorageError::Closed => "57P01",
         StorageError::InvalidArgument(_) => "XX000",

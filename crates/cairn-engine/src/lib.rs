@@ -24,8 +24,9 @@ pub mod verify;
 mod view;
 
 pub use cairn_storage::{
-    AdvisoryKey, CancelHandle, CommitSeq, Direction, Isolation, KeyLock, KeyRange, LockInfo, LockMode,
-    LockOwner, LockSession, LockTarget, ObjectLock, Options, Stats, SyncMode, VerifyReport, Wait,
+    AdvisoryKey, AsOf, CancelHandle, CommitSeq, Direction, Isolation, KeyLock, KeyRange, LockInfo, LockMode,
+    LockOwner, LockSession, LockTarget, ObjectLock, Options, SnapshotInfo, Stats, SyncMode, VerifyReport,
+    Wait,
 };
 pub use catalog::{Catalog, Table};
 pub use database::{CheckFailure, Database, Expressions};

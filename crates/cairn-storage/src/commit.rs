@@ -53,6 +53,8 @@ pub(crate) struct Request {
 pub(crate) struct Kept {
     /// Has the versions that validation needs, where the caller does not keep them.
     pub(crate) snapshot: Option<Arc<SnapshotHold>>,
+    /// Here to be dropped.
+    #[expect(dead_code)]
     pub(crate) locks: Option<Box<HeldLocks>>,
 }
 

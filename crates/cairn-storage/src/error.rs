@@ -119,6 +119,9 @@ pub enum Error {
         /// [`crate::Options::lock_bytes_max`].
         max: usize,
     },
+    /// What the snapshot would show is gone: it is older than the retention, or than snapshots may be.
+    #[error("snapshot too old")]
+    SnapshotTooOld,
     /// A key is longer than the limit.
     #[error("the key has {len} bytes; the limit is {max}")]
     KeyTooLarge {

@@ -26,6 +26,7 @@ mod fields;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod handles;
+mod history;
 mod ingest;
 mod key;
 mod latency;
@@ -37,6 +38,7 @@ mod memtable;
 mod merge;
 mod options;
 mod owned_scan;
+mod past;
 mod places;
 mod range;
 mod reads;
@@ -69,6 +71,7 @@ pub use cache::CacheStats;
 pub use commit_queue::CommitHandle;
 pub use error::{Error, Result};
 pub use estimate::RangeSize;
+pub use history::AsOf;
 pub use key::CommitSeq;
 pub use latency::Latency;
 pub use locks::{
@@ -80,6 +83,7 @@ pub use options::{
     TxnOptions, VALUE_BYTES_MAX,
 };
 pub use owned_scan::OwnedScan;
+pub use past::SnapshotInfo;
 pub use range::KeyRange;
 pub use repair::{Loss, RepairReport};
 pub use snapshot::Snapshot;

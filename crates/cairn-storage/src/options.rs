@@ -178,6 +178,13 @@ pub struct Options {
     /// What locks may take, some 300 bytes each; beyond it writes go on without locks, validated at commit only, and
     /// locks asked for explicitly fail with [`Error::LocksFull`]; default 64 MiB, at least 64 KiB.
     pub lock_bytes_max: usize,
+    /// All versions are kept for at least this long, for [`crate::Store::snapshot_at`]; `None`, the default, keeps what
+    /// snapshots and transactions read. What is overwritten takes space until then. Times are known since the store
+    /// was opened.
+    pub retention: Option<Duration>,
+    /// A snapshot or transaction that is older than this does not keep versions from being dropped; once some were, its
+    /// reads and its commit fail with [`Error::SnapshotTooOld`]. `None`, the default, lets it keep them for ever.
+    pub snapshot_age_max: Option<Duration>,
     /// A memtable of this size is flushed to an SST; default 64 MiB, and never more than an eighth of
     /// [`Options::memory_bytes`].
     pub memtable_bytes: usize,
@@ -289,6 +296,8 @@ impl Default for Options {
             async_interval: Duration::from_millis(100),
             transaction_bytes_max: 2 << 30,
             lock_bytes_max: 64 << 20,
+            retention: None,
+            snapshot_age_max: None,
             memtable_bytes: 64 << 20,
             immutable_memtables_max: 2,
             wal_segment_bytes: 64 << 20,

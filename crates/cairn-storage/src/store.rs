@@ -17,9 +17,11 @@ use crate::commit_queue::CommitHandle;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::estimate::RangeSize;
+use crate::history::AsOf;
 use crate::key::CommitSeq;
 use crate::locks::{ByTarget, LockInfo, LockSession};
 use crate::options::{Options, SyncMode, TxnOptions};
+use crate::past::SnapshotInfo;
 use crate::range::KeyRange;
 use crate::reads::Checks;
 use crate::recovery;
@@ -106,6 +108,21 @@ impl Store {
     /// The store as of the newest commit.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::new(&self.handle.core)
+    }
+
+    /// The store as it was: after a commit, or at a time ([`crate::Options::retention`]). A commit may be read at as long
+    /// as its versions are there, retention or not.
+    ///
+    /// # Errors
+    /// [`Error::SnapshotTooOld`] where versions may be gone, or the time was before the store was opened;
+    /// [`Error::InvalidArgument`] for the future, and for a time without a retention.
+    pub fn snapshot_at(&self, as_of: AsOf) -> Result<Snapshot> {
+        Snapshot::new_at(&self.handle.core, as_of)
+    }
+
+    /// What is being read at, oldest first: who keeps old versions, and for how long.
+    pub fn snapshots(&self) -> Vec<SnapshotInfo> {
+        self.handle.core.snapshots.list()
     }
 
     /// The newest value of `key`.

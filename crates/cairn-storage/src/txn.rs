@@ -69,6 +69,9 @@ pub enum Locked {
 /// ```
 pub struct Txn {
     hold: Arc<Hold>,
+    /// The snapshot of the first statement that locked or wrote, where that is not `hold`: keeps the changes since then
+    /// from being forgotten before the commit is validated.
+    base: Option<Arc<Hold>>,
     writes: WriteSet,
     isolation: Isolation,
     reads: Option<Arc<ReadSet>>,
@@ -96,6 +99,7 @@ impl Txn {
         let id = core.next_txn_id();
         Txn {
             hold: Arc::new(Hold::new(core)),
+            base: None,
             writes: WriteSet::new(),
             isolation: options.isolation,
             reads,
@@ -263,6 +267,7 @@ impl Txn {
         if self.writes.is_empty() {
             return Ok(self.hold.seq());
         }
+        self.check_age()?;
         self.lock_for_commit()?;
         // The write set goes before the wait, the snapshot after it: validation needs its versions.
         let (hold, request) = self.into_request();
@@ -284,8 +289,12 @@ impl Txn {
         if self.writes.is_empty() {
             return CommitHandle::done(Ok(self.hold.seq()));
         }
+        if let Err(error) = self.check_age() {
+            return CommitHandle::done(Err(error));
+        }
         let (hold, mut request) = self.into_request();
-        request.hold.get_or_insert_default().snapshot = Some(Arc::clone(&hold));
+        let kept = request.hold.get_or_insert_default();
+        kept.snapshot.get_or_insert(Arc::clone(&hold));
         hold.core().commit_async(request)
     }
 
@@ -294,6 +303,8 @@ impl Txn {
         let base = self.unlocked_since.unwrap_or(self.checked_at());
         let mut locks = self.locks.take();
         let holds = locks.as_mut().map_or_else(ByTarget::default, |locks| locks.take_holds());
+        let needed = self.base.is_some() || locks.is_some();
+        let kept = needed.then_some(Kept { snapshot: self.base, locks });
         let request = Request {
             record,
             snapshot: Some(base),
@@ -304,10 +315,16 @@ impl Txn {
             client_token: self.client_token,
             schema_version: self.schema_version,
             txn_id: self.id,
-            hold: locks.map(|locks| Kept { snapshot: None, locks: Some(locks) }),
+            hold: kept,
             begun: 0,
         };
         (self.hold, request)
+    }
+
+    /// What changed since a snapshot whose versions are gone cannot be told any more.
+    fn check_age(&self) -> Result<()> {
+        let oldest = self.base.as_ref().unwrap_or(&self.hold);
+        oldest.core().snapshots.check(oldest.seq())
     }
 
     /// Forgets the transaction, as dropping it does.
@@ -341,10 +358,14 @@ impl Txn {
     /// Whether reads see anything new by it.
     pub fn begin_statement(&mut self) -> bool {
         let core = self.hold.core();
-        let moves = self.isolation == Isolation::ReadCommitted
-            && core.snapshots.newest() > self.hold.seq();
+        let moves = self.isolation == Isolation::ReadCommitted && core.snapshots.newest() > self.hold.seq();
         if moves {
-            self.hold = Arc::new(Hold::new(core));
+            let newer = Arc::new(Hold::new(core));
+            let older = std::mem::replace(&mut self.hold, newer);
+            if self.locks.is_some() || !self.writes.is_empty() || !self.guards.is_empty() {
+                // What was locked or relied on since then is validated against commits since then.
+                self.base.get_or_insert(older);
+            }
         }
         moves
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_env::Env;
-use cairn_storage::{CommitSeq, Direction, LockInfo, RepairReport, Stats, SyncMode, VerifyReport};
+use cairn_storage::{AsOf, CommitSeq, Direction, LockInfo, RepairReport, Stats, SyncMode, VerifyReport};
 
 use crate::kernel::{self, Begin};
 use crate::{Error, IntoKeyRange, IsolationLevel, KeyValues, OpenOptions, Result, Snapshot, Transaction};
@@ -171,6 +171,28 @@ impl Database {
     /// When the database is closed.
     pub fn snapshot(&self) -> Result<Snapshot> {
         Ok(Snapshot { view: self.shared.kernel.view()? })
+    }
+
+    /// The keys as they were: after a commit, or at a time, which needs [`OpenOptions::retention`]. A commit can be read
+    /// at as long as its versions are there.
+    ///
+    /// ```
+    /// use cairndb::{AsOf, Database, OpenOptions};
+    /// let directory = tempfile::tempdir().unwrap();
+    /// let options = OpenOptions::new().retention(std::time::Duration::from_secs(3600));
+    /// let db = Database::open_with(directory.path().join("db"), options)?;
+    /// db.put("k", "old")?;
+    /// let then = db.stats().last_committed;
+    /// db.put("k", "new")?;
+    /// assert_eq!(db.snapshot_at(AsOf::Commit(then))?.get("k")?.unwrap(), "old");
+    /// # Ok::<(), cairndb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// SQLSTATE `72000` when it is too long ago, or before the database was opened; `22023` for the future, and for a time
+    /// without a retention.
+    pub fn snapshot_at(&self, as_of: AsOf) -> Result<Snapshot> {
+        Ok(Snapshot { view: self.shared.kernel.view_at(as_of)? })
     }
 
     /// A blind write: it depends on nothing it has read, so a conflict only says "again".

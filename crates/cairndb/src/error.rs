@@ -180,6 +180,7 @@ impl From<cairn_storage::Error> for Error {
             E::Conflict { .. } => (ErrorClass::Conflict, "40001"),
             E::Deadlock { .. } => (ErrorClass::Conflict, "40P01"),
             E::LockNotAvailable { .. } | E::LockTimeout { .. } => (ErrorClass::Unavailable, "55P03"),
+            E::SnapshotTooOld => (ErrorClass::User, "72000"),
             E::Cancelled => (ErrorClass::Unavailable, "57014"),
             E::LocksFull { .. } => (ErrorClass::Unavailable, "53200"),
             E::Corrupt { .. } => (ErrorClass::Corrupt, "XX001"),
@@ -198,6 +199,9 @@ impl From<cairn_storage::Error> for Error {
         let hint = match &error {
             E::Locked { .. } => Some("A database is open in one process at a time; close the other one."),
             E::Conflict { .. } => Some("The transaction might succeed if retried."),
+            E::SnapshotTooOld => {
+                Some("Read from a new snapshot; OpenOptions::retention keeps versions for longer.")
+            }
             E::LocksFull { .. } => Some("You might need to increase OpenOptions::lock_bytes_max."),
             E::NewerFormat { .. } => Some("Open it with a newer release of CairnDB."),
             E::Poisoned { .. } => Some("Close the database and open it again."),

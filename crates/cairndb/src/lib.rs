@@ -45,8 +45,8 @@ mod sql;
 
 pub use bytes::Bytes;
 pub use cairn_storage::{
-    CancelHandle, CommitSeq, CommitStats, Damage, KeyLock, KeyRange, Latency, LockInfo, LockMode, LockOwner,
-    LockTarget, Loss, ObjectLock, RepairReport, Stats, SyncMode, VerifyReport, Wait,
+    AsOf, CancelHandle, CommitSeq, CommitStats, Damage, KeyLock, KeyRange, Latency, LockInfo, LockMode,
+    LockOwner, LockTarget, Loss, ObjectLock, RepairReport, Stats, SyncMode, VerifyReport, Wait,
 };
 pub use database::Database;
 pub use error::{Error, ErrorClass, Result};

@@ -1,6 +1,7 @@
 //! How a database is opened and how a transaction runs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use cairn_storage::{Options, SyncMode};
 
@@ -156,6 +157,23 @@ impl OpenOptions {
     #[must_use]
     pub fn transaction_bytes_max(mut self, bytes: usize) -> OpenOptions {
         self.storage.transaction_bytes_max = bytes;
+        self
+    }
+
+    /// How long all versions are kept at least, for [`Database::snapshot_at`](crate::Database::snapshot_at); default only as
+    /// long as somebody reads them. What is overwritten or deleted takes space until then.
+    #[must_use]
+    pub fn retention(mut self, retention: Duration) -> OpenOptions {
+        self.storage.retention = Some(retention);
+        self
+    }
+
+    /// A snapshot or transaction older than this keeps no versions from being dropped any more; once some were, its reads
+    /// and its commit fail (SQLSTATE `72000`). Default: it keeps them for as long as it lives.
+    /// [`Stats::oldest_snapshot_age`](crate::Stats::oldest_snapshot_age) shows forgotten readers.
+    #[must_use]
+    pub fn snapshot_age_max(mut self, age: Duration) -> OpenOptions {
+        self.storage.snapshot_age_max = Some(age);
         self
     }
 

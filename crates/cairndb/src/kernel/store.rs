@@ -11,8 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use cairn_env::Env;
 use cairn_storage::{
-    CancelHandle, CommitSeq, Direction, Error, Isolation, KeyLock, KeyRange, LockInfo, LockOwner, LockTarget,
-    Locked, Stats, Store, SyncMode, TxnOptions, VerifyReport, Wait,
+    AsOf, CancelHandle, CommitSeq, Direction, Error, Isolation, KeyLock, KeyRange, LockInfo, LockOwner,
+    LockTarget, Locked, Stats, Store, SyncMode, TxnOptions, VerifyReport, Wait,
 };
 use smallvec::SmallVec;
 
@@ -63,6 +63,10 @@ impl Database {
 
     pub(crate) fn view(&self) -> Result<View> {
         Ok(View(self.0.snapshot()))
+    }
+
+    pub(crate) fn view_at(&self, as_of: AsOf) -> Result<View> {
+        Ok(View(self.0.snapshot_at(as_of)?))
     }
 
     /// Locks of keys, without their prefix.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use cairn_engine::LockedThing;
 use cairn_env::Env;
 use cairn_storage::{
-    CancelHandle, CommitSeq, Direction, KeyLock, KeyRange, LockInfo, LockOwner, Stats, SyncMode,
+    AsOf, CancelHandle, CommitSeq, Direction, KeyLock, KeyRange, LockInfo, LockOwner, Stats, SyncMode,
     VerifyReport, Wait,
 };
 
@@ -34,6 +34,10 @@ impl Database {
 
     pub(crate) fn view(&self) -> Result<View> {
         Ok(View(self.0.view()?))
+    }
+
+    pub(crate) fn view_at(&self, as_of: AsOf) -> Result<View> {
+        Ok(View(self.0.snapshot_at(as_of)?))
     }
 
     /// Locks of keys, without their prefix.

@@ -215,3 +215,23 @@ fn a_panic_frees_everything() {
     assert_eq!(update(&b, "t", 1, Some(12)).unwrap(), 1);
     b.commit().unwrap();
 }
+
+#[test]
+fn the_past_has_its_own_rows_and_definitions() {
+    let db = open();
+    let then = db.last_committed();
+    let txn = begin(&db, Isolation::RepeatableRead);
+    delete(&txn, "t", 1).unwrap();
+    txn.rename_column("public", "t", "v", "w").unwrap();
+    txn.commit().unwrap();
+    let past = db.snapshot_at(cairn_engine::AsOf::Commit(then)).unwrap();
+    let table = past.catalog().table("public", "t").unwrap();
+    assert!(table.column("v").is_ok() && table.column("w").is_err());
+    assert_eq!(crate::support::all_rows(&past, &table).unwrap().len(), 3);
+    assert_eq!(db.snapshots().len(), 1);
+    assert_eq!(outcome(&db.snapshot_at(cairn_engine::AsOf::Commit(then + 100))), "XX000");
+    drop(past);
+    db.flush().unwrap();
+    db.compact().unwrap();
+    assert_eq!(outcome(&db.snapshot_at(cairn_engine::AsOf::Commit(then))), "72000");
+}
