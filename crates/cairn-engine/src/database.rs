@@ -9,7 +9,9 @@ use std::sync::{Arc, OnceLock};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use cairn_env::Env;
-use cairn_storage::{CommitSeq, KeyRange, Options, Stats, Store, VerifyReport};
+use cairn_storage::{
+    AsOf, CommitSeq, KeyRange, LockInfo, LockSession, Options, SnapshotInfo, Stats, Store, Txn, VerifyReport,
+};
 
 use crate::catalog::store::Catalogs;
 use crate::catalog::{Catalog, ObjectId, Table};
@@ -130,12 +132,29 @@ impl Database {
     /// # Errors
     /// [`Error::Storage`].
     pub fn begin(&self, options: TxnOptions) -> Result<Transaction> {
-        let storage = cairn_storage::TxnOptions {
-            isolation: options.isolation,
-            sync: options.sync,
-            client_token: options.client_token,
-        };
-        let txn = self.inner.store.begin(storage);
+        self.started(self.inner.store.begin(options.storage()), options)
+    }
+
+    /// As [`Database::begin`], in a session: the transaction's locks are the session's, with its lock timeout and its
+    /// [`LockSession::cancel_handle`].
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn begin_in(&self, session: &LockSession, options: TxnOptions) -> Result<Transaction> {
+        self.started(self.inner.store.begin_in(session, options.storage()), options)
+    }
+
+    /// A new session: what holds advisory locks beyond transactions.
+    pub fn session(&self) -> LockSession {
+        self.inner.store.session()
+    }
+
+    /// Who holds and who waits for which lock. Not of one instant. [`crate::LockedThing::of`] tells what a target is.
+    pub fn locks(&self) -> Vec<LockInfo> {
+        self.inner.store.locks()
+    }
+
+    fn started(&self, txn: Txn, options: TxnOptions) -> Result<Transaction> {
         let catalog = self.inner.catalogs.of_txn(&txn)?;
         Ok(Transaction::new(self.inner.clone(), txn, catalog, options))
     }
@@ -148,6 +167,21 @@ impl Database {
         let snapshot = self.inner.store.snapshot();
         let catalog = self.inner.catalogs.of_snapshot(&snapshot)?;
         Ok(ReadView::new(Source::Snapshot(snapshot), catalog, self.inner.store.clone()))
+    }
+
+    /// The database as it was, rows and definitions: after a commit, or at a time ([`Options::retention`]).
+    ///
+    /// # Errors
+    /// [`Error::Storage`]: 72000 where it is too old; for the future, and for a time without a retention.
+    pub fn snapshot_at(&self, as_of: AsOf) -> Result<ReadView> {
+        let snapshot = self.inner.store.snapshot_at(as_of)?;
+        let catalog = self.inner.catalogs.of_snapshot(&snapshot)?;
+        Ok(ReadView::new(Source::Snapshot(snapshot), catalog, self.inner.store.clone()))
+    }
+
+    /// What is being read at, oldest first: who keeps old versions, and for how long.
+    pub fn snapshots(&self) -> Vec<SnapshotInfo> {
+        self.inner.store.snapshots()
     }
 
     /// The definitions of the latest commit.

@@ -2,7 +2,7 @@
 //!
 //! A variant says what the caller can do differently; [`Error::sqlstate`] gives PostgreSQL's code,
 //! [`Error::detail`] and [`Error::hint`] the second and third line of its report, [`Error::object`] the names
-//! that its protocol sends apart. [`Error::is_retryable`] is true only for conflicts: run the transaction again.
+//! that its protocol sends apart. [`Error::is_retryable`] is true only for conflicts and deadlocks: run the transaction again.
 
 use cairn_storage::Error as StorageError;
 use cairn_types::TypeError;
@@ -82,6 +82,23 @@ pub enum Error {
     Conflict {
         /// What collided, for the detail line.
         reason: String,
+    },
+    /// Under Read Committed: rows that a statement is to write have changed since its snapshot, and were not locked and
+    /// looked at again ([`crate::table::lock_rows`]): 40001. Take the statement back, begin it anew
+    /// ([`crate::Transaction::begin_statement`]) and run it again; the transaction goes on.
+    #[error("could not serialize access due to concurrent update")]
+    RowsChanged,
+    /// Transactions wait for each other in a circle, and this one gives way: 40P01; run it again.
+    #[error("deadlock detected")]
+    Deadlock {
+        /// Who waits for whom, a line each.
+        detail: String,
+    },
+    /// A row is locked, and the statement is not to wait (NOWAIT): 55P03.
+    #[error("could not obtain lock on row in relation \"{relation}\"")]
+    LockNotAvailable {
+        /// The table.
+        relation: String,
     },
     /// A constraint refused a row: 23xxx.
     #[error("{message}")]
@@ -210,6 +227,9 @@ impl Error {
             Error::WrongObjectType { .. } => "42809",
             Error::DependentObjects { .. } => "2BP01",
             Error::InvalidDefinition { sqlstate, .. } | Error::Data { sqlstate, .. } => sqlstate,
+            Error::RowsChanged => "40001",
+            Error::LockNotAvailable { .. } => "55P03",
+            Error::Deadlock { .. } => "40P01",
             Error::TransactionEnded => "25P01",
             Error::ReadOnly { .. } => "25006",
             Error::NoSuchSavepoint => "3B001",
@@ -223,7 +243,7 @@ impl Error {
     /// The detail line, where there is one.
     pub fn detail(&self) -> Option<&str> {
         match self {
-            Error::Conflict { reason } => Some(reason),
+            Error::Conflict { reason } | Error::Deadlock { detail: reason } => Some(reason),
             Error::Constraint { detail, .. } | Error::InvalidDefinition { detail, .. } => detail.as_deref(),
             Error::DependentObjects { detail, .. } => Some(detail),
             _ => None,
@@ -234,6 +254,9 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Error::Conflict { .. } => Some("The transaction might succeed if retried."),
+            Error::Storage(StorageError::LocksFull { .. }) => {
+                Some("You might need to increase lock_bytes_max.")
+            }
             Error::DependentObjects { .. } => Some("Use DROP ... CASCADE to drop the dependent objects too."),
             Error::InvalidDefinition { hint, .. } => hint.as_deref(),
             _ => None,
@@ -250,7 +273,7 @@ impl Error {
 
     /// Whether the same transaction may succeed when run again from its beginning.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Error::Conflict { .. })
+        matches!(self, Error::Conflict { .. } | Error::RowsChanged | Error::Deadlock { .. })
     }
 
     pub(crate) fn undefined(kind: ObjectKind, name: &str) -> Error {
@@ -300,6 +323,10 @@ fn storage_sqlstate(e: &StorageError) -> &'static str {
         StorageError::KeyTooLarge { .. }
         | StorageError::ValueTooLarge { .. }
         | StorageError::TransactionTooLarge { .. } => "54000",
+        StorageError::LockNotAvailable { .. } | StorageError::LockTimeout { .. } => "55P03",
+        StorageError::Cancelled => "57014",
+        StorageError::SnapshotTooOld => "72000",
+        StorageError::LocksFull { .. } => "53200",
         StorageError::Closed => "57P01",
         StorageError::InvalidArgument(_) => "XX000",
         _ => "58030",
@@ -310,6 +337,10 @@ impl From<StorageError> for Error {
     fn from(e: StorageError) -> Error {
         match e {
             StorageError::Conflict { reason } => Error::Conflict { reason: reason.to_string() },
+            StorageError::Deadlock { waits } => {
+                let lines: Vec<String> = waits.iter().map(crate::lock::describe).collect();
+                Error::Deadlock { detail: lines.join("\n") }
+            }
             other => Error::Storage(other),
         }
     }

@@ -16,15 +16,21 @@ mod estimate;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod key_space;
+mod lock;
 mod sequence;
 pub mod table;
 mod transaction;
 pub mod verify;
 mod view;
 
-pub use cairn_storage::{CommitSeq, Direction, Isolation, KeyRange, Options, Stats, SyncMode, VerifyReport};
+pub use cairn_storage::{
+    AdvisoryKey, AsOf, CancelHandle, CommitSeq, Direction, Isolation, KeyLock, KeyRange, LockInfo, LockMode,
+    LockOwner, LockSession, LockTarget, ObjectLock, Options, SnapshotInfo, Stats, SyncMode, VerifyReport,
+    Wait,
+};
 pub use catalog::{Catalog, Table};
 pub use database::{CheckFailure, Database, Expressions};
 pub use error::{Error, ErrorObject, ObjectKind, Result, Violation};
+pub use lock::LockedThing;
 pub use transaction::{KEY_BYTES_MAX, Savepoint, Transaction, TxnOptions};
 pub use view::{KvScan, ReadView};

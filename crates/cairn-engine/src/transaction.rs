@@ -7,15 +7,19 @@
 //! I1: the catalog in `definitions` is that of the snapshot plus this transaction's own DDL; `rollback_to` takes both
 //! back together.
 //! I2: a transaction with DDL writes the schema version key, so that of two such transactions one commits.
+//! I4: under Read Committed a statement sees what is committed when it begins; the catalog moves with the snapshot, until
+//! the transaction has DDL of its own: then the schema version is guarded as of the catalog that it began from.
 //! I3: whoever writes rows of a table has guarded its descriptor key (see `Writer::guard_table`).
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_storage::{
-    CommitSeq, Direction, Isolation, KeyRange, Savepoint as StorageSavepoint, SyncMode, Txn,
+    AdvisoryKey, CancelHandle, CommitSeq, Direction, Isolation, KeyLock, KeyRange, LockOwner, Locked,
+    ObjectLock, Savepoint as StorageSavepoint, SyncMode, Txn, Wait,
 };
 use parking_lot::{Mutex, MutexGuard};
 
@@ -42,6 +46,13 @@ pub struct TxnOptions {
     pub client_token: u64,
 }
 
+impl TxnOptions {
+    pub(crate) fn storage(&self) -> cairn_storage::TxnOptions {
+        let TxnOptions { isolation, sync, client_token, .. } = *self;
+        cairn_storage::TxnOptions { isolation, sync, client_token }
+    }
+}
+
 /// A place to go back to within a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Savepoint(u64);
@@ -65,6 +76,9 @@ pub(crate) struct Definitions {
 
 pub(crate) struct State {
     pub(crate) txn: Txn,
+    /// The catalog that this transaction's own DDL is based on, and the commit that it is of (I4).
+    base: Arc<Catalog>,
+    base_seq: CommitSeq,
     savepoints: Vec<SavepointState>,
     next_savepoint: u64,
     guarded: HashSet<ObjectId>,
@@ -86,8 +100,6 @@ pub struct Transaction {
     pub(crate) database: Arc<Inner>,
     state: Mutex<Option<State>>,
     pub(crate) definitions: Mutex<Definitions>,
-    /// The catalog that the snapshot has.
-    base: Arc<Catalog>,
     options: TxnOptions,
 }
 
@@ -105,18 +117,19 @@ impl Transaction {
         options: TxnOptions,
     ) -> Transaction {
         let state = State {
+            base: catalog.clone(),
+            base_seq: txn.snapshot_seq(),
             txn,
             savepoints: Vec::new(),
             next_savepoint: 0,
             guarded: HashSet::new(),
             row_changes: HashMap::new(),
         };
-        let definitions = Definitions { catalog: catalog.clone(), changed: false, sequences: HashMap::new() };
+        let definitions = Definitions { catalog, changed: false, sequences: HashMap::new() };
         Transaction {
             database,
             state: Mutex::new(Some(state)),
             definitions: Mutex::new(definitions),
-            base: catalog,
             options,
         }
     }
@@ -127,18 +140,22 @@ impl Transaction {
     /// [`Error::TransactionEnded`], [`Error::Storage`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         let key = key_space::key(STORE_TABLE, 0, key);
-        Ok(self.lock()?.txn.get(&key)?)
+        Ok(self.statement()?.txn.get(&key)?)
     }
 
     /// Writes a key of the key-value space: at most 64 KiB, its value at most 1 GiB.
     ///
     /// # Errors
-    /// [`Error::TransactionEnded`], [`Error::ReadOnly`], [`Error::Storage`] (too large).
+    /// [`Error::TransactionEnded`], [`Error::ReadOnly`], [`Error::Storage`] (too large). At the locking levels, which
+    /// wait for whoever has written the key and not committed: [`Error::Conflict`] (Repeatable Read),
+    /// [`Error::Deadlock`], [`Error::Storage`] (lock timeout, cancelled).
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         self.check_writable("put")?;
         check_key(key)?;
         let key = key_space::key(STORE_TABLE, 0, key);
-        Ok(self.lock()?.txn.put(&key, value)?)
+        let mut state = self.statement()?;
+        state.txn.claim_unchanged(&key, KeyLock::NoKeyUpdate)?;
+        Ok(state.txn.put(&key, value)?)
     }
 
     /// Deletes a key of the key-value space; nothing happens where there is none.
@@ -149,7 +166,9 @@ impl Transaction {
         self.check_writable("delete")?;
         check_key(key)?;
         let key = key_space::key(STORE_TABLE, 0, key);
-        Ok(self.lock()?.txn.delete(&key)?)
+        let mut state = self.statement()?;
+        state.txn.claim_unchanged(&key, KeyLock::Update)?;
+        Ok(state.txn.delete(&key)?)
     }
 
     /// Deletes all keys of a range of the key-value space; costs the same however many there are.
@@ -159,7 +178,7 @@ impl Transaction {
     pub fn delete_range(&self, range: &KeyRange) -> Result<()> {
         self.check_writable("delete")?;
         let range = key_space::absolute(STORE_TABLE, 0, range);
-        let mut state = self.lock()?;
+        let mut state = self.statement()?;
         match range.end_key() {
             Some(end) if !range.is_empty() => Ok(state.txn.delete_range(&range.start_key(), &end)?),
             _ => Ok(()),
@@ -172,6 +191,7 @@ impl Transaction {
     /// [`Error::TransactionEnded`].
     pub fn scan(&self, range: KeyRange, direction: Direction) -> Result<KvScan> {
         let range = key_space::absolute(STORE_TABLE, 0, &range);
+        drop(self.statement()?);
         let scan = self.view()?.scan_raw(range, direction);
         Ok(KvScan::new(scan))
     }
@@ -206,7 +226,8 @@ impl Transaction {
         Ok(Savepoint(id))
     }
 
-    /// Takes back all writes and DDL since the savepoint, which stays usable; later ones are gone.
+    /// Takes back all writes and DDL since the savepoint, and gives back the locks taken since. It stays usable; later ones
+    /// are gone.
     ///
     /// # Errors
     /// [`Error::TransactionEnded`], [`Error::NoSuchSavepoint`], [`Error::Storage`].
@@ -216,7 +237,7 @@ impl Transaction {
         state.savepoints.truncate(at + 1);
         let kept = &state.savepoints[at];
         let (storage, row_changes) = (kept.storage, kept.row_changes.clone());
-        *self.definitions.lock() = kept.definitions.clone();
+        self.restore(kept.definitions.clone(), &state.base);
         state.row_changes = row_changes;
         Ok(state.txn.rollback_to(storage)?)
     }
@@ -248,14 +269,14 @@ impl Transaction {
             self.database.estimates.change(&state.row_changes);
             return Ok(sequence);
         }
-        let version = self.base.version() + 1;
+        let version = state.base.version() + 1;
         state.txn.put(&key_space::schema_version_key(), &version.to_le_bytes())?;
         state.txn.set_schema_version(version);
         let mut catalog = (*definitions.catalog).clone();
         catalog.set_version(version);
-        let txn = state.txn;
+        let (txn, base) = (state.txn, state.base);
         let sequence = self.database.catalogs.publish(Arc::new(catalog), || Ok(txn.commit()?))?;
-        let made = definitions.catalog.tables().filter(|t| self.base.table_by_id(t.id).is_none());
+        let made = definitions.catalog.tables().filter(|t| base.table_by_id(t.id).is_none());
         made.for_each(|table| self.database.estimates.created(table.id));
         self.database.estimates.change(&state.row_changes);
         self.database.sequences.definitions_changed();
@@ -267,6 +288,85 @@ impl Transaction {
         if let Some(state) = self.state.lock().take() {
             state.txn.rollback();
         }
+    }
+
+    /// A statement begins: under Read Committed reads and [`Transaction::catalog`] show what is committed now; at the other
+    /// levels nothing happens. Calls on keys do so themselves. Views taken before stay as they are. Cheap.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`], [`Error::Storage`].
+    pub fn begin_statement(&self) -> Result<()> {
+        self.statement().map(drop)
+    }
+
+    /// Locks a key of the key-value space until the end of the transaction, at any isolation level; false where it is
+    /// skipped ([`Wait::SkipLocked`]). Readers are not concerned.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where the key has changed since the snapshot (not under Read Committed, which goes on with the
+    /// newest value), [`Error::Deadlock`], [`Error::Storage`] (55P03: taken, or not free in time; 57014: cancelled;
+    /// 53200: no memory for locks), [`Error::TransactionEnded`].
+    pub fn lock_key(&self, key: &[u8], mode: KeyLock, wait: Wait) -> Result<bool> {
+        check_key(key)?;
+        let key = key_space::key(STORE_TABLE, 0, key);
+        match self.lock()?.txn.lock_key(&key, mode, wait)? {
+            Locked::Skipped => Ok(false),
+            Locked::Changed if self.options.isolation != Isolation::ReadCommitted => {
+                Err(Error::Conflict { reason: "another transaction wrote the same key".to_owned() })
+            }
+            Locked::Before | Locked::Unchanged | Locked::Changed => Ok(true),
+        }
+    }
+
+    /// Locks a key for writing, then reads it: what it is now, and stays until this transaction ends.
+    ///
+    /// # Errors
+    /// As [`Transaction::lock_key`].
+    pub fn get_for_update(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        self.lock_key(key, KeyLock::Update, Wait::Block)?;
+        self.get(key)
+    }
+
+    /// Locks a table until the end of the transaction (LOCK TABLE); false where it is skipped. Under Read Committed begin
+    /// a statement afterwards: the definition may have changed while it waited.
+    ///
+    /// # Errors
+    /// As [`Transaction::lock_key`], without [`Error::Conflict`].
+    pub fn lock_table(&self, table: ObjectId, mode: ObjectLock, wait: Wait) -> Result<bool> {
+        Ok(self.lock()?.txn.lock_object(u64::from(table), mode, wait)?)
+    }
+
+    /// Takes an advisory lock until the end of the transaction; false where it is skipped.
+    ///
+    /// # Errors
+    /// As [`Transaction::lock_table`].
+    pub fn lock_advisory(&self, key: AdvisoryKey, shared: bool, wait: Wait) -> Result<bool> {
+        Ok(self.lock()?.txn.lock_advisory(key, shared, wait)?)
+    }
+
+    /// How long it waits for a lock; `None` is for ever, the default outside of sessions.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`].
+    pub fn set_lock_timeout(&self, timeout: Option<Duration>) -> Result<()> {
+        self.lock()?.txn.set_lock_timeout(timeout);
+        Ok(())
+    }
+
+    /// What ends its waits from another thread. Get it before the wait: a transaction that waits answers no calls.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`].
+    pub fn cancel_handle(&self) -> Result<CancelHandle> {
+        Ok(self.lock()?.txn.cancel_handle())
+    }
+
+    /// Its number in [`crate::Database::locks`].
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`].
+    pub fn lock_owner(&self) -> Result<LockOwner> {
+        Ok(self.lock()?.txn.lock_owner())
     }
 
     /// Whether neither commit nor rollback was called yet.
@@ -298,12 +398,41 @@ impl Transaction {
         Ok(())
     }
 
+    /// The newest committed state (at levels that do not lock: the snapshot), own writes included.
+    pub(crate) fn latest_view(&self, state: &State) -> ReadView {
+        let view = state.txn.latest_view();
+        let sequence = view.snapshot_seq();
+        ReadView::new(Source::Txn(view, sequence), self.catalog(), self.database.store.clone())
+    }
+
     pub(crate) fn check_writable(&self, what: &str) -> Result<()> {
         if self.options.read_only { Err(Error::ReadOnly { what: what.to_owned() }) } else { Ok(()) }
     }
 
-    fn lock(&self) -> Result<parking_lot::MappedMutexGuard<'_, State>> {
+    pub(crate) fn lock(&self) -> Result<parking_lot::MappedMutexGuard<'_, State>> {
         MutexGuard::try_map(self.state.lock(), Option::as_mut).map_err(|_| Error::TransactionEnded)
+    }
+
+    /// The state, at the beginning of a statement (I4).
+    fn statement(&self) -> Result<parking_lot::MappedMutexGuard<'_, State>> {
+        let mut state = self.lock()?;
+        if self.options.isolation == Isolation::ReadCommitted && state.txn.begin_statement() {
+            let mut definitions = self.definitions.lock();
+            if !definitions.changed {
+                state.base = self.database.catalogs.of_txn(&state.txn)?;
+                state.base_seq = state.txn.snapshot_seq();
+                definitions.catalog = state.base.clone();
+            }
+        }
+        Ok(state)
+    }
+
+    /// Puts definitions back; the catalog of a transaction without DDL is that of its snapshot now.
+    fn restore(&self, mut definitions: Definitions, base: &Arc<Catalog>) {
+        if !definitions.changed {
+            definitions.catalog = base.clone();
+        }
+        *self.definitions.lock() = definitions;
     }
 
     /// Runs `work` on the write set; what it wrote is taken back when it fails. `what` names the statement where
@@ -323,7 +452,7 @@ impl Transaction {
         let answer = work(&mut writer);
         if answer.is_err() {
             state.row_changes = row_changes.unwrap_or_default();
-            *self.definitions.lock() = definitions;
+            self.restore(definitions, &state.base);
             state.txn.rollback_to(before)?;
         }
         answer
@@ -366,12 +495,61 @@ impl Writer<'_> {
         ReadView::new(source, self.catalog.clone(), self.database.store.clone())
     }
 
-    /// DDL on this table by another transaction makes the commit fail (I3).
-    pub(crate) fn guard_table(&mut self, table: ObjectId) {
-        if self.state.guarded.insert(table) {
-            let key = key_space::object_key(key_space::section::TABLES, table);
-            self.state.txn.guard_key(&key);
+    pub(crate) fn is_locking(&self) -> bool {
+        self.transaction.options.isolation.is_locking()
+    }
+
+    /// DDL on this table by another transaction makes the commit fail (I3). At the locking levels the table is locked too,
+    /// so that DDL which takes locks waits, and is waited for.
+    pub(crate) fn guard_table(&mut self, table: ObjectId, mode: ObjectLock) -> Result<()> {
+        let key = key_space::object_key(key_space::section::TABLES, table);
+        if self.is_locking() {
+            self.state.txn.lock_object(u64::from(table), mode, Wait::Block)?;
         }
+        if self.state.guarded.insert(table) {
+            self.state.txn.guard_key_since(&key, self.state.base_seq);
+        }
+        Ok(())
+    }
+
+    /// At the locking levels: waits until nobody else uses the table, which is about to be changed, then goes by the
+    /// newest rows (Read Committed).
+    pub(crate) fn lock_definition(&mut self, table: ObjectId) -> Result<()> {
+        if self.is_locking() && self.state.base.table_by_id(table).is_some() {
+            self.state.txn.lock_object(u64::from(table), ObjectLock::AccessExclusive, Wait::Block)?;
+            self.state.txn.begin_statement();
+        }
+        Ok(())
+    }
+
+    /// At the locking levels: locks a key before it is written or relied on, and waits for whoever has it. What holds of
+    /// it then is in the newest state ([`Txn::get_latest`]), not in the snapshot.
+    pub(crate) fn claim(&mut self, key: &[u8], mode: KeyLock) -> Result<()> {
+        self.state.txn.claim(key, mode)?;
+        Ok(())
+    }
+
+    /// [`Writer::claim`] for rows found by the statement. One that has changed since its snapshot is an error, but for rows
+    /// that foreign keys led to (`direct` is false), which are found in the newest state.
+    pub(crate) fn claim_rows(
+        &mut self,
+        prefix: &[u8],
+        rows: &[Bytes],
+        mode: KeyLock,
+        direct: bool,
+    ) -> Result<()> {
+        if !self.is_locking() {
+            return Ok(());
+        }
+        let mut key = prefix.to_vec();
+        for row in rows {
+            key.truncate(prefix.len());
+            key.extend_from_slice(row);
+            if self.state.txn.claim_unchanged(&key, mode)? == Locked::Changed && direct {
+                return Err(Error::RowsChanged);
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn count_rows(&mut self, table: ObjectId, change: i64) {
@@ -381,6 +559,9 @@ impl Writer<'_> {
     /// Replaces the catalog; `change` works on a copy of its own.
     pub(crate) fn change_catalog<T>(&mut self, change: impl FnOnce(&mut Catalog) -> T) -> T {
         let mut definitions = self.transaction.definitions.lock();
+        if !definitions.changed && self.is_locking() {
+            self.state.txn.guard_key_since(&key_space::schema_version_key(), self.state.base_seq);
+        }
         let catalog = Arc::make_mut(&mut self.catalog);
         let answer = change(catalog);
         catalog.set_version(self.database.catalogs.private_version());

@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What an implementation of signals provides. Callers use [`Signal`].
 pub trait SignalCore: Send + Sync + Debug {
@@ -18,6 +19,9 @@ pub trait SignalCore: Send + Sync + Debug {
     fn wait_until_soon(&self, cond: &mut dyn FnMut() -> bool) {
         self.wait_until(cond);
     }
+
+    /// Returns when `cond` has returned true, or after this time; what `cond` said last.
+    fn wait_for(&self, cond: &mut dyn FnMut() -> bool, timeout: Duration) -> bool;
 }
 
 /// A place to wait at. Clones are the same place. Made by [`crate::Env::signal`].
@@ -58,5 +62,11 @@ impl Signal {
     /// system's threads look again and again for about 20 µs before they sleep, because waking one takes longer.
     pub fn wait_until_soon(&self, mut cond: impl FnMut() -> bool) {
         self.core.wait_until_soon(&mut cond);
+    }
+
+    /// As [`Signal::wait_until`], for at most this long; whether `cond` is true. In the simulation the time is
+    /// the simulated one.
+    pub fn wait_for(&self, mut cond: impl FnMut() -> bool, timeout: Duration) -> bool {
+        self.core.wait_for(&mut cond, timeout)
     }
 }

@@ -164,6 +164,7 @@ impl Error {
         }
         match self.0.sqlstate {
             "40001" | "40P01" => Class::Conflict,
+            "55P03" => Class::Unavailable,
             "XX001" | "XX002" => Class::Corrupt,
             s if s.starts_with("XX") => Class::Bug,
             s if s.starts_with("53") || s.starts_with("57") || s.starts_with("58") => Class::Unavailable,

@@ -16,11 +16,12 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::core::{Core, Sources};
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Kind, SEQ_MAX};
+use crate::locks::{ByTarget, HeldLocks, Hold, Name};
 use crate::memtable::{Hint, Memtable};
 use crate::options::SyncMode;
 use crate::range::KeyRange;
-use crate::reads::Checks;
-use crate::snapshot::Hold;
+use crate::reads::{Checks, Guard, Guarded};
+use crate::snapshot::Hold as SnapshotHold;
 use crate::wal::{Effect, LogWriter, RecordBuffer, RecordHeader, RecordKind};
 
 const EFFECTS_WHOLE: &str = "I4: a request's effects were encoded by this process";
@@ -34,14 +35,43 @@ pub(crate) struct Request {
     /// What the transaction read at; `None` asks for no validation.
     pub(crate) snapshot: Option<CommitSeq>,
     pub(crate) checks: Checks,
+    pub(crate) guards: Vec<Guard>,
+    /// Locked keys: for these it is their own commit that counts, not the snapshot's.
+    pub(crate) holds: ByTarget<Hold>,
     pub(crate) sync: SyncMode,
     pub(crate) client_token: u64,
     pub(crate) schema_version: u64,
     pub(crate) txn_id: u64,
-    /// Keeps the versions that validation needs, where the caller does not.
-    pub(crate) hold: Option<Arc<Hold>>,
+    /// Given back when the commit is visible, before anybody is told.
+    pub(crate) hold: Option<Kept>,
     /// When it was asked for, by the monotonic clock.
     pub(crate) begun: u64,
+}
+
+/// What is kept until a commit is visible.
+#[derive(Default)]
+pub(crate) struct Kept {
+    /// Has the versions that validation needs, where the caller does not keep them.
+    pub(crate) snapshot: Option<Arc<SnapshotHold>>,
+    /// Here to be dropped.
+    #[expect(dead_code)]
+    pub(crate) locks: Option<Box<HeldLocks>>,
+}
+
+impl Request {
+    /// The commit after which a written key must not have changed.
+    fn base_of(&self, key: &[u8], snapshot: CommitSeq) -> CommitSeq {
+        if self.holds.is_empty() {
+            return snapshot;
+        }
+        self.holds.get(&Name::Key(key).id()).and_then(|hold| hold.since).unwrap_or(snapshot)
+    }
+
+    /// The oldest of all commits that something is validated against.
+    fn oldest_base(&self, snapshot: CommitSeq) -> CommitSeq {
+        let holds = self.holds.values().filter_map(|hold| hold.since);
+        holds.chain(self.guards.iter().map(|guard| guard.since)).fold(snapshot, CommitSeq::min)
+    }
 }
 
 /// What the write lock protects.
@@ -196,8 +226,10 @@ impl Core {
 #[derive(Default)]
 struct Group {
     keys: HashSet<u64>,
-    key_list: Vec<Vec<u8>>,
-    ranges: Vec<KeyRange>,
+    /// With whether the key is put, and by which member.
+    key_list: Vec<(Vec<u8>, bool, usize)>,
+    ranges: Vec<(KeyRange, usize)>,
+    members: usize,
 }
 
 impl Group {
@@ -206,13 +238,18 @@ impl Group {
     }
 
     fn add(&mut self, record: &RecordBuffer) {
+        let at = self.members;
+        self.members += 1;
         for effect in record.iter() {
-            match effect.expect(EFFECTS_WHOLE) {
+            let effect = effect.expect(EFFECTS_WHOLE);
+            match effect {
                 Effect::Put { key, .. } | Effect::Delete { key } => {
                     self.keys.insert(xxh3_64(key));
-                    self.key_list.push(key.to_vec());
+                    self.key_list.push((key.to_vec(), matches!(effect, Effect::Put { .. }), at));
                 }
-                Effect::DeleteRange { start, end } => self.ranges.push(KeyRange::half_open(start, end)),
+                Effect::DeleteRange { start, end } => {
+                    self.ranges.push((KeyRange::half_open(start, end), at));
+                }
             }
         }
     }
@@ -220,45 +257,95 @@ impl Group {
     fn changes_key(&self, key: &[u8]) -> bool {
         // A collision of the hashes costs a needless conflict, no more.
         (!self.keys.is_empty() && self.keys.contains(&xxh3_64(key)))
-            || self.ranges.iter().any(|range| range.contains(key))
+            || self.ranges.iter().any(|(range, _)| range.contains(key))
+    }
+
+    /// Whether the group puts or deletes the key last; `None` where it does neither.
+    fn leaves(&self, key: &[u8]) -> Option<bool> {
+        let put = self.key_list.iter().rev().find(|(own, ..)| own == key).map(|(_, put, at)| (*put, *at));
+        let deleted = self.ranges.iter().rev().find(|(range, _)| range.contains(key)).map(|(_, at)| *at);
+        match (put, deleted) {
+            // A range delete comes before the other effects of its record.
+            (Some((put, at)), deleted) if deleted.is_none_or(|deleted| deleted <= at) => Some(put),
+            (_, Some(_)) => Some(false),
+            (_, None) => None,
+        }
     }
 
     fn changes_range(&self, range: &KeyRange) -> bool {
-        self.key_list.iter().any(|key| range.contains(key))
-            || self.ranges.iter().any(|own| own.overlaps(&range.start_key(), range.end_key().as_deref()))
+        self.key_list.iter().any(|(key, ..)| range.contains(key))
+            || self.ranges.iter().any(|(own, _)| own.overlaps(&range.start_key(), range.end_key().as_deref()))
     }
+}
+
+/// What has changed since some commit: in the store's sources, or by the group.
+struct Changes<'a> {
+    sources: &'a Sources,
+    last_seq: CommitSeq,
+    group: &'a Group,
+}
+
+impl Changes<'_> {
+    fn of_key(&self, key: &[u8], since: CommitSeq) -> Result<bool> {
+        Ok(self.group.changes_key(key)
+            || self.last_seq > since && self.sources.key_changed_since(key, since)?)
+    }
+
+    fn of_range(&self, range: &KeyRange, since: CommitSeq) -> Result<bool> {
+        Ok(self.group.changes_range(range)
+            || self.last_seq > since && self.sources.range_changed_since(range, since)?)
+    }
+
+    /// Whether the key has a value when the member commits.
+    fn has_value(&self, key: &[u8]) -> Result<bool> {
+        match self.group.leaves(key) {
+            Some(put) => Ok(put),
+            None => Ok(self.sources.get(key, SEQ_MAX)?.is_some()),
+        }
+    }
+}
+
+fn conflict(reason: &str) -> Result<()> {
+    Err(Error::Conflict { reason: reason.to_string() })
 }
 
 fn validate(request: &Request, sources: &Sources, last_seq: CommitSeq, group: &Group) -> Result<()> {
     let Some(snapshot) = request.snapshot else { return Ok(()) };
-    let others = last_seq > snapshot;
-    if !others && group.is_unchanged() {
+    if last_seq <= request.oldest_base(snapshot) && group.is_unchanged() {
         return Ok(());
     }
-    let key_changed = |key: &[u8]| -> Result<bool> {
-        Ok(group.changes_key(key) || others && sources.key_changed_since(key, snapshot)?)
-    };
-    let range_changed = |range: &KeyRange| -> Result<bool> {
-        Ok(group.changes_range(range) || others && sources.range_changed_since(range, snapshot)?)
-    };
-    let conflict = |reason: &str| Err(Error::Conflict { reason: reason.to_string() });
+    let changes = Changes { sources, last_seq, group };
     for effect in request.record.iter() {
         let changed = match effect.expect(EFFECTS_WHOLE) {
-            Effect::Put { key, .. } | Effect::Delete { key } => key_changed(key)?,
-            Effect::DeleteRange { start, end } => range_changed(&KeyRange::half_open(start, end))?,
+            Effect::Put { key, .. } | Effect::Delete { key } => {
+                changes.of_key(key, request.base_of(key, snapshot))?
+            }
+            Effect::DeleteRange { start, end } => {
+                changes.of_range(&KeyRange::half_open(start, end), snapshot)?
+            }
         };
         if changed {
             return conflict("another transaction wrote the same key");
         }
     }
     for key in &request.checks.keys {
-        if key_changed(key)? {
+        if changes.of_key(key, snapshot)? {
             return conflict("another transaction changed a key that this one read");
         }
     }
     for range in &request.checks.ranges {
-        if range_changed(range)? {
+        if changes.of_range(range, snapshot)? {
             return conflict("another transaction changed a range that this one read");
+        }
+    }
+    for guard in &request.guards {
+        let broken = match &guard.what {
+            Guarded::Key(key) => changes.of_key(key, guard.since)?,
+            Guarded::Range(range) => changes.of_range(range, guard.since)?,
+            Guarded::Exists(key) => changes.of_key(key, guard.since)? && !changes.has_value(key)?,
+        };
+        if broken {
+            return conflict("another transaction changed what this one relies on");
         }
     }
     Ok(())

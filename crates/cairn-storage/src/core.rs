@@ -25,10 +25,11 @@ use crate::commit::Writer;
 use crate::commit_queue::Queue;
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone};
+use crate::locks::LockTable;
 use crate::memtable::Memtable;
 use crate::options::Options;
+use crate::past::Snapshots;
 use crate::range::KeyRange;
-use crate::registry::Registry;
 use crate::stats::CommitCounters;
 use crate::tree::Tree;
 use crate::version::{Lookup, Version};
@@ -117,7 +118,8 @@ pub(crate) struct Core {
     pub(crate) options: Options,
     pub(crate) tree: Tree,
     state: RwLock<Arc<Sources>>,
-    pub(crate) snapshots: Registry,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) locks: Arc<LockTable>,
     pub(crate) queue: Mutex<Queue>,
     pub(crate) commits: CommitCounters,
     pub(crate) write: Lock<Writer>,
@@ -168,13 +170,16 @@ pub(crate) struct Parts {
 impl Core {
     pub(crate) fn new(parts: Parts) -> Core {
         let room = parts.env.signal();
+        let snapshots = Snapshots::new(&parts.env, &parts.options, parts.last_seq);
+        let locks = Arc::new(LockTable::new(&parts.env, parts.options.lock_bytes_max));
         Core {
             env: parts.env,
             dir: parts.dir,
             options: parts.options,
             tree: parts.tree,
             state: RwLock::new(Arc::new(parts.sources)),
-            snapshots: Registry::new(parts.last_seq),
+            snapshots,
+            locks,
             queue: Mutex::new(Queue::default()),
             commits: CommitCounters::default(),
             upkeep: Arc::clone(parts.writer.log.upkeep()),
@@ -223,7 +228,9 @@ impl Core {
 
     /// The value of `key` at `seq`, which must be registered.
     pub(crate) fn get(&self, key: &[u8], seq: CommitSeq) -> Result<Option<Bytes>> {
-        self.sources().get(key, seq)
+        let sources = self.sources();
+        self.snapshots.check(seq)?;
+        sources.get(key, seq)
     }
 
     pub(crate) fn acquire_snapshot(&self) -> CommitSeq {

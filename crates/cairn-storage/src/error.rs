@@ -7,6 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::locks::{LockOwner, LockTarget, LockWait};
+
 /// The result of a storage operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -88,6 +90,38 @@ pub enum Error {
         /// What was in conflict.
         reason: String,
     },
+    /// Transactions wait for each other in a circle, and this one was chosen to give way; run it again.
+    #[error("deadlock detected")]
+    Deadlock {
+        /// The circle: each waits for the next, the last for the first.
+        waits: Vec<LockWait>,
+    },
+    /// A lock is taken, and the caller did not want to wait.
+    #[error("could not obtain lock on {target}")]
+    LockNotAvailable {
+        /// What is locked.
+        target: LockTarget,
+        /// Who has it, where that could still be seen.
+        holder: Option<LockOwner>,
+    },
+    /// A lock was not free within the transaction's lock timeout.
+    #[error("canceling statement due to lock timeout on {target}")]
+    LockTimeout {
+        /// What is locked.
+        target: LockTarget,
+    },
+    /// A wait was ended by a [`crate::CancelHandle`].
+    #[error("canceling statement due to user request")]
+    Cancelled,
+    /// Locks take all the memory that they may.
+    #[error("locks take all of their {max} bytes")]
+    LocksFull {
+        /// [`crate::Options::lock_bytes_max`].
+        max: usize,
+    },
+    /// What the snapshot would show is gone: it is older than the retention, or than snapshots may be.
+    #[error("snapshot too old")]
+    SnapshotTooOld,
     /// A key is longer than the limit.
     #[error("the key has {len} bytes; the limit is {max}")]
     KeyTooLarge {

@@ -205,6 +205,7 @@ impl Tree {
         let bottom = version.bottom();
         let new_file = || self.new_sst(bottom);
         let target = Target {
+            versions_kept: &self.counters.versions_kept,
             env: &self.env,
             layout: self.options.layout(bottom, bottom),
             separation: self.options.separation(version.blobs(), Default::default()),

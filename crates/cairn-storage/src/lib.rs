@@ -26,16 +26,19 @@ mod fields;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod handles;
+mod history;
 mod ingest;
 mod key;
 mod latency;
 mod level_cursor;
+mod locks;
 mod manifest;
 mod memory;
 mod memtable;
 mod merge;
 mod options;
 mod owned_scan;
+mod past;
 mod places;
 mod range;
 mod reads;
@@ -68,13 +71,19 @@ pub use cache::CacheStats;
 pub use commit_queue::CommitHandle;
 pub use error::{Error, Result};
 pub use estimate::RangeSize;
+pub use history::AsOf;
 pub use key::CommitSeq;
 pub use latency::Latency;
+pub use locks::{
+    AdvisoryKey, CancelHandle, KeyLock, LockInfo, LockMode, LockOwner, LockSession, LockTarget, LockWait,
+    ObjectLock, Wait,
+};
 pub use options::{
     Compaction, Compression, Direction, Eviction, FilterTiers, Isolation, KEY_BYTES_MAX, Options, SyncMode,
     TxnOptions, VALUE_BYTES_MAX,
 };
 pub use owned_scan::OwnedScan;
+pub use past::SnapshotInfo;
 pub use range::KeyRange;
 pub use repair::{Loss, RepairReport};
 pub use snapshot::Snapshot;
@@ -82,6 +91,6 @@ pub use sst::filter::FilterStats;
 pub use stats::{CommitStats, Stats};
 pub use store::Store;
 pub use tree::{BlobStats, LevelStats, TreeStats};
-pub use txn::{ReadView, Savepoint, Txn};
+pub use txn::{Locked, ReadView, Savepoint, Txn};
 pub use verify::{Damage, VerifyReport};
 pub use visible::Scan;

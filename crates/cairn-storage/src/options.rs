@@ -42,12 +42,25 @@ pub enum SyncMode {
 /// What concurrent transactions may see of each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Isolation {
-    /// Reads come from one snapshot; of two transactions that write one key the first to commit wins.
+    /// A new snapshot for each statement ([`crate::Txn::begin_statement`]); a write waits for whoever wrote the key
+    /// before, then goes on from what that one left.
+    ReadCommitted,
+    /// Reads come from one snapshot; a write waits for whoever wrote the key before, and conflicts at once if that
+    /// one committed.
+    RepeatableRead,
+    /// Reads come from one snapshot; nothing waits: of two transactions that write one key the first to commit wins.
     #[default]
     Snapshot,
     /// As `Snapshot`, and the keys and ranges read are validated at commit: the result is that of
     /// some serial order (the commit order).
     Serializable,
+}
+
+impl Isolation {
+    /// Whether writes take locks as they are made, and so wait for each other; else conflicts show at commit.
+    pub fn is_locking(self) -> bool {
+        matches!(self, Isolation::ReadCommitted | Isolation::RepeatableRead)
+    }
 }
 
 /// The order of a scan.
@@ -162,6 +175,16 @@ pub struct Options {
     pub async_interval: Duration,
     /// Greatest size of one transaction's writes; default 2 GiB.
     pub transaction_bytes_max: usize,
+    /// What locks may take, some 300 bytes each; beyond it writes go on without locks, validated at commit only, and
+    /// locks asked for explicitly fail with [`Error::LocksFull`]; default 64 MiB, at least 64 KiB.
+    pub lock_bytes_max: usize,
+    /// All versions are kept for at least this long, for [`crate::Store::snapshot_at`]; `None`, the default, keeps what
+    /// snapshots and transactions read. What is overwritten takes space until then. Times are known since the store
+    /// was opened.
+    pub retention: Option<Duration>,
+    /// A snapshot or transaction that is older than this does not keep versions from being dropped; once some were, its
+    /// reads and its commit fail with [`Error::SnapshotTooOld`]. `None`, the default, lets it keep them for ever.
+    pub snapshot_age_max: Option<Duration>,
     /// A memtable of this size is flushed to an SST; default 64 MiB, and never more than an eighth of
     /// [`Options::memory_bytes`].
     pub memtable_bytes: usize,
@@ -272,6 +295,9 @@ impl Default for Options {
             sync: SyncMode::Sync,
             async_interval: Duration::from_millis(100),
             transaction_bytes_max: 2 << 30,
+            lock_bytes_max: 64 << 20,
+            retention: None,
+            snapshot_age_max: None,
             memtable_bytes: 64 << 20,
             immutable_memtables_max: 2,
             wal_segment_bytes: 64 << 20,
@@ -341,6 +367,9 @@ impl Options {
     /// [`Error::InvalidArgument`] names the option.
     pub fn validate(&self) -> Result<()> {
         let refuse = |what: &str| Err(Error::InvalidArgument(what.to_string()));
+        if self.lock_bytes_max < 64 << 10 {
+            return refuse("lock_bytes_max must be at least 64 KiB");
+        }
         if self.memtable_bytes < 4096 {
             return refuse("memtable_bytes must be at least 4096");
         }

@@ -8,21 +8,34 @@ use std::ops::Bound;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use crate::key::CommitSeq;
 use crate::options::Direction;
 use crate::range::KeyRange;
+
+/// What a transaction relies on at any isolation level.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    pub(crate) what: Guarded,
+    /// The commit as of which it was looked at.
+    pub(crate) since: CommitSeq,
+}
+
+/// See [`Guard`].
+#[derive(Debug)]
+pub(crate) enum Guarded {
+    /// The key is as it was.
+    Key(Bytes),
+    /// So is every key of the range, absent ones included.
+    Range(KeyRange),
+    /// The key has a value, whatever it is.
+    Exists(Bytes),
+}
 
 /// Keys and ranges that must not have changed since the snapshot.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Checks {
     pub(crate) keys: Vec<Bytes>,
     pub(crate) ranges: Vec<KeyRange>,
-}
-
-impl Checks {
-    pub(crate) fn append(&mut self, mut other: Checks) {
-        self.keys.append(&mut other.keys);
-        self.ranges.append(&mut other.ranges);
-    }
 }
 
 /// The reads of a serializable transaction, shared with its views and scans.

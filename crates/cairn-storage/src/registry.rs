@@ -16,7 +16,15 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 /// The newest visible commit, and the sequences that are being read.
 pub(crate) struct Registry {
     newest: AtomicU64,
-    held: Mutex<BTreeMap<CommitSeq, usize>>,
+    held: Mutex<BTreeMap<CommitSeq, Holding>>,
+}
+
+/// Who reads at a commit.
+#[derive(Clone, Copy)]
+pub(crate) struct Holding {
+    pub(crate) count: usize,
+    /// Since when it is held without a break, as the first holder said.
+    pub(crate) since: u64,
 }
 
 impl Registry {
@@ -36,18 +44,34 @@ impl Registry {
     }
 
     /// Registers the newest visible commit.
+    #[cfg(test)]
     pub(crate) fn acquire(&self) -> CommitSeq {
+        self.acquire_since(|| 0)
+    }
+
+    /// Registers the newest visible commit; `now` is asked where nobody else holds it.
+    pub(crate) fn acquire_since(&self, now: impl FnOnce() -> u64) -> CommitSeq {
         let mut held = self.held.lock();
         let seq = self.newest();
-        *held.entry(seq).or_insert(0) += 1;
+        held.entry(seq).or_insert_with(|| Holding { count: 0, since: now() }).count += 1;
         seq
+    }
+
+    /// Registers an older commit, of which the caller knows that its versions are there and stay.
+    pub(crate) fn hold(&self, seq: CommitSeq, now: u64) {
+        self.held.lock().entry(seq).or_insert(Holding { count: 0, since: now }).count += 1;
+    }
+
+    /// What is held, ascending.
+    pub(crate) fn holdings(&self) -> Vec<(CommitSeq, Holding)> {
+        self.held.lock().iter().map(|(seq, holding)| (*seq, *holding)).collect()
     }
 
     pub(crate) fn release(&self, seq: CommitSeq) {
         let mut held = self.held.lock();
-        if let Some(count) = held.get_mut(&seq) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(holding) = held.get_mut(&seq) {
+            holding.count -= 1;
+            if holding.count == 0 {
                 held.remove(&seq);
             }
         }
@@ -65,6 +89,7 @@ impl Registry {
     }
 
     /// Number of different sequences held.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.held.lock().len()
     }

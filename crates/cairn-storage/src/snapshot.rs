@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::core::Core;
 use crate::error::Result;
+use crate::history::AsOf;
 use crate::key::CommitSeq;
 use crate::options::Direction;
 use crate::range::KeyRange;
@@ -23,6 +24,11 @@ impl Hold {
     pub(crate) fn new(core: &Arc<Core>) -> Hold {
         let seq = core.acquire_snapshot();
         Hold { core: Arc::clone(core), seq }
+    }
+
+    pub(crate) fn new_at(core: &Arc<Core>, as_of: AsOf) -> Result<Hold> {
+        let seq = core.snapshots.acquire_at(as_of)?;
+        Ok(Hold { core: Arc::clone(core), seq })
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -63,6 +69,10 @@ pub struct Snapshot {
 impl Snapshot {
     pub(crate) fn new(core: &Arc<Core>) -> Snapshot {
         Snapshot { hold: Arc::new(Hold::new(core)) }
+    }
+
+    pub(crate) fn new_at(core: &Arc<Core>, as_of: AsOf) -> Result<Snapshot> {
+        Ok(Snapshot { hold: Arc::new(Hold::new_at(core, as_of)?) })
     }
 
     /// The commit that the snapshot shows.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use cairn_env::Env;
 
@@ -19,6 +20,11 @@ pub struct Stats {
     pub last_committed: CommitSeq,
     /// The oldest commit that a snapshot or transaction still reads at.
     pub oldest_snapshot: CommitSeq,
+    /// How long the oldest of them has been read at: a forgotten reader shows here.
+    pub oldest_snapshot_age: Duration,
+    /// Overwritten or deleted versions that flushes and compactions had to write again, since snapshots or the
+    /// retention need them; counted since the store was opened.
+    pub versions_kept: u64,
     /// Different commits that snapshots and transactions read at.
     pub snapshots: usize,
     /// Memory of the memtable that takes commits.
@@ -29,6 +35,8 @@ pub struct Stats {
     pub immutable_memtables: usize,
     /// Their memory.
     pub immutable_bytes: usize,
+    /// What locks take ([`crate::Options::lock_bytes_max`]).
+    pub lock_bytes: usize,
     /// What memtables and the cache hold, with what is pinned.
     pub memory_used_bytes: u64,
     /// What they may hold ([`crate::Options::memory_bytes`]); `None` where only the cache was given a size.
@@ -108,6 +116,7 @@ impl CommitCounters {
 /// Counters since the store was opened.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    pub(crate) versions_kept: AtomicU64,
     pub(crate) flush_micros: AtomicU64,
     pub(crate) compaction_micros: AtomicU64,
     pub(crate) compaction_read_bytes: AtomicU64,
@@ -145,7 +154,7 @@ impl Core {
 
     pub(crate) fn stats(&self) -> Stats {
         let sources = self.sources();
-        let readable = self.snapshots.readable();
+        let snapshots = self.snapshots.list();
         let memtables: u64 = sources.memtables().map(|table| table.memory_bytes() as u64).sum();
         let tree = self.tree.stats();
         let segments = wal::list_segments(&self.env, &self.dir).unwrap_or_default();
@@ -155,6 +164,7 @@ impl Core {
         };
         let counters = &self.tree.counters;
         Stats {
+            lock_bytes: self.locks.bytes(),
             memory_used_bytes: memtables + tree.cache.bytes + tree.cache.pinned_bytes,
             memory_allowed_bytes: self.options.memory_bytes.map(|bytes| bytes as u64),
             write_stalls: counters.stalls.load(Ordering::Relaxed),
@@ -163,8 +173,10 @@ impl Core {
             wal_segments: segments.len() as u64,
             wal_bytes: segments.iter().map(len).sum(),
             last_committed: self.snapshots.newest(),
-            oldest_snapshot: readable.first().copied().unwrap_or(0),
-            snapshots: self.snapshots.len(),
+            oldest_snapshot: snapshots.first().map_or(self.snapshots.newest(), |oldest| oldest.seq),
+            snapshots: snapshots.len(),
+            oldest_snapshot_age: snapshots.iter().map(|snapshot| snapshot.age).max().unwrap_or_default(),
+            versions_kept: counters.versions_kept.load(Ordering::Relaxed),
             memtable_bytes: sources.active.memory_bytes(),
             memtable_entries: sources.active.len(),
             immutable_memtables: sources.immutable.len(),

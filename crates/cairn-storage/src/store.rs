@@ -17,8 +17,11 @@ use crate::commit_queue::CommitHandle;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::estimate::RangeSize;
+use crate::history::AsOf;
 use crate::key::CommitSeq;
+use crate::locks::{ByTarget, LockInfo, LockSession};
 use crate::options::{Options, SyncMode, TxnOptions};
+use crate::past::SnapshotInfo;
 use crate::range::KeyRange;
 use crate::reads::Checks;
 use crate::recovery;
@@ -86,9 +89,40 @@ impl Store {
         Txn::begin(&self.handle.core, options)
     }
 
+    /// Begins a transaction in a session: both are one owner of locks.
+    pub fn begin_in(&self, session: &LockSession, options: TxnOptions) -> Txn {
+        Txn::begin(&self.handle.core, options).in_session(session)
+    }
+
+    /// A new session, for locks that outlive transactions. It may outlive the store.
+    pub fn session(&self) -> LockSession {
+        let core = &self.handle.core;
+        LockSession::new(&core.locks, core.next_txn_id())
+    }
+
+    /// Who holds and who waits for which lock, by owner. Not of one instant: the table is gone through part by part.
+    pub fn locks(&self) -> Vec<LockInfo> {
+        self.handle.core.locks.list()
+    }
+
     /// The store as of the newest commit.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::new(&self.handle.core)
+    }
+
+    /// The store as it was: after a commit, or at a time ([`crate::Options::retention`]). A commit may be read at as long
+    /// as its versions are there, retention or not.
+    ///
+    /// # Errors
+    /// [`Error::SnapshotTooOld`] where versions may be gone, or the time was before the store was opened;
+    /// [`Error::InvalidArgument`] for the future, and for a time without a retention.
+    pub fn snapshot_at(&self, as_of: AsOf) -> Result<Snapshot> {
+        Snapshot::new_at(&self.handle.core, as_of)
+    }
+
+    /// What is being read at, oldest first: who keeps old versions, and for how long.
+    pub fn snapshots(&self) -> Vec<SnapshotInfo> {
+        self.handle.core.snapshots.list()
     }
 
     /// The newest value of `key`.
@@ -279,6 +313,8 @@ fn batch_request(core: &Core, batch: WriteBatch, sync: Option<SyncMode>) -> Resu
         record: batch.encode(),
         snapshot: None,
         checks: Checks::default(),
+        guards: Vec::new(),
+        holds: ByTarget::default(),
         sync: sync.unwrap_or(core.options().sync),
         client_token: 0,
         schema_version: 0,

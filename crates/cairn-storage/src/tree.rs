@@ -305,6 +305,7 @@ impl Tree {
         let version = self.version();
         let new_file = || self.new_sst(0);
         let target = Target {
+            versions_kept: &self.counters.versions_kept,
             env: &self.env,
             layout: self.options.layout(0, version.bottom()),
             separation: self.options.separation(version.blobs(), BTreeSet::new()),

@@ -1,23 +1,36 @@
 //! Transactions: reads from one snapshot, own writes on top, validated and made durable at commit.
 //!
-//! Guarantees: nothing is visible to others before `commit` returns; dropping a transaction rolls it back.
-//! Conflicts are found at commit, never by waiting.
+//! Guarantees: nothing is visible to others before `commit` returns; dropping a transaction rolls it back and gives
+//! its locks back. Conflicts are found at commit; at the locking levels (see [`Isolation::is_locking`]) writers that use
+//! [`Txn::claim`] wait for each other before, and meet none.
+//!
+//! Invariants:
+//! - I1: what is written is validated against a commit that is not newer than what the write was decided by: the
+//!   snapshot; or for a key locked against writers the commit that was the newest when it was locked.
+//! - I2: locks are given back after the commit is visible, so that whoever waited for them sees it.
+//! - I3: the record of a transaction is encoded and read by this process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::batch::check_entry;
-use crate::commit::Request;
+use crate::commit::{Kept, Request};
 use crate::commit_queue::CommitHandle;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Kind};
+use crate::locks::{
+    AdvisoryKey, ByTarget, CancelHandle, HeldLocks, KeyLock, LockMode, LockOwner, LockSession, Name,
+    ObjectLock, Patience, Taken, Wait, advisory_mode,
+};
 use crate::options::{Direction, Isolation, SyncMode, TxnOptions};
 use crate::range::KeyRange;
-use crate::reads::{Checks, ReadSet};
+use crate::reads::{Checks, Guard, Guarded, ReadSet};
 use crate::snapshot::{Hold, Snapshot};
 use crate::visible::{Scan, Visibility};
+use crate::wal::Effect;
 use crate::write_set::{OwnView, WriteSet};
 
 /// A place in a transaction to roll back to. It stays good after a rollback to it, and is void after a
@@ -25,7 +38,21 @@ use crate::write_set::{OwnView, WriteSet};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Savepoint {
     position: u64,
+    locks: usize,
     txn: u64,
+}
+
+/// The answer to [`Txn::lock_key`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locked {
+    /// The transaction had the lock, a stronger one, or one that kept writers away before: what it then learned holds.
+    Before,
+    /// It has it now, and the key is as its snapshot shows it.
+    Unchanged,
+    /// It has it now, and another transaction has changed the key since the snapshot.
+    Changed,
+    /// Another transaction has it ([`Wait::SkipLocked`]).
+    Skipped,
 }
 
 /// A transaction. `Send` and `Sync`; writes need `&mut`.
@@ -42,9 +69,21 @@ pub struct Savepoint {
 /// ```
 pub struct Txn {
     hold: Arc<Hold>,
+    /// The snapshot of the first statement that locked or wrote, where that is not `hold`: keeps the changes since then
+    /// from being forgotten before the commit is validated.
+    base: Option<Arc<Hold>>,
     writes: WriteSet,
+    isolation: Isolation,
     reads: Option<Arc<ReadSet>>,
-    guards: Checks,
+    guards: Vec<Guard>,
+    locks: Option<Box<HeldLocks>>,
+    owner: LockOwner,
+    lock_timeout: Option<Duration>,
+    cancel: Option<CancelHandle>,
+    /// The newest commit when a lock was last taken.
+    locked_at: CommitSeq,
+    /// A key was claimed without a lock, as there was no memory for it: the oldest snapshot that it was so at.
+    unlocked_since: Option<CommitSeq>,
     sync: SyncMode,
     client_token: u64,
     schema_version: u64,
@@ -54,19 +93,36 @@ pub struct Txn {
 impl Txn {
     pub(crate) fn begin(core: &Arc<Core>, options: TxnOptions) -> Txn {
         let reads = match options.isolation {
-            Isolation::Snapshot => None,
+            Isolation::ReadCommitted | Isolation::RepeatableRead | Isolation::Snapshot => None,
             Isolation::Serializable => Some(Arc::new(ReadSet::default())),
         };
+        let id = core.next_txn_id();
         Txn {
             hold: Arc::new(Hold::new(core)),
+            base: None,
             writes: WriteSet::new(),
+            isolation: options.isolation,
             reads,
-            guards: Checks::default(),
+            guards: Vec::new(),
+            locks: None,
+            owner: id,
+            lock_timeout: None,
+            cancel: None,
+            locked_at: 0,
+            unlocked_since: None,
             sync: options.sync.unwrap_or(core.options().sync),
             client_token: options.client_token,
             schema_version: 0,
-            id: core.next_txn_id(),
+            id,
         }
+    }
+
+    /// Its locks are the session's until it ends.
+    pub(crate) fn in_session(mut self, session: &LockSession) -> Txn {
+        self.owner = session.id();
+        self.lock_timeout = session.lock_timeout();
+        self.cancel = Some(session.cancel_handle());
+        self
     }
 
     fn check_room(&self, more: usize) -> Result<()> {
@@ -107,6 +163,10 @@ impl Txn {
         check_entry(end, b"")?;
         if start < end {
             self.check_room(start.len() + end.len())?;
+            if self.isolation == Isolation::ReadCommitted {
+                // What comes into the range after this statement is not what it deletes.
+                self.guard_range(&KeyRange::half_open(start, end));
+            }
             self.writes.delete_range(start, end);
         }
         Ok(())
@@ -125,23 +185,47 @@ impl Txn {
         self.read_view().scan(range, direction)
     }
 
-    /// Has the commit fail with a conflict if another transaction changed `key` after this one's snapshot,
-    /// at any isolation level.
+    /// Has the commit fail with a conflict if another transaction changed `key` after this one's snapshot (at the locking
+    /// levels: after the last lock it took, where that is later), at any isolation level.
     pub fn guard_key(&mut self, key: &[u8]) {
-        self.guards.keys.push(Bytes::copy_from_slice(key));
+        self.guard(Guarded::Key(Bytes::copy_from_slice(key)));
+    }
+
+    /// As [`Txn::guard_key`], for what was read as of the commit `since`.
+    pub fn guard_key_since(&mut self, key: &[u8], since: CommitSeq) {
+        self.guards.push(Guard { what: Guarded::Key(Bytes::copy_from_slice(key)), since });
     }
 
     /// As [`Txn::guard_key`], for every key of a range, absent ones included.
     pub fn guard_range(&mut self, range: &KeyRange) {
-        self.guards.ranges.push(range.clone());
+        self.guard(Guarded::Range(range.clone()));
+    }
+
+    /// Has the commit fail with a conflict if `key` has no value then.
+    pub fn guard_exists(&mut self, key: &[u8]) {
+        self.guard(Guarded::Exists(Bytes::copy_from_slice(key)));
+    }
+
+    fn guard(&mut self, what: Guarded) {
+        let since = self.checked_at();
+        self.guards.push(Guard { what, since });
+    }
+
+    /// As of which commit what is looked at now ([`Txn::get_latest`]) is known.
+    fn checked_at(&self) -> CommitSeq {
+        match self.isolation {
+            Isolation::ReadCommitted => self.locked_at.max(self.hold.seq()),
+            _ => self.hold.seq(),
+        }
     }
 
     /// A place to roll back to.
     pub fn savepoint(&mut self) -> Savepoint {
-        Savepoint { position: self.writes.position(), txn: self.id }
+        let locks = self.locks.as_ref().map_or(0, |locks| locks.position());
+        Savepoint { position: self.writes.position(), locks, txn: self.id }
     }
 
-    /// Undoes the writes since the savepoint. Reads and guards stay in force.
+    /// Undoes the writes since the savepoint, and gives back the locks taken since. Reads and guards stay in force.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for a savepoint of another transaction.
@@ -150,6 +234,9 @@ impl Txn {
             return Err(Error::InvalidArgument("the savepoint belongs to another transaction".to_string()));
         }
         self.writes.rollback_to(savepoint.position);
+        if let Some(locks) = &mut self.locks {
+            locks.release_from(savepoint.locks);
+        }
         Ok(())
     }
 
@@ -176,10 +263,12 @@ impl Txn {
     /// [`Error::Conflict`]: run the transaction again. [`Error::DiskFull`]: nothing happened.
     /// [`Error::Io`], [`Error::Poisoned`]: whether the commit is durable is known when the store is opened
     /// again. [`Error::Closed`].
-    pub fn commit(self) -> Result<CommitSeq> {
+    pub fn commit(mut self) -> Result<CommitSeq> {
         if self.writes.is_empty() {
             return Ok(self.hold.seq());
         }
+        self.check_age()?;
+        self.lock_for_commit()?;
         // The write set goes before the wait, the snapshot after it: validation needs its versions.
         let (hold, request) = self.into_request();
         hold.core().commit(request)
@@ -191,7 +280,8 @@ impl Txn {
     ///
     /// A background task leads where no blocking commit does; with [`crate::Options::background`] off, this call
     /// itself does all the work and gives a handle that is done. Queued commits are held in memory, in any number
-    /// ([`crate::CommitStats::waiting`]): await some before beginning more.
+    /// ([`crate::CommitStats::waiting`]): await some before beginning more. Locks end when it is visible; an
+    /// optimistic transaction does not wait for those of others, as [`Txn::commit`] does: validation decides.
     ///
     /// # Errors
     /// The handle gives those of [`Txn::commit`].
@@ -199,29 +289,42 @@ impl Txn {
         if self.writes.is_empty() {
             return CommitHandle::done(Ok(self.hold.seq()));
         }
+        if let Err(error) = self.check_age() {
+            return CommitHandle::done(Err(error));
+        }
         let (hold, mut request) = self.into_request();
-        request.hold = Some(Arc::clone(&hold));
+        let kept = request.hold.get_or_insert_default();
+        kept.snapshot.get_or_insert(Arc::clone(&hold));
         hold.core().commit_async(request)
     }
 
-    fn into_request(self) -> (Arc<Hold>, Request) {
+    fn into_request(mut self) -> (Arc<Hold>, Request) {
         let record = self.writes.encode();
-        let mut checks = self.guards;
-        if let Some(reads) = &self.reads {
-            checks.append(reads.checks());
-        }
+        let base = self.unlocked_since.unwrap_or(self.checked_at());
+        let mut locks = self.locks.take();
+        let holds = locks.as_mut().map_or_else(ByTarget::default, |locks| locks.take_holds());
+        let needed = self.base.is_some() || locks.is_some();
+        let kept = needed.then_some(Kept { snapshot: self.base, locks });
         let request = Request {
             record,
-            snapshot: Some(self.hold.seq()),
-            checks,
+            snapshot: Some(base),
+            checks: self.reads.as_ref().map_or_else(Checks::default, |reads| reads.checks()),
+            guards: self.guards,
+            holds,
             sync: self.sync,
             client_token: self.client_token,
             schema_version: self.schema_version,
             txn_id: self.id,
-            hold: None,
+            hold: kept,
             begun: 0,
         };
         (self.hold, request)
+    }
+
+    /// What changed since a snapshot whose versions are gone cannot be told any more.
+    fn check_age(&self) -> Result<()> {
+        let oldest = self.base.as_ref().unwrap_or(&self.hold);
+        oldest.core().snapshots.check(oldest.seq())
     }
 
     /// Forgets the transaction, as dropping it does.
@@ -244,10 +347,209 @@ impl Txn {
 
     /// The isolation level.
     pub fn isolation(&self) -> Isolation {
-        match self.reads {
-            Some(_) => Isolation::Serializable,
-            None => Isolation::Snapshot,
+        self.isolation
+    }
+}
+
+/// Statements and locks.
+impl Txn {
+    /// A statement begins: under [`Isolation::ReadCommitted`] reads see all that is committed now; otherwise nothing
+    /// happens. Views and scans made before stay as they are.
+    /// Whether reads see anything new by it.
+    pub fn begin_statement(&mut self) -> bool {
+        let core = self.hold.core();
+        let moves = self.isolation == Isolation::ReadCommitted && core.snapshots.newest() > self.hold.seq();
+        if moves {
+            let newer = Arc::new(Hold::new(core));
+            let older = std::mem::replace(&mut self.hold, newer);
+            if self.locks.is_some() || !self.writes.is_empty() || !self.guards.is_empty() {
+                // What was locked or relied on since then is validated against commits since then.
+                self.base.get_or_insert(older);
+            }
         }
+        moves
+    }
+
+    /// Whether another transaction has changed `key` after this one's snapshot.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Corrupt`] from reading an SST.
+    pub fn is_changed(&self, key: &[u8]) -> Result<bool> {
+        let (core, seq) = (self.hold.core(), self.hold.seq());
+        Ok(core.snapshots.newest() > seq && core.sources().key_changed_since(key, seq)?)
+    }
+
+    /// Locks a key until the end of the transaction, at any isolation level. Readers are not concerned.
+    ///
+    /// # Errors
+    /// [`Error::Deadlock`], [`Error::LockTimeout`], [`Error::LockNotAvailable`] (with [`Wait::NoWait`]),
+    /// [`Error::Cancelled`], [`Error::LocksFull`]; [`Error::Io`] and [`Error::Corrupt`] from looking whether it changed.
+    pub fn lock_key(&mut self, key: &[u8], mode: KeyLock, wait: Wait) -> Result<Locked> {
+        let id = Name::Key(key).id();
+        let firm = self.locks.as_ref().is_some_and(|locks| locks.is_firm(id));
+        match self.take(Name::Key(key), LockMode::Key(mode), wait, false)? {
+            Taken::Before => return Ok(Locked::Before),
+            Taken::Skipped => return Ok(Locked::Skipped),
+            Taken::Now if firm => return Ok(Locked::Before),
+            Taken::Now => {}
+        }
+        let core = self.hold.core();
+        // Read after the lock was taken: whoever had it before is visible.
+        let visible = core.snapshots.newest();
+        self.locked_at = self.locked_at.max(visible);
+        if let Some(locks) = &mut self.locks {
+            locks.note_since(id, mode, visible);
+        }
+        Ok(if self.is_changed(key)? { Locked::Changed } else { Locked::Unchanged })
+    }
+
+    /// At the locking levels: locks a key that is about to be written, waiting for whoever has it. Without memory for
+    /// locks it goes on without, and the commit is validated as at the other levels, where this does nothing.
+    ///
+    /// # Errors
+    /// As [`Txn::lock_key`], without [`Error::LocksFull`].
+    pub fn claim(&mut self, key: &[u8], mode: KeyLock) -> Result<Locked> {
+        if !self.isolation.is_locking() {
+            return Ok(Locked::Before);
+        }
+        match self.lock_key(key, mode, Wait::Block) {
+            Err(Error::LocksFull { .. }) => {
+                let seq = self.hold.seq();
+                self.unlocked_since.get_or_insert(seq);
+                Ok(if self.is_changed(key)? { Locked::Changed } else { Locked::Unchanged })
+            }
+            other => other,
+        }
+    }
+
+    /// As [`Txn::claim`] for a write that goes by what the snapshot shows: under [`Isolation::RepeatableRead`] a key that
+    /// has changed since is a conflict now, not at commit.
+    ///
+    /// # Errors
+    /// As [`Txn::claim`], and [`Error::Conflict`].
+    pub fn claim_unchanged(&mut self, key: &[u8], mode: KeyLock) -> Result<Locked> {
+        let claimed = match self.claim(key, mode)? {
+            // Claimed before for a write that did not go by the snapshot.
+            Locked::Before if self.isolation == Isolation::RepeatableRead && self.is_changed(key)? => {
+                Locked::Changed
+            }
+            other => other,
+        };
+        match claimed {
+            Locked::Changed if self.isolation != Isolation::ReadCommitted => {
+                Err(Error::Conflict { reason: "another transaction wrote the same key".to_string() })
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// Locks an object of the layer above until the end of the transaction; false where it is skipped.
+    ///
+    /// # Errors
+    /// As [`Txn::lock_key`].
+    pub fn lock_object(&mut self, object: u64, mode: ObjectLock, wait: Wait) -> Result<bool> {
+        self.lock_other(Name::Object(object), LockMode::Object(mode), wait)
+    }
+
+    /// Takes an advisory lock until the end of the transaction; false where it is skipped.
+    ///
+    /// # Errors
+    /// As [`Txn::lock_key`].
+    pub fn lock_advisory(&mut self, key: AdvisoryKey, shared: bool, wait: Wait) -> Result<bool> {
+        self.lock_other(Name::Advisory(key), advisory_mode(shared), wait)
+    }
+
+    fn lock_other(&mut self, name: Name<'_>, mode: LockMode, wait: Wait) -> Result<bool> {
+        let taken = self.take(name, mode, wait, false)?;
+        if taken == Taken::Now {
+            self.locked_at = self.locked_at.max(self.hold.core().snapshots.newest());
+        }
+        Ok(taken != Taken::Skipped)
+    }
+
+    fn take(&mut self, name: Name<'_>, mode: LockMode, wait: Wait, passing: bool) -> Result<Taken> {
+        let table = &self.hold.core().locks;
+        let locks = self.locks.get_or_insert_with(|| Box::new(HeldLocks::new(table, self.owner)));
+        let patience = Patience { wait, timeout: self.lock_timeout, cancel: self.cancel.as_ref() };
+        locks.take(name, mode, &patience, passing)
+    }
+
+    /// Where others hold locks, a transaction that took none for its writes does so for the time of its commit: it waits
+    /// for them instead of breaking in on them.
+    fn lock_for_commit(&mut self) -> Result<()> {
+        if self.isolation.is_locking() || !self.hold.core().locks.is_used() {
+            return Ok(());
+        }
+        let record = self.writes.encode();
+        let exists = self.guards.iter().filter_map(|guard| match &guard.what {
+            Guarded::Exists(key) => Some(key.clone()),
+            Guarded::Key(_) | Guarded::Range(_) => None,
+        });
+        for key in exists.collect::<Vec<_>>() {
+            self.lock_passing(&key, KeyLock::KeyShare)?;
+        }
+        for effect in record.iter() {
+            match effect.expect("I3: the record was encoded by this transaction") {
+                Effect::Put { key, .. } => self.lock_passing(key, KeyLock::NoKeyUpdate)?,
+                Effect::Delete { key } => self.lock_passing(key, KeyLock::Update)?,
+                Effect::DeleteRange { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn lock_passing(&mut self, key: &[u8], mode: KeyLock) -> Result<()> {
+        match self.take(Name::Key(key), LockMode::Key(mode), Wait::Block, true) {
+            Ok(_) | Err(Error::LocksFull { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The value of `key` that a constraint goes by: at the locking levels own writes over what is committed now, else as
+    /// [`Txn::get`]. Under a lock it stays so.
+    ///
+    /// # Errors
+    /// As [`Txn::get`].
+    pub fn get_latest(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        if !self.isolation.is_locking() {
+            return self.get(key);
+        }
+        if let Some(own) = own_value(&self.writes.view_for(key), key) {
+            return Ok(own);
+        }
+        // Sources first: what the newest sequence needs is in them.
+        let core = self.hold.core();
+        let sources = core.sources();
+        sources.get(key, core.snapshots.newest())
+    }
+
+    /// As [`Txn::get_latest`], for a range.
+    pub fn scan_latest(&self, range: KeyRange, direction: Direction) -> Scan {
+        self.latest_view().scan(range, direction)
+    }
+
+    /// What [`Txn::get_latest`] goes by, as a constant view.
+    pub fn latest_view(&self) -> ReadView {
+        let mut view = self.read_view();
+        if self.isolation.is_locking() {
+            view.hold = Arc::new(Hold::new(self.hold.core()));
+        }
+        view
+    }
+
+    /// How long it waits for a lock; `None`, the default, is for ever (in a session: what the session says).
+    pub fn set_lock_timeout(&mut self, timeout: Option<Duration>) {
+        self.lock_timeout = timeout;
+    }
+
+    /// Ends its waits from another thread.
+    pub fn cancel_handle(&mut self) -> CancelHandle {
+        self.cancel.get_or_insert_default().clone()
+    }
+
+    /// Its number in [`crate::Store::locks`].
+    pub fn lock_owner(&self) -> LockOwner {
+        self.owner
     }
 }
 
@@ -312,17 +614,23 @@ impl std::fmt::Debug for ReadView {
 }
 
 fn get(hold: &Arc<Hold>, own: &OwnView, reads: Option<&ReadSet>, key: &[u8]) -> Result<Option<Bytes>> {
-    if !own.is_empty() {
-        let (entry, cover) = (own.get(key), own.covering(key));
-        if let Some(entry) = entry.filter(|entry| cover.is_none_or(|cover| cover < entry.seq)) {
-            return Ok((entry.kind == Kind::Put).then_some(entry.value));
-        }
-        if cover.is_some() {
-            return Ok(None);
-        }
+    if let Some(own) = own_value(own, key) {
+        return Ok(own);
     }
     if let Some(reads) = reads {
         reads.add_key(key);
     }
     hold.core().get(key, hold.seq())
+}
+
+/// What the transaction itself has made of `key`; `None` where it has not touched it.
+fn own_value(own: &OwnView, key: &[u8]) -> Option<Option<Bytes>> {
+    if own.is_empty() {
+        return None;
+    }
+    let (entry, cover) = (own.get(key), own.covering(key));
+    if let Some(entry) = entry.filter(|entry| cover.is_none_or(|cover| cover < entry.seq)) {
+        return Some((entry.kind == Kind::Put).then_some(entry.value));
+    }
+    cover.map(|_| None)
 }

@@ -144,7 +144,10 @@ impl Scan {
                 cursors.extend(own.cursor());
                 tombstones.extend(own.tombstones());
             }
-            failed = sources.collect(&range, &mut cursors, &mut tombstones).err();
+            failed = hold.core().snapshots.check(hold.seq()).err();
+            if failed.is_none() {
+                failed = sources.collect(&range, &mut cursors, &mut tombstones).err();
+            }
             tombstones.retain(|t| visibility.accepts(t.seq) && range.overlaps(&t.start, Some(&t.end)));
         }
         Scan {

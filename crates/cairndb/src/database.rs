@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_env::Env;
-use cairn_storage::{CommitSeq, Direction, RepairReport, Stats, SyncMode, VerifyReport};
+use cairn_storage::{AsOf, CommitSeq, Direction, LockInfo, RepairReport, Stats, SyncMode, VerifyReport};
 
 use crate::kernel::{self, Begin};
 use crate::{Error, IntoKeyRange, IsolationLevel, KeyValues, OpenOptions, Result, Snapshot, Transaction};
@@ -173,6 +173,28 @@ impl Database {
         Ok(Snapshot { view: self.shared.kernel.view()? })
     }
 
+    /// The keys as they were: after a commit, or at a time, which needs [`OpenOptions::retention`]. A commit can be read
+    /// at as long as its versions are there.
+    ///
+    /// ```
+    /// use cairndb::{AsOf, Database, OpenOptions};
+    /// let directory = tempfile::tempdir().unwrap();
+    /// let options = OpenOptions::new().retention(std::time::Duration::from_secs(3600));
+    /// let db = Database::open_with(directory.path().join("db"), options)?;
+    /// db.put("k", "old")?;
+    /// let then = db.stats().last_committed;
+    /// db.put("k", "new")?;
+    /// assert_eq!(db.snapshot_at(AsOf::Commit(then))?.get("k")?.unwrap(), "old");
+    /// # Ok::<(), cairndb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// SQLSTATE `72000` when it is too long ago, or before the database was opened; `22023` for the future, and for a time
+    /// without a retention.
+    pub fn snapshot_at(&self, as_of: AsOf) -> Result<Snapshot> {
+        Ok(Snapshot { view: self.shared.kernel.view_at(as_of)? })
+    }
+
     /// A blind write: it depends on nothing it has read, so a conflict only says "again".
     fn write(&self, work: impl Fn(&kernel::Transaction) -> Result<()>) -> Result<()> {
         self.retry(|| {
@@ -192,6 +214,12 @@ impl Database {
     pub fn begin_transaction(&self, level: IsolationLevel) -> Result<Transaction> {
         let kernel = self.shared.kernel.begin(Begin { isolation: level.into(), sync: None })?;
         Ok(Transaction::new(self.clone(), kernel))
+    }
+
+    /// Who holds and who waits for which lock of the key-value space: the key (of a long one its first 88 bytes), and the
+    /// lock. Not of one instant.
+    pub fn key_locks(&self) -> Vec<(Bytes, LockInfo)> {
+        self.shared.kernel.locks()
     }
 
     /// Runs `work` in a serializable transaction and commits it; after a conflict all of it is run again, up

@@ -178,6 +178,11 @@ impl From<cairn_storage::Error> for Error {
         use cairn_storage::Error as E;
         let (class, sqlstate) = match &error {
             E::Conflict { .. } => (ErrorClass::Conflict, "40001"),
+            E::Deadlock { .. } => (ErrorClass::Conflict, "40P01"),
+            E::LockNotAvailable { .. } | E::LockTimeout { .. } => (ErrorClass::Unavailable, "55P03"),
+            E::SnapshotTooOld => (ErrorClass::User, "72000"),
+            E::Cancelled => (ErrorClass::Unavailable, "57014"),
+            E::LocksFull { .. } => (ErrorClass::Unavailable, "53200"),
             E::Corrupt { .. } => (ErrorClass::Corrupt, "XX001"),
             E::DiskFull { .. } => (ErrorClass::Unavailable, "53100"),
             E::Locked { .. } => (ErrorClass::Unavailable, "55006"),
@@ -194,12 +199,20 @@ impl From<cairn_storage::Error> for Error {
         let hint = match &error {
             E::Locked { .. } => Some("A database is open in one process at a time; close the other one."),
             E::Conflict { .. } => Some("The transaction might succeed if retried."),
+            E::SnapshotTooOld => {
+                Some("Read from a new snapshot; OpenOptions::retention keeps versions for longer.")
+            }
+            E::LocksFull { .. } => Some("You might need to increase OpenOptions::lock_bytes_max."),
             E::NewerFormat { .. } => Some("Open it with a newer release of CairnDB."),
             E::Poisoned { .. } => Some("Close the database and open it again."),
             _ => None,
         };
         let mut converted = Error::new(class, sqlstate, error.to_string());
         converted.0.hint = hint.map(str::to_owned);
+        if let E::Deadlock { waits } = &error {
+            let lines: Vec<String> = waits.iter().map(ToString::to_string).collect();
+            converted.0.detail = Some(lines.join("\n"));
+        }
         converted
     }
 }

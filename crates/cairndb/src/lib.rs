@@ -45,7 +45,8 @@ mod sql;
 
 pub use bytes::Bytes;
 pub use cairn_storage::{
-    CommitSeq, CommitStats, Damage, KeyRange, Latency, Loss, RepairReport, Stats, SyncMode, VerifyReport,
+    AsOf, CancelHandle, CommitSeq, CommitStats, Damage, KeyLock, KeyRange, Latency, LockInfo, LockMode,
+    LockOwner, LockTarget, Loss, ObjectLock, RepairReport, Stats, SyncMode, VerifyReport, Wait,
 };
 pub use database::Database;
 pub use error::{Error, ErrorClass, Result};

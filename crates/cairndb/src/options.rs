@@ -1,6 +1,7 @@
 //! How a database is opened and how a transaction runs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use cairn_storage::{Options, SyncMode};
 
@@ -8,18 +9,31 @@ use cairn_storage::{Options, SyncMode};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IsolationLevel {
-    /// All reads come from one snapshot; of two transactions that write the same key or row, the second to
-    /// commit fails with a conflict. PostgreSQL's REPEATABLE READ.
+    /// As `ReadCommitted`, which allows nothing more: PostgreSQL's READ UNCOMMITTED.
+    ReadUncommitted,
+    /// Each call (each statement of SQL) sees what is committed when it begins. A write waits for the transaction that has
+    /// written the key before, and goes on when that has ended. PostgreSQL's READ COMMITTED.
+    ReadCommitted,
+    /// All reads come from one snapshot. A write waits for the transaction that has written the key before, and fails with
+    /// a conflict if that one, or another since the snapshot, has committed. PostgreSQL's REPEATABLE READ.
+    RepeatableRead,
+    /// Optimistic: all reads come from one snapshot and nothing waits before the commit; of two transactions that write
+    /// the same key or row, the second to commit fails with a conflict.
     #[default]
     Snapshot,
     /// As `Snapshot`, and the commit fails with a conflict if anything the transaction read was changed by
-    /// another one meanwhile: the outcome is that of running the transactions one after the other.
+    /// another one meanwhile: the outcome is that of running the transactions one after the other. One that only
+    /// reads never fails.
     Serializable,
 }
 
 impl From<IsolationLevel> for cairn_storage::Isolation {
     fn from(level: IsolationLevel) -> Self {
         match level {
+            IsolationLevel::ReadUncommitted | IsolationLevel::ReadCommitted => {
+                cairn_storage::Isolation::ReadCommitted
+            }
+            IsolationLevel::RepeatableRead => cairn_storage::Isolation::RepeatableRead,
             IsolationLevel::Snapshot => cairn_storage::Isolation::Snapshot,
             IsolationLevel::Serializable => cairn_storage::Isolation::Serializable,
         }
@@ -143,6 +157,31 @@ impl OpenOptions {
     #[must_use]
     pub fn transaction_bytes_max(mut self, bytes: usize) -> OpenOptions {
         self.storage.transaction_bytes_max = bytes;
+        self
+    }
+
+    /// How long all versions are kept at least, for [`Database::snapshot_at`](crate::Database::snapshot_at); default only as
+    /// long as somebody reads them. What is overwritten or deleted takes space until then.
+    #[must_use]
+    pub fn retention(mut self, retention: Duration) -> OpenOptions {
+        self.storage.retention = Some(retention);
+        self
+    }
+
+    /// A snapshot or transaction older than this keeps no versions from being dropped any more; once some were, its reads
+    /// and its commit fail (SQLSTATE `72000`). Default: it keeps them for as long as it lives.
+    /// [`Stats::oldest_snapshot_age`](crate::Stats::oldest_snapshot_age) shows forgotten readers.
+    #[must_use]
+    pub fn snapshot_age_max(mut self, age: Duration) -> OpenOptions {
+        self.storage.snapshot_age_max = Some(age);
+        self
+    }
+
+    /// Memory for locks, some 300 bytes each; beyond it writes go on without locks, and meet conflicts at their commit.
+    /// Default 64 MiB, at least 64 KiB.
+    #[must_use]
+    pub fn lock_bytes_max(mut self, bytes: usize) -> OpenOptions {
+        self.storage.lock_bytes_max = bytes;
         self
     }
 

@@ -1,12 +1,14 @@
 //! A transaction over keys and, with SQL, tables.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use cairn_storage::{CommitSeq, Direction, SyncMode};
+use cairn_storage::{CancelHandle, CommitSeq, Direction, KeyLock, LockOwner, SyncMode, Wait};
 
 use crate::{Database, IntoKeyRange, KeyValues, Result, kernel};
 
-/// A transaction: it reads from one snapshot, sees its own writes, and takes effect as a whole with
-/// [`commit`](Transaction::commit) or not at all. Dropping it rolls it back.
+/// A transaction: it reads from one snapshot (under Read Committed: from one for each call), sees its own writes, and takes
+/// effect as a whole with [`commit`](Transaction::commit) or not at all. Dropping it rolls it back.
 ///
 /// Methods take `&self`, so that it can be lent to several places; it is `Send` and `Sync`. With SQL, the
 /// key-value calls and `query`/`execute` share it.
@@ -71,7 +73,10 @@ impl Transaction {
     /// Sets the value of a key. Nothing is written to disk before the commit.
     ///
     /// # Errors
-    /// Class `User` when key (64 KiB), value (1 GiB) or transaction (2 GiB) are over their limit.
+    /// Class `User` when key (64 KiB), value (1 GiB) or transaction (2 GiB) are over their limit. At the levels that wait
+    /// ([`IsolationLevel::ReadCommitted`](crate::IsolationLevel::ReadCommitted) and `RepeatableRead`): class `Conflict`
+    /// for a deadlock (`40P01`) and, under Repeatable Read, for a key that another transaction has changed; SQLSTATE
+    /// `55P03` when the lock timeout has passed, `57014` when the wait was cancelled.
     pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         self.kernel.put(key.as_ref(), value.as_ref())
     }
@@ -116,8 +121,63 @@ impl Transaction {
         Ok(Savepoint(self.kernel.savepoint()?))
     }
 
-    /// Undoes everything since the savepoint: keys, rows and definitions. The savepoint stays usable, later
-    /// ones are gone.
+    /// Locks a key for writing until the transaction ends, waiting for whoever has it, and gives its value: at any
+    /// isolation level nobody changes it before this transaction ends.
+    ///
+    /// ```
+    /// use cairndb::{Database, IsolationLevel};
+    /// let db = Database::in_memory()?;
+    /// let tx = db.begin_transaction(IsolationLevel::ReadCommitted)?;
+    /// let count = tx.get_for_update("count")?.map_or(0, |bytes| bytes[0]);
+    /// tx.put("count", [count + 1])?;
+    /// tx.commit()?;
+    /// # Ok::<(), cairndb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Transaction::put`] that have to do with locks; class `Conflict` when the key has changed since the
+    /// snapshot (not under Read Committed); `53200` when locks take all the memory that they may.
+    pub fn get_for_update(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
+        self.kernel.lock_key(key.as_ref(), KeyLock::Update, Wait::Block)?;
+        self.kernel.get(key.as_ref())
+    }
+
+    /// Locks a key until the transaction ends or goes back to an earlier savepoint; false when it is taken and `wait` is
+    /// [`Wait::SkipLocked`]. Readers are not concerned.
+    ///
+    /// # Errors
+    /// As [`Transaction::get_for_update`]; `55P03` with [`Wait::NoWait`].
+    pub fn lock_key(&self, key: impl AsRef<[u8]>, mode: KeyLock, wait: Wait) -> Result<bool> {
+        self.kernel.lock_key(key.as_ref(), mode, wait)
+    }
+
+    /// How long this transaction waits for a lock; `None`, the default, is for ever. Deadlocks are found at once.
+    ///
+    /// # Errors
+    /// When the transaction has ended.
+    pub fn set_lock_timeout(&self, timeout: Option<Duration>) -> Result<()> {
+        self.kernel.set_lock_timeout(timeout)
+    }
+
+    /// What ends this transaction's waits from another thread (`57014`). Get it before: a transaction that waits
+    /// answers no calls.
+    ///
+    /// # Errors
+    /// When the transaction has ended.
+    pub fn cancel_handle(&self) -> Result<CancelHandle> {
+        self.kernel.cancel_handle()
+    }
+
+    /// The number of this transaction in [`Database::key_locks`].
+    ///
+    /// # Errors
+    /// When the transaction has ended.
+    pub fn lock_owner(&self) -> Result<LockOwner> {
+        self.kernel.lock_owner()
+    }
+
+    /// Undoes everything since the savepoint: keys, rows and definitions; locks taken since are given back. The savepoint
+    /// stays usable, later ones are gone.
     ///
     /// # Errors
     /// When the transaction has ended or the savepoint is gone.
@@ -137,7 +197,8 @@ impl Transaction {
     /// of the commit, which grows from commit to commit.
     ///
     /// # Errors
-    /// Class `Conflict` when another transaction came first: nothing is written, run it again. Class
+    /// Class `Conflict` when another transaction came first, or waits for this one (`40P01`, only where others hold
+    /// locks): nothing is written, run it again. Class
     /// `Unavailable` on a full disk: nothing is written. After a failed fsync it is unknown whether the
     /// transaction will be there when the database is opened again.
     pub fn commit(self) -> Result<CommitSeq> {

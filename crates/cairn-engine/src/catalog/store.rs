@@ -175,6 +175,7 @@ impl Writer<'_> {
 
     pub(crate) fn put_table(&mut self, table: TableDescriptor) -> Result<Arc<super::Table>> {
         let bytes = table.encode()?;
+        self.lock_definition(table.id)?;
         self.txn().put(&key_space::object_key(section::TABLES, table.id), &bytes)?;
         Ok(self.change_catalog(|catalog| catalog.put_table(table)))
     }
@@ -201,6 +202,7 @@ impl Writer<'_> {
 
     /// Takes the descriptor away; the rows are the caller's.
     pub(crate) fn remove_table(&mut self, id: super::ObjectId) -> Result<()> {
+        self.lock_definition(id)?;
         self.txn().delete(&key_space::object_key(section::TABLES, id))?;
         self.change_catalog(|catalog| catalog.remove_table(id));
         Ok(())

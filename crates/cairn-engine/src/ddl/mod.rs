@@ -68,6 +68,8 @@ fn not_read_by_views(
 }
 
 /// The table, to be changed.
-fn find(writer: &Writer<'_>, schema: &str, table: &str) -> Result<std::sync::Arc<Table>> {
-    writer.catalog.table(schema, table)
+fn find(writer: &mut Writer<'_>, schema: &str, table: &str) -> Result<std::sync::Arc<Table>> {
+    let table = writer.catalog.table(schema, table)?;
+    writer.lock_definition(table.id)?;
+    Ok(table)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow_array::{Array, RecordBatch};
 use bytes::Bytes;
 use cairn_index::{Bounds, Match, key_range};
-use cairn_storage::{Direction, KeyRange};
+use cairn_storage::{Direction, KeyRange, ObjectLock};
 use cairn_types::Value;
 use cairn_types::key::{self, KeyOrder};
 
@@ -93,7 +93,7 @@ pub(super) fn refuse(
     let mut gone = Vec::new();
     let mut whole = Vec::new();
     for key in keys {
-        if parent_key.encode(&key, &mut whole) && writer.txn_ref().get(&whole)?.is_none() {
+        if parent_key.encode(&key, &mut whole) && writer.txn_ref().get_latest(&whole)?.is_none() {
             gone.push(key);
         }
     }
@@ -129,7 +129,7 @@ fn referring(
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    writer.guard_table(child.id);
+    writer.guard_table(child.id, ObjectLock::RowShare)?;
     match index_on(child, &foreign_key.columns) {
         Some(index) => by_index(writer, child, foreign_key, keys, index),
         None => by_scan(writer, child, foreign_key, keys),
@@ -173,7 +173,7 @@ fn by_index(
         let Some(range) = key_range(&shape, &Bounds { equal, ..Bounds::default() })? else { continue };
         let range = key_space::absolute(child.id, index, &range);
         writer.txn().guard_range(&range);
-        let mut scan = writer.txn_ref().scan(range, Direction::Forward);
+        let mut scan = writer.txn_ref().scan_latest(range, Direction::Forward);
         while let Some((key, value)) = scan.next()? {
             let row_key =
                 if index == 0 { &key[PREFIX_BYTES..] } else { codec.index(index)?.row_key(key, value)? };
@@ -205,7 +205,7 @@ fn by_scan(
     }
     let range = key_space::absolute(child.id, 0, &KeyRange::all());
     writer.txn().guard_range(&range);
-    let mut scan = writer.txn_ref().scan(range, Direction::Forward);
+    let mut scan = writer.txn_ref().scan_latest(range, Direction::Forward);
     let mut decoder = codec.decoder(child, &child_places)?;
     let mut row_keys: Vec<Bytes> = Vec::new();
     let mut found = Vec::new();

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cairn_storage::{KeyLock, ObjectLock};
 
 use super::children;
 use super::read::current;
 use super::statement::{Statement, references};
+use super::unique;
 use crate::catalog::{ObjectId, Table};
 use crate::error::{Error, Result};
 use crate::key_space::{self, PREFIX_BYTES};
@@ -22,24 +24,30 @@ use crate::transaction::{Transaction, Writer};
 pub fn delete(txn: &Transaction, table: &Table, keys: &[Bytes]) -> Result<usize> {
     txn.write("DELETE", |writer| {
         let mut statement = Statement::default();
-        let deleted = rows(writer, table, keys, &mut statement)?;
+        let deleted = rows(writer, table, keys, &mut statement, true)?;
         statement.finish(writer)?;
         Ok(deleted)
     })
 }
 
-/// Deletes rows of one table; what follows from it is put into `statement`.
+/// Deletes rows of one table; what follows from it is put into `statement`. `direct`: as [`Writer::claim_rows`].
 pub(super) fn rows(
     writer: &mut Writer<'_>,
     table: &Table,
     row_keys: &[Bytes],
     statement: &mut Statement,
+    direct: bool,
 ) -> Result<usize> {
     let codec = table.codec()?;
-    writer.guard_table(table.id);
+    writer.guard_table(table.id, ObjectLock::RowExclusive)?;
+    writer.claim_rows(&codec.prefix, row_keys, KeyLock::Update, direct)?;
     let old = current(writer, table, row_keys)?;
     for index in &codec.indexes {
         let entries = index.entries(old.batch.columns(), &old.keys)?;
+        if index.shape.unique {
+            let order = entries.keys.order();
+            unique::claim(writer, &entries.keys, &order, KeyLock::Update, |row| entries.exclusive[row])?;
+        }
         for row in 0..entries.keys.len() {
             writer.txn().delete(entries.keys.get(row))?;
         }
@@ -95,7 +103,10 @@ pub fn truncate(txn: &Transaction, tables: &[&Table], restart_identity: bool, ca
 
 /// Deletes all rows and index entries of one table.
 pub(crate) fn empty(writer: &mut Writer<'_>, table: &Arc<Table>) -> Result<()> {
-    writer.guard_table(table.id);
+    if writer.is_locking() {
+        writer.lock_definition(table.id)?;
+    }
+    writer.guard_table(table.id, ObjectLock::RowExclusive)?;
     // A child that comes in between refers to a row that is gone: its guard of the parent's key finds that.
     let (start, end) = key_space::table_span(table.id);
     writer.txn().delete_range(&start, &end)?;

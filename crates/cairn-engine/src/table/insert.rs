@@ -6,12 +6,13 @@
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use cairn_index::Entry;
+use cairn_storage::{KeyLock, ObjectLock};
 
 use super::check;
 use super::codec::{Codec, Keys};
 use super::parent::{self, PendingForeignKeys};
 use super::request::{ConflictTarget, Inserted, OnConflict, RowConflict};
-use super::unique::first_taken;
+use super::unique::{self, first_taken};
 use crate::catalog::Table;
 use crate::error::Result;
 use crate::key_space::PREFIX_BYTES;
@@ -61,12 +62,12 @@ fn insert_part(
         return Ok(Inserted::default());
     }
     txn.write("INSERT", |writer| {
+        writer.guard_table(table.id, ObjectLock::RowExclusive)?;
         let inserted = match on_conflict {
             OnConflict::Error => insert_all(writer, table, batch)?,
             OnConflict::DoNothing { target } => insert_free(writer, table, batch, target, false)?,
             OnConflict::Report { target } => insert_free(writer, table, batch, target, true)?,
         };
-        writer.guard_table(table.id);
         writer.count_rows(table.id, inserted.rows as i64);
         parent::check(writer, table, batch, None, pending)?;
         Ok(inserted)
@@ -92,6 +93,9 @@ fn insert_all(writer: &mut Writer<'_>, table: &Table, batch: &RecordBatch) -> Re
     let codec = table.codec()?;
     let keys = new_keys(writer, table, codec, batch)?;
     let order = keys.order();
+    if !table.has_hidden_key() {
+        unique::claim(writer, &keys, &order, KeyLock::NoKeyUpdate, |_| true)?;
+    }
     if !table.has_hidden_key()
         && let Some(row) = first_taken(writer, &keys, &order, |_| true)?
     {
@@ -114,6 +118,9 @@ pub(super) fn put_entries(
     for (index, descriptor) in codec.indexes.iter().zip(&table.indexes) {
         let entries = index.entries(batch.columns(), keys)?;
         let order = entries.keys.order();
+        if index.shape.unique {
+            unique::claim(writer, &entries.keys, &order, KeyLock::NoKeyUpdate, |row| entries.exclusive[row])?;
+        }
         if index.shape.unique
             && let Some(row) = first_taken(writer, &entries.keys, &order, |row| entries.exclusive[row])?
         {
@@ -167,6 +174,12 @@ fn insert_free(
         for (index, entry) in codec.indexes.iter().zip(&mut entries) {
             index.entry(batch.columns(), row, row_key, entry)?;
         }
+        if !table.has_hidden_key() {
+            writer.claim(key, KeyLock::NoKeyUpdate)?;
+        }
+        for entry in entries.iter().filter(|entry| entry.exclusive) {
+            writer.claim(&entry.key, KeyLock::NoKeyUpdate)?;
+        }
         if let Some(existing) = existing(writer, table, codec, batch, row, key, &entries, target)? {
             answer.conflicts.push(RowConflict { row, existing });
             continue;
@@ -199,7 +212,7 @@ fn existing(
 ) -> Result<Option<Bytes>> {
     let mut refused = None;
     let mut existing = None;
-    if !table.has_hidden_key() && writer.txn_ref().get(key)?.is_some() {
+    if !table.has_hidden_key() && writer.txn_ref().get_latest(key)?.is_some() {
         if matches!(target, ConflictTarget::Any | ConflictTarget::PrimaryKey) {
             existing = Some(Bytes::copy_from_slice(&key[PREFIX_BYTES..]));
         } else {
@@ -211,7 +224,7 @@ fn existing(
         if existing.is_some() {
             break;
         }
-        let Some(found) = writer.txn_ref().get(&entry.key)? else { continue };
+        let Some(found) = writer.txn_ref().get_latest(&entry.key)? else { continue };
         if target == ConflictTarget::Any || target == ConflictTarget::Index(index.id) {
             let row_key = index.row_key(&entry.key, &found)?;
             existing = Some(Bytes::copy_from_slice(row_key));

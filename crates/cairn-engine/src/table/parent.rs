@@ -1,11 +1,13 @@
 //! FOREIGN KEY from the child's side: the parent row must be there, and stay there until this transaction commits.
 //!
-//! I1: the parent's key is guarded, so that a transaction that deletes or moves the parent row and this one cannot
-//! both commit, at any isolation level.
+//! I1: the parent's key must still be there at commit, so that a transaction that deletes or moves the parent row and this
+//! one cannot both commit, at any isolation level; other changes of the parent row do not matter. At the locking levels
+//! the key is locked FOR KEY SHARE before it is looked for: whoever deletes it is waited for, or waits.
 
 use std::collections::{HashMap, HashSet};
 
 use arrow_array::{Array, RecordBatch};
+use cairn_storage::{KeyLock, ObjectLock};
 use cairn_types::key::{self, KeyOrder};
 use cairn_types::{DataType, Value};
 
@@ -101,10 +103,11 @@ impl PendingForeignKeys {
         }
         txn.write("INSERT", |writer| {
             for (key, error) in self.missing.drain() {
-                if writer.txn_ref().get(&key)?.is_none() {
+                writer.claim(&key, KeyLock::KeyShare)?;
+                if writer.txn_ref().get_latest(&key)?.is_none() {
                     return Err(error);
                 }
-                writer.txn().guard_key(&key);
+                writer.txn().guard_exists(&key);
             }
             Ok(())
         })
@@ -153,7 +156,10 @@ pub(crate) fn check_key(
         if encoded && known.contains(&key) {
             continue;
         }
-        if !encoded || writer.txn_ref().get(&key)?.is_none() {
+        if encoded {
+            writer.claim(&key, KeyLock::KeyShare)?;
+        }
+        if !encoded || writer.txn_ref().get_latest(&key)?.is_none() {
             let error = not_present(table, foreign_key, &parent, batch, row, places);
             match pending.as_deref_mut() {
                 Some(pending) if encoded && parent.id == table.id => {
@@ -163,11 +169,11 @@ pub(crate) fn check_key(
                 _ => return Err(error),
             }
         }
-        writer.txn().guard_key(&key);
+        writer.txn().guard_exists(&key);
         known.insert(key.clone());
     }
     if !known.is_empty() {
-        writer.guard_table(parent.id);
+        writer.guard_table(parent.id, ObjectLock::RowShare)?;
     }
     Ok(())
 }

@@ -64,7 +64,7 @@ pub(super) fn current(writer: &Writer<'_>, table: &Table, row_keys: &[Bytes]) ->
         }
         key.truncate(PREFIX_BYTES);
         key.extend_from_slice(row_key);
-        if let Some(row) = writer.txn_ref().get(&key)? {
+        if let Some(row) = writer.txn_ref().get_latest(&key)? {
             projected.push(&row)?;
             keys.push(&key);
             found.push(i);

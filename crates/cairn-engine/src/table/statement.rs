@@ -70,12 +70,12 @@ impl Statement {
         while let Some(work) = self.work.pop_front() {
             match work {
                 Work::Delete { table, keys } => {
-                    delete::rows(writer, &table, &keys, &mut self)?;
+                    delete::rows(writer, &table, &keys, &mut self, false)?;
                 }
                 Work::Assign { table, keys, places, values } => {
                     let (keys, batch) = assigned(writer, &table, &keys, &places, &values)?;
                     super::check::rows(writer.database, &table, &batch, Some(&places))?;
-                    update::rows(writer, &table, &keys, &batch, &places, &mut self)?;
+                    update::rows(writer, &table, &keys, &batch, &places, &mut self, false)?;
                 }
             }
         }

@@ -1,10 +1,11 @@
 //! Whether keys are taken: by the rows that are there, or by an earlier row of the same batch.
 //!
 //! I1: the answer goes by the transaction's snapshot and own writes. A key that another transaction takes meanwhile is
-//! found at commit, since both write the same key.
+//! found at commit, since both write the same key. At the locking levels the keys are claimed first, which waits for
+//! whoever is about to take or free one, and the answer goes by what is committed then.
 
 use bytes::Bytes;
-use cairn_storage::{Direction, KeyRange};
+use cairn_storage::{Direction, KeyLock, KeyRange};
 
 use super::codec::Keys;
 use crate::error::Result;
@@ -12,6 +13,22 @@ use crate::transaction::Writer;
 
 /// After this many keys the search decides whether to go on by scanning.
 const TRIAL: usize = 16;
+
+/// Claims keys that are about to be written, in their order.
+pub(crate) fn claim(
+    writer: &mut Writer<'_>,
+    keys: &Keys,
+    order: &[u32],
+    mode: KeyLock,
+    matters: impl Fn(usize) -> bool,
+) -> Result<()> {
+    if writer.is_locking() {
+        for row in order.iter().map(|row| *row as usize).filter(|row| matters(*row)) {
+            writer.claim(keys.get(row), mode)?;
+        }
+    }
+    Ok(())
+}
 
 /// The lowest row whose key is taken. `order` lists the rows by key; rows for which `matters` is false are passed over.
 ///
@@ -35,7 +52,7 @@ pub(crate) fn first_taken(
     // A serializable transaction would have read the whole range: look-ups read only their keys.
     if rows.len() == 1 || writer.is_serializable() {
         for row in rows {
-            if writer.txn_ref().get(keys.get(row))?.is_some() {
+            if writer.txn_ref().get_latest(keys.get(row))?.is_some() {
                 note(row);
             }
         }
@@ -45,14 +62,14 @@ pub(crate) fn first_taken(
         std::ops::Bound::Included(Bytes::copy_from_slice(keys.get(*first))),
         std::ops::Bound::Included(Bytes::copy_from_slice(keys.get(*last))),
     );
-    let mut scan = writer.txn_ref().scan(range, Direction::Forward);
+    let mut scan = writer.txn_ref().scan_latest(range, Direction::Forward);
     let mut current = scan.next()?.map(|(key, _)| key.to_vec());
     let mut seeks = 0;
     for (done, row) in rows.iter().enumerate() {
         let Some(found) = &mut current else { break };
         let key = keys.get(*row);
         if done > TRIAL && seeks * 2 > done {
-            if writer.txn_ref().get(key)?.is_some() {
+            if writer.txn_ref().get_latest(key)?.is_some() {
                 note(*row);
             }
             continue;

@@ -5,6 +5,7 @@
 
 use arrow_array::{ArrayRef, RecordBatch};
 use bytes::Bytes;
+use cairn_storage::{KeyLock, ObjectLock};
 
 use super::check;
 use super::children;
@@ -12,7 +13,7 @@ use super::codec::{Codec, Entries, Keys};
 use super::parent;
 use super::read::current;
 use super::statement::{Statement, references};
-use super::unique::first_taken;
+use super::unique::{self, first_taken};
 use crate::catalog::Table;
 use crate::error::{Error, Result};
 use crate::transaction::{Transaction, Writer};
@@ -39,13 +40,14 @@ pub fn update(
     check::rows(&txn.database, table, new, Some(changed))?;
     txn.write("UPDATE", |writer| {
         let mut statement = Statement::default();
-        let updated = rows(writer, table, keys, new, changed, &mut statement)?;
+        let updated = rows(writer, table, keys, new, changed, &mut statement, true)?;
         statement.finish(writer)?;
         Ok(updated)
     })
 }
 
-/// Updates rows of one table; what follows from it is put into `statement`.
+/// Updates rows of one table; what follows from it is put into `statement`. `direct`: as [`Writer::claim_rows`].
+#[allow(clippy::too_many_arguments)]
 pub(super) fn rows(
     writer: &mut Writer<'_>,
     table: &Table,
@@ -53,9 +55,11 @@ pub(super) fn rows(
     new: &RecordBatch,
     changed: &[usize],
     statement: &mut Statement,
+    direct: bool,
 ) -> Result<usize> {
     let codec = table.codec()?;
-    writer.guard_table(table.id);
+    writer.guard_table(table.id, ObjectLock::RowExclusive)?;
+    writer.claim_rows(&codec.prefix, row_keys, lock_mode(codec, changed), direct)?;
     let old = current(writer, table, row_keys)?;
     let picked;
     let new = if old.found.len() == new.num_rows() {
@@ -68,6 +72,14 @@ pub(super) fn rows(
     let new_keys = if moves { Some(codec.row_keys(new, 0)?) } else { None };
     let keys = new_keys.as_ref().unwrap_or(&old.keys);
     let work = index_changes(codec, &old.batch, new, &old.keys, keys, changed, moves)?;
+    for change in work.iter().filter(|change| codec.indexes[change.index].shape.unique) {
+        let (gone, come) = (&change.old, &change.new);
+        unique::claim(writer, &gone.keys, &change.rows, KeyLock::Update, |row| gone.exclusive[row])?;
+        unique::claim(writer, &come.keys, &change.rows, KeyLock::NoKeyUpdate, |row| come.exclusive[row])?;
+    }
+    if let Some(keys) = &new_keys {
+        unique::claim(writer, keys, &keys.order(), KeyLock::NoKeyUpdate, |_| true)?;
+    }
     leave(writer, &old.keys, new_keys.as_ref(), &work)?;
     arrive(writer, table, codec, new, keys, moves, &old.keys, work)?;
     parent::check(writer, table, new, Some(changed), None)?;
@@ -80,6 +92,15 @@ pub(super) fn rows(
         }
     }
     Ok(old.found.len())
+}
+
+/// How rows are locked of which those columns change: as PostgreSQL does, more strongly where a unique key is among them.
+pub(super) fn lock_mode(codec: &Codec, changed: &[usize]) -> KeyLock {
+    let unique = codec.indexes.iter().filter(|index| index.shape.unique).flat_map(|index| &index.places);
+    match codec.key.iter().map(|(place, _)| place).chain(unique).any(|place| changed.contains(place)) {
+        true => KeyLock::Update,
+        false => KeyLock::NoKeyUpdate,
+    }
 }
 
 /// The old and new entries of one index, where any differ.

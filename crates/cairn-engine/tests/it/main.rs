@@ -4,6 +4,7 @@
 
 mod concurrency;
 mod crash;
+mod isolation;
 mod kv;
 mod model;
 mod script;

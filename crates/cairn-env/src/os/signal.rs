@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::signal::SignalCore;
 use crate::sync::{Condvar, Mutex, spin_loop};
@@ -60,5 +61,27 @@ impl SignalCore for OsSignal {
             }
         }
         self.wait_until(cond);
+    }
+
+    fn wait_for(&self, cond: &mut dyn FnMut() -> bool, timeout: Duration) -> bool {
+        // A time that the clock cannot count to is never reached.
+        let Some(end) = Instant::now().checked_add(timeout) else {
+            self.wait_until(cond);
+            return true;
+        };
+        loop {
+            let seen = *self.epoch.lock();
+            if cond() {
+                return true;
+            }
+            let mut epoch = self.epoch.lock();
+            while *epoch == seen {
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() || self.changed.wait_for(&mut epoch, left).timed_out() {
+                    drop(epoch);
+                    return cond();
+                }
+            }
+        }
     }
 }

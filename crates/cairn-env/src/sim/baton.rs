@@ -55,6 +55,8 @@ enum Want {
     /// A wake, or a moment: a task between two steps.
     Idle(u64),
     Signal(u64),
+    /// A signal, or a moment.
+    SignalUntil(u64, u64),
     Lock(usize),
     Join(u64),
 }
@@ -289,7 +291,7 @@ impl Baton {
         let mut ready = state.ready(world.nanos);
         if ready.is_empty() {
             let moments = state.slots.values().filter_map(|slot| match slot.want {
-                Want::Until(moment) | Want::Idle(moment) => Some(moment),
+                Want::Until(moment) | Want::Idle(moment) | Want::SignalUntil(_, moment) => Some(moment),
                 _ => None,
             });
             world.nanos = world.nanos.max(moments.min().unwrap_or(NEVER));
@@ -353,7 +355,7 @@ impl State {
     fn ready(&self, now: u64) -> Vec<u64> {
         let can_run = |slot: &Slot| match slot.want {
             Want::Run => true,
-            Want::Until(moment) | Want::Idle(moment) => moment <= now,
+            Want::Until(moment) | Want::Idle(moment) | Want::SignalUntil(_, moment) => moment <= now,
             Want::Signal(_) | Want::Lock(_) | Want::Join(_) => false,
         };
         self.slots.iter().filter(|(_, slot)| can_run(slot)).map(|(number, _)| *number).collect()
@@ -477,7 +479,10 @@ struct FiberSignal {
 
 impl SignalCore for FiberSignal {
     fn notify_all(&self) {
-        self.baton.tell(|want| want == Want::Signal(self.number));
+        self.baton.tell(|want| match want {
+            Want::Signal(number) | Want::SignalUntil(number, _) => number == self.number,
+            _ => false,
+        });
     }
 
     fn wait_until(&self, cond: &mut dyn FnMut() -> bool) {
@@ -485,5 +490,17 @@ impl SignalCore for FiberSignal {
         while !cond() {
             self.baton.switch(own.number, Want::Signal(self.number));
         }
+    }
+
+    fn wait_for(&self, cond: &mut dyn FnMut() -> bool, timeout: Duration) -> bool {
+        let Some(own) = current() else { return cond() };
+        let end = self.baton.moment(timeout);
+        while !cond() {
+            if self.baton.moment(Duration::ZERO) >= end {
+                return false;
+            }
+            self.baton.switch(own.number, Want::SignalUntil(self.number, end));
+        }
+        true
     }
 }

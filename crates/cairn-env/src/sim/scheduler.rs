@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -73,13 +74,7 @@ impl Scheduler {
             let mut world = self.world.lock();
             let mut ready = state.ready(world.nanos);
             if ready.is_empty() && advance {
-                let first = state.slots.values().filter(|slot| slot.step.is_some()).filter_map(|slot| {
-                    match slot.due {
-                        Due::At(nanos) => Some(nanos),
-                        Due::Now | Due::WhenWoken => None,
-                    }
-                });
-                let Some(first) = first.min() else { return false };
+                let Some(first) = state.first_due() else { return false };
                 world.nanos = world.nanos.max(first);
                 ready = state.ready(world.nanos);
             }
@@ -114,6 +109,16 @@ impl Scheduler {
 }
 
 impl State {
+    /// The first moment that a task waits for.
+    fn first_due(&self) -> Option<u64> {
+        let waiting = self.slots.values().filter(|slot| slot.step.is_some());
+        let moments = waiting.filter_map(|slot| match slot.due {
+            Due::At(nanos) => Some(nanos),
+            Due::Now | Due::WhenWoken => None,
+        });
+        moments.min()
+    }
+
     fn ready(&self, now: u64) -> Vec<u64> {
         let ready = self.slots.iter().filter(|(_, slot)| {
             slot.step.is_some()
@@ -206,5 +211,23 @@ impl SignalCore for SimSignal {
             }
         }
         panic!("simulation livelock: tasks run and run; {:?}", self.scheduler.state.lock());
+    }
+
+    fn wait_for(&self, cond: &mut dyn FnMut() -> bool, timeout: Duration) -> bool {
+        let end = self.scheduler.world.lock().nanos.saturating_add(timeout.as_nanos() as u64);
+        loop {
+            if cond() {
+                return true;
+            }
+            if self.scheduler.world.lock().nanos >= end {
+                return false;
+            }
+            // Nobody else runs here: without a task that is ready, time is all that moves.
+            if !self.scheduler.run_one(false) {
+                let due = self.scheduler.state.lock().first_due();
+                let mut world = self.scheduler.world.lock();
+                world.nanos = world.nanos.max(due.map_or(end, |due| due.min(end)));
+            }
+        }
     }
 }

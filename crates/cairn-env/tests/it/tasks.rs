@@ -170,3 +170,30 @@ fn tasks_interleave_by_seed() {
     assert_eq!(run(1), run(1));
     assert_ne!(run(1), run(2));
 }
+
+#[test]
+fn a_wait_with_a_bound_ends_by_itself_or_by_the_signal() {
+    let bound = Duration::from_millis(20);
+    let sim = || Simulation::new(SimOptions::new(1)).env();
+    for env in [Env::memory(), sim()] {
+        let signal = env.signal();
+        let start = env.clock().monotonic_nanos();
+        assert!(!signal.wait_for(|| false, bound));
+        assert!(env.clock().monotonic_nanos() - start >= bound.as_nanos() as u64);
+        assert!(signal.wait_for(|| true, Duration::ZERO));
+        let ready = Arc::new(AtomicBool::new(false));
+        let task = {
+            let (ready, signal) = (Arc::clone(&ready), signal.clone());
+            env.tasks().spawn(
+                "teller",
+                Box::new(move || {
+                    ready.store(true, Ordering::SeqCst);
+                    signal.notify_all();
+                    Step::Done
+                }),
+            )
+        };
+        assert!(signal.wait_for(|| ready.load(Ordering::SeqCst), Duration::from_secs(3600)));
+        drop(task.unwrap());
+    }
+}

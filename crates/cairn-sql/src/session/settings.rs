@@ -168,7 +168,8 @@ fn isolation(name: &str, value: &str) -> Result<Isolation> {
 fn isolation_name(isolation: Isolation) -> &'static str {
     match isolation {
         Isolation::Serializable => "serializable",
-        Isolation::Snapshot => "repeatable read",
+        Isolation::ReadCommitted => "read committed",
+        Isolation::RepeatableRead | Isolation::Snapshot => "repeatable read",
     }
 }
 

@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use cairn_env::Env;
@@ -124,6 +124,8 @@ pub(crate) struct Target<'a> {
     pub(crate) throttle: &'a (dyn Fn(u64) + Sync),
     /// Keys at which files are cut (I6), ascending.
     pub(crate) borders: &'a [Bytes],
+    /// Counts versions that are not the newest of their key and stay.
+    pub(crate) versions_kept: &'a AtomicU64,
     /// Files two levels down: a file that overlaps too many of them is cut.
     pub(crate) grandparents: &'a [Arc<TableFile>],
 }
@@ -271,6 +273,9 @@ pub(crate) fn rewrite(
             || is_deleted(tombstones, &mut piece, key, seq, retention)
             || (kind == Kind::Delete && retention.seen_by_all(seq) && !below.may_hold(key));
         if !dropped {
+            if same_key {
+                target.versions_kept.fetch_add(1, Ordering::Relaxed);
+            }
             rewriter.add_or_separate(key, seq, kind, cursor.value())?;
         }
         cursor.next()?;

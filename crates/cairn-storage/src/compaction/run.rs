@@ -255,6 +255,7 @@ impl Tree {
         let hurry = || self.pressure() != Pressure::None || self.stopping().load(Ordering::Relaxed);
         let throttle = |bytes: u64| self.limiter.take(&self.env, bytes, hurry);
         let target = Target {
+            versions_kept: &self.counters.versions_kept,
             env: &self.env,
             layout,
             separation: self.options.separation(version.blobs(), moved),

@@ -178,6 +178,7 @@ impl Rebuild<'_> {
             (number, sst_path(self.to, number))
         };
         let target = Target {
+            versions_kept: &AtomicU64::new(0),
             env: self.env,
             layout: self.options.layout(LEVELS - 1, LEVELS - 1),
             separation: Separation::default(),

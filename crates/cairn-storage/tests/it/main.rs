@@ -18,6 +18,7 @@ mod log;
 mod memory;
 mod model;
 mod places;
+mod retention;
 mod rig;
 mod sim;
 mod strategies;

@@ -6,11 +6,13 @@
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_env::Env;
 use cairn_storage::{
-    CommitSeq, Direction, Error, KeyRange, Stats, Store, SyncMode, TxnOptions, VerifyReport,
+    AsOf, CancelHandle, CommitSeq, Direction, Error, Isolation, KeyLock, KeyRange, LockInfo, LockOwner,
+    LockTarget, Locked, Stats, Store, SyncMode, TxnOptions, VerifyReport, Wait,
 };
 use smallvec::SmallVec;
 
@@ -61,6 +63,21 @@ impl Database {
 
     pub(crate) fn view(&self) -> Result<View> {
         Ok(View(self.0.snapshot()))
+    }
+
+    pub(crate) fn view_at(&self, as_of: AsOf) -> Result<View> {
+        Ok(View(self.0.snapshot_at(as_of)?))
+    }
+
+    /// Locks of keys, without their prefix.
+    pub(crate) fn locks(&self) -> Vec<(Bytes, LockInfo)> {
+        let key = |lock: LockInfo| match &lock.target {
+            LockTarget::Key(key) if key.starts_with(&STORE_PREFIX) => {
+                Some((key.slice(STORE_PREFIX.len()..), lock))
+            }
+            _ => None,
+        };
+        self.0.locks().into_iter().filter_map(key).collect()
     }
 
     pub(crate) fn flush(&self) -> Result<()> {
@@ -114,29 +131,69 @@ impl Transaction {
         }
     }
 
+    /// One call, which is a statement.
+    fn call<T>(&self, work: impl FnOnce(&mut cairn_storage::Txn) -> cairn_storage::Result<T>) -> Result<T> {
+        self.with(|txn| {
+            txn.begin_statement();
+            work(txn)
+        })
+    }
+
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         let key = full(key)?;
-        self.with(|txn| txn.get(&key))
+        self.call(|txn| txn.get(&key))
     }
 
     pub(crate) fn put(&self, key: &[u8], value: &[u8]) -> Result<()> {
         let key = full(key)?;
-        self.with(|txn| txn.put(&key, value))
+        self.call(|txn| {
+            txn.claim_unchanged(&key, KeyLock::NoKeyUpdate)?;
+            txn.put(&key, value)
+        })
     }
 
     pub(crate) fn delete(&self, key: &[u8]) -> Result<()> {
         let key = full(key)?;
-        self.with(|txn| txn.delete(&key))
+        self.call(|txn| {
+            txn.claim_unchanged(&key, KeyLock::Update)?;
+            txn.delete(&key)
+        })
+    }
+
+    pub(crate) fn lock_key(&self, key: &[u8], mode: KeyLock, wait: Wait) -> Result<bool> {
+        let key = full(key)?;
+        self.with(|txn| match txn.lock_key(&key, mode, wait)? {
+            Locked::Skipped => Ok(false),
+            Locked::Changed if txn.isolation() != Isolation::ReadCommitted => {
+                Err(Error::Conflict { reason: "another transaction wrote the same key".to_owned() })
+            }
+            Locked::Before | Locked::Unchanged | Locked::Changed => Ok(true),
+        })
+    }
+
+    pub(crate) fn set_lock_timeout(&self, timeout: Option<Duration>) -> Result<()> {
+        self.with(|txn| {
+            txn.set_lock_timeout(timeout);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn cancel_handle(&self) -> Result<CancelHandle> {
+        self.with(|txn| Ok(txn.cancel_handle()))
+    }
+
+    pub(crate) fn lock_owner(&self) -> Result<LockOwner> {
+        self.with(|txn| Ok(txn.lock_owner()))
     }
 
     pub(crate) fn delete_range(&self, range: &KeyRange) -> Result<()> {
         let range = full_range(range);
         let Some(end) = range.end_key() else { return Ok(()) };
-        self.with(|txn| txn.delete_range(&range.start_key(), &end))
+        self.call(|txn| txn.delete_range(&range.start_key(), &end))
     }
 
     pub(crate) fn scan(&self, range: KeyRange, direction: Direction) -> Result<Scan> {
-        self.with(|txn| Ok(Scan::new(txn.scan(full_range(&range), direction))))
+        self.call(|txn| Ok(Scan::new(txn.scan(full_range(&range), direction))))
     }
 
     pub(crate) fn savepoint(&self) -> Result<Savepoint> {

@@ -2,10 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use cairn_engine::LockedThing;
 use cairn_env::Env;
-use cairn_storage::{CommitSeq, Direction, KeyRange, Stats, SyncMode, VerifyReport};
+use cairn_storage::{
+    AsOf, CancelHandle, CommitSeq, Direction, KeyLock, KeyRange, LockInfo, LockOwner, Stats, SyncMode,
+    VerifyReport, Wait,
+};
 
 use super::Begin;
 use crate::Result;
@@ -29,6 +34,19 @@ impl Database {
 
     pub(crate) fn view(&self) -> Result<View> {
         Ok(View(self.0.view()?))
+    }
+
+    pub(crate) fn view_at(&self, as_of: AsOf) -> Result<View> {
+        Ok(View(self.0.snapshot_at(as_of)?))
+    }
+
+    /// Locks of keys, without their prefix.
+    pub(crate) fn locks(&self) -> Vec<(Bytes, LockInfo)> {
+        let key = |lock: LockInfo| match LockedThing::of(&lock.target) {
+            LockedThing::Key(key) => Some((key, lock)),
+            _ => None,
+        };
+        self.0.locks().into_iter().filter_map(key).collect()
     }
 
     pub(crate) fn flush(&self) -> Result<()> {
@@ -89,6 +107,22 @@ impl Transaction {
 
     pub(crate) fn scan(&self, range: KeyRange, direction: Direction) -> Result<Scan> {
         Ok(Scan(self.0.scan(range, direction)?))
+    }
+
+    pub(crate) fn lock_key(&self, key: &[u8], mode: KeyLock, wait: Wait) -> Result<bool> {
+        Ok(self.0.lock_key(key, mode, wait)?)
+    }
+
+    pub(crate) fn set_lock_timeout(&self, timeout: Option<Duration>) -> Result<()> {
+        Ok(self.0.set_lock_timeout(timeout)?)
+    }
+
+    pub(crate) fn cancel_handle(&self) -> Result<CancelHandle> {
+        Ok(self.0.cancel_handle()?)
+    }
+
+    pub(crate) fn lock_owner(&self) -> Result<LockOwner> {
+        Ok(self.0.lock_owner()?)
     }
 
     pub(crate) fn savepoint(&self) -> Result<Savepoint> {

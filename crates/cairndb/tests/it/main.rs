@@ -4,6 +4,7 @@
 mod care;
 mod isolation;
 mod keys;
+mod locks;
 mod transactions;
 
 #[cfg(feature = "sql")]
