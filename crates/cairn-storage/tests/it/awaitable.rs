@@ -2,49 +2,19 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake};
 
 use cairn_env::sim::{Fault, Repeat, SimOptions, Simulation};
-use cairn_env::{Env, SeededRandom, Signal};
+use cairn_env::{Env, SeededRandom};
 use cairn_storage::{CommitHandle, Error, Options, Store, SyncMode, WriteBatch};
 
-use crate::model::small_options;
+use crate::model::{block_on, small_options};
 
 fn batch(key: &[u8], value: &[u8]) -> WriteBatch {
     let mut batch = WriteBatch::new();
     batch.put(key, value).unwrap();
     batch
-}
-
-/// Wakes whoever waits at a signal.
-struct Flag {
-    woken: AtomicBool,
-    signal: Signal,
-}
-
-impl Wake for Flag {
-    fn wake(self: Arc<Self>) {
-        self.woken.store(true, Ordering::Release);
-        self.signal.notify_all();
-    }
-}
-
-/// The smallest executor: polls only when woken.
-pub(crate) fn block_on<F: Future>(env: &Env, future: F) -> F::Output {
-    let flag = Arc::new(Flag { woken: AtomicBool::new(false), signal: env.signal() });
-    let waker = Arc::clone(&flag).into();
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => flag.signal.wait_until(|| flag.woken.swap(false, Ordering::AcqRel)),
-        }
-    }
 }
 
 fn simulated(seed: u64) -> (Simulation, Store) {

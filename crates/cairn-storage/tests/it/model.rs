@@ -6,10 +6,14 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake};
 
 use bytes::Bytes;
-use cairn_env::SeededRandom;
+use cairn_env::{Env, SeededRandom, Signal};
 use cairn_storage::{
     Compaction, Compression, Direction, Eviction, FilterTiers, KeyRange, Options, ReadView, Result, Scan,
     Snapshot, SyncMode, Txn, WriteBatch,
@@ -494,4 +498,30 @@ pub(crate) fn for_seeds_by(per_processor: usize, name: &str, default: u64, run: 
     });
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "{name}: seeds {failed:?} failed; CAIRN_SEED=<seed> replays one");
+}
+
+/// Wakes whoever waits at a signal.
+struct Flag {
+    woken: AtomicBool,
+    signal: Signal,
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.signal.notify_all();
+    }
+}
+
+/// The smallest executor: polls only when woken.
+pub(crate) fn block_on<F: Future>(env: &Env, future: F) -> F::Output {
+    let flag = Arc::new(Flag { woken: AtomicBool::new(false), signal: env.signal() });
+    let waker = Arc::clone(&flag).into();
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => flag.signal.wait_until(|| flag.woken.swap(false, Ordering::AcqRel)),
+        }
+    }
 }

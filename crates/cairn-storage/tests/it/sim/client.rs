@@ -13,9 +13,9 @@ use cairn_storage::{
 
 use super::SEEN;
 use super::oracle::{Deal, Life, Look};
-use crate::awaitable::block_on;
 use crate::model::{
-    Reader, Values, Write, batch_of, collect, key, random_key, random_mode, random_range, random_write,
+    Reader, Values, Write, batch_of, block_on, collect, key, random_key, random_mode, random_range,
+    random_write,
 };
 use crate::rig::{count, say};
 
