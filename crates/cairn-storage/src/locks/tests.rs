@@ -78,6 +78,9 @@ impl Reference {
     }
 }
 
+/// Who holds a key, and how.
+type Holders = BTreeMap<u64, Vec<(u64, LockMode)>>;
+
 /// Random requests, releases and withdrawals on a few targets, without threads: after each step the table says what
 /// the reference says, held and waited for, in the same order.
 #[test]
@@ -313,7 +316,7 @@ fn run_history(seed: u64) -> (Vec<(u64, u64, bool)>, u64) {
     let env = simulation.env();
     let table = table(&env);
     let history = Arc::new(Lock::new(Vec::new()));
-    let holders: Arc<Lock<BTreeMap<u64, Vec<(u64, LockMode)>>>> = Arc::default();
+    let holders: Arc<Lock<Holders>> = Arc::default();
     let deadlocks = Arc::new(AtomicU64::new(0));
     let client = |own: u64| -> Box<dyn FnOnce() + Send> {
         let (table, env, history) = (Arc::clone(&table), env.clone(), Arc::clone(&history));

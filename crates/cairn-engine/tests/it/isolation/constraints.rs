@@ -162,7 +162,7 @@ fn races_never_violate_a_constraint() {
 }
 
 fn race(seed: u64) {
-    let world = world(seed, seed % 2 == 0);
+    let world = world(seed, seed.is_multiple_of(2));
     let clients = (0..4u64).map(|own| {
         client(move |here| {
             let mut random = Random(seed * 10 + own);
