@@ -85,7 +85,7 @@ pub const SUITES: [Suite; 9] = [
             ),
             less(("open", "ms"), "open and read a key", "ms", &[Goal::Most(50.0)]),
         ],
-        settings: "Of the store that was loaded at random, opened again, its files read once before (so all of it is in the page cache), each from \
+        settings: "Of the store that was loaded at random, opened again with `hot-cache` MiB of cache for those that have one, its files and then all its rows read once before (so all of it is in memory), each from \
                    one snapshot a thread. Every value is checked.",
     },
     Suite {
@@ -152,7 +152,7 @@ pub const SUITES: [Suite; 9] = [
         ],
         settings: "Scrambled zipfian keys (0.99), two threads, no fsync; records of ten fields as one value, 200 a batch, loaded in random order (LMDB, redb and SQLite in key order, \
                    their best case: it spares minutes). An update \
-                   writes the whole record. Run in the order C, B, A, F, E, with all files in the page cache at the beginning.",
+                   writes the whole record. Run in the order C, B, A, F, E, with `hot-cache` MiB of cache and everything read once at the beginning.",
     },
     Suite {
         name: "recovery",

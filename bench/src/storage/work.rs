@@ -29,11 +29,12 @@ pub type Figures = BTreeMap<String, f64>;
 pub struct Sizes(BTreeMap<String, f64>);
 
 /// Names, defaults, sizes of `--quick`, meanings.
-const SIZES: [(&str, f64, f64, &str); 14] = [
+const SIZES: [(&str, f64, f64, &str); 15] = [
     ("keys", 5e6, 300e3, "rows of the loads and reads; overwrites; a fifth of them for churn and updates"),
     ("value", 100.0, 100.0, "bytes of a value, at least 16"),
     ("random", 50.0, 50.0, "percent of each value that does not compress"),
     ("cache", 256.0, 256.0, "MiB of cache"),
+    ("hot-cache", 4096.0, 1024.0, "MiB of cache for reads and YCSB, which are to be hot"),
     ("bulk", 100e3, 100e3, "rows of the bulk inserts"),
     ("batch", 1000.0, 1000.0, "rows of a batch"),
     ("big-rows", 50e3, 3e3, "rows with big values"),
@@ -82,6 +83,11 @@ impl Sizes {
     fn setup(&self, sync: bool) -> Setup {
         let cache_bytes = (self.get("cache") as usize) << 20;
         Setup { sync, cache_bytes, big_values: false, threads: 1, updates: false }
+    }
+
+    /// For work on data that is all in memory: as LMDB has it in the page cache, the others in caches of their own.
+    fn hot_setup(&self) -> Setup {
+        Setup { cache_bytes: (self.get("hot-cache") as usize) << 20, ..self.setup(false) }
     }
 
     /// For the child process.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use super::{Run, check_get, filler, in_session, write_all};
+use super::{Run, check_get, check_scan, filler, in_session, write_all};
 use crate::data::{self, Random, Row, Shape, Zipf};
 use crate::engine::{Session, View};
 use crate::meter;
@@ -113,11 +113,14 @@ impl Client<'_> {
 pub fn work(run: &mut Run<'_>, workloads: &str) -> Result<()> {
     let (rows, shape) = (run.sizes.get("records"), run.sizes.shape("record"));
     let zipf = Zipf::new(rows.max(2));
-    let mut setup = run.sizes.setup(false);
+    let mut setup = run.sizes.hot_setup();
     setup.threads = THREADS;
     meter::warm_files(run.directory)?;
     let engine = run.open(&setup)?;
     let engine = engine.as_ref();
+    // Every record once, so that caches are full.
+    let shape = run.sizes.shape("record");
+    in_session(engine, View::Snapshot, |session| check_scan(session, shape))?;
     // Half as long again before the first: the caches are cold.
     let warm = run.sizes.time("warm");
     for (place, workload) in workloads.chars().enumerate() {
