@@ -66,7 +66,12 @@ impl Client for Keys<'_> {
     }
 
     fn append(&mut self, key: Key, value: Value) -> Result<(), Failure> {
-        let mut list = sorted(self.txn().get(bytes(key)))?.map(|list| list.to_vec()).unwrap_or_default();
+        // At Read Committed what a write depends on must be locked before it is read.
+        let old = match self.level {
+            IsolationLevel::ReadCommitted => self.txn().get_for_update(bytes(key)),
+            _ => self.txn().get(bytes(key)),
+        };
+        let mut list = sorted(old)?.map(|list| list.to_vec()).unwrap_or_default();
         list.extend(value.to_le_bytes());
         sorted(self.txn().put(bytes(key), list))
     }

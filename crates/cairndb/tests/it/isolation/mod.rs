@@ -17,6 +17,8 @@ use self::keys::Keys;
 
 /// The levels of the key-value API, as in `CAIRN_LEVEL`, and what the table says of them.
 const LEVELS: &[(&str, IsolationLevel, ScriptLevel)] = &[
+    ("read-committed", IsolationLevel::ReadCommitted, ScriptLevel::ReadCommitted),
+    ("repeatable-read", IsolationLevel::RepeatableRead, ScriptLevel::RepeatableRead),
     ("snapshot", IsolationLevel::Snapshot, ScriptLevel::RepeatableRead),
     ("serializable", IsolationLevel::Serializable, ScriptLevel::Serializable),
 ];

@@ -54,7 +54,7 @@ fn on_threads(work: impl Fn(u64) + Sync) {
 
 #[test]
 fn money_is_neither_made_nor_lost() {
-    for level in [IsolationLevel::Snapshot, IsolationLevel::Serializable] {
+    for level in [IsolationLevel::RepeatableRead, IsolationLevel::Snapshot, IsolationLevel::Serializable] {
         let db = Database::in_memory().unwrap();
         fill(&db, "account", ACCOUNTS, BALANCE);
         let total = ACCOUNTS as i64 * BALANCE;
