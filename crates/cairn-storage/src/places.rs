@@ -10,7 +10,8 @@
 //!   what it writes where the options say, and so moves all of it in time.
 //! - I2: nothing is written to or removed from a second directory before it is known to be this database's: it was
 //!   empty, or has the identity of this one and is recorded in `SLOW` or holds all files that the manifest says.
-//! - I3: `SLOW` is durable before a manifest names a file in the second directory.
+//! - I3: the second directory and its identity are durable before `SLOW` names it, and `SLOW` before a manifest names
+//!   a file in it.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -22,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::manifest::format::{HEADER, decode_header, encode_header};
 use crate::manifest::identity::{
     CURRENT, FileName, IDENTITY, create_dir, parse_name, read_identity, read_whole, refuse, replace_file,
-    sst_path, write_identity,
+    sst_path, sync_dir, write_identity,
 };
 use crate::manifest::log::State;
 use crate::options::Options;
@@ -98,6 +99,9 @@ impl Places {
         }
         if recorded.as_ref() != Some(&second) {
             check_ours(env, &second, database, state)?;
+            // Who made the directory or its identity may have been stopped before either was durable (I3).
+            create_dir(env, &second)?;
+            sync_dir(env, &second)?;
             replace_file(env, dir, SLOW, &encode(&second, database))?;
         }
         if read_identity(env, &second, &mut Vec::new())? != database {
