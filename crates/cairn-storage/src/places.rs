@@ -167,12 +167,16 @@ fn check_ours(env: &Env, second: &Path, database: [u8; 16], state: &State) -> Re
     if names.iter().any(|name| name == CURRENT) {
         return refuse("it is a database itself, not the second directory of one".to_string());
     }
+    let is_bare = |name: &String| name == IDENTITY || parse_name(name) == Some(FileName::Temporary);
     if read_identity(env, second, &mut Vec::new())? != database {
+        if names.iter().all(is_bare) {
+            // Prepared for a creation that a crash undid: what was begun anew has another identity.
+            return write_identity(env, second, database);
+        }
         return refuse("it holds the lower levels of another database".to_string());
     }
     let mut used = state.levels.iter().flatten().filter(|file| file.place == SECOND).peekable();
     if used.peek().is_none() {
-        let is_bare = |name: &String| name == IDENTITY || parse_name(name) == Some(FileName::Temporary);
         return match names.iter().find(|name| !is_bare(name)) {
             Some(name) => refuse(format!("there are other files in it, such as {name}")),
             None => Ok(()),
