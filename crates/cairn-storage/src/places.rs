@@ -10,7 +10,8 @@
 //!   what it writes where the options say, and so moves all of it in time.
 //! - I2: nothing is written to or removed from a second directory before it is known to be this database's: it was
 //!   empty, or has the identity of this one and is recorded in `SLOW` or holds all files that the manifest says.
-//! - I3: `SLOW` is durable before a manifest names a file in the second directory.
+//! - I3: the second directory and its identity are durable before `SLOW` names it, and `SLOW` before a manifest names
+//!   a file in it.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -22,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::manifest::format::{HEADER, decode_header, encode_header};
 use crate::manifest::identity::{
     CURRENT, FileName, IDENTITY, create_dir, parse_name, read_identity, read_whole, refuse, replace_file,
-    sst_path, write_identity,
+    sst_path, sync_dir, write_identity,
 };
 use crate::manifest::log::State;
 use crate::options::Options;
@@ -98,6 +99,9 @@ impl Places {
         }
         if recorded.as_ref() != Some(&second) {
             check_ours(env, &second, database, state)?;
+            // Who made the directory or its identity may have been stopped before either was durable (I3).
+            create_dir(env, &second)?;
+            sync_dir(env, &second)?;
             replace_file(env, dir, SLOW, &encode(&second, database))?;
         }
         if read_identity(env, &second, &mut Vec::new())? != database {
@@ -163,12 +167,16 @@ fn check_ours(env: &Env, second: &Path, database: [u8; 16], state: &State) -> Re
     if names.iter().any(|name| name == CURRENT) {
         return refuse("it is a database itself, not the second directory of one".to_string());
     }
+    let is_bare = |name: &String| name == IDENTITY || parse_name(name) == Some(FileName::Temporary);
     if read_identity(env, second, &mut Vec::new())? != database {
+        if names.iter().all(is_bare) {
+            // Prepared for a creation that a crash undid: what was begun anew has another identity.
+            return write_identity(env, second, database);
+        }
         return refuse("it holds the lower levels of another database".to_string());
     }
     let mut used = state.levels.iter().flatten().filter(|file| file.place == SECOND).peekable();
     if used.peek().is_none() {
-        let is_bare = |name: &String| name == IDENTITY || parse_name(name) == Some(FileName::Temporary);
         return match names.iter().find(|name| !is_bare(name)) {
             Some(name) => refuse(format!("there are other files in it, such as {name}")),
             None => Ok(()),

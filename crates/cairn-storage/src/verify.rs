@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::manifest::format::{FileMeta, LEVELS};
 use crate::manifest::identity::{CURRENT, IDENTITY, manifest_path, read_current, read_identity};
 use crate::manifest::log::{State, replay};
-use crate::places::Places;
+use crate::places::{Places, SECOND};
 use crate::sst::format::FileId;
 use crate::sst::verify::verify_sst;
 use crate::tree::Tree;
@@ -80,7 +80,8 @@ impl Tree {
         // The manifest must not be replaced while it is read; SSTs are held by the version.
         let (version, state) = self.with_manifest_held(|| verify_head(&self.env, &self.dir, &mut report))?;
         drop(state);
-        verify_second(&self.env, &self.places, self.database, &mut report)?;
+        let used = version.files().any(|(_, file)| file.meta().place == SECOND);
+        verify_second(&self.env, &self.places, self.database, used, &mut report)?;
         for (_, file) in version.files() {
             verify_file(&self.env, file.path(), file.meta(), self.database, &mut report)?;
         }
@@ -121,9 +122,20 @@ fn verify_head(env: &Env, dir: &Path, report: &mut VerifyReport) -> Result<Optio
     }
 }
 
-/// Verifies that the second directory, where there is one, is this database's.
-fn verify_second(env: &Env, places: &Places, database: [u8; 16], report: &mut VerifyReport) -> Result<()> {
+/// Verifies that the second directory, where there is one, is this database's. Where no file lies in it, it may be
+/// gone, as it may for opening.
+fn verify_second(
+    env: &Env,
+    places: &Places,
+    database: [u8; 16],
+    used: bool,
+    report: &mut VerifyReport,
+) -> Result<()> {
     let Some(second) = places.second() else { return Ok(()) };
+    let identity = second.join(IDENTITY);
+    if !used && !env.files().exists(&identity).map_err(|e| Error::io("look at", &identity, e))? {
+        return Ok(());
+    }
     let mut copies = Vec::new();
     let found = read_identity(env, second, &mut copies);
     for error in copies {
@@ -131,7 +143,7 @@ fn verify_second(env: &Env, places: &Places, database: [u8; 16], report: &mut Ve
     }
     match found {
         Ok(found) if found == database => Ok(()),
-        Ok(_) => report.note(Error::corrupt(&second.join(IDENTITY), 24, "the file names another database")),
+        Ok(_) => report.note(Error::corrupt(&identity, 24, "the file names another database")),
         Err(error) => report.note(error),
     }
 }
@@ -207,7 +219,8 @@ pub(crate) fn verify_closed(env: &Env, dir: &Path) -> Result<VerifyReport> {
             Places::one(dir)
         }
     };
-    verify_second(env, &places, database, &mut report)?;
+    let used = state.levels.iter().flatten().any(|file| file.place == SECOND);
+    verify_second(env, &places, database, used, &mut report)?;
     check_levels(&places, &state, &mut report);
     for meta in state.levels.iter().flatten() {
         verify_file(env, &places.sst(meta.place, meta.number), meta, database, &mut report)?;

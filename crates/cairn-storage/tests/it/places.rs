@@ -238,3 +238,21 @@ fn an_older_manifest_is_opened() {
         check(&open(&env, None).unwrap(), 2);
     }
 }
+
+/// Where nothing lies in the second directory, it may go.
+#[test]
+fn an_empty_second_directory_is_not_missed() {
+    let env = Env::memory();
+    open(&env, Some("/slow")).unwrap().close().unwrap();
+    env.files().remove_file(Path::new("/slow/CAIRN")).unwrap();
+    env.files().remove_dir(Path::new("/slow")).unwrap();
+    assert!(Store::verify_dir(&env, Path::new("/db")).unwrap().is_sound());
+    let store = open(&env, None).unwrap();
+    fill(&store, 1);
+    assert!(store.verify().unwrap().is_sound());
+    store.close().unwrap();
+    let store = open(&env, Some("/slow")).unwrap();
+    fill(&store, 2);
+    assert!(!ssts(&env, "/slow").is_empty());
+    check(&store, 2);
+}
