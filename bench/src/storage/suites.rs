@@ -114,7 +114,7 @@ pub const SUITES: [Suite; 9] = [
             ),
         ],
         settings: "A fifth as many keys as writes, in batches, no fsync; then every key is deleted in batches. Nothing is flushed or compacted by \
-                   hand: the size is looked at when the process has been at rest for three seconds, at the latest after 30 (redb: after a durable commit).",
+                   hand: the size is looked at when the process has been at rest for six seconds, at the latest after 30 (redb: after a durable commit).",
     },
     Suite {
         name: "big",

@@ -9,8 +9,8 @@ use crate::data::{self, Key, Random};
 use crate::engine::{Engine, View};
 use crate::meter;
 
-/// Rest that ends the waiting.
-const QUIET: Duration = Duration::from_secs(3);
+/// Rest that ends the waiting: engines may wait some seconds themselves before they tidy up.
+const QUIET: Duration = Duration::from_secs(6);
 
 pub fn churn(run: &mut Run<'_>) -> Result<()> {
     let (writes, shape) = (run.sizes.get("keys"), run.sizes.shape("value"));
