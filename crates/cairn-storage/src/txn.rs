@@ -625,12 +625,12 @@ fn get(hold: &Arc<Hold>, own: &OwnView, reads: Option<&ReadSet>, key: &[u8]) -> 
 
 /// What the transaction itself has made of `key`; `None` where it has not touched it.
 fn own_value(own: &OwnView, key: &[u8]) -> Option<Option<Bytes>> {
-    if own.is_empty() {
-        return None;
+    if !own.is_empty() {
+        let (entry, cover) = (own.get(key), own.covering(key));
+        if let Some(entry) = entry.filter(|entry| cover.is_none_or(|cover| cover < entry.seq)) {
+            return Some((entry.kind == Kind::Put).then_some(entry.value));
+        }
+        return cover.map(|_| None);
     }
-    let (entry, cover) = (own.get(key), own.covering(key));
-    if let Some(entry) = entry.filter(|entry| cover.is_none_or(|cover| cover < entry.seq)) {
-        return Some((entry.kind == Kind::Put).then_some(entry.value));
-    }
-    cover.map(|_| None)
+    None
 }

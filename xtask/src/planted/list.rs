@@ -144,32 +144,32 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "commit: member not validated against the group's keys",
         file: "crates/cairn-storage/src/commit.rs",
-        text: "Ok(group.changes_key(key) || others && ",
-        replacement: "Ok(others && ",
+        text: "Ok(self.group.changes_key(key)\n            || ",
+        replacement: "Ok(false\n            || ",
     },
     Plant {
         name: "commit: member not validated against the group's ranges",
         file: "crates/cairn-storage/src/commit.rs",
-        text: "Ok(group.changes_range(range) || others && ",
-        replacement: "Ok(others && ",
+        text: "Ok(self.group.changes_range(range)\n            || ",
+        replacement: "Ok(false\n            || ",
     },
     Plant {
         name: "commit: the last commit is not validated against",
         file: "crates/cairn-storage/src/commit.rs",
-        text: "let others = last_seq > snapshot;",
-        replacement: "let others = last_seq > snapshot + 1;",
+        text: "if last_seq <= request.oldest_base(snapshot) && ",
+        replacement: "if last_seq <= request.oldest_base(snapshot) + 1 && ",
     },
     Plant {
         name: "commit: reads of keys not validated",
         file: "crates/cairn-storage/src/commit.rs",
-        text: "if key_changed(key)? {\n            return conflict(\"another transaction changed a key",
-        replacement: "if false && key_changed(key)? {\n            return conflict(\"another transaction changed a key",
+        text: "if changes.of_key(key, snapshot)? {\n            return conflict(\"another transaction changed a key",
+        replacement: "if false && changes.of_key(key, snapshot)? {\n            return conflict(\"another transaction changed a key",
     },
     Plant {
         name: "commit: reads of ranges not validated",
         file: "crates/cairn-storage/src/commit.rs",
-        text: "if range_changed(range)? {",
-        replacement: "if false && range_changed(range)? {",
+        text: "if changes.of_range(range, snapshot)? {",
+        replacement: "if false && changes.of_range(range, snapshot)? {",
     },
     Plant {
         name: "commit: refused members use up sequences",
@@ -378,8 +378,8 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "snapshots: released for all readers at once",
         file: "crates/cairn-storage/src/registry.rs",
-        text: "            if *count == 0 {",
-        replacement: "            if *count <= 1 {",
+        text: "            if holding.count == 0 {",
+        replacement: "            if holding.count <= 1 {",
     },
     Plant {
         name: "checkpoint: closing does not wait for it",
