@@ -119,7 +119,6 @@ pub fn work(run: &mut Run<'_>, workloads: &str) -> Result<()> {
     let engine = run.open(&setup)?;
     let engine = engine.as_ref();
     // Every record once, so that caches are full.
-    let shape = run.sizes.shape("record");
     in_session(engine, View::Snapshot, |session| check_scan(session, shape))?;
     // Half as long again before the first: the caches are cold.
     let warm = run.sizes.time("warm");
