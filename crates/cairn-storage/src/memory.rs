@@ -35,6 +35,8 @@ impl Options {
         let memory = self.memory_bytes.unwrap_or_else(|| default_bytes(env));
         let memtable = (memory / MEMTABLE_PART).max(MEMTABLE_BYTES_MIN);
         self.memtable_bytes = self.memtable_bytes.min(memtable);
+        // Recovery reads a segment at once.
+        self.wal_segment_bytes = self.wal_segment_bytes.min(memtable as u64);
         let memtables = self.memtable_bytes.saturating_mul(1 + self.immutable_memtables_max);
         let rest = memory.saturating_sub(memtables).saturating_sub(memory / BUFFER_PART);
         self.cache_bytes = self.cache_bytes.or(Some(rest.max(memory / CACHE_PART_MIN)));

@@ -190,7 +190,8 @@ pub struct Options {
     pub memtable_bytes: usize,
     /// Memtables waiting to be flushed before writers are stopped; default 2.
     pub immutable_memtables_max: usize,
-    /// Size of a log segment; a longer record makes a longer segment; default 64 MiB.
+    /// Size of a log segment; a longer record makes a longer segment; default 64 MiB, and never more than an eighth
+    /// of [`Options::memory_bytes`], because recovery reads a segment at once.
     pub wal_segment_bytes: u64,
     /// The log file is preallocated in steps of this size; default 4 MiB.
     pub wal_allocate_bytes: u64,

@@ -103,7 +103,7 @@ fn a_full_disk_opens_for_reading() {
                 let refused = [
                     store.flush(),
                     sweep.write(SyncMode::Sync),
-                    store.checkpoint(Path::new("/copy")).map(drop),
+                    store.checkpoint(&sweep.fresh_copy_dir()).map(drop),
                 ];
                 for result in refused.into_iter().filter_map(Result::err) {
                     assert!(matches!(result, Error::DiskFull { .. }), "not the full disk's error: {result}");
@@ -168,9 +168,17 @@ struct Sweep {
     state: State,
     /// Writes refused since the last success.
     refused: Vec<Vec<Write>>,
+    /// Checkpoints that were tried.
+    copies: u32,
 }
 
 impl Sweep {
+    /// Where no checkpoint was tried before: one may have found room after all.
+    fn fresh_copy_dir(&mut self) -> std::path::PathBuf {
+        self.copies += 1;
+        format!("/copy{}", self.copies).into()
+    }
+
     fn new(seed: u64) -> Sweep {
         let mut random = SeededRandom::new(seed);
         let options = small_options(&mut random);
@@ -187,6 +195,7 @@ impl Sweep {
             store: None,
             state: State::new(),
             refused: Vec::new(),
+            copies: 0,
         }
     }
 
