@@ -141,9 +141,8 @@ fn check_repaired(
         // "Commits behind n, if there were any": some of them may be there.
         let open_ended = report.lost.iter().filter_map(|loss| loss.commits).find(|(_, to)| *to == u64::MAX);
         let first = open_ended.map_or(first, |(from, _)| first.min(from as usize - 1));
-        let is_found = |state: &State| {
-            (0..KEYS).map(key).all(|key| listed(&key) || state.get(&key) == found.get(&key))
-        };
+        let is_found =
+            |state: &State| (0..KEYS).map(key).all(|key| listed(&key) || state.get(&key) == found.get(&key));
         // Commits that nothing tells of may be in an SST all the same, overwritten by none.
         let fits = (first..=last)
             .any(|upto| is_found(&image.states[upto]) || is_found(&state_without(image, upto, report)));
