@@ -273,7 +273,10 @@ impl Core {
         if sources.memtables().any(|table| !table.is_empty()) {
             return Ok(());
         }
-        let floor = self.log_floor(&mut writer, &sources.active)?;
+        let floor = writer
+            .log
+            .leave_segment(|| self.tree.new_file_number())
+            .inspect_err(|error| self.note_error(error))?;
         self.tree.set_log_floor(floor, writer.last_seq)?;
         self.remove_segments_below(floor);
         Ok(())
@@ -303,7 +306,7 @@ impl Core {
             .min();
         match needed {
             Some(segment) => Ok(segment),
-            None => match writer.log.leave_segment(|| self.tree.new_file_number()) {
+            None => match writer.log.ensure_segment(|| self.tree.new_file_number()) {
                 Ok(segment) => Ok(segment),
                 Err(error) => {
                     self.note_error(&error);
