@@ -77,6 +77,9 @@ impl HeldLocks {
         }
         self.holds.entry(id).or_default().modes |= mode.bit();
         self.log.push((id, mode.bit()));
+        if self.counted {
+            self.table.await_passers();
+        }
         Ok(Taken::Now)
     }
 

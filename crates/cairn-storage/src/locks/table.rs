@@ -7,6 +7,9 @@
 //! As in PostgreSQL a request passes waiters that it does not exclude, and one that holds the target already passes all
 //! that wait for it anyway. What nobody holds costs a look into one of 64 shards and nothing else.
 //!
+//! Who commits without locks because nobody has any is counted while it does ([`LockTable::pass_by`]): the first to take a
+//! lock waits for those under way, so that what it then reads is not written beside its lock.
+//!
 //! Lock order: the wait-for graph (`wait.rs`), then one shard. Both are held for a few instructions; nobody waits with
 //! either held.
 //!
@@ -226,6 +229,19 @@ pub struct LockInfo {
     pub blocked_by: Vec<LockOwner>,
 }
 
+/// A commit that goes on without locks, as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Passer<'a>(&'a LockTable);
+
+impl Drop for Passer<'_> {
+    fn drop(&mut self) {
+        let LockTable { passers, users, passed, .. } = self.0;
+        if passers.fetch_sub(1, Ordering::SeqCst) == 1 && users.load(Ordering::SeqCst) > 0 {
+            passed.notify_all();
+        }
+    }
+}
+
 /// All locks of a store.
 #[derive(Debug)]
 pub(crate) struct LockTable {
@@ -234,26 +250,53 @@ pub(crate) struct LockTable {
     pub(super) env: Env,
     /// Transactions and sessions that hold locks beyond their commit.
     users: AtomicUsize,
+    /// Commits under way that take no locks: they began when there were no users.
+    passers: AtomicUsize,
+    passed: Signal,
     pub(crate) bytes_max: usize,
 }
 
 impl LockTable {
     pub(crate) fn new(env: &Env, bytes_max: usize) -> LockTable {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        LockTable { shards, graph: Mutex::default(), env: env.clone(), users: AtomicUsize::new(0), bytes_max }
+        LockTable {
+            shards,
+            graph: Mutex::default(),
+            env: env.clone(),
+            users: AtomicUsize::new(0),
+            passers: AtomicUsize::new(0),
+            passed: env.signal(),
+            bytes_max,
+        }
     }
 
-    /// Whether anybody holds locks, so that who would not need any has to ask.
+    /// Whether anybody holds locks.
+    #[cfg(test)]
     pub(crate) fn is_used(&self) -> bool {
-        self.users.load(Ordering::Acquire) > 0
+        self.users.load(Ordering::SeqCst) > 0
+    }
+
+    /// Lets a commit do without locks, until the guard goes; none where somebody holds locks, so that it has to ask.
+    pub(crate) fn pass_by(&self) -> Option<Passer<'_>> {
+        self.passers.fetch_add(1, Ordering::SeqCst);
+        let passer = Passer(self);
+        (self.users.load(Ordering::SeqCst) == 0).then_some(passer)
+    }
+
+    /// Waits for the commits that were let pass before the caller became a user; there are no new ones.
+    pub(super) fn await_passers(&self) {
+        let none = || self.passers.load(Ordering::SeqCst) == 0;
+        if !none() {
+            self.passed.wait_until(none);
+        }
     }
 
     pub(crate) fn add_user(&self) {
-        self.users.fetch_add(1, Ordering::AcqRel);
+        self.users.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(crate) fn remove_user(&self) {
-        self.users.fetch_sub(1, Ordering::AcqRel);
+        self.users.fetch_sub(1, Ordering::SeqCst);
     }
 
     fn shard(&self, id: TargetId) -> &Mutex<Shard> {

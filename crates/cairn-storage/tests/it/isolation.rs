@@ -14,7 +14,7 @@ use cairn_history::{
     AnomalyKind, Client, Failure, Found, History, Key, Level, Outcome, Plan, Planned, Shape, Ticks,
     Transaction, Value, Workload, check, run,
 };
-use cairn_storage::{Direction, Error, Isolation, KeyRange, Store, SyncMode, Txn, TxnOptions};
+use cairn_storage::{Direction, Error, Isolation, KeyLock, KeyRange, Store, SyncMode, Txn, TxnOptions};
 
 use crate::model::{for_seeds_by, small_options};
 
@@ -69,6 +69,49 @@ fn judge(history: &History, isolation: Isolation) {
             Outcome::Aborted => 0,
         };
     }
+}
+
+/// One client adds to a number under a lock, another optimistically: whoever waits for a lock is never refused, and
+/// nothing is lost.
+#[test]
+fn optimistic_commits_do_not_break_in_on_locks() {
+    const ROUNDS: u64 = 8;
+    for_seeds_by(4, "locks beside optimism", 150, |seed| {
+        let mut random = SeededRandom::new(seed);
+        let mut sim = SimOptions::new(seed);
+        sim.fibers = true;
+        sim.yield_one_in = [1, 2, 4][random.below(3) as usize];
+        let simulation = Simulation::new(sim);
+        let store = Store::open(&simulation.env(), Path::new(DIR), small_options(&mut random)).unwrap();
+        let refused = Arc::new(AtomicU64::new(0));
+        let clients =
+            [Isolation::ReadCommitted, Isolation::Snapshot, Isolation::Serializable].map(|isolation| {
+                let (store, refused) = (store.clone(), Arc::clone(&refused));
+                Box::new(move || {
+                    for _ in 0..ROUNDS {
+                        while let Err(error) = add_one(&store, isolation) {
+                            assert!(
+                                matches!(error, Error::Conflict { .. }) && !isolation.is_locking(),
+                                "{isolation:?}: {error}"
+                            );
+                            refused.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                }) as Box<dyn FnOnce() + Send>
+            });
+        simulation.run_clients(clients.into());
+        let value = store.snapshot().get(b"n").unwrap().unwrap();
+        assert_eq!(u64::from_le_bytes(value[..].try_into().unwrap()), 3 * ROUNDS);
+    });
+}
+
+fn add_one(store: &Store, isolation: Isolation) -> cairn_storage::Result<()> {
+    let options = TxnOptions { isolation, sync: Some(SyncMode::Sync), ..TxnOptions::default() };
+    let mut txn = store.begin(options);
+    txn.claim(b"n", KeyLock::NoKeyUpdate)?;
+    let old = txn.get_latest(b"n")?.map_or(0, |bytes| u64::from_le_bytes(bytes[..].try_into().unwrap()));
+    txn.put(b"n", &(old + 1).to_le_bytes())?;
+    txn.commit().map(drop)
 }
 
 /// Runs the lives of one seed.
