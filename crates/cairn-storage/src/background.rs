@@ -319,9 +319,12 @@ impl Core {
     /// Removes the segments that nobody needs, or keeps them to be written again; the manifest's floor is durable.
     pub(crate) fn remove_segments_below(&self, floor: u64) {
         self.upkeep.note_floor(floor);
-        let Ok(segments) = wal::list_segments(&self.env, &self.dir) else { return };
-        let unneeded = segments.into_iter().filter(|&segment| segment < floor);
-        self.remove_segments(unneeded.filter(|&segment| !self.upkeep.keep(segment)));
+        let Ok(mut unneeded) = wal::list_segments(&self.env, &self.dir) else { return };
+        unneeded.retain(|&segment| segment < floor);
+        if !unneeded.is_empty() && self.tree.anchor_log_floor().is_err() {
+            return;
+        }
+        self.remove_segments(unneeded.into_iter().filter(|&segment| !self.upkeep.keep(segment)));
     }
 
     /// Best effort: a segment left behind goes at the next open.

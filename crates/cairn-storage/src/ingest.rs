@@ -180,7 +180,7 @@ impl Core {
         // I1: everything up to here is in the tree as soon as the files are.
         let last_seq = Some(seq);
         let bytes = outputs.bytes();
-        self.tree.install(Edit { last_seq, ..Edit::default() }, level, outputs)?;
+        self.tree.install_ingest(Edit { last_seq, ..Edit::default() }, level, outputs)?;
         self.tree.counters.ingests.fetch_add(1, Ordering::Relaxed);
         self.tree.counters.ingested_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.install_version();

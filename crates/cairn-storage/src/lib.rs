@@ -57,6 +57,7 @@ mod tombstone;
 mod tree;
 #[cfg(test)]
 mod tree_fault_tests;
+mod tree_stats;
 #[cfg(test)]
 mod tree_tests;
 mod txn;
@@ -90,7 +91,7 @@ pub use snapshot::Snapshot;
 pub use sst::filter::FilterStats;
 pub use stats::{CommitStats, Stats};
 pub use store::Store;
-pub use tree::{BlobStats, LevelStats, TreeStats};
+pub use tree_stats::{BlobStats, LevelStats, TreeStats};
 pub use txn::{Locked, ReadView, Savepoint, Txn};
 pub use verify::{Damage, VerifyReport};
 pub use visible::Scan;

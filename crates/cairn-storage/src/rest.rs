@@ -20,6 +20,8 @@ use crate::key::CommitSeq;
 const LOG_BYTES_MIN: u64 = 1 << 20;
 /// So is one that is less than this part of the tree.
 const LOG_PART: u64 = 20;
+/// A longer log is not left to the next open: reading this much takes about 20 ms.
+const LOG_BYTES_CLOSED: u64 = 4 << 20;
 
 impl Core {
     /// Something was written: a time of rest is to be waited for.
@@ -49,13 +51,26 @@ impl Core {
                 self.resting.store(true, Ordering::Release);
                 self.wake_compaction();
             }
-            Err(Error::DiskFull { .. }) => {}
+            Err(Error::DiskFull { .. }) => {
+                // Tried again, until there is room.
+                self.rest_due.store(true, Ordering::Release);
+                return Step::IdleFor(pause);
+            }
             Err(error) => {
                 self.note_error(&error);
                 *self.background_error.lock() = Some(error);
             }
         }
         Step::Idle
+    }
+
+    /// Before closing: lets a log go that the next open would read for long.
+    pub(crate) fn settle_log_to_close(&self) -> Result<()> {
+        if self.upkeep.bytes() < LOG_BYTES_CLOSED.min(self.options.wal_segment_bytes / 4) {
+            return Ok(());
+        }
+        self.flush_all()?;
+        self.leave_log()
     }
 
     /// Flushes what is committed and lets the log go, if it is long for itself and beside the tree.

@@ -9,7 +9,7 @@ use cairn_env::Env;
 use crate::core::Core;
 use crate::key::CommitSeq;
 use crate::latency::{Histogram, Latency};
-use crate::tree::TreeStats;
+use crate::tree_stats::TreeStats;
 use crate::wal;
 
 /// A look at the store; the parts are read one after another, not at one instant.

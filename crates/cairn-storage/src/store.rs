@@ -341,6 +341,10 @@ impl Store {
 impl Core {
     pub(crate) fn close(&self) -> Result<()> {
         self.finish_awaited();
+        // Best effort, so that the next open need not read a long log; what fails here fails again below.
+        if !self.closed.load(Ordering::Acquire) {
+            let _ = self.settle_log_to_close();
+        }
         let mut outcome = self.close_outcome.lock();
         if let Some(outcome) = &*outcome {
             return outcome.clone();

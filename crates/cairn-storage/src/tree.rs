@@ -12,6 +12,9 @@
 //!   manifest or the directory knows.
 //! - I4: where it is unknown whether an edit is durable, files that it names stay until a new manifest
 //!   is current; so do, at open, those that it removes.
+//! - I5: what the log does not contradict is in the manifest's first record, without which it is refused: that a first
+//!   segment is not needed any more, and the files of an ingest. Damage that cuts the manifest back to the end of another
+//!   record is told by the log, or by files that are gone.
 //!
 //! Lock order: `compaction` (held over a whole job, with its I/O: one compaction at a time), `flushing`
 //! (held over a flush, so that edits of flushes are in order), `manifest` (held over the sync of an
@@ -26,7 +29,7 @@ use cairn_env::{Env, Lock};
 use parking_lot::RwLock;
 
 use crate::blob::{BlobFile, Blobs, blob_path};
-use crate::cache::{BlockCache, CacheStats};
+use crate::cache::BlockCache;
 use crate::compaction::groups::{borders, waiting_files};
 use crate::compaction::limiter::RateLimiter;
 use crate::compaction::rewrite::{Below, Outputs, Retention, Span, Target, rewrite};
@@ -42,7 +45,6 @@ use crate::manifest::log::{ManifestLog, Replayed, State, replay};
 use crate::memtable::Memtable;
 use crate::options::Options;
 use crate::places::{MAIN, Places, SECOND};
-use crate::sst::filter::FilterStats;
 use crate::sst::format::FileId;
 use crate::stats::{Counters, timed};
 use crate::tombstone::Fragments;
@@ -87,6 +89,8 @@ pub(crate) struct ManifestState {
     state: State,
     /// Length of the manifest when it was begun.
     begun_len: u64,
+    /// The floor of the log in its first record (I5).
+    begun_floor: u64,
     /// I4: files of edits whose fate is unknown.
     uncertain: Vec<PathBuf>,
     /// Files found at opening that belong to nothing; gone after [`Tree::remove_orphans`].
@@ -104,7 +108,7 @@ pub(crate) struct Tree {
     pub(crate) options: Options,
     pub(crate) database: [u8; 16],
     pub(crate) blocks: Arc<BlockCache>,
-    tables: Arc<TableCache>,
+    pub(crate) tables: Arc<TableCache>,
     next_file: AtomicU64,
     version: RwLock<Arc<Version>>,
     manifest: Lock<ManifestState>,
@@ -112,11 +116,11 @@ pub(crate) struct Tree {
     pub(crate) compaction: Lock<()>,
     pub(crate) compactions: AtomicU64,
     pub(crate) compacted_bytes: AtomicU64,
-    flushes: AtomicU64,
-    flushed_bytes: AtomicU64,
+    pub(crate) flushes: AtomicU64,
+    pub(crate) flushed_bytes: AtomicU64,
     stop: AtomicBool,
     /// Files that wait for compaction, as the strategies count them.
-    waiting: AtomicUsize,
+    pub(crate) waiting: AtomicUsize,
     /// The part of the tree that is asked for a job first.
     pub(crate) turn: AtomicUsize,
     pub(crate) limiter: RateLimiter,
@@ -352,6 +356,32 @@ impl Tree {
         self.commit_edit(&mut manifest, edit)
     }
 
+    /// Sees to it that the manifest begins with a floor of the log, before a first segment goes (I5).
+    pub(crate) fn anchor_log_floor(&self) -> Result<()> {
+        let mut manifest = self.manifest.lock();
+        if manifest.begun_floor > 0 || manifest.state.log_floor == 0 {
+            return Ok(());
+        }
+        self.anchor(&mut manifest)
+    }
+
+    /// Makes the present state the first record of a new manifest (I5).
+    fn anchor(&self, manifest: &mut ManifestState) -> Result<()> {
+        if manifest.shut {
+            return Err(Error::Closed);
+        }
+        // After an error CURRENT may name either.
+        self.renew_manifest(manifest).inspect_err(|_| manifest.log.give_up())
+    }
+
+    /// Makes rows that no log has part of the tree (I5); the log has shown their commit.
+    pub(crate) fn install_ingest(&self, edit: Edit, level: usize, outputs: Outputs) -> Result<()> {
+        self.install(edit, level, outputs)?;
+        // They are there; where this fails, the next edit does it.
+        let _ = self.anchor(&mut self.manifest.lock());
+        Ok(())
+    }
+
     /// Records a new epoch.
     #[cfg(test)]
     pub(crate) fn set_epoch(&self, epoch: u64) -> Result<()> {
@@ -410,9 +440,7 @@ impl Tree {
         self.install_version(&edit);
         if is_long(manifest.log.len(), manifest.begun_len) {
             // The edit is done; a new manifest is housekeeping, tried again with the next edit.
-            if self.renew_manifest(manifest).is_err() {
-                manifest.log.give_up();
-            }
+            let _ = self.anchor(manifest);
         }
         Ok(())
     }
@@ -484,7 +512,7 @@ impl Tree {
         // After an error CURRENT may name either manifest; both are the same state, and both stay.
         let begun = begin_manifest(&self.env, &self.dir, id, &state);
         let log = begun.inspect_err(|_| manifest.uncertain.push(manifest_path(&self.dir, id.number)))?;
-        manifest.begun_len = log.len();
+        (manifest.begun_len, manifest.begun_floor) = (log.len(), state.log_floor);
         manifest.log = log;
         manifest.state = state;
         let _ = self.env.files().remove_file(&old);
@@ -534,136 +562,6 @@ impl Tree {
         self.tables.handles().note_closed();
         self.manifest.lock().shut = true;
     }
-
-    /// Counters since the tree was opened, and what it holds.
-    pub(crate) fn stats(&self) -> TreeStats {
-        let version = self.version();
-        let levels = version.levels().iter().map(|files| LevelStats {
-            files: files.len() as u64,
-            bytes: files.iter().map(|file| file.meta().file_len).sum(),
-            entries: files.iter().map(|file| file.meta().properties.entries).sum(),
-            filters: files.iter().map(|file| file.filter_counts()).sum(),
-        });
-        TreeStats {
-            strategy: self.options.compaction.strategy().name(),
-            levels: levels.collect(),
-            cache: self.blocks.stats(),
-            flushes: self.flushes.load(Ordering::Relaxed),
-            flushed_bytes: self.flushed_bytes.load(Ordering::Relaxed),
-            compactions: self.compactions.load(Ordering::Relaxed),
-            compacted_bytes: self.compacted_bytes.load(Ordering::Relaxed),
-            flush_micros: self.counters.flush_micros.load(Ordering::Relaxed),
-            compaction_micros: self.counters.compaction_micros.load(Ordering::Relaxed),
-            compaction_read_bytes: self.counters.compaction_read_bytes.load(Ordering::Relaxed),
-            waiting_files: self.waiting.load(Ordering::Relaxed) as u64,
-            ingests: self.counters.ingests.load(Ordering::Relaxed),
-            ingested_bytes: self.counters.ingested_bytes.load(Ordering::Relaxed),
-            open_files: self.tables.handles().count(),
-            blobs: BlobStats::of(&version),
-        }
-    }
-}
-
-/// Size of one level.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LevelStats {
-    /// Files.
-    pub files: u64,
-    /// Their bytes on disk.
-    pub bytes: u64,
-    /// Entries in them: all versions, puts and deletes.
-    pub entries: u64,
-    /// What their filters did for point lookups, since the store was opened or the file was written.
-    pub filters: FilterStats,
-}
-
-/// What the tree holds, and counters since it was opened.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TreeStats {
-    /// How compaction chooses its work.
-    pub strategy: &'static str,
-    /// By level, 0 first.
-    pub levels: Vec<LevelStats>,
-    /// The block cache.
-    pub cache: CacheStats,
-    /// Memtables flushed.
-    pub flushes: u64,
-    /// Bytes written by flushes.
-    pub flushed_bytes: u64,
-    /// Compaction jobs done.
-    pub compactions: u64,
-    /// Bytes written by compactions.
-    pub compacted_bytes: u64,
-    /// Time that flushes took, and the syncs in them.
-    pub flush_micros: u64,
-    /// Time that compactions took, waits of the rate limiter in them too.
-    pub compaction_micros: u64,
-    /// Bytes of the files that compactions read.
-    pub compaction_read_bytes: u64,
-    /// Files that wait for compaction, as the strategies count them; writers are slowed at
-    /// [`crate::Options::l0_slow_files`].
-    pub waiting_files: u64,
-    /// Ingests done.
-    pub ingests: u64,
-    /// Bytes written by ingests.
-    pub ingested_bytes: u64,
-    /// SSTs and blob files that are open, at most [`crate::Options::open_files_max`].
-    pub open_files: u64,
-    /// The blob files.
-    pub blobs: BlobStats,
-}
-
-impl TreeStats {
-    /// Bytes written to SSTs and blob files for each byte that a memtable or an ingest gave to them; the log,
-    /// which takes every other commit once, comes on top. 1 where nothing was written.
-    pub fn write_amplification(&self) -> f64 {
-        let given = self.flushed_bytes + self.ingested_bytes;
-        if given == 0 { 1.0 } else { (given + self.compacted_bytes) as f64 / given as f64 }
-    }
-
-    /// Runs that a lookup of an absent key has to pass, by their filters mostly: the files of level 0 and
-    /// the levels below that hold any.
-    pub fn read_amplification(&self) -> u64 {
-        let below = self.levels.iter().skip(1).filter(|level| level.files > 0).count() as u64;
-        self.levels.first().map_or(0, |level| level.files) + below
-    }
-
-    /// Bytes on disk for each byte of the deepest run and of values in use, which hold what is not replaced
-    /// yet by something newer above: an upper bound where data is only added. 1 where there is nothing.
-    pub fn space_amplification(&self) -> f64 {
-        let all: u64 = self.levels.iter().map(|level| level.bytes).sum::<u64>() + self.blobs.bytes;
-        let deepest = self.levels.iter().rfind(|level| level.files > 0).map_or(0, |level| level.bytes);
-        let live = deepest + self.blobs.bytes - self.blobs.garbage_bytes;
-        if live == 0 { 1.0 } else { all as f64 / live as f64 }
-    }
-}
-
-/// What the blob files hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BlobStats {
-    /// Files.
-    pub files: u64,
-    /// Their bytes on disk.
-    pub bytes: u64,
-    /// Values in them, those that nothing uses any more too.
-    pub values: u64,
-    /// Bytes that nothing uses any more.
-    pub garbage_bytes: u64,
-}
-
-impl BlobStats {
-    fn of(version: &Version) -> BlobStats {
-        let metas = || version.blobs().files().map(|file| file.meta());
-        let uses = version.files().flat_map(|(_, file)| &file.meta().blobs);
-        let used: u64 = uses.map(|one| one.bytes).sum();
-        BlobStats {
-            files: metas().count() as u64,
-            bytes: metas().map(|meta| meta.file_len).sum(),
-            values: metas().map(|meta| meta.records).sum(),
-            garbage_bytes: metas().map(|meta| meta.record_bytes()).sum::<u64>().saturating_sub(used),
-        }
-    }
 }
 
 /// Writes a manifest with a whole state and makes it current. After an error `CURRENT` may name either
@@ -704,8 +602,16 @@ fn go_on(
         match begin_manifest(env, dir, new, state) {
             Ok(log) => {
                 let orphans = orphans(dir, found, state, new.number);
-                let (begun_len, state) = (log.len(), state.clone());
-                return Ok(ManifestState { begun_len, log, state, uncertain, orphans, shut: false });
+                let (begun_len, begun_floor, state) = (log.len(), state.log_floor, state.clone());
+                return Ok(ManifestState {
+                    begun_len,
+                    begun_floor,
+                    log,
+                    state,
+                    uncertain,
+                    orphans,
+                    shut: false,
+                });
             }
             Err(Error::DiskFull { .. }) => uncertain.push(manifest_path(dir, new.number)),
             Err(error) => return Err(error),
@@ -726,7 +632,15 @@ fn go_on(
     if !is_current || !orphans.is_empty() && log.settle_name(env, dir).is_err() {
         uncertain.append(&mut orphans);
     }
-    Ok(ManifestState { begun_len: state_len, log, state: state.clone(), uncertain, orphans, shut: false })
+    Ok(ManifestState {
+        begun_len: state_len,
+        begun_floor: replayed.begun_floor,
+        log,
+        state: state.clone(),
+        uncertain,
+        orphans,
+        shut: false,
+    })
 }
 
 /// Removes files, best effort.

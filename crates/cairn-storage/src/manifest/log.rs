@@ -134,6 +134,8 @@ pub(crate) struct Replayed {
     pub(crate) durable_end: u64,
     /// Whether every edit lies before `durable_end` (I4).
     pub(crate) is_durable: bool,
+    /// The floor of the log in the first record, behind which no damage of the others can go back.
+    pub(crate) begun_floor: u64,
     /// The end of the last sound record.
     #[cfg(test)]
     pub(crate) end: u64,
@@ -157,6 +159,7 @@ pub(crate) fn replay(env: &Env, dir: &Path, id: FileId) -> Result<Replayed> {
     // The first record was durable before CURRENT named the manifest.
     let mut durable_end = 0;
     let mut edits_end = 0;
+    let mut begun_floor = 0;
     while at < bytes.len() {
         match decode_record(id.number, &bytes, at) {
             Ok((edit, end)) => {
@@ -164,7 +167,11 @@ pub(crate) fn replay(env: &Env, dir: &Path, id: FileId) -> Result<Replayed> {
                     return Err(Error::corrupt(&path, at as u64, "the first edit is not a snapshot"));
                 }
                 state.apply(&edit).map_err(|what| Error::corrupt(&path, at as u64, what))?;
-                durable_end = if at == HEADER { end as u64 } else { edit.synced.max(durable_end) };
+                if at == HEADER {
+                    (durable_end, begun_floor) = (end as u64, state.log_floor);
+                } else {
+                    durable_end = edit.synced.max(durable_end);
+                }
                 if !edit.is_note() {
                     edits_end = end as u64;
                 }
@@ -184,6 +191,7 @@ pub(crate) fn replay(env: &Env, dir: &Path, id: FileId) -> Result<Replayed> {
         durable_end,
         // What an older program began is begun anew: its version does not allow all tags.
         is_durable: edits_end <= durable_end && u32_at(&bytes, 8) == VERSION,
+        begun_floor,
         #[cfg(test)]
         end: at as u64,
         torn: at < bytes.len(),

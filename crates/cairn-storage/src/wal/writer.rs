@@ -170,21 +170,13 @@ impl LogWriter {
     }
 
     /// The first segment that records from now on need: where the current one holds many it is left for a new one,
-    /// so that these can go. On a full disk the new one is begun later.
+    /// so that these can go.
     pub(crate) fn leave_segment(&mut self, new_number: impl FnOnce() -> u64) -> Result<u64> {
         let long = LEFT_BYTES.min(self.segment_bytes / 4);
-        if let Some(segment) = self.current.as_ref().filter(|segment| segment.written > long) {
-            let number = segment.number;
-            match self.seal_segment(self.upkeep.keeps_files()) {
-                Ok(()) => {}
-                Err(Error::DiskFull { .. }) => return Ok(number),
-                Err(error) => return Err(error),
-            }
+        if self.current.as_ref().is_some_and(|segment| segment.written > long) {
+            self.seal_segment(self.upkeep.keeps_files())?;
         }
-        match (self.ensure_segment(new_number), self.reserved) {
-            (Err(Error::DiskFull { .. }), Some(reserved)) => Ok(reserved),
-            (result, _) => result,
-        }
+        self.ensure_segment(new_number)
     }
 
     /// Gives back what is allocated behind the records. Best effort: it only costs space.

@@ -39,7 +39,7 @@ struct Seen {
 fn damage_is_found_or_harmless() {
     let seen = Seen::default();
     for_seeds("damage", 100, |seed| {
-        let bench = Bench::new(Image::build(seed));
+        let bench = Bench::new(Image::build_with_ingests(seed));
         let mut random = SeededRandom::new(seed);
         for _ in 0..FAULTS {
             bench.damage_once(&mut random, &seen);
@@ -50,6 +50,45 @@ fn damage_is_found_or_harmless() {
         let all = [&seen.refused, &seen.partly_readable, &seen.harmless, &seen.compacted_away];
         assert!(all.iter().all(|counter| counter.load(Ordering::Relaxed) > 0), "not all happened: {seen:?}");
     }
+}
+
+/// A manifest cut back to the end of any of its records, as if the later ones had never been: everything is there, out of
+/// the log, or the database does not open.
+#[test]
+fn a_manifest_cut_back_hides_nothing() {
+    let (refused, whole) = (AtomicU64::new(0), AtomicU64::new(0));
+    for_seeds("cut", 150, |seed| {
+        let image = Image::build_with_ingests(seed);
+        let is_manifest = |(name, _): &(String, Vec<u8>)| name.starts_with("MANIFEST");
+        let at = image.files.iter().rposition(is_manifest).unwrap();
+        let bytes = &image.files[at].1;
+        let mut end = 64;
+        while let Some(len) = bytes.get(end..end + 4).map(|len| u32::from_le_bytes(len.try_into().unwrap())) {
+            if len == 0 {
+                break;
+            }
+            let mut files = image.files.clone();
+            files[at].1.truncate(end);
+            let mut options = image.options.clone();
+            options.background = false;
+            match Store::open(&world(&files), Path::new(DIR), options) {
+                Err(error) => {
+                    place(&error, "a manifest cut back");
+                    refused.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(store) => {
+                    let context = format!("seed {seed}, cut at {end} of {}", bytes.len());
+                    let reading = read_everything(&store.snapshot(), image.state(), &context);
+                    assert!(!reading.any, "{context}: {:?}", reading.named);
+                    whole.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            end += (8 + len as usize).next_multiple_of(8);
+        }
+    });
+    let (refused, whole) = (refused.into_inner(), whole.into_inner());
+    eprintln!("cut manifests: {refused} refused, {whole} opened whole");
+    assert!(std::env::var_os("CAIRN_SEED").is_some() || refused > 0 && whole > 0);
 }
 
 /// An image, and which keys need which file.

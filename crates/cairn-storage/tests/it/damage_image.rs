@@ -33,6 +33,16 @@ pub(crate) struct Image {
 impl Image {
     /// The database of a seed: one in four lost power, the others were closed.
     pub(crate) fn build(seed: u64) -> Image {
+        Image::build_of(seed, false)
+    }
+
+    /// As [`Image::build`], with rows that were ingested: only the manifest tells their commit, which a repair without it
+    /// says.
+    pub(crate) fn build_with_ingests(seed: u64) -> Image {
+        Image::build_of(seed, true)
+    }
+
+    fn build_of(seed: u64, ingests: bool) -> Image {
         let mut random = SeededRandom::new(seed ^ 0xda3a_9e00);
         let mut options = small_options(&mut random);
         let simulation = Simulation::new(SimOptions { short_one_in: 0, ..SimOptions::new(seed) });
@@ -53,6 +63,9 @@ impl Image {
                 (0..random.between(1, 4)).map(|_| random_write(&mut random, &mut values)).collect();
             image.commit(&store, writes);
             env.tasks().yield_point();
+            if ingests && random.one_in(30) {
+                image.ingest(&store, &mut random, &mut values);
+            }
             if random.one_in(12) {
                 store.flush().unwrap();
                 image.flushed = image.commits.len();
@@ -77,10 +90,27 @@ impl Image {
 
     fn commit(&mut self, store: &Store, writes: Vec<Write>) {
         store.write(batch_of(&writes), Some(SyncMode::Sync)).unwrap();
+        self.note(writes);
+        assert_eq!(store.last_committed(), self.commits.len() as u64, "I1");
+    }
+
+    fn note(&mut self, writes: Vec<Write>) {
         let mut state = self.states.last().unwrap().clone();
         writes.iter().for_each(|write| write.apply(&mut state));
         self.commits.push(writes);
         self.states.push(state);
+    }
+
+    /// Loads some rows; everything before is in SSTs then.
+    fn ingest(&mut self, store: &Store, random: &mut SeededRandom, values: &mut Values) {
+        let mut rows = State::new();
+        for _ in 0..random.between(1, 8) {
+            rows.insert(key(random.below(KEYS)), values.next(random));
+        }
+        store.ingest(rows.clone().into_iter().map(Ok)).unwrap();
+        let writes: Vec<Write> = rows.into_iter().map(|(key, value)| Write::Put(key, value)).collect();
+        self.note(writes);
+        self.flushed = self.commits.len();
         assert_eq!(store.last_committed(), self.commits.len() as u64, "I1");
     }
 
