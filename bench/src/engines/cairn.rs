@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use cairndb::{Database, IsolationLevel, OpenOptions, Snapshot, SyncMode};
+use cairndb::{Database, IsolationLevel, OpenOptions, Snapshot, SyncMode, WriteBatch};
 
 use crate::data::{Key, Row};
 use crate::engine::{Engine, Session, Setup, View, Work};
@@ -62,14 +62,14 @@ impl Session for CairnSession<'_> {
         if let [Row { key, value: Some(value) }] = rows {
             return Ok(self.database.put(key, value)?);
         }
-        let transaction = self.database.begin_transaction(IsolationLevel::Snapshot)?;
+        let mut batch = WriteBatch::new();
         for row in rows {
             match &row.value {
-                Some(value) => transaction.put(row.key, value)?,
-                None => transaction.delete(row.key)?,
+                Some(value) => batch.put(row.key, value)?,
+                None => batch.delete(row.key)?,
             }
         }
-        transaction.commit()?;
+        self.database.write(batch)?;
         Ok(())
     }
 

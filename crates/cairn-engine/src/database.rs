@@ -10,13 +10,15 @@ use std::sync::{Arc, OnceLock};
 use arrow_array::{ArrayRef, RecordBatch};
 use cairn_env::Env;
 use cairn_storage::{
-    AsOf, CommitSeq, KeyRange, LockInfo, LockSession, Options, SnapshotInfo, Stats, Store, Txn, VerifyReport,
+    AsOf, CommitSeq, KeyRange, LockInfo, LockSession, Options, SnapshotInfo, Stats, Store, SyncMode, Txn,
+    VerifyReport,
 };
 
 use crate::catalog::store::Catalogs;
 use crate::catalog::{Catalog, ObjectId, Table};
 use crate::error::{Error, Result};
 use crate::estimate::Estimates;
+use crate::key_batch::KeyBatch;
 use crate::sequence::Sequences;
 use crate::transaction::{Transaction, TxnOptions};
 use crate::view::{ReadView, Source};
@@ -133,6 +135,15 @@ impl Database {
     /// [`Error::Storage`].
     pub fn begin(&self, options: TxnOptions) -> Result<Transaction> {
         self.started(self.inner.store.begin(options.storage()), options)
+    }
+
+    /// Commits a batch: it depends on nothing read, so it meets no conflict; it waits for transactions that have locked
+    /// keys of it. `None` is the database's own sync mode.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]: too large, a full disk, an input/output error, closed.
+    pub fn write(&self, batch: KeyBatch, sync: Option<SyncMode>) -> Result<CommitSeq> {
+        Ok(self.inner.store.write(batch.0, sync)?)
     }
 
     /// As [`Database::begin`], in a session: the transaction's locks are the session's, with its lock timeout and its

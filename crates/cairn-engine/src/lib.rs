@@ -15,6 +15,7 @@ mod error;
 mod estimate;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod key_batch;
 mod key_space;
 mod lock;
 mod sequence;
@@ -31,6 +32,7 @@ pub use cairn_storage::{
 pub use catalog::{Catalog, Table};
 pub use database::{CheckFailure, Database, Expressions};
 pub use error::{Error, ErrorObject, ObjectKind, Result, Violation};
+pub use key_batch::KeyBatch;
 pub use lock::LockedThing;
 pub use transaction::{KEY_BYTES_MAX, Savepoint, Transaction, TxnOptions};
 pub use view::{KvScan, ReadView};

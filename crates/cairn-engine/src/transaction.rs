@@ -459,7 +459,7 @@ impl Transaction {
     }
 }
 
-fn check_key(key: &[u8]) -> Result<()> {
+pub(crate) fn check_key(key: &[u8]) -> Result<()> {
     if key.len() > KEY_BYTES_MAX {
         let (len, max) = (key.len(), KEY_BYTES_MAX);
         return Err(Error::Storage(cairn_storage::Error::KeyTooLarge { len, max }));

@@ -46,7 +46,7 @@ impl Core {
         *watched = None;
         self.rest_due.store(false, Ordering::Release);
         match self.settle_log() {
-            Ok(()) => {
+            Ok(_) => {
                 self.give_log_back();
                 self.resting.store(true, Ordering::Release);
                 self.wake_compaction();
@@ -73,16 +73,29 @@ impl Core {
         self.leave_log()
     }
 
-    /// Flushes what is committed and lets the log go, if it is long for itself and beside the tree.
-    pub(crate) fn settle_log(&self) -> Result<()> {
+    /// Flushes what is committed and lets the log go, if it is long for itself and beside the tree; whether it was.
+    pub(crate) fn settle_log(&self) -> Result<bool> {
         let log = self.upkeep.bytes();
         if log < LOG_BYTES_MIN.min(self.options.wal_segment_bytes / 4)
             || log * LOG_PART < self.tree.file_bytes()
         {
-            return Ok(());
+            return Ok(false);
         }
         self.flush_all()?;
-        self.leave_log()
+        self.leave_log()?;
+        Ok(true)
+    }
+
+    /// Flushes because a client asks for it: then a long log is not needed any more either.
+    pub(crate) fn flush_and_settle(&self) -> Result<()> {
+        self.flush_all()?;
+        match self.settle_log() {
+            Ok(true) => self.give_log_back(),
+            // Everything is in SSTs all the same.
+            Ok(false) | Err(Error::DiskFull { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Removes spare segments and what is allocated for the next records.

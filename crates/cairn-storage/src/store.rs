@@ -12,14 +12,14 @@ use cairn_env::Env;
 
 use crate::background::Background;
 use crate::batch::WriteBatch;
-use crate::commit::Request;
+use crate::commit::{Kept, Request};
 use crate::commit_queue::CommitHandle;
 use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::estimate::RangeSize;
 use crate::history::AsOf;
 use crate::key::CommitSeq;
-use crate::locks::{ByTarget, LockInfo, LockSession};
+use crate::locks::{ByTarget, HeldLocks, LockInfo, LockSession, Patience};
 use crate::options::{Options, SyncMode, TxnOptions};
 use crate::past::SnapshotInfo;
 use crate::range::KeyRange;
@@ -28,7 +28,7 @@ use crate::recovery;
 use crate::repair::{self, RepairReport};
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
-use crate::txn::Txn;
+use crate::txn::{Txn, lock_writes};
 use crate::verify::{VerifyReport, verify_log};
 use crate::wal::Identity;
 
@@ -136,17 +136,23 @@ impl Store {
         sources.get(key, self.handle.core.snapshots.newest())
     }
 
-    /// Commits a batch without any check for conflicts: it wins over everything before it. An empty batch
-    /// costs nothing and returns the newest sequence.
+    /// Commits a batch without any check for conflicts: it wins over everything before it. It waits for transactions
+    /// that have locked keys of it. An empty batch costs nothing and returns the newest sequence.
     ///
     /// # Errors
-    /// As [`Txn::commit`], without [`Error::Conflict`]; [`Error::TransactionTooLarge`].
+    /// As [`Txn::commit`], without [`Error::Conflict`] and [`Error::Deadlock`]; [`Error::TransactionTooLarge`].
     pub fn write(&self, batch: WriteBatch, sync: Option<SyncMode>) -> Result<CommitSeq> {
         let core = &self.handle.core;
-        core.commit(batch_request(core, batch, sync)?)
+        let mut request = batch_request(core, batch, sync)?;
+        let passer = core.locks.pass_by();
+        if passer.is_none() {
+            let locks = lock_batch(core, &request)?;
+            request.hold = Some(Kept { snapshot: None, locks: Some(Box::new(locks)) });
+        }
+        core.commit(request)
     }
 
-    /// As [`Store::write`], without blocking: see [`Txn::commit_async`].
+    /// As [`Store::write`], without blocking and without waiting for locks: see [`Txn::commit_async`].
     ///
     /// # Errors
     /// The handle gives those of [`Store::write`].
@@ -183,12 +189,12 @@ impl Store {
         core.ingest(rows.into_iter()).inspect_err(|error| core.note_error(error))
     }
 
-    /// Writes everything committed so far to SSTs, durably.
+    /// Writes everything committed so far to SSTs, durably. A log that is long beside them is let go.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::DiskFull`], [`Error::Poisoned`], [`Error::Closed`].
     pub fn flush(&self) -> Result<()> {
-        self.handle.core.flush_all()
+        self.handle.core.flush_and_settle()
     }
 
     /// Makes everything committed so far durable, whatever its sync mode.
@@ -322,6 +328,19 @@ fn batch_request(core: &Core, batch: WriteBatch, sync: Option<SyncMode>) -> Resu
         hold: None,
         begun: 0,
     })
+}
+
+/// The locks of a batch's keys, for the time of its commit.
+fn lock_batch(core: &Core, request: &Request) -> Result<HeldLocks> {
+    loop {
+        let mut locks = HeldLocks::new(&core.locks, request.txn_id);
+        match lock_writes(&mut locks, &request.record, &Patience::default()) {
+            Ok(()) => return Ok(locks),
+            // Nothing was read and nothing written: it gives way, and begins anew.
+            Err(Error::Deadlock { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 impl std::fmt::Debug for Store {

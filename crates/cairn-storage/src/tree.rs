@@ -35,7 +35,7 @@ use crate::compaction::limiter::RateLimiter;
 use crate::compaction::rewrite::{Below, Outputs, Retention, Span, Target, rewrite};
 use crate::error::{Error, Result};
 use crate::handles::{Handles, lacks_handles};
-use crate::key::CommitSeq;
+use crate::key::{CommitSeq, Cursor, SEQ_MAX};
 use crate::manifest::format::{Edit, FileMeta, LEVELS};
 use crate::manifest::identity::{
     FileName, IDENTITY, manifest_path, parse_name, point_current, prepare_current, read_current,
@@ -308,10 +308,15 @@ impl Tree {
         self.mend_manifest()?;
         let version = self.version();
         let new_file = || self.new_sst(0);
+        let mut layout = self.options.layout(0, version.bottom());
+        if stands_alone(table, &version)? {
+            // It will be moved to the bottom as it is.
+            layout.filter_bits = self.options.filters.bottom;
+        }
         let target = Target {
             versions_kept: &self.counters.versions_kept,
             env: &self.env,
-            layout: self.options.layout(0, version.bottom()),
+            layout,
             separation: self.options.separation(version.blobs(), BTreeSet::new()),
             database: self.database,
             dir: &self.dir,
@@ -641,6 +646,20 @@ fn go_on(
         orphans,
         shut: false,
     })
+}
+
+/// Whether no file has keys between the first and the last of a memtable, as where keys come in order.
+fn stands_alone(table: &Memtable, version: &Version) -> Result<bool> {
+    let (mut first, mut last) = (table.cursor(), table.cursor());
+    first.seek(b"", SEQ_MAX)?;
+    last.seek_last_before(None)?;
+    if !first.valid() || !table.tombstones().is_empty() {
+        return Ok(false);
+    }
+    Ok(version.files().all(|(_, file)| {
+        let meta = file.meta();
+        meta.ends_before(first.key()) || meta.properties.smallest[..] > *last.key()
+    }))
 }
 
 /// Removes files, best effort.

@@ -368,7 +368,9 @@ fn estimates_fit(sources: &Sources) {
     let points = sources.split_points(&KeyRange::all(), 4);
     assert_eq!(points.len(), 3);
     for (point, expected) in points.iter().zip([5_000, 10_000, 15_000]) {
-        let number: i32 = std::str::from_utf8(&point[1..]).unwrap().parse().unwrap_or(0);
+        // A border may be shorter than any key.
+        let digits = format!("{:0<6}", std::str::from_utf8(&point[1..]).unwrap());
+        let number: i32 = digits.parse().unwrap();
         assert!((number - expected).abs() < 2_000, "{point:?}, expected about {expected}");
     }
     assert!(sources.split_points(&KeyRange::key(b"k000001"), 8).is_empty());

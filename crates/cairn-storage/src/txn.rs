@@ -30,7 +30,7 @@ use crate::range::KeyRange;
 use crate::reads::{Checks, Guard, Guarded, ReadSet};
 use crate::snapshot::{Hold, Snapshot};
 use crate::visible::{Scan, Visibility};
-use crate::wal::Effect;
+use crate::wal::{Effect, RecordBuffer};
 use crate::write_set::{OwnView, WriteSet};
 
 /// A place in a transaction to roll back to. It stays good after a rollback to it, and is void after a
@@ -391,7 +391,7 @@ impl Txn {
     pub fn lock_key(&mut self, key: &[u8], mode: KeyLock, wait: Wait) -> Result<Locked> {
         let id = Name::Key(key).id();
         let firm = self.locks.as_ref().is_some_and(|locks| locks.is_firm(id));
-        match self.take(Name::Key(key), LockMode::Key(mode), wait, false)? {
+        match self.take(Name::Key(key), LockMode::Key(mode), wait)? {
             Taken::Before => return Ok(Locked::Before),
             Taken::Skipped => return Ok(Locked::Skipped),
             Taken::Now if firm => return Ok(Locked::Before),
@@ -464,18 +464,18 @@ impl Txn {
     }
 
     fn lock_other(&mut self, name: Name<'_>, mode: LockMode, wait: Wait) -> Result<bool> {
-        let taken = self.take(name, mode, wait, false)?;
+        let taken = self.take(name, mode, wait)?;
         if taken == Taken::Now {
             self.locked_at = self.locked_at.max(self.hold.core().snapshots.newest());
         }
         Ok(taken != Taken::Skipped)
     }
 
-    fn take(&mut self, name: Name<'_>, mode: LockMode, wait: Wait, passing: bool) -> Result<Taken> {
+    fn take(&mut self, name: Name<'_>, mode: LockMode, wait: Wait) -> Result<Taken> {
         let table = &self.hold.core().locks;
         let locks = self.locks.get_or_insert_with(|| Box::new(HeldLocks::new(table, self.owner)));
         let patience = Patience { wait, timeout: self.lock_timeout, cancel: self.cancel.as_ref() };
-        locks.take(name, mode, &patience, passing)
+        locks.take(name, mode, &patience)
     }
 
     /// Where others hold locks, a transaction that took none for its writes does so for the time of its commit: it waits
@@ -484,29 +484,16 @@ impl Txn {
         if self.isolation.is_locking() {
             return Ok(());
         }
-        let record = self.writes.encode();
-        let exists = self.guards.iter().filter_map(|guard| match &guard.what {
-            Guarded::Exists(key) => Some(key.clone()),
-            Guarded::Key(_) | Guarded::Range(_) => None,
-        });
-        for key in exists.collect::<Vec<_>>() {
-            self.lock_passing(&key, KeyLock::KeyShare)?;
-        }
-        for effect in record.iter() {
-            match effect.expect("I3: the record was encoded by this transaction") {
-                Effect::Put { key, .. } => self.lock_passing(key, KeyLock::NoKeyUpdate)?,
-                Effect::Delete { key } => self.lock_passing(key, KeyLock::Update)?,
-                Effect::DeleteRange { .. } => {}
+        let table = &self.hold.core().locks;
+        let locks = self.locks.get_or_insert_with(|| Box::new(HeldLocks::new(table, self.owner)));
+        let patience =
+            Patience { wait: Wait::Block, timeout: self.lock_timeout, cancel: self.cancel.as_ref() };
+        for guard in &self.guards {
+            if let Guarded::Exists(key) = &guard.what {
+                locks.take_in_passing(key, KeyLock::KeyShare, &patience)?;
             }
         }
-        Ok(())
-    }
-
-    fn lock_passing(&mut self, key: &[u8], mode: KeyLock) -> Result<()> {
-        match self.take(Name::Key(key), LockMode::Key(mode), Wait::Block, true) {
-            Ok(_) | Err(Error::LocksFull { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        lock_writes(locks, &self.writes.encode(), &patience)
     }
 
     /// The value of `key` that a constraint goes by: at the locking levels own writes over what is committed now, else as
@@ -615,6 +602,22 @@ impl std::fmt::Debug for ReadView {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ReadView").field("snapshot", &self.hold.seq()).finish_non_exhaustive()
     }
+}
+
+/// Locks the keys that a record writes, for the time of its commit.
+pub(crate) fn lock_writes(
+    locks: &mut HeldLocks,
+    record: &RecordBuffer,
+    patience: &Patience<'_>,
+) -> Result<()> {
+    for effect in record.iter() {
+        match effect.expect("I3: the record was encoded by this process") {
+            Effect::Put { key, .. } => locks.take_in_passing(key, KeyLock::NoKeyUpdate, patience)?,
+            Effect::Delete { key } => locks.take_in_passing(key, KeyLock::Update, patience)?,
+            Effect::DeleteRange { .. } => {}
+        }
+    }
+    Ok(())
 }
 
 fn get(hold: &Arc<Hold>, own: &OwnView, reads: Option<&ReadSet>, key: &[u8]) -> Result<Option<Bytes>> {

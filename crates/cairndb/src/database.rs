@@ -9,7 +9,9 @@ use cairn_env::Env;
 use cairn_storage::{AsOf, CommitSeq, Direction, LockInfo, RepairReport, Stats, SyncMode, VerifyReport};
 
 use crate::kernel::{self, Begin};
-use crate::{Error, IntoKeyRange, IsolationLevel, KeyValues, OpenOptions, Result, Snapshot, Transaction};
+use crate::{
+    Error, IntoKeyRange, IsolationLevel, KeyValues, OpenOptions, Result, Snapshot, Transaction, WriteBatch,
+};
 
 /// How often [`Database::transact`] runs a closure whose transaction meets conflicts.
 const ATTEMPTS_MAX: u32 = 30;
@@ -124,12 +126,14 @@ impl Database {
         self.shared.kernel.view()?.get(key.as_ref())
     }
 
-    /// Sets the value of a key, durable when it returns. To write many, use one transaction.
+    /// Sets the value of a key, durable when it returns. To write many, use a [`WriteBatch`] or a transaction.
     ///
     /// # Errors
     /// Class `User` when the key is over 64 KiB or the value over 1 GiB, `Unavailable` on a full disk.
     pub fn put(&self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
-        self.write(|tx| tx.put(key.as_ref(), value.as_ref()))
+        let mut batch = WriteBatch::new();
+        batch.put(key, value)?;
+        self.write(batch).map(drop)
     }
 
     /// Removes a key; nothing happens when it is not there.
@@ -137,7 +141,9 @@ impl Database {
     /// # Errors
     /// As [`Database::put`].
     pub fn delete(&self, key: impl AsRef<[u8]>) -> Result<()> {
-        self.write(|tx| tx.delete(key.as_ref()))
+        let mut batch = WriteBatch::new();
+        batch.delete(key)?;
+        self.write(batch).map(drop)
     }
 
     /// Removes all keys of a range at once.
@@ -145,8 +151,9 @@ impl Database {
     /// # Errors
     /// As [`Database::put`].
     pub fn delete_range(&self, range: impl IntoKeyRange) -> Result<()> {
-        let range = range.into_key_range();
-        self.write(|tx| tx.delete_range(&range))
+        let mut batch = WriteBatch::new();
+        batch.delete_range(range)?;
+        self.write(batch).map(drop)
     }
 
     /// The entries of a range in ascending order, from a snapshot taken now.
@@ -193,15 +200,6 @@ impl Database {
     /// without a retention.
     pub fn snapshot_at(&self, as_of: AsOf) -> Result<Snapshot> {
         Ok(Snapshot { view: self.shared.kernel.view_at(as_of)? })
-    }
-
-    /// A blind write: it depends on nothing it has read, so a conflict only says "again".
-    fn write(&self, work: impl Fn(&kernel::Transaction) -> Result<()>) -> Result<()> {
-        self.retry(|| {
-            let tx = self.shared.kernel.begin(Begin::default())?;
-            work(&tx)?;
-            tx.commit().map(drop)
-        })
     }
 }
 

@@ -38,11 +38,13 @@ mod range;
 mod snapshot;
 mod transaction;
 
+mod batch;
 mod database;
 
 #[cfg(feature = "sql")]
 mod sql;
 
+pub use batch::WriteBatch;
 pub use bytes::Bytes;
 pub use cairn_storage::{
     AsOf, CancelHandle, CommitSeq, CommitStats, Damage, KeyLock, KeyRange, Latency, LockInfo, LockMode,

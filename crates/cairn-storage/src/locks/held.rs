@@ -10,7 +10,7 @@ use super::mode::{KeyLock, LockMode, Modes};
 use super::table::{ByTarget, LockOwner, LockTable, Request, Scope};
 use super::target::{Name, TargetId};
 use super::wait::Patience;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::key::CommitSeq;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,36 +51,62 @@ impl HeldLocks {
         }
     }
 
-    /// Takes a lock until the end of the transaction. A passing one, for the time of the commit only, does not make
-    /// others ask for locks that they would do without.
-    pub(crate) fn take(
-        &mut self,
-        name: Name<'_>,
-        mode: LockMode,
-        patience: &Patience<'_>,
-        passing: bool,
-    ) -> Result<Taken> {
+    /// Takes a lock until the end of the transaction. From the first on others ask for locks that they would do without.
+    pub(crate) fn take(&mut self, name: Name<'_>, mode: LockMode, patience: &Patience<'_>) -> Result<Taken> {
         let id = name.id();
-        if let Some(hold) = self.holds.get(&id) {
-            let covered = LockMode::of(hold.modes).fold(0, |all, mode| all | mode.conflicting());
-            if mode.conflicting() & !covered == 0 {
-                return Ok(Taken::Before);
-            }
+        if self.covers(id, mode) {
+            return Ok(Taken::Before);
         }
-        if !passing && !self.counted {
+        if !self.counted {
             self.counted = true;
             self.table.add_user();
         }
+        let taken = self.acquire(name, id, mode, patience)?;
+        self.table.await_passers();
+        Ok(if taken { Taken::Now } else { Taken::Skipped })
+    }
+
+    /// Takes a lock on a key for the time of the commit, where there is memory for it. Others need not know of it.
+    pub(crate) fn take_in_passing(
+        &mut self,
+        key: &[u8],
+        mode: KeyLock,
+        patience: &Patience<'_>,
+    ) -> Result<()> {
+        let (name, mode) = (Name::Key(key), LockMode::Key(mode));
+        let id = name.id();
+        if self.covers(id, mode) {
+            return Ok(());
+        }
+        match self.acquire(name, id, mode, patience) {
+            Ok(_) | Err(Error::LocksFull { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a mode at least as strong is held.
+    fn covers(&self, id: TargetId, mode: LockMode) -> bool {
+        self.holds.get(&id).is_some_and(|hold| {
+            let covered = LockMode::of(hold.modes).fold(0, |all, mode| all | mode.conflicting());
+            mode.conflicting() & !covered == 0
+        })
+    }
+
+    /// False where it is skipped.
+    fn acquire(
+        &mut self,
+        name: Name<'_>,
+        id: TargetId,
+        mode: LockMode,
+        patience: &Patience<'_>,
+    ) -> Result<bool> {
         let request = Request { owner: self.owner, name, id, mode, scope: Scope::Transaction };
-        if !self.table.acquire(&request, patience)? {
-            return Ok(Taken::Skipped);
+        let taken = self.table.acquire(&request, patience)?;
+        if taken {
+            self.holds.entry(id).or_default().modes |= mode.bit();
+            self.log.push((id, mode.bit()));
         }
-        self.holds.entry(id).or_default().modes |= mode.bit();
-        self.log.push((id, mode.bit()));
-        if self.counted {
-            self.table.await_passers();
-        }
-        Ok(Taken::Now)
+        Ok(taken)
     }
 
     /// Notes the newest visible commit for a key just locked (I2), which `visible` reads after the lock was taken.

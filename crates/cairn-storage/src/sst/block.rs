@@ -397,6 +397,11 @@ impl BlockBuilder {
         HEADER + self.arena.len() + 8 * self.rows.len()
     }
 
+    /// [`BlockBuilder::estimate`] for the first `n` rows.
+    pub(crate) fn estimate_of(&self, n: usize) -> usize {
+        HEADER + self.rows[..n].last().map_or(0, |row| row.end) + 8 * n
+    }
+
     /// The user key of row `i`.
     pub(crate) fn key(&self, i: usize) -> &[u8] {
         let row = self.rows[i];

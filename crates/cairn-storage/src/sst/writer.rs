@@ -88,6 +88,7 @@ pub(crate) struct SstWriter {
     properties: Properties,
     blobs: BTreeMap<u64, u64>,
     sums: Xxh3,
+    /// Bytes stored for each byte that the builder estimates.
     ratio: f64,
     raw: Vec<u8>,
     packed: Vec<u8>,
@@ -193,11 +194,10 @@ impl SstWriter {
         let mut tries = 0;
         let compressed_from = loop {
             self.rows.encode(n, &mut self.raw);
-            let compressed_from = self.compress();
-            let stored = if compressed_from.is_some() { self.packed.len() } else { self.raw.len() };
-            let pages = (stored + TRAILER).div_ceil(PAGE);
-            let fewer = n * ((pages - 1) * PAGE).saturating_sub(TRAILER) / stored.max(1) * 97 / 100;
-            if tries == 2 || fewer == 0 || is_well_filled(stored + TRAILER) {
+            let (len, compressed_from) = self.compress(n);
+            let pages = (len + TRAILER).div_ceil(PAGE);
+            let fewer = n * ((pages - 1) * PAGE).saturating_sub(TRAILER) / len.max(1) * 97 / 100;
+            if tries == 2 || fewer == 0 || is_well_filled(len + TRAILER) {
                 break compressed_from;
             }
             n = fewer;
@@ -228,15 +228,16 @@ impl SstWriter {
         Ok(())
     }
 
-    /// Compresses `raw` to `packed`; codec and length before if that saves a page.
-    fn compress(&mut self) -> Option<(Codec, usize)> {
-        let codec = self.compressor.compress(&self.raw, &mut self.packed)?;
-        let len = self.packed.len();
-        let saves = (len + TRAILER).div_ceil(PAGE) < (self.raw.len() + TRAILER).div_ceil(PAGE);
-        let ratio =
-            if saves || len * 10 < self.raw.len() * 9 { len as f64 / self.raw.len() as f64 } else { 1.0 };
-        self.ratio = (0.75 * self.ratio + 0.25 * ratio).clamp(0.02, 1.0);
-        saves.then_some((codec, self.raw.len()))
+    /// Compresses `raw`, the first `n` rows, to `packed`. The length to be fitted into pages, and codec and length
+    /// before where compression saves a page.
+    fn compress(&mut self, n: usize) -> (usize, Option<(Codec, usize)>) {
+        let (raw, codec) = (self.raw.len(), self.compressor.compress(&self.raw, &mut self.packed));
+        let packed = codec.map_or(raw, |_| self.packed.len());
+        let saves = (packed + TRAILER).div_ceil(PAGE) < (raw + TRAILER).div_ceil(PAGE);
+        let len = if saves || packed * 10 < raw * 9 { packed } else { raw };
+        let ratio = len as f64 / self.rows.estimate_of(n) as f64;
+        self.ratio = (0.75 * self.ratio + 0.25 * ratio).clamp(0.02, 2.0);
+        (len, codec.filter(|_| saves).map(|codec| (codec, raw)))
     }
 
     fn write_extent(

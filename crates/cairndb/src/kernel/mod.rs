@@ -7,9 +7,9 @@ mod store;
 mod tables;
 
 #[cfg(not(feature = "sql"))]
-pub(crate) use store::{Database, Savepoint, Scan, Transaction, View};
+pub(crate) use store::{Batch, Database, Savepoint, Scan, Transaction, View};
 #[cfg(feature = "sql")]
-pub(crate) use tables::{Database, Savepoint, Scan, Transaction, View};
+pub(crate) use tables::{Batch, Database, Savepoint, Scan, Transaction, View};
 
 /// How a transaction begins.
 #[derive(Clone, Copy, Debug, Default)]

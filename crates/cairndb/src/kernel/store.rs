@@ -80,6 +80,10 @@ impl Database {
         self.0.locks().into_iter().filter_map(key).collect()
     }
 
+    pub(crate) fn write(&self, batch: Batch) -> Result<CommitSeq> {
+        Ok(self.0.write(batch.0, None)?)
+    }
+
     pub(crate) fn flush(&self) -> Result<()> {
         Ok(self.0.flush()?)
     }
@@ -110,6 +114,36 @@ impl Database {
 
     pub(crate) fn close(&self) -> Result<()> {
         Ok(self.0.clone().close()?)
+    }
+}
+
+/// Blind writes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Batch(cairn_storage::WriteBatch);
+
+impl Batch {
+    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        Ok(self.0.put(&full(key)?, value)?)
+    }
+
+    pub(crate) fn delete(&mut self, key: &[u8]) -> Result<()> {
+        Ok(self.0.delete(&full(key)?)?)
+    }
+
+    pub(crate) fn delete_range(&mut self, range: &KeyRange) -> Result<()> {
+        let range = full_range(range);
+        match range.end_key() {
+            Some(end) => Ok(self.0.delete_range(&range.start_key(), &end)?),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 

@@ -49,6 +49,10 @@ impl Database {
         self.0.locks().into_iter().filter_map(key).collect()
     }
 
+    pub(crate) fn write(&self, batch: Batch) -> Result<CommitSeq> {
+        Ok(self.0.write(batch, None)?)
+    }
+
     pub(crate) fn flush(&self) -> Result<()> {
         Ok(self.0.flush()?)
     }
@@ -81,6 +85,8 @@ impl Database {
         Ok(self.0.close()?)
     }
 }
+
+pub(crate) use cairn_engine::KeyBatch as Batch;
 
 #[derive(Clone)]
 pub(crate) struct Transaction(pub(crate) Arc<cairn_engine::Transaction>);

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use cairndb::{Database, ErrorClass, KeyRange, OpenOptions};
+use cairndb::{Database, ErrorClass, KeyRange, OpenOptions, WriteBatch};
 
 fn keys(entries: cairndb::KeyValues) -> Vec<String> {
     entries.map(|entry| String::from_utf8(entry.unwrap().0.to_vec()).unwrap()).collect()
@@ -93,4 +93,32 @@ fn everything_is_there_after_reopening() {
     let db = Database::open(&path).unwrap();
     assert_eq!(db.get_range(..).unwrap().count(), 6_000);
     assert_eq!(db.get([&[1u8], &7u32.to_be_bytes()[..]].concat()).unwrap().unwrap().len(), 100);
+}
+
+#[test]
+fn a_batch_is_written_in_its_order_and_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("db");
+    let db = Database::open(&path).unwrap();
+    db.put("a/old", "1").unwrap();
+    let before = db.stats().last_committed;
+    let mut batch = WriteBatch::new();
+    batch.put("a/gone", "1").unwrap();
+    batch.delete_range("a/"..="a/~").unwrap();
+    batch.put("a/new", "1").unwrap();
+    batch.put("a/new", "2").unwrap();
+    batch.put("b", "1").unwrap();
+    batch.delete("b").unwrap();
+    assert_eq!(batch.put(vec![0; 70_000], "1").unwrap_err().class(), ErrorClass::User);
+    assert_eq!((batch.len(), batch.is_empty()), (6, false));
+    assert_eq!(db.write(batch).unwrap(), before + 1, "one commit");
+    assert_eq!(db.write(WriteBatch::new()).unwrap(), before + 1, "an empty one is none");
+    db.close().unwrap();
+    let db = Database::open(&path).unwrap();
+    assert_eq!(keys(db.get_range(..).unwrap()), ["a/new"]);
+    assert_eq!(db.get("a/new").unwrap().unwrap(), "2");
+    db.clone().close().unwrap();
+    let mut late = WriteBatch::new();
+    late.put("c", "1").unwrap();
+    assert!(db.write(late).unwrap_err().to_string().contains("closed"));
 }

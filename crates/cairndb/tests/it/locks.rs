@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use cairndb::{Database, ErrorClass, IsolationLevel, KeyLock, Wait};
+use cairndb::{Database, ErrorClass, IsolationLevel, KeyLock, Wait, WriteBatch};
 
 const LEVELS: [IsolationLevel; 5] = [
     IsolationLevel::ReadUncommitted,
@@ -134,4 +134,55 @@ fn waits_can_be_avoided_bounded_and_cancelled() {
     tx.put("k", "v").unwrap();
     tx.commit().unwrap();
     assert_eq!(db.get("k").unwrap().unwrap(), "v");
+}
+
+/// Batches of both keys against lockers of both, in the other order: nobody is refused, and each batch shows whole.
+#[test]
+fn batches_wait_for_whoever_has_locked() {
+    let db = Database::in_memory().unwrap();
+    let both = |value: &str| {
+        let mut batch = WriteBatch::new();
+        batch.put("b", value).unwrap();
+        batch.put("a", value).unwrap();
+        batch
+    };
+    db.write(both("start")).unwrap();
+    // Held up, it is seen waiting; then it wins.
+    let tx = db.begin_transaction(IsolationLevel::ReadCommitted).unwrap();
+    tx.put("a", "locked").unwrap();
+    std::thread::scope(|threads| {
+        let waiting = threads.spawn(|| db.write(both("batch")).unwrap());
+        while db.key_locks().iter().all(|(_, lock)| lock.granted) {
+            std::thread::yield_now();
+        }
+        let seen = tx.commit().unwrap();
+        assert!(waiting.join().unwrap() > seen);
+    });
+    assert_eq!(
+        (db.get("a").unwrap().unwrap(), db.get("b").unwrap().unwrap()),
+        ("batch".into(), "batch".into())
+    );
+    std::thread::scope(|threads| {
+        for own in 0..4 {
+            let (db, both) = (&db, &both);
+            threads.spawn(move || {
+                for round in 0..50 {
+                    let name = format!("{own}.{round}");
+                    if own % 2 == 0 {
+                        db.write(both(&name)).unwrap();
+                        continue;
+                    }
+                    let tx = db.begin_transaction(IsolationLevel::ReadCommitted).unwrap();
+                    let taken = tx.put("b", &name).and_then(|()| tx.put("a", &name));
+                    match taken {
+                        Ok(()) => drop(tx.commit().unwrap()),
+                        // Against a batch that has one and waits for the other, whoever comes last gives way.
+                        Err(error) => assert_eq!(error.sqlstate(), "40P01", "{error}"),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(db.get("a").unwrap(), db.get("b").unwrap());
+    assert!(db.key_locks().is_empty());
 }
