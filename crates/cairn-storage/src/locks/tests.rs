@@ -179,9 +179,9 @@ fn a_circle_has_exactly_one_victim() {
                 threads.spawn(move || {
                     let mut locks = HeldLocks::new(table, own);
                     let update = LockMode::Key(KeyLock::Update);
-                    locks.take(Name::Key(&key(own)), update, &block(), false).unwrap();
+                    locks.take(Name::Key(&key(own)), update, &block()).unwrap();
                     barrier.wait();
-                    match locks.take(Name::Key(&key((own + 1) % members)), update, &block(), false) {
+                    match locks.take(Name::Key(&key((own + 1) % members)), update, &block()) {
                         Ok(taken) => assert_eq!(taken, Taken::Now),
                         Err(Error::Deadlock { waits }) => {
                             victims.fetch_add(1, Ordering::SeqCst);
@@ -220,9 +220,9 @@ fn two_upgrades_of_one_key_are_a_deadlock_and_one_upgrade_goes_first() {
         Box::new(move || {
             let mut locks = HeldLocks::new(&table, own);
             env.clock().sleep(Duration::from_millis(pause));
-            locks.take(Name::Key(b"k"), LockMode::Key(first), &block(), false).unwrap();
+            locks.take(Name::Key(b"k"), LockMode::Key(first), &block()).unwrap();
             env.clock().sleep(Duration::from_millis(10));
-            let answer = then.map(|mode| locks.take(Name::Key(b"k"), LockMode::Key(mode), &block(), false));
+            let answer = then.map(|mode| locks.take(Name::Key(b"k"), LockMode::Key(mode), &block()));
             let ok = !matches!(answer, Some(Err(Error::Deadlock { .. })));
             outcomes.lock().push((own, ok));
         })
@@ -245,17 +245,17 @@ fn waits_end_by_time_by_cancellation_or_not_at_all() {
     let table = table(&env);
     let mode = LockMode::Key(KeyLock::NoKeyUpdate);
     let mut holder = HeldLocks::new(&table, 1);
-    holder.take(Name::Key(b"k"), mode, &block(), false).unwrap();
+    holder.take(Name::Key(b"k"), mode, &block()).unwrap();
     let mut other = HeldLocks::new(&table, 2);
     let patience = Patience { wait: Wait::NoWait, ..block() };
-    let error = other.take(Name::Key(b"k"), mode, &patience, false).unwrap_err();
+    let error = other.take(Name::Key(b"k"), mode, &patience).unwrap_err();
     assert!(matches!(&error, Error::LockNotAvailable { holder: Some(1), .. }), "{error}");
     assert_eq!(error.to_string(), "could not obtain lock on key \"k\"");
     let patience = Patience { wait: Wait::SkipLocked, ..block() };
-    assert_eq!(other.take(Name::Key(b"k"), mode, &patience, false).unwrap(), Taken::Skipped);
+    assert_eq!(other.take(Name::Key(b"k"), mode, &patience).unwrap(), Taken::Skipped);
     let before = env.clock().monotonic_nanos();
     let patience = Patience { timeout: Some(Duration::from_secs(7)), ..block() };
-    let error = other.take(Name::Key(b"k"), mode, &patience, false).unwrap_err();
+    let error = other.take(Name::Key(b"k"), mode, &patience).unwrap_err();
     assert!(matches!(error, Error::LockTimeout { .. }), "{error}");
     assert_eq!((env.clock().monotonic_nanos() - before) / 1_000_000_000, 7);
     let cancel = CancelHandle::default();
@@ -265,7 +265,7 @@ fn waits_end_by_time_by_cancellation_or_not_at_all() {
         Box::new(move || {
             let mut other = HeldLocks::new(&waiter, 3);
             let patience = Patience { cancel: Some(&cancel), ..Patience::default() };
-            let error = other.take(Name::Key(b"k"), mode, &patience, false).unwrap_err();
+            let error = other.take(Name::Key(b"k"), mode, &patience).unwrap_err();
             assert!(matches!(error, Error::Cancelled), "{error}");
         }),
         Box::new(move || {
@@ -276,8 +276,8 @@ fn waits_end_by_time_by_cancellation_or_not_at_all() {
     assert_eq!(table.list().len(), 1);
     // A key that is not locked against the mode asked for is shared.
     let shared = LockMode::Key(KeyLock::KeyShare);
-    assert_eq!(other.take(Name::Key(b"k"), shared, &block(), false).unwrap(), Taken::Now);
-    assert_eq!(other.take(Name::Key(b"k"), shared, &block(), false).unwrap(), Taken::Before);
+    assert_eq!(other.take(Name::Key(b"k"), shared, &block()).unwrap(), Taken::Now);
+    assert_eq!(other.take(Name::Key(b"k"), shared, &block()).unwrap(), Taken::Before);
 }
 
 #[test]
@@ -285,13 +285,12 @@ fn memory_for_locks_is_bounded_and_given_back() {
     let table = Arc::new(LockTable::new(&Env::memory(), 256 << 10));
     let mut locks = HeldLocks::new(&table, 1);
     let mode = LockMode::Key(KeyLock::Update);
-    let taken =
-        (0..10_000u32).filter(|n| locks.take(Name::Key(&n.to_be_bytes()), mode, &block(), false).is_ok());
+    let taken = (0..10_000u32).filter(|n| locks.take(Name::Key(&n.to_be_bytes()), mode, &block()).is_ok());
     let taken = taken.count();
     assert!((500..1_100).contains(&taken), "{taken}");
     assert!(table.bytes() < (256 << 10) + 64 * 512, "{}", table.bytes());
     // What is held already costs nothing more, and a shared hold by another is charged too.
-    assert_eq!(locks.take(Name::Key(&0u32.to_be_bytes()), mode, &block(), false).unwrap(), Taken::Before);
+    assert_eq!(locks.take(Name::Key(&0u32.to_be_bytes()), mode, &block()).unwrap(), Taken::Before);
     drop(locks);
     assert!(table.bytes() == 0 && table.list().is_empty() && !table.is_used());
 }
@@ -330,7 +329,7 @@ fn run_history(seed: u64) -> (Vec<(u64, u64, bool)>, u64) {
                     let (target, mode) = (random.below(4), LockMode::ALL[random.below(4) as usize]);
                     let timeout = (random.below(4) == 0).then_some(Duration::from_millis(own));
                     let patience = Patience { timeout, ..Patience::default() };
-                    match locks.take(Name::Key(&key(target)), mode, &patience, false) {
+                    match locks.take(Name::Key(&key(target)), mode, &patience) {
                         Ok(_) => {}
                         Err(Error::LockTimeout { .. }) => break,
                         Err(Error::Deadlock { .. }) => {
