@@ -299,6 +299,20 @@ impl Transaction {
         self.statement().map(drop)
     }
 
+    /// Takes the snapshot anew, at any level: PostgreSQL takes that of a block at its first statement, not at BEGIN. What
+    /// was read before is forgotten, so nothing may have been decided by it; locks stay. After the first write nothing
+    /// happens.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`], [`Error::Storage`].
+    pub fn renew_snapshot(&self) -> Result<()> {
+        let mut state = self.lock()?;
+        if state.txn.renew_snapshot() {
+            self.moved(&mut state)?;
+        }
+        Ok(())
+    }
+
     /// Locks a key of the key-value space until the end of the transaction, at any isolation level; false where it is
     /// skipped ([`Wait::SkipLocked`]). Readers are not concerned.
     ///
@@ -417,14 +431,20 @@ impl Transaction {
     fn statement(&self) -> Result<parking_lot::MappedMutexGuard<'_, State>> {
         let mut state = self.lock()?;
         if self.options.isolation == Isolation::ReadCommitted && state.txn.begin_statement() {
-            let mut definitions = self.definitions.lock();
-            if !definitions.changed {
-                state.base = self.database.catalogs.of_txn(&state.txn)?;
-                state.base_seq = state.txn.snapshot_seq();
-                definitions.catalog = state.base.clone();
-            }
+            self.moved(&mut state)?;
         }
         Ok(state)
+    }
+
+    /// The catalog moves with the snapshot (I4).
+    fn moved(&self, state: &mut State) -> Result<()> {
+        let mut definitions = self.definitions.lock();
+        if !definitions.changed {
+            state.base = self.database.catalogs.of_txn(&state.txn)?;
+            state.base_seq = state.txn.snapshot_seq();
+            definitions.catalog = state.base.clone();
+        }
+        Ok(())
     }
 
     /// Puts definitions back; the catalog of a transaction without DDL is that of its snapshot now.

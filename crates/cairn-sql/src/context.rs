@@ -5,11 +5,11 @@
 //! [`Scope`] is the part that functions and scans need; it travels inside DataFusion's configuration.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use cairn_engine::{Catalog, Transaction};
+use cairn_engine::{Catalog, ReadView, Transaction};
 use cairn_types::Value;
 use cairn_types::datetime::Zone;
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
@@ -36,6 +36,8 @@ pub(crate) struct Scope {
     pub(crate) sequences: Arc<Mutex<SequenceMemory>>,
     /// Notices and the streams of COPY.
     pub(crate) exchange: Arc<Mutex<Exchange>>,
+    /// What the scans of a kept plan read from: the state in which its execution began.
+    pub(crate) view: OnceLock<ReadView>,
 }
 
 /// Notices that wait, at most.

@@ -6,6 +6,8 @@
 //! own tasks run on its workers. Stacks are reserved address space: memory is used only as deep as it goes.
 //!
 //! I1: `wait` is called from the blocking pool or from a thread outside of any async runtime.
+//! I2: a statement that waits for a lock has a thread of the blocking pool; there are enough for every session to wait,
+//! so that the one that is waited for has one too.
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -15,6 +17,8 @@ use crate::{Error, Result};
 
 /// Stack of each thread, in bytes of address space.
 const STACK_BYTES: usize = 512 << 20;
+/// Threads of the blocking pool, at most (I2). They are started as needed and end when idle.
+const BLOCKING_THREADS_MAX: usize = 16 << 10;
 
 /// The lazily created runtime; cheap to clone.
 #[derive(Clone, Debug)]
@@ -54,6 +58,7 @@ impl Runtime {
                 tokio::runtime::Builder::new_multi_thread()
                     .worker_threads(workers)
                     .thread_stack_size(STACK_BYTES)
+                    .max_blocking_threads(BLOCKING_THREADS_MAX)
                     .thread_name("cairn-sql")
                     .build()
                     .ok()

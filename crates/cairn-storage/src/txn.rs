@@ -361,8 +361,25 @@ impl Txn {
     /// happens. Views and scans made before stay as they are.
     /// Whether reads see anything new by it.
     pub fn begin_statement(&mut self) -> bool {
+        self.isolation == Isolation::ReadCommitted && self.move_snapshot()
+    }
+
+    /// Takes the snapshot anew, at any level: where the first statement comes long after the transaction was begun.
+    /// What was read before is forgotten, so nothing may have been decided by it. Once something was written or guarded,
+    /// nothing happens. Whether reads see anything new by it.
+    pub fn renew_snapshot(&mut self) -> bool {
+        if !self.writes.is_empty() || !self.guards.is_empty() {
+            return false;
+        }
+        if self.reads.is_some() {
+            self.reads = Some(Arc::default());
+        }
+        self.move_snapshot()
+    }
+
+    fn move_snapshot(&mut self) -> bool {
         let core = self.hold.core();
-        let moves = self.isolation == Isolation::ReadCommitted && core.snapshots.newest() > self.hold.seq();
+        let moves = core.snapshots.newest() > self.hold.seq();
         if moves {
             let newer = Arc::new(Hold::new(core));
             let older = std::mem::replace(&mut self.hold, newer);

@@ -50,4 +50,4 @@ pub use parent::PendingForeignKeys;
 pub use read::{Fetched, get, row_keys};
 pub use request::{Access, ConflictTarget, Inserted, OnConflict, ROW_KEY, RowConflict, ScanRequest};
 pub use scan::{TableScan, scan};
-pub use update::update;
+pub use update::{update, update_lock};

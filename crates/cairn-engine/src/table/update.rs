@@ -94,6 +94,14 @@ pub(super) fn rows(
     Ok(old.found.len())
 }
 
+/// How [`update`] locks the rows of which those columns change: for who locks them before ([`super::lock_rows`]).
+///
+/// # Errors
+/// [`Error::Corrupt`], [`Error::Data`]: a definition that makes no sense.
+pub fn update_lock(table: &Table, changed: &[usize]) -> Result<KeyLock> {
+    Ok(lock_mode(table.codec()?, changed))
+}
+
 /// How rows are locked of which those columns change: as PostgreSQL does, more strongly where a unique key is among them.
 pub(super) fn lock_mode(codec: &Codec, changed: &[usize]) -> KeyLock {
     let unique = codec.indexes.iter().filter(|index| index.shape.unique).flat_map(|index| &index.places);

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use bytes::Bytes;
-use cairn_engine::Table;
 use cairn_engine::table::{self, ConflictTarget as Target, Inserted, OnConflict};
+use cairn_engine::{Isolation, ReadView, Table, Wait};
 use cairn_types::DataType;
 use cairn_types::datetime::Zone;
 use sqlparser::ast::{self, ConflictTarget, Expr, OnConflictAction, OnInsert};
@@ -106,9 +106,10 @@ impl Conflict {
             return Ok(None);
         }
         let all: Vec<usize> = (0..table.live_columns().len()).collect();
-        let fetched = table::get(&context.txn().view()?, table, &keys, &all)?;
+        let view = update.lock(context, table, &keys)?;
+        let fetched = table::get(&view, table, &keys, &all)?;
         if fetched.found.len() != keys.len() {
-            return Err(Error::internal("a conflicting row is gone"));
+            return Err(gone());
         }
         let places: Vec<usize> = inserted.conflicts.iter().map(|c| c.row).collect();
         let rows = UInt64Array::from_iter_values(places.iter().map(|p| *p as u64));
@@ -117,7 +118,37 @@ impl Conflict {
     }
 }
 
+/// A row that was in the way is not there any more, or not yet for this transaction.
+fn gone() -> Error {
+    Error::new("40001", "could not serialize access due to concurrent update")
+        .with_hint("The transaction might succeed if retried.")
+}
+
+/// Under Repeatable Read, refuses to go by rows that the snapshot does not have, as PostgreSQL does.
+///
+/// # Errors
+/// `40001`.
+pub(super) fn check_visible(context: &Context, table: &Table, inserted: &Inserted) -> Result<()> {
+    if inserted.conflicts.is_empty() || context.txn().options().isolation != Isolation::RepeatableRead {
+        return Ok(());
+    }
+    let keys: Vec<Bytes> = inserted.conflicts.iter().map(|conflict| conflict.existing.clone()).collect();
+    let fetched = table::get(&context.txn().view()?, table, &keys, &[0])?;
+    if fetched.found.len() == keys.len() { Ok(()) } else { Err(gone()) }
+}
+
 impl Update {
+    /// Locks the rows in the way where the level locks, and shows them as they are then.
+    fn lock(&self, context: &Context, table: &Table, keys: &[Bytes]) -> Result<ReadView> {
+        let txn = context.txn();
+        if !txn.options().isolation.is_locking() {
+            return Ok(txn.view()?);
+        }
+        let changed: Vec<usize> = self.assigned.iter().map(|a| a.place).collect();
+        let mode = table::update_lock(table, &changed)?;
+        Ok(table::lock_rows(txn, table, keys, mode, Wait::Block)?.view)
+    }
+
     fn run(
         &self,
         context: &Context,

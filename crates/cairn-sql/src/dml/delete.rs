@@ -1,10 +1,10 @@
 //! DELETE FROM … [USING …] [WHERE …] [RETURNING …].
 
-use cairn_engine::table;
+use cairn_engine::{Error as EngineError, KeyLock, Table, table};
 use sqlparser::ast::{Delete, FromTable, With};
 
-use super::update::{Changes, changed_table};
-use super::{returning, target};
+use super::update::{Changes, Found, changed_table};
+use super::{changed, returning, target};
 use crate::context::Context;
 use crate::results::StatementResult;
 use crate::{Error, Result};
@@ -26,14 +26,24 @@ pub(super) fn run(context: &Context, delete: &Delete, with: Option<&With>) -> Re
     let table = target::find(context, name, "DELETE")?;
     let alias = alias.unwrap_or_else(|| table.name.clone());
     let using = delete.using.as_deref().unwrap_or(&[]);
-    let changes =
-        Changes { table: &table, alias: &alias, from: using, selection: delete.selection.as_ref(), with };
     let wants_rows = delete.returning.is_some();
-    let found = changes.find(context, wants_rows, wants_rows, Vec::new())?;
-    let count = match found.rows.num_rows() {
-        0 => 0,
-        _ => table::delete(context.txn(), &table, &found.keys()?)? as u64,
+    let changes = Changes {
+        table: &table,
+        alias: &alias,
+        from: using,
+        selection: delete.selection.as_ref(),
+        with,
+        columns: wants_rows,
+        all: wants_rows,
+        extra: &[],
     };
+    let mut found = changes.find(context)?;
+    let mut done = write(context, &table, &found);
+    if let Err(EngineError::RowsChanged) = done {
+        found = changed::look_again(context, &changes, found, KeyLock::Update)?;
+        done = write(context, &table, &found);
+    }
+    let count = done?;
     let answer = match &delete.returning {
         Some(items) => {
             let columns: Vec<usize> = (0..table.live_columns().len()).collect();
@@ -46,4 +56,12 @@ pub(super) fn run(context: &Context, delete: &Delete, with: Option<&With>) -> Re
         None => None,
     };
     returning::finish(context, "DELETE", count, answer)
+}
+
+/// Deletes the rows; how many there were.
+fn write(context: &Context, table: &Table, found: &Found) -> Result<u64, EngineError> {
+    if found.keys.is_empty() {
+        return Ok(0);
+    }
+    Ok(table::delete(context.txn(), table, &found.keys)? as u64)
 }

@@ -6,7 +6,7 @@
 //! I1. A CHECK refuses a row whose condition is false; NULL lets it pass.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use cairn_engine::{CheckFailure, Error as EngineError, Expressions, Isolation, Table, TxnOptions};
@@ -56,6 +56,7 @@ fn context(shared: &Arc<Shared>) -> Result<Context> {
             statement_start_us: now,
             sequences: Arc::new(Mutex::new(SequenceMemory::default())),
             exchange: Arc::default(),
+            view: OnceLock::new(),
         }),
     })
 }

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt64Array};
 use cairn_engine::Table;
 use cairn_engine::table::{self, OnConflict};
 
-use super::conflict::Conflict;
+use super::conflict::{self, Conflict};
 use super::default::Default;
 use super::relations::arrow_error;
 use super::target::batch_of;
@@ -81,7 +81,10 @@ impl<'c> Inserter<'c> {
         let inserted = table::insert(self.context.txn(), &self.table, &batch, mode)?;
         self.count += inserted.rows as u64;
         let updated = match &mut self.conflict {
-            Some(conflict) => conflict.apply(self.context, &self.table, &batch, &inserted)?,
+            Some(conflict) => {
+                conflict::check_visible(self.context, &self.table, &inserted)?;
+                conflict.apply(self.context, &self.table, &batch, &inserted)?
+            }
             None => None,
         };
         self.count += updated.as_ref().map_or(0, |(rows, _)| rows.num_rows() as u64);

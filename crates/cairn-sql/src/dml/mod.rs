@@ -13,6 +13,7 @@
 //! I2. Constraints, index entries and foreign keys are the engine's; nothing here writes a key.
 
 pub(crate) mod assign;
+pub(crate) mod changed;
 mod conflict;
 pub(crate) mod default;
 mod delete;

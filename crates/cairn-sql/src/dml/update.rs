@@ -1,24 +1,27 @@
 //! UPDATE … SET … [FROM …] [WHERE …] [RETURNING …].
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::{Field, Schema};
-use cairn_engine::Table;
 use cairn_engine::table::{self, ROW_KEY};
+use cairn_engine::{Error as EngineError, Table};
 use cairn_types::DataType;
+use datafusion::catalog::TableProvider;
 use datafusion::common::DFSchemaRef;
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr, Query, SelectItem, SetExpr, TableFactor, TableWithJoins, Update,
-    UpdateTableFromKind, WildcardAdditionalOptions, With,
+    Assignment, AssignmentTarget, Expr, ObjectName, Query, SelectItem, SetExpr, TableFactor, TableWithJoins,
+    Update, UpdateTableFromKind, WildcardAdditionalOptions, With,
 };
 
 use super::assign::assign_array;
 use super::default::Default;
 use super::relations::{self, Relation, arrow_error, concat, select_of};
 use super::target::{batch_of, batch_with, column_ident, column_place};
-use super::{literal, returning, target};
+use super::{changed, literal, returning, target};
 use crate::context::Context;
+use crate::query::plan::Planner;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
 use crate::{Error, Result, catalog};
@@ -67,6 +70,7 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
     let table = target::find(context, name, "UPDATE")?;
     let alias = alias.unwrap_or_else(|| table.name.clone());
     let assigned = assignments(context, &table, &update.assignments)?;
+    let changed: Vec<usize> = assigned.iter().map(|a| a.place).collect();
     let from = match &update.from {
         None => &[][..],
         Some(UpdateTableFromKind::AfterSet(from)) => from.as_slice(),
@@ -81,12 +85,48 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
         }
     }
     let extra = news.len();
-    let changes = Changes { table: &table, alias: &alias, from, selection: update.selection.as_ref(), with };
-    let found = changes.find(context, true, update.returning.is_some(), news)?;
+    let changes = Changes {
+        table: &table,
+        alias: &alias,
+        from,
+        selection: update.selection.as_ref(),
+        with,
+        columns: true,
+        all: update.returning.is_some(),
+        extra: &news,
+    };
+    let mut found = changes.find(context)?;
+    let mut new = new_rows(context, &table, &assigned, &found, extra)?;
+    let mut done = write(context, &table, &found, &new, &changed);
+    if let Err(EngineError::RowsChanged) = done {
+        found = changed::look_again(context, &changes, found, table::update_lock(&table, &changed)?)?;
+        new = new_rows(context, &table, &assigned, &found, extra)?;
+        done = write(context, &table, &found, &new, &changed);
+    }
+    let count = done?;
+    let answer = match &update.returning {
+        Some(items) => {
+            let mut sides = vec![returning::relation(&table, &alias, &[new])?];
+            sides.extend(found.others(extra)?);
+            Some((items.as_slice(), sides))
+        }
+        None => None,
+    };
+    returning::finish(context, "UPDATE", count, answer)
+}
+
+/// The rows as they become.
+fn new_rows(
+    context: &Context,
+    table: &Table,
+    assigned: &[Assigned],
+    found: &Found,
+    extra: usize,
+) -> Result<RecordBatch> {
     let rows = found.rows.num_rows();
     let mut columns: Vec<ArrayRef> = found.rows.columns()[..table.live_columns().len()].to_vec();
     let mut next = found.rows.num_columns() - extra;
-    for assigned in &assigned {
+    for assigned in assigned {
         let column = table.live_column(assigned.place);
         columns[assigned.place] = match &assigned.value {
             NewValue::Default => Default::of(context, column)?.array(context, column, rows)?,
@@ -105,21 +145,21 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
             }
         };
     }
-    let new = batch_of(&table, columns, rows)?;
-    let mut count = 0;
-    if rows > 0 {
-        let changed: Vec<usize> = assigned.iter().map(|a| a.place).collect();
-        count = table::update(context.txn(), &table, &found.keys()?, &new, &changed)? as u64;
+    batch_of(table, columns, rows)
+}
+
+/// Writes the rows; how many there were.
+fn write(
+    context: &Context,
+    table: &Table,
+    found: &Found,
+    new: &RecordBatch,
+    changed: &[usize],
+) -> Result<u64, EngineError> {
+    if new.num_rows() == 0 {
+        return Ok(0);
     }
-    let answer = match &update.returning {
-        Some(items) => {
-            let mut sides = vec![returning::relation(&table, &alias, &[new])?];
-            sides.extend(found.others(extra)?);
-            Some((items.as_slice(), sides))
-        }
-        None => None,
-    };
-    returning::finish(context, "UPDATE", count, answer)
+    Ok(table::update(context.txn(), table, &found.keys, new, changed)? as u64)
 }
 
 /// The assignments of SET.
@@ -225,58 +265,86 @@ pub(super) struct Changes<'s> {
     pub(super) from: &'s [TableWithJoins],
     pub(super) selection: Option<&'s Expr>,
     pub(super) with: Option<&'s With>,
+    /// Whether the columns of the table are wanted.
+    pub(super) columns: bool,
+    /// Whether those of FROM are wanted too.
+    pub(super) all: bool,
+    /// What else is to be evaluated on each row.
+    pub(super) extra: &'s [SelectItem],
 }
 
 /// The rows found: the columns of the table, its row key, those of FROM if wanted, and the extra ones.
 pub(super) struct Found {
     pub(super) rows: RecordBatch,
+    /// Their row keys.
+    pub(super) keys: Vec<bytes::Bytes>,
     schema: DFSchemaRef,
     width: usize,
 }
 
 impl Changes<'_> {
     /// Finds the rows, each once.
-    pub(super) fn find(
+    pub(super) fn find(&self, context: &Context) -> Result<Found> {
+        let name = catalog::with_row_key(&self.table.schema, &self.table.name);
+        self.find_in(context, name, None)
+    }
+
+    /// Finds them in the table of that name: `source`, where it is not one of the catalog.
+    pub(super) fn find_in(
         &self,
         context: &Context,
-        columns: bool,
-        all: bool,
-        extra: Vec<SelectItem>,
+        name: ObjectName,
+        source: Option<(&str, Arc<dyn TableProvider>)>,
     ) -> Result<Found> {
         let mut query = relations::empty_query()?;
         query.with = self.with.cloned();
         let select = select_of(&mut query)?;
-        let name = catalog::with_row_key(&self.table.schema, &self.table.name);
         select
             .from
             .push(TableWithJoins { relation: relations::table_factor(name, self.alias)?, joins: Vec::new() });
         select.from.extend(self.from.iter().cloned());
         select.selection = self.selection.cloned();
-        select.projection.push(match (columns || all, all && !self.from.is_empty()) {
+        let wanted = self.columns || self.all;
+        select.projection.push(match (wanted, self.all && !self.from.is_empty()) {
             (_, true) => SelectItem::Wildcard(WildcardAdditionalOptions::default()),
             (true, false) => relations::wildcard_of(self.alias),
             (false, false) => SelectItem::UnnamedExpr(relations::column(self.alias, ROW_KEY)),
         });
-        select.projection.extend(extra);
-        let width = if columns || all { self.table.live_columns().len() } else { 0 };
-        let plan = context.plan_query(&query)?;
+        select.projection.extend(self.extra.iter().cloned());
+        let width = if wanted { self.table.live_columns().len() } else { 0 };
+        let state = crate::query::state::of(context);
+        let planner = Planner::new(context, &state)?;
+        if let Some((name, source)) = source {
+            planner.add_source(name, source);
+        }
+        let plan = planner.query(query)?;
         let schema = plan.schema().clone();
         let (output, batches) = context.collect(plan)?;
         let mut rows = concat(&output, &batches)?;
         if !self.from.is_empty() {
             rows = first_of_each(&rows, width)?;
         }
-        Ok(Found { rows, schema, width })
+        Found::new(rows, schema, width)
     }
 }
 
 impl Found {
-    /// The row keys.
-    pub(super) fn keys(&self) -> Result<Vec<bytes::Bytes>> {
-        match self.rows.column(self.width).as_binary_opt::<i32>() {
-            Some(keys) => Ok(table::row_keys(keys)),
-            None => Err(Error::internal("row keys are not binary")),
-        }
+    fn new(rows: RecordBatch, schema: DFSchemaRef, width: usize) -> Result<Found> {
+        let keys = match rows.column(width).as_binary_opt::<i32>() {
+            Some(keys) => table::row_keys(keys),
+            None => return Err(Error::internal("row keys are not binary")),
+        };
+        Ok(Found { rows, keys, schema, width })
+    }
+
+    /// Those of the rows for which `kept` holds, and then those of `more`, which came by the same query.
+    pub(super) fn merged(self, kept: &BooleanArray, more: &Found) -> Result<Found> {
+        let rows = arrow::compute::filter_record_batch(&self.rows, kept).map_err(arrow_error)?;
+        let fields: Vec<Field> =
+            rows.schema().fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let rows = arrow::compute::concat_batches(&schema, [&rows, &more.rows]).map_err(arrow_error)?;
+        Found::new(rows, self.schema, self.width)
     }
 
     /// The columns of FROM, by table, without the last `extra` columns.
@@ -301,7 +369,7 @@ impl Found {
                 })
                 .collect();
             let arrays = columns.iter().map(|i| self.rows.column(*i).clone()).collect();
-            let rows = batch_with(std::sync::Arc::new(Schema::new(fields)), arrays, self.rows.num_rows())?;
+            let rows = batch_with(Arc::new(Schema::new(fields)), arrays, self.rows.num_rows())?;
             Ok(Relation { alias, rows, in_wildcard: true })
         };
         sides.into_iter().map(batch).collect()

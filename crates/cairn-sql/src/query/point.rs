@@ -24,7 +24,7 @@ use crate::engine::Shared;
 use crate::results::{Column, Results, StatementResult, columns_of};
 use crate::session::State;
 use crate::session::variables::fold;
-use crate::{Result, catalog};
+use crate::{Error, Result, catalog};
 
 /// Longest text that is remembered, in bytes.
 const TEXT_BYTES_MAX: usize = 16 << 10;
@@ -61,15 +61,12 @@ pub(crate) fn run(
     let mut state = state.lock();
     let view = match &mut state.block {
         Some(block) if block.failed => return None,
-        Some(block) => {
-            block.used = true;
-            block.txn.view()
-        }
-        None => shared.database.view(),
+        Some(block) => block.begin_statement().and_then(|()| Ok(block.txn.view()?)),
+        None => shared.database.view().map_err(Error::from),
     };
     let view = match view {
         Ok(view) => view,
-        Err(error) => return Some(Err(error.into())),
+        Err(error) => return Some(Err(error)),
     };
     let plan = shared.plans.get(sql, view.catalog().version())?;
     if plan.search_path != state.settings.search_path {

@@ -160,6 +160,11 @@ pub(crate) fn run(context: &Context, sql: &str) -> Option<Result<Results>> {
     }
     let shared = &context.scope.shared;
     let (text, plan) = shared.reuse.take(context, sql)?;
+    match context.txn().view() {
+        // Scans may open when the next statement has begun.
+        Ok(view) => _ = context.scope.view.set(view),
+        Err(error) => return Some(Err(error.into())),
+    }
     plan.scope.set(Some(Arc::clone(&context.scope)));
     let (physical, task, output) = (Arc::clone(&plan.physical), Arc::clone(&plan.task), plan.output.clone());
     let lease = Lease { shared: Arc::clone(shared), text, plan: Some(plan) };

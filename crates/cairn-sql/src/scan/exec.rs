@@ -52,7 +52,7 @@ pub(crate) struct TableScanSpec {
 pub(crate) enum Source {
     /// This view.
     View(ReadView),
-    /// The transaction of the statement that runs the plan, which is kept from an earlier one.
+    /// The view of the statement that runs the plan, which is kept from an earlier one.
     Statement,
 }
 
@@ -246,7 +246,10 @@ impl ExecutionPlan for TableScanExec {
         let scope = ScopeExtension::of(task.session_config().options())?;
         let view = match &self.spec.source {
             Source::View(view) => view.clone(),
-            Source::Statement => scope.txn.view().map_err(Error::from)?,
+            Source::Statement => {
+                let view = scope.view.get().cloned();
+                view.ok_or_else(|| Error::internal("a kept plan ran without a view"))?
+            }
         };
         let mut request = ScanRequest::new(access.clone(), self.read());
         request.with_row_key = self.spec.with_row_key;

@@ -8,6 +8,9 @@
 //! ```
 //! Outside a block each statement is a transaction of its own, run again when it meets a conflict.
 //!
+//! A statement that waits for a lock blocks its thread: the caller's, or one of `runtime`'s blocking pool, never one of
+//! those that run queries.
+//!
 //! I1: a statement that fails in a block is undone to its savepoint, and the block is failed.
 //! I2: the state is locked only while one statement starts; rows stream without the lock.
 
@@ -19,7 +22,7 @@ pub(crate) mod variables;
 
 use std::sync::Arc;
 
-use cairn_engine::Transaction;
+use cairn_engine::{LockSession, Transaction};
 use cairn_types::{DataType, Value};
 use parking_lot::Mutex;
 
@@ -50,6 +53,8 @@ impl std::fmt::Debug for Session {
 pub(crate) struct State {
     pub(crate) settings: Arc<settings::Settings>,
     pub(crate) block: Option<Block>,
+    /// The owner of the locks of its transactions.
+    pub(crate) locks: Arc<LockSession>,
     pub(crate) prepared: prepared::PreparedStatements,
     pub(crate) sequences: Arc<Mutex<SequenceMemory>>,
     pub(crate) exchange: Arc<Mutex<Exchange>>,
@@ -83,6 +88,7 @@ impl Session {
         let state = State {
             settings: Arc::new(settings::Settings::default()),
             block: None,
+            locks: Arc::new(shared.database.session()),
             prepared: prepared::PreparedStatements::default(),
             sequences: Arc::new(Mutex::new(SequenceMemory::default())),
             exchange: Arc::default(),

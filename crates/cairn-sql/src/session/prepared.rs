@@ -4,7 +4,7 @@
 //! that sessions share them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cairn_types::{DataType, Value};
 use parking_lot::Mutex;
@@ -46,15 +46,18 @@ pub(super) fn prepare(shared: &Arc<Shared>, state: &Arc<Mutex<State>>, sql: &str
     let Some(statement) = parsed else {
         return Err(Error::new("42601", "an empty statement cannot be prepared"));
     };
-    let state = state.lock();
-    describe(shared, &state, sql, statement, Vec::new()).map_err(|error| locate(error, sql))
+    let mut state = state.lock();
+    describe(shared, &mut state, sql, statement, Vec::new()).map_err(|error| locate(error, sql))
 }
 
-fn context(shared: &Arc<Shared>, state: &State, params: Vec<Value>) -> Result<Context> {
+fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Result<Context> {
     let now = shared.now_us();
-    let txn = match &state.block {
-        Some(block) => Arc::clone(&block.txn),
-        None => begin_engine(shared, &state.settings, &Modes::default())?,
+    let txn = match &mut state.block {
+        Some(block) => {
+            block.begin_statement()?;
+            Arc::clone(&block.txn)
+        }
+        None => begin_engine(shared, &state.locks, &state.settings, &Modes::default())?,
     };
     Ok(Context {
         scope: Arc::new(Scope {
@@ -66,6 +69,7 @@ fn context(shared: &Arc<Shared>, state: &State, params: Vec<Value>) -> Result<Co
             statement_start_us: now,
             sequences: Arc::clone(&state.sequences),
             exchange: Arc::clone(&state.exchange),
+            view: OnceLock::new(),
         }),
     })
 }
@@ -73,7 +77,7 @@ fn context(shared: &Arc<Shared>, state: &State, params: Vec<Value>) -> Result<Co
 /// Finds out a statement's parameters and columns.
 fn describe(
     shared: &Arc<Shared>,
-    state: &State,
+    state: &mut State,
     sql: &str,
     statement: ast::Statement,
     declared: Vec<DataType>,
@@ -123,7 +127,7 @@ fn missing(name: &str) -> Error {
 /// The statement of EXECUTE and the values of its arguments.
 pub(super) fn sql_execute(
     shared: &Arc<Shared>,
-    state: &State,
+    state: &mut State,
     name: Option<&ObjectName>,
     arguments: &[Expr],
 ) -> Result<(Arc<Statement>, Vec<Value>)> {

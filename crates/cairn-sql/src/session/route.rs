@@ -1,6 +1,6 @@
 //! Which part of the crate runs a statement, inside which transaction.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use sqlparser::ast::{SetExpr, Statement};
@@ -75,11 +75,11 @@ fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Resul
     let now = shared.now_us();
     let (txn, settings, start) = match &mut state.block {
         Some(block) => {
-            block.used = true;
+            block.begin_statement()?;
             (Arc::clone(&block.txn), Arc::clone(&state.settings), block.start_us)
         }
         None => {
-            let txn = transaction::begin_engine(shared, &state.settings, &Modes::default())?;
+            let txn = transaction::begin_engine(shared, &state.locks, &state.settings, &Modes::default())?;
             (txn, autocommit_settings(&state.settings), now)
         }
     };
@@ -92,6 +92,7 @@ fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Resul
         statement_start_us: now,
         sequences: Arc::clone(&state.sequences),
         exchange: Arc::clone(&state.exchange),
+        view: OnceLock::new(),
     };
     Ok(Context { scope: Arc::new(scope) })
 }

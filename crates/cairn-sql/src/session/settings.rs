@@ -9,6 +9,60 @@ use cairn_engine::{Isolation, SyncMode};
 
 use crate::{Error, Result};
 
+/// An isolation level by the name that SQL has for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// The same as the next, as in PostgreSQL.
+    ReadUncommitted,
+    ReadCommitted,
+    RepeatableRead,
+    /// One snapshot and no waiting; only CairnDB has it.
+    Snapshot,
+    Serializable,
+}
+
+impl Level {
+    const ALL: [Level; 5] = [
+        Level::ReadUncommitted,
+        Level::ReadCommitted,
+        Level::RepeatableRead,
+        Level::Snapshot,
+        Level::Serializable,
+    ];
+
+    /// What the engine calls it.
+    pub(crate) fn isolation(self) -> Isolation {
+        match self {
+            Level::ReadUncommitted | Level::ReadCommitted => Isolation::ReadCommitted,
+            Level::RepeatableRead => Isolation::RepeatableRead,
+            Level::Snapshot => Isolation::Snapshot,
+            Level::Serializable => Isolation::Serializable,
+        }
+    }
+
+    /// As SHOW gives it.
+    fn name(self) -> &'static str {
+        match self {
+            Level::ReadUncommitted => "read uncommitted",
+            Level::ReadCommitted => "read committed",
+            Level::RepeatableRead => "repeatable read",
+            Level::Snapshot => "snapshot",
+            Level::Serializable => "serializable",
+        }
+    }
+}
+
+impl From<Isolation> for Level {
+    fn from(isolation: Isolation) -> Level {
+        match isolation {
+            Isolation::ReadCommitted => Level::ReadCommitted,
+            Isolation::RepeatableRead => Level::RepeatableRead,
+            Isolation::Snapshot => Level::Snapshot,
+            Isolation::Serializable => Level::Serializable,
+        }
+    }
+}
+
 /// The parameters of a session.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -17,10 +71,10 @@ pub(crate) struct Settings {
     pub(crate) search_path: Vec<String>,
     /// Name of the session's time zone.
     pub(crate) time_zone: String,
-    pub(crate) default_isolation: Isolation,
+    pub(crate) default_isolation: Level,
     pub(crate) default_read_only: bool,
     /// Of the running block.
-    pub(crate) transaction_isolation: Isolation,
+    pub(crate) transaction_isolation: Level,
     /// Of the running block.
     pub(crate) transaction_read_only: bool,
     /// Milliseconds; 0 = no limit.
@@ -66,7 +120,7 @@ const PARAMETERS: &[(&str, &str, Form, &str)] = &[
     ("datestyle", "ISO, MDY", Form::DateStyle, "Sets the display format for date and time values."),
     (
         "default_transaction_isolation",
-        "repeatable read",
+        "read committed",
         Form::Isolation,
         "Sets the transaction isolation level of each new transaction.",
     ),
@@ -112,7 +166,7 @@ const PARAMETERS: &[(&str, &str, Form, &str)] = &[
     ("timezone", "UTC", Form::TimeZone, "Sets the time zone for displaying and interpreting time stamps."),
     (
         "transaction_isolation",
-        "repeatable read",
+        "read committed",
         Form::Isolation,
         "Sets the current transaction's isolation level.",
     ),
@@ -126,9 +180,9 @@ impl Default for Settings {
             values: BTreeMap::new(),
             search_path: vec!["public".to_owned()],
             time_zone: "UTC".to_owned(),
-            default_isolation: Isolation::Snapshot,
+            default_isolation: Level::ReadCommitted,
             default_read_only: false,
-            transaction_isolation: Isolation::Snapshot,
+            transaction_isolation: Level::ReadCommitted,
             transaction_read_only: false,
             statement_timeout_ms: 0,
             synchronous_commit: None,
@@ -157,20 +211,9 @@ fn boolean(name: &str, value: &str) -> Result<bool> {
     }
 }
 
-fn isolation(name: &str, value: &str) -> Result<Isolation> {
-    match value.to_ascii_lowercase().as_str() {
-        "serializable" => Ok(Isolation::Serializable),
-        "repeatable read" | "read committed" | "read uncommitted" => Ok(Isolation::Snapshot),
-        _ => Err(invalid(name, value)),
-    }
-}
-
-fn isolation_name(isolation: Isolation) -> &'static str {
-    match isolation {
-        Isolation::Serializable => "serializable",
-        Isolation::ReadCommitted => "read committed",
-        Isolation::RepeatableRead | Isolation::Snapshot => "repeatable read",
-    }
+fn isolation(name: &str, value: &str) -> Result<Level> {
+    let level = Level::ALL.into_iter().find(|level| value.eq_ignore_ascii_case(level.name()));
+    level.ok_or_else(|| invalid(name, value))
 }
 
 /// Milliseconds of `100`, `'5s'`, `'1 min'` …
@@ -194,8 +237,8 @@ impl Settings {
     pub(crate) fn show(&self, name: &str) -> Result<String> {
         let (name, default, ..) = find(name)?;
         Ok(match *name {
-            "transaction_isolation" => isolation_name(self.transaction_isolation).to_owned(),
-            "default_transaction_isolation" => isolation_name(self.default_isolation).to_owned(),
+            "transaction_isolation" => self.transaction_isolation.name().to_owned(),
+            "default_transaction_isolation" => self.default_isolation.name().to_owned(),
             "transaction_read_only" => if self.transaction_read_only { "on" } else { "off" }.to_owned(),
             name => self.values.get(name).map_or_else(|| (*default).to_owned(), Clone::clone),
         })

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use cairn_engine::{Isolation, Savepoint, Transaction, TxnOptions};
+use cairn_engine::{LockSession, Savepoint, Transaction, TxnOptions};
 use parking_lot::Mutex;
 use sqlparser::ast::{TransactionAccessMode, TransactionIsolationLevel, TransactionMode};
 
 use super::State;
-use super::settings::Settings;
+use super::settings::{Level, Settings};
 use crate::engine::Shared;
 use crate::results::StatementResult;
 use crate::{Error, Result};
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 pub(crate) struct Block {
     pub(crate) txn: Arc<Transaction>,
     pub(crate) failed: bool,
-    /// Whether a statement has run: then the isolation level is fixed.
+    /// Whether a statement has run: then the isolation level is fixed, and the snapshot taken.
     pub(crate) used: bool,
     pub(crate) start_us: i64,
     savepoints: Vec<(String, Savepoint)>,
@@ -29,13 +29,12 @@ pub(crate) struct Block {
 /// What a list of modes asks for.
 #[derive(Default)]
 pub(crate) struct Modes {
-    pub(crate) isolation: Option<Isolation>,
+    pub(crate) isolation: Option<Level>,
     pub(crate) read_only: Option<bool>,
 }
 
 impl Modes {
-    /// Reads the modes of BEGIN or SET TRANSACTION. READ COMMITTED and READ UNCOMMITTED run as repeatable
-    /// read, which allows nothing that they forbid.
+    /// Reads the modes of BEGIN or SET TRANSACTION.
     pub(crate) fn read(modes: &[TransactionMode]) -> Result<Self> {
         let mut read = Self::default();
         for mode in modes {
@@ -44,8 +43,11 @@ impl Modes {
                 TransactionMode::AccessMode(TransactionAccessMode::ReadWrite) => read.read_only = Some(false),
                 TransactionMode::IsolationLevel(level) => {
                     read.isolation = Some(match level {
-                        TransactionIsolationLevel::Serializable => Isolation::Serializable,
-                        _ => Isolation::Snapshot,
+                        TransactionIsolationLevel::ReadUncommitted => Level::ReadUncommitted,
+                        TransactionIsolationLevel::ReadCommitted => Level::ReadCommitted,
+                        TransactionIsolationLevel::RepeatableRead => Level::RepeatableRead,
+                        TransactionIsolationLevel::Serializable => Level::Serializable,
+                        TransactionIsolationLevel::Snapshot => Level::Snapshot,
                     });
                 }
             }
@@ -54,15 +56,20 @@ impl Modes {
     }
 }
 
-/// Begins a transaction with the session's defaults.
-pub(crate) fn begin_engine(shared: &Shared, settings: &Settings, modes: &Modes) -> Result<Arc<Transaction>> {
+/// Begins a transaction with the session's defaults; its locks are the session's.
+pub(crate) fn begin_engine(
+    shared: &Shared,
+    locks: &LockSession,
+    settings: &Settings,
+    modes: &Modes,
+) -> Result<Arc<Transaction>> {
     let options = TxnOptions {
-        isolation: modes.isolation.unwrap_or(settings.default_isolation),
+        isolation: modes.isolation.unwrap_or(settings.default_isolation).isolation(),
         read_only: modes.read_only.unwrap_or(settings.default_read_only),
         sync: settings.synchronous_commit,
         ..TxnOptions::default()
     };
-    Ok(Arc::new(shared.database.begin(options)?))
+    Ok(Arc::new(shared.database.begin_in(locks, options)?))
 }
 
 /// BEGIN.
@@ -76,7 +83,7 @@ pub(crate) fn begin(
         return Ok(StatementResult::command("BEGIN"));
     }
     let modes = Modes::read(modes)?;
-    let txn = begin_engine(shared, &state.settings, &modes)?;
+    let txn = begin_engine(shared, &state.locks, &state.settings, &modes)?;
     open(shared, state, txn, &modes);
     Ok(StatementResult::command("BEGIN"))
 }
@@ -104,7 +111,13 @@ pub(crate) fn adopt(shared: &Shared, state: &Mutex<State>, txn: Arc<Transaction>
     if state.block.is_some() {
         return Err(Error::new("25001", "there is already a transaction in progress"));
     }
-    open(shared, &mut state, txn, &Modes::default());
+    let options = *txn.options();
+    let modes = Modes { isolation: Some(options.isolation.into()), read_only: Some(options.read_only) };
+    open(shared, &mut state, txn, &modes);
+    if let Some(block) = &mut state.block {
+        // Its snapshot is that of its beginning, and others may have read from it.
+        block.used = true;
+    }
     Ok(())
 }
 
@@ -118,7 +131,7 @@ pub(crate) fn commit(shared: &Shared, state: &mut State, chain: bool) -> Result<
         state.settings = block.settings_before;
         block.txn.rollback();
         if chain {
-            let txn = begin_engine(shared, &state.settings, &modes)?;
+            let txn = begin_engine(shared, &state.locks, &state.settings, &modes)?;
             open(shared, state, txn, &modes);
         }
         return Ok(StatementResult::command("ROLLBACK"));
@@ -131,7 +144,7 @@ pub(crate) fn commit(shared: &Shared, state: &mut State, chain: bool) -> Result<
         }
     }
     if chain {
-        let txn = begin_engine(shared, &state.settings, &modes)?;
+        let txn = begin_engine(shared, &state.locks, &state.settings, &modes)?;
         open(shared, state, txn, &modes);
     }
     Ok(StatementResult::command("COMMIT"))
@@ -146,7 +159,7 @@ pub(crate) fn rollback(shared: &Shared, state: &mut State, chain: bool) -> Resul
     state.settings = block.settings_before;
     block.txn.rollback();
     if chain {
-        let txn = begin_engine(shared, &state.settings, &modes)?;
+        let txn = begin_engine(shared, &state.locks, &state.settings, &modes)?;
         open(shared, state, txn, &modes);
     }
     Ok(StatementResult::command("ROLLBACK"))
@@ -165,6 +178,18 @@ fn no_block(chain: bool, tag: &str) -> Result<StatementResult> {
     }
     // PostgreSQL warns and goes on.
     Ok(StatementResult::command(tag))
+}
+
+impl Block {
+    /// A statement begins: at Read Committed it sees what is committed now, at the other levels what was committed
+    /// when the first statement began.
+    pub(crate) fn begin_statement(&mut self) -> Result<()> {
+        match std::mem::replace(&mut self.used, true) {
+            true => self.txn.begin_statement()?,
+            false => self.txn.renew_snapshot()?,
+        }
+        Ok(())
+    }
 }
 
 /// SAVEPOINT.
@@ -231,7 +256,7 @@ pub(crate) fn set_transaction(
     if !block.used && block.savepoints.is_empty() {
         block.txn.rollback();
         let modes = Modes { isolation: Some(isolation), read_only: Some(read_only) };
-        block.txn = begin_engine(shared, &state.settings, &modes)?;
+        block.txn = begin_engine(shared, &state.locks, &state.settings, &modes)?;
     }
     let mut settings = Settings::clone(&state.settings);
     settings.transaction_isolation = isolation;

@@ -172,7 +172,7 @@ fn ctes_windows_sets_and_grouping() {
 #[test]
 fn settings() {
     let mut s = session();
-    assert_eq!(ok(&mut s, "SHOW transaction_isolation"), ["repeatable read"]);
+    assert_eq!(ok(&mut s, "SHOW transaction_isolation"), ["read committed"]);
     assert_eq!(ok(&mut s, "SET timezone = 'America/New_York'"), ["SET"]);
     assert_eq!(ok(&mut s, "SHOW TIME ZONE"), ["America/New_York"]);
     assert_eq!(ok(&mut s, "SELECT '2020-07-01 12:00:00'::timestamptz"), ["2020-07-01 12:00:00-04"]);

@@ -160,17 +160,57 @@ fn read_only_and_isolation() {
     let (mut a, mut b) = (engine.session(), engine.session());
     ok(&mut a, "CREATE TABLE t (k int PRIMARY KEY, v int)");
     ok(&mut a, "INSERT INTO t VALUES (1, 0)");
-    ok(&mut a, "BEGIN");
+    ok(&mut a, "BEGIN ISOLATION LEVEL REPEATABLE READ");
     ok(&mut b, "BEGIN");
     assert_eq!(ok(&mut a, "SELECT v FROM t"), ["0"]);
     ok(&mut b, "UPDATE t SET v = 1");
     ok(&mut b, "COMMIT");
     assert_eq!(ok(&mut a, "SELECT v FROM t"), ["0"]);
-    let conflict = match crate::support::run(&mut a, "UPDATE t SET v = 2") {
-        Ok(_) => fails(&mut a, "COMMIT"),
-        Err(error) => (error.sqlstate().to_owned(), error.message().to_owned()),
-    };
-    assert_eq!(conflict.0, "40001");
+    assert_eq!(fails(&mut a, "UPDATE t SET v = 2").0, "40001");
+    ok(&mut a, "ROLLBACK");
+    ok(&mut a, "BEGIN");
+    assert_eq!(ok(&mut a, "SELECT v FROM t"), ["1"]);
+    ok(&mut b, "UPDATE t SET v = 3");
+    assert_eq!(ok(&mut a, "SELECT v FROM t"), ["3"]);
+    ok(&mut a, "UPDATE t SET v = v + 1");
+    ok(&mut a, "COMMIT");
+    assert_eq!(ok(&mut b, "SELECT v FROM t"), ["4"]);
+}
+
+#[test]
+fn levels_by_name() {
+    let engine = crate::support::engine();
+    let mut s = engine.session();
+    for level in ["read uncommitted", "read committed", "repeatable read", "snapshot", "serializable"] {
+        ok(&mut s, &format!("BEGIN ISOLATION LEVEL {level}"));
+        assert_eq!(ok(&mut s, "SHOW transaction_isolation"), [level]);
+        ok(&mut s, "COMMIT");
+        ok(&mut s, &format!("SET default_transaction_isolation = '{level}'"));
+        ok(&mut s, "BEGIN");
+        assert_eq!(ok(&mut s, "SHOW transaction_isolation"), [level]);
+        ok(&mut s, "ROLLBACK");
+    }
+    ok(&mut s, "RESET default_transaction_isolation");
+    assert_eq!(ok(&mut s, "SHOW default_transaction_isolation"), ["read committed"]);
+}
+
+#[test]
+fn a_kept_plan_reads_the_state_of_its_statement() {
+    let engine = crate::support::engine();
+    let (mut a, mut b) = (engine.session(), engine.session());
+    ok(&mut a, "CREATE TABLE t (k int PRIMARY KEY, v int)");
+    ok(&mut a, "INSERT INTO t VALUES (1, 0), (2, 0)");
+    ok(&mut a, "BEGIN");
+    let sql = "SELECT x.v + y.v FROM t x JOIN t y ON x.k = y.k + 1";
+    for round in 0..4 {
+        let rows = a.query(sql, &[]).unwrap();
+        ok(&mut b, "UPDATE t SET v = v + 1");
+        ok(&mut a, "SELECT 1");
+        let batches = rows.collect().unwrap();
+        let sum = arrow::util::display::array_value_to_string(batches[0].column(0), 0).unwrap();
+        assert_eq!(sum, (2 * round).to_string());
+    }
+    ok(&mut a, "COMMIT");
 }
 
 #[test]
