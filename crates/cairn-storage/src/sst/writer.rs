@@ -35,6 +35,8 @@ use crate::options::Compression;
 const RAW_BLOCK_MAX: usize = 32 << 10;
 /// A leaf of the index is closed at this length.
 const LEAF_BYTES: usize = 4 * PAGE - 512;
+/// A block is aimed at so much less than a page as blocks compress differently: one that does not fit is compressed again.
+const MARGIN: f64 = 1.012;
 /// Finished extents are handed to the file in pieces of this size.
 const WRITE_BYTES: usize = 1 << 20;
 
@@ -171,8 +173,9 @@ impl SstWriter {
         if raw >= RAW_BLOCK_MAX {
             return true;
         }
-        let stored = (raw as f64 * self.ratio) as usize + TRAILER;
-        let with_row = ((raw + row_bytes) as f64 * self.ratio) as usize + TRAILER;
+        let ratio = self.ratio * if self.layout.compression == Compression::None { 1.0 } else { MARGIN };
+        let stored = (raw as f64 * ratio) as usize + TRAILER;
+        let with_row = ((raw + row_bytes) as f64 * ratio) as usize + TRAILER;
         with_row > self.layout.block_bytes && is_well_filled(stored)
     }
 
