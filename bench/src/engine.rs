@@ -52,16 +52,25 @@ pub trait Session {
     fn scan(&mut self, start: &[u8], limit: usize, seen: &mut dyn FnMut(&[u8], &[u8])) -> Result<usize>;
     /// Writes the rows as one atomic commit, whatever others write.
     fn write(&mut self, rows: &[Row]) -> Result<()>;
-    /// Reads the keys, changes their values and writes them in one transaction; whether it was committed, and
-    /// not in conflict with another. `keys` ascend and are there.
-    fn update(&mut self, keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool>;
+    /// In one transaction reads `reads`, which at a serializable level (or by locks, where that is how an engine gets
+    /// there) are as read when it commits, and reads, changes and writes `keys`; whether it was committed, and not in
+    /// conflict with another. Both ascend and are there.
+    fn update(&mut self, reads: &[Key], keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool>;
+    /// [`Session::get`] in a transaction of its own, begun and ended.
+    fn get_in_transaction(&mut self, key: &Key, seen: &mut dyn FnMut(&[u8])) -> Result<bool>;
+    /// Has updates be serializable, or not; false where the engine has no such choice.
+    fn set_serializable(&mut self, _serializable: bool) -> bool {
+        false
+    }
 }
 
 /// Opens the store of an engine, made where there is none.
 pub fn open(engine: &str, directory: &Path, setup: &Setup) -> Result<Box<dyn Engine>> {
     std::fs::create_dir_all(directory)?;
     Ok(match engine {
-        "cairndb" => Box::new(engines::cairn::Cairn::open(directory, setup)?),
+        "cairndb" | "cairndb-ser" | "cairndb-rr" | "cairndb-rc" => {
+            Box::new(engines::cairn::Cairn::open(directory, setup, engine)?)
+        }
         "cairn-storage" => Box::new(engines::cairn_storage::CairnStorage::open(directory, setup)?),
         #[cfg(feature = "storage")]
         "rocksdb" => Box::new(engines::rocksdb::Rocks::open(directory, setup, false)?),

@@ -110,7 +110,7 @@ fn section(plan: &Plan, suite: &Suite, report: &Report<'_>) -> String {
     let sizes: Vec<String> = match suite.name {
         "bulk" => vec!["bulk", "value", "batch"],
         "load" | "churn" => vec!["keys", "value", "batch"],
-        "reads" | "updates" | "recovery" => vec!["keys", "value"],
+        "reads" | "updates" | "transactions" | "recovery" => vec!["keys", "value"],
         "durable" => vec!["value"],
         "big" => vec!["big-rows", "big-value"],
         _ => vec!["records", "record"],
@@ -143,11 +143,13 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn new(plan: &'a Plan, suite: &'a Suite) -> Self {
-        let all = ENGINES.into_iter().chain(suite.extra.iter().copied());
+        let engines = if suite.engines.is_empty() { &ENGINES[..] } else { suite.engines };
+        let all = engines.iter().chain(suite.extra).copied();
         let columns = all.filter(|column| {
             plan.wants_peer(column)
                 || *column == "bare"
                 || (*column == "rocksdb-ptx" && plan.wants_peer("rocksdb"))
+                || (column.starts_with("cairndb-") && plan.wants_peer("cairndb"))
         });
         Self { plan, suite, columns: columns.collect() }
     }
@@ -173,6 +175,7 @@ impl<'a> Bench<'a> {
                 self.prepare("prepare_updates", &mut outcomes);
                 self.turns("updates", &mut outcomes, Place::Kept);
             }
+            "transactions" => self.transactions(&mut outcomes),
             "ycsb" => self.ycsb(&mut outcomes),
             "recovery" => self.recovery(&mut outcomes)?,
             case => self.turns(case, &mut outcomes, Place::Fresh),
@@ -249,21 +252,49 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// Works with a part of the columns.
+    fn among(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+        outcomes: &mut [Outcome],
+        work: impl FnOnce(&Bench<'_>, &mut [Outcome]),
+    ) {
+        let places: Vec<usize> = (0..self.columns.len()).filter(|at| wanted(self.columns[*at])).collect();
+        let columns = places.iter().map(|at| self.columns[*at]).collect();
+        let mut part: Vec<Outcome> = places.iter().map(|at| std::mem::take(&mut outcomes[*at])).collect();
+        work(&Bench { plan: self.plan, suite: self.suite, columns }, &mut part);
+        for (at, outcome) in places.into_iter().zip(part) {
+            outcomes[at] = outcome;
+        }
+    }
+
+    fn transactions(&self, outcomes: &mut [Outcome]) {
+        self.among(
+            |column| column != "bare",
+            outcomes,
+            |part, outcomes| {
+                part.prepare("prepare_updates", outcomes);
+                part.turns("txn_rate", outcomes, Place::Kept);
+                part.turns("txn_reads", outcomes, Place::Kept);
+            },
+        );
+        let both_levels = |column: &str| column == "cairndb";
+        self.among(both_levels, outcomes, |part, outcomes| part.turns("txn_levels", outcomes, Place::Kept));
+        self.turns("txn_durable", outcomes, Place::Fresh);
+    }
+
     /// In two groups, so that not all stores are on the disk at once.
     fn ycsb(&self, outcomes: &mut [Outcome]) {
         let second = |column: &str| ["redb", "sqlite"].contains(&column);
         for group in [false, true] {
-            let columns = self.columns.iter().copied().filter(|column| second(column) == group).collect();
-            let part = Bench { plan: self.plan, suite: self.suite, columns };
-            let mut of_part = vec![Outcome::default(); part.columns.len()];
-            part.prepare("prepare_ycsb", &mut of_part);
-            part.turns("ycsb", &mut of_part, Place::Kept);
-            let mut of_part = of_part.into_iter();
-            for (at, column) in self.columns.iter().enumerate() {
-                if second(column) == group {
-                    outcomes[at] = of_part.next().unwrap_or_default();
-                }
-            }
+            self.among(
+                |column| second(column) == group,
+                outcomes,
+                |part, outcomes| {
+                    part.prepare("prepare_ycsb", outcomes);
+                    part.turns("ycsb", outcomes, Place::Kept);
+                },
+            );
             let _ = std::fs::remove_dir_all(&self.plan.directory);
         }
     }

@@ -1,36 +1,48 @@
-//! CairnDB through its public API. `SyncMode::Sync`, or `SyncMode::Async` where no fsync is asked for.
+//! CairnDB through its public API, updates at one of its isolation levels. `SyncMode::Sync`, or `SyncMode::Async` where
+//! no fsync is asked for.
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use cairndb::{Database, IsolationLevel, OpenOptions, Snapshot, SyncMode, WriteBatch};
 
 use crate::data::{Key, Row};
 use crate::engine::{Engine, Session, Setup, View, Work};
 
-pub struct Cairn(Database);
+pub struct Cairn {
+    database: Database,
+    level: IsolationLevel,
+}
 
 impl Cairn {
-    pub fn open(directory: &Path, setup: &Setup) -> Result<Self> {
+    /// `name` says at which level updates run: `cairndb` alone is Snapshot.
+    pub fn open(directory: &Path, setup: &Setup, name: &str) -> Result<Self> {
+        let level = match name {
+            "cairndb-ser" => IsolationLevel::Serializable,
+            "cairndb-rr" => IsolationLevel::RepeatableRead,
+            "cairndb-rc" => IsolationLevel::ReadCommitted,
+            _ => IsolationLevel::Snapshot,
+        };
         let sync = if setup.sync { SyncMode::Sync } else { SyncMode::Async };
         let options = OpenOptions::new().cache_bytes(setup.cache_bytes).sync(sync);
-        Ok(Self(Database::open_with(directory.join("cairn"), options)?))
+        Ok(Self { database: Database::open_with(directory.join("cairn"), options)?, level })
     }
 }
 
 impl Engine for Cairn {
     fn run(&self, view: View, work: Work<'_>) -> Result<()> {
-        let snapshot = if view == View::Snapshot { Some(self.0.snapshot()?) } else { None };
-        work(&mut CairnSession { database: &self.0, snapshot })
+        let snapshot = if view == View::Snapshot { Some(self.database.snapshot()?) } else { None };
+        work(&mut CairnSession { database: &self.database, level: self.level, snapshot })
     }
 
     fn flush(&self) -> Result<()> {
-        Ok(self.0.flush()?)
+        Ok(self.database.flush()?)
     }
 }
 
 struct CairnSession<'a> {
     database: &'a Database,
+    level: IsolationLevel,
     snapshot: Option<Snapshot>,
 }
 
@@ -73,17 +85,46 @@ impl Session for CairnSession<'_> {
         Ok(())
     }
 
-    fn update(&mut self, keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
-        let transaction = self.database.begin_transaction(IsolationLevel::Snapshot)?;
-        for key in keys {
-            let mut value = transaction.get(key)?.context("a key is missing")?.to_vec();
-            change(&mut value);
-            transaction.put(key, value)?;
-        }
-        match transaction.commit() {
-            Ok(_) => Ok(true),
+    fn update(&mut self, reads: &[Key], keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
+        match update(self.database, self.level, reads, keys, change) {
+            Ok(()) => Ok(true),
             Err(error) if error.is_retryable() => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
+
+    fn get_in_transaction(&mut self, key: &Key, seen: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        let transaction = self.database.begin_transaction(self.level)?;
+        let value = transaction.get(key)?;
+        transaction.commit()?;
+        Ok(value.inspect(|value| seen(value)).is_some())
+    }
+
+    fn set_serializable(&mut self, serializable: bool) -> bool {
+        self.level = if serializable { IsolationLevel::Serializable } else { IsolationLevel::Snapshot };
+        true
+    }
+}
+
+/// At the levels that wait, what is written is locked before it is read.
+fn update(
+    database: &Database,
+    level: IsolationLevel,
+    reads: &[Key],
+    keys: &[Key],
+    change: &mut dyn FnMut(&mut Vec<u8>),
+) -> cairndb::Result<()> {
+    let locks = matches!(level, IsolationLevel::ReadCommitted | IsolationLevel::RepeatableRead);
+    let transaction = database.begin_transaction(level)?;
+    for key in reads {
+        transaction.get(key)?.expect("every key is there");
+    }
+    for key in keys {
+        let value = if locks { transaction.get_for_update(key)? } else { transaction.get(key)? };
+        let mut value = value.expect("every key is there").to_vec();
+        change(&mut value);
+        transaction.put(key, value)?;
+    }
+    transaction.commit()?;
+    Ok(())
 }

@@ -71,8 +71,11 @@ impl Session for StorageSession<'_> {
         Ok(())
     }
 
-    fn update(&mut self, keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
+    fn update(&mut self, reads: &[Key], keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
         let mut transaction = self.store.begin(TxnOptions::default());
+        for key in reads {
+            transaction.get(key)?.context("a key is missing")?;
+        }
         for key in keys {
             let mut value = transaction.get(key)?.context("a key is missing")?.to_vec();
             change(&mut value);
@@ -83,5 +86,12 @@ impl Session for StorageSession<'_> {
             Err(Error::Conflict { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn get_in_transaction(&mut self, key: &Key, seen: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        let transaction = self.store.begin(TxnOptions::default());
+        let value = transaction.get(key)?;
+        transaction.commit()?;
+        Ok(value.inspect(|value| seen(value)).is_some())
     }
 }

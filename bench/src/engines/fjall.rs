@@ -98,14 +98,22 @@ impl Session for FjallSession<'_> {
         Ok(batch.commit()?)
     }
 
-    fn update(&mut self, keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
+    fn update(&mut self, reads: &[Key], keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
         let (database, keyspace) = self.fjall.optimistic.as_ref().context("not opened for updates")?;
         let mut transaction = database.write_tx()?.durability(Some(self.fjall.durability));
+        for key in reads {
+            transaction.get(keyspace, key)?.context("a key is missing")?;
+        }
         for key in keys {
             let mut value = transaction.get(keyspace, key)?.context("a key is missing")?.to_vec();
             change(&mut value);
             transaction.insert(keyspace, &key[..], value);
         }
         Ok(transaction.commit()?.is_ok())
+    }
+
+    fn get_in_transaction(&mut self, key: &Key, seen: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        let value = self.fjall.database.snapshot().get(&self.fjall.keyspace, key)?;
+        Ok(value.inspect(|value| seen(value)).is_some())
     }
 }

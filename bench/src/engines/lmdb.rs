@@ -111,9 +111,12 @@ impl Session for LmdbSession<'_> {
         Ok(transaction.commit()?)
     }
 
-    fn update(&mut self, keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
+    fn update(&mut self, reads: &[Key], keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
         let table = &self.lmdb.table;
         let mut transaction = self.lmdb.environment.write_txn()?;
+        for key in reads {
+            table.get(&transaction, key)?.context("a key is missing")?;
+        }
         for key in keys {
             let mut value = table.get(&transaction, key)?.context("a key is missing")?.to_vec();
             change(&mut value);
@@ -121,5 +124,10 @@ impl Session for LmdbSession<'_> {
         }
         transaction.commit()?;
         Ok(true)
+    }
+
+    fn get_in_transaction(&mut self, key: &Key, seen: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        let transaction = self.lmdb.environment.read_txn()?;
+        Ok(self.lmdb.table.get(&transaction, key)?.inspect(|value| seen(value)).is_some())
     }
 }

@@ -98,10 +98,13 @@ impl Session for RedbSession<'_> {
         Ok(transaction.commit()?)
     }
 
-    fn update(&mut self, keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
+    fn update(&mut self, reads: &[Key], keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
         let transaction = self.redb.begin()?;
         {
             let mut table = transaction.open_table(TABLE)?;
+            for key in reads {
+                table.get(&key[..])?.context("a key is missing")?;
+            }
             for key in keys {
                 let mut value = table.get(&key[..])?.context("a key is missing")?.value().to_vec();
                 change(&mut value);
@@ -110,5 +113,9 @@ impl Session for RedbSession<'_> {
         }
         transaction.commit()?;
         Ok(true)
+    }
+
+    fn get_in_transaction(&mut self, key: &Key, seen: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        get_in(&self.redb.table()?, key, seen)
     }
 }

@@ -153,7 +153,11 @@ impl Session for RocksSession<'_> {
         Ok(self.database.write_opt(batch, &self.options)?)
     }
 
-    fn update(&mut self, _: &[Key], _: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
+    fn update(&mut self, _: &[Key], _: &[Key], _: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
+        bail!("not opened for updates")
+    }
+
+    fn get_in_transaction(&mut self, _: &Key, _: &mut dyn FnMut(&[u8])) -> Result<bool> {
         bail!("not opened for updates")
     }
 }
@@ -165,9 +169,15 @@ struct Updates<'a> {
 
 fn update_in<D>(
     transaction: &Transaction<'_, D>,
+    reads: &[Key],
     keys: &[Key],
     change: &mut dyn FnMut(&mut Vec<u8>),
 ) -> Result<(), Failure> {
+    for key in reads {
+        // What is read plainly may have changed when it commits.
+        let value: Option<DBPinnableSlice<'_>> = transaction.get_pinned_for_update(key, true)?;
+        value.ok_or(Failure::Missing)?;
+    }
     for key in keys {
         let value: Option<DBPinnableSlice<'_>> = transaction.get_pinned_for_update(key, true)?;
         let mut value = value.ok_or(Failure::Missing)?.to_vec();
@@ -175,6 +185,16 @@ fn update_in<D>(
         transaction.put(key, value)?;
     }
     Ok(())
+}
+
+fn get_and_commit<D>(
+    transaction: Transaction<'_, D>,
+    key: &Key,
+    seen: &mut dyn FnMut(&[u8]),
+) -> Result<bool, rocksdb::Error> {
+    let found = transaction.get_pinned(key)?.inspect(|value| seen(value)).is_some();
+    transaction.commit()?;
+    Ok(found)
 }
 
 enum Failure {
@@ -189,29 +209,42 @@ impl From<rocksdb::Error> for Failure {
 }
 
 impl Session for Updates<'_> {
-    fn get(&mut self, _: &Key, _: &mut dyn FnMut(&[u8])) -> Result<bool> {
-        bail!("opened for updates only")
+    fn get(&mut self, key: &Key, seen: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        let value = match &self.rocks.store {
+            Store::Plain(_) => return None.context("not opened for updates"),
+            Store::Optimistic(database) => database.get_pinned(key)?,
+            Store::Pessimistic(database) => database.get_pinned(key)?,
+        };
+        Ok(value.inspect(|value| seen(value)).is_some())
     }
 
     fn scan(&mut self, _: &[u8], _: usize, _: &mut dyn FnMut(&[u8], &[u8])) -> Result<usize> {
         bail!("opened for updates only")
     }
 
-    fn write(&mut self, _: &[Row]) -> Result<()> {
-        bail!("opened for updates only")
+    fn write(&mut self, rows: &[Row]) -> Result<()> {
+        for row in rows {
+            let value = row.value.as_ref().context("opened for updates only")?;
+            match &self.rocks.store {
+                Store::Plain(_) => return None.context("not opened for updates"),
+                Store::Optimistic(database) => database.put_opt(row.key, value, &self.options)?,
+                Store::Pessimistic(database) => database.put_opt(row.key, value, &self.options)?,
+            }
+        }
+        Ok(())
     }
 
-    fn update(&mut self, keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
+    fn update(&mut self, reads: &[Key], keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
         let outcome = match &self.rocks.store {
             Store::Plain(_) => return None.context("not opened for updates"),
             Store::Optimistic(database) => {
                 let transaction =
                     database.transaction_opt(&self.options, &OptimisticTransactionOptions::default());
-                update_in(&transaction, keys, change).and_then(|()| Ok(transaction.commit()?))
+                update_in(&transaction, reads, keys, change).and_then(|()| Ok(transaction.commit()?))
             }
             Store::Pessimistic(database) => {
                 let transaction = database.transaction_opt(&self.options, &TransactionOptions::default());
-                update_in(&transaction, keys, change).and_then(|()| Ok(transaction.commit()?))
+                update_in(&transaction, reads, keys, change).and_then(|()| Ok(transaction.commit()?))
             }
         };
         match outcome {
@@ -221,6 +254,20 @@ impl Session for Updates<'_> {
                 ErrorKind::Busy | ErrorKind::TryAgain | ErrorKind::TimedOut => Ok(false),
                 _ => Err(error.into()),
             },
+        }
+    }
+
+    fn get_in_transaction(&mut self, key: &Key, seen: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        match &self.rocks.store {
+            Store::Plain(_) => None.context("not opened for updates"),
+            Store::Optimistic(database) => {
+                let options = OptimisticTransactionOptions::default();
+                Ok(get_and_commit(database.transaction_opt(&self.options, &options), key, seen)?)
+            }
+            Store::Pessimistic(database) => {
+                let options = TransactionOptions::default();
+                Ok(get_and_commit(database.transaction_opt(&self.options, &options), key, seen)?)
+            }
         }
     }
 }

@@ -46,6 +46,7 @@ impl Engine for Sqlite {
             connection.execute_batch("BEGIN")?;
         }
         work(&mut SqliteSession {
+            begin_reading: connection.prepare("BEGIN")?,
             begin: connection.prepare("BEGIN IMMEDIATE")?,
             commit: connection.prepare("COMMIT")?,
             get: connection.prepare("SELECT v FROM kv WHERE k = ?1")?,
@@ -68,6 +69,7 @@ impl Engine for Sqlite {
 }
 
 struct SqliteSession<'a> {
+    begin_reading: Statement<'a>,
     begin: Statement<'a>,
     commit: Statement<'a>,
     get: Statement<'a>,
@@ -111,8 +113,11 @@ impl Session for SqliteSession<'_> {
         Ok(())
     }
 
-    fn update(&mut self, keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
+    fn update(&mut self, reads: &[Key], keys: &[Key], change: &mut dyn FnMut(&mut Vec<u8>)) -> Result<bool> {
         self.begin.execute([])?;
+        for key in reads {
+            ensure!(self.get(key, &mut |_| {})?, "a key is missing");
+        }
         for key in keys {
             let mut value = Vec::new();
             let found = self.get(key, &mut |bytes| value.extend_from_slice(bytes))?;
@@ -122,5 +127,12 @@ impl Session for SqliteSession<'_> {
         }
         self.commit.execute([])?;
         Ok(true)
+    }
+
+    fn get_in_transaction(&mut self, key: &Key, seen: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        self.begin_reading.execute([])?;
+        let found = self.get(key, seen)?;
+        self.commit.execute([])?;
+        Ok(found)
     }
 }

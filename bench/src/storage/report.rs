@@ -48,6 +48,11 @@ fn is_ours(column: &str) -> bool {
     column.starts_with("cairn")
 }
 
+/// Ours that goals are for; further columns show other isolation levels.
+fn is_judged(column: &str) -> bool {
+    ["cairndb", "cairn-storage"].contains(&column)
+}
+
 impl Report<'_> {
     fn median(&self, column: usize, line: &Line) -> Option<f64> {
         let key = (line.from.0.to_owned(), line.from.1.to_owned());
@@ -106,7 +111,7 @@ impl Report<'_> {
 
     /// The table in Markdown.
     pub fn markdown(&self) -> String {
-        let own: Vec<usize> = (0..self.columns.len()).filter(|at| is_ours(self.columns[*at])).collect();
+        let own: Vec<usize> = (0..self.columns.len()).filter(|at| is_judged(self.columns[*at])).collect();
         let mut out = "| work | unit |".to_owned();
         for column in self.columns {
             let _ = write!(out, " {column} |");
@@ -140,7 +145,7 @@ impl Report<'_> {
 
     /// The lines whose goals the first of ours misses.
     pub fn missed(&self) -> Vec<String> {
-        let Some(own) = self.columns.iter().position(|column| is_ours(column)) else { return Vec::new() };
+        let Some(own) = self.columns.iter().position(|column| is_judged(column)) else { return Vec::new() };
         let misses = |line: &&Line| {
             line.goals.iter().any(|goal| self.met(own, line, *goal).is_some_and(|(_, met)| !met))
         };
@@ -155,7 +160,7 @@ impl Report<'_> {
             for (at, column) in self.columns.iter().enumerate() {
                 let _ = write!(text, "  {column} {}", self.cell(at, line));
             }
-            for (at, column) in self.columns.iter().enumerate().filter(|(_, column)| is_ours(column)) {
+            for (at, column) in self.columns.iter().enumerate().filter(|(_, column)| is_judged(column)) {
                 let ratio = self.times(at, line, &[]).unwrap_or(f64::NAN);
                 let _ = write!(text, " | {column} ×{ratio:.2} [{}]", self.verdict(at, line));
             }

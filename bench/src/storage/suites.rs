@@ -7,6 +7,8 @@ use super::report::{Goal, Line};
 pub struct Suite {
     pub name: &'static str,
     pub title: &'static str,
+    /// The engines, where these are not the usual ones.
+    pub engines: &'static [&'static str],
     /// Columns beside those of the engines.
     pub extra: &'static [&'static str],
     pub lines: &'static [Line],
@@ -39,10 +41,11 @@ const POINT: &[Goal] = &[Goal::Times(1.5, LSM), Goal::Times(0.77, &["lmdb"])];
 const UPDATES: &[Goal] = &[Goal::Times(1.0, &[]), Goal::Least(50_000.0)];
 
 /// All suites, in the order of the page.
-pub const SUITES: [Suite; 9] = [
+pub const SUITES: [Suite; 10] = [
     Suite {
         name: "bulk",
         title: "Bulk insert",
+        engines: &[],
         extra: &[],
         lines: &[
             line(("bulk_one_seq", "rate"), "one batch, keys in order", "rows/s", FASTEST),
@@ -55,6 +58,7 @@ pub const SUITES: [Suite; 9] = [
     Suite {
         name: "load",
         title: "Load",
+        engines: &[],
         extra: &[],
         lines: &[
             line(("load_seq", "rate"), "load in order until settled", "rows/s", LOAD),
@@ -71,6 +75,7 @@ pub const SUITES: [Suite; 9] = [
     Suite {
         name: "reads",
         title: "Reads",
+        engines: &[],
         extra: &[],
         lines: &[
             line(("reads", "get_1"), "random keys, 1 thread", "reads/s", POINT),
@@ -91,6 +96,7 @@ pub const SUITES: [Suite; 9] = [
     Suite {
         name: "durable",
         title: "Durable single puts",
+        engines: &[],
         extra: &["bare"],
         lines: &[
             line(("durable", "put_1"), "1 thread", "commits/s", &[Goal::Times(0.9, &["bare"])]),
@@ -102,6 +108,7 @@ pub const SUITES: [Suite; 9] = [
     Suite {
         name: "churn",
         title: "Overwriting and deleting",
+        engines: &[],
         extra: &[],
         lines: &[
             line(("churn", "rate"), "overwrite random keys", "rows/s", &[]),
@@ -119,6 +126,7 @@ pub const SUITES: [Suite; 9] = [
     Suite {
         name: "big",
         title: "Big values",
+        engines: &[],
         extra: &[],
         lines: &[
             line(("big", "write"), "write until settled", "rows/s", &[Goal::Times(1.0, &["rocksdb"])]),
@@ -130,6 +138,7 @@ pub const SUITES: [Suite; 9] = [
     Suite {
         name: "updates",
         title: "Read-modify-write transactions",
+        engines: &[],
         extra: &["rocksdb-ptx"],
         lines: &[
             line(("updates", "rmw_1"), "4 random keys, 1 thread", "txn/s", UPDATES),
@@ -139,8 +148,63 @@ pub const SUITES: [Suite; 9] = [
                    `OptimisticTransactionDB` (`rocksdb-ptx`: `TransactionDB`), with `get_for_update`; fjall: `OptimisticTxDatabase`; redb, LMDB, SQLite: one writer at a time.",
     },
     Suite {
+        name: "transactions",
+        title: "Transactions",
+        engines: &[
+            "cairndb",
+            "cairndb-ser",
+            "cairndb-rr",
+            "cairndb-rc",
+            "rocksdb",
+            "rocksdb-ptx",
+            "redb",
+            "sqlite",
+        ],
+        extra: &["bare"],
+        lines: &[
+            line(("txn_rate", "rmw_1"), "4 random keys, 1 thread", "txn/s", UPDATES),
+            line(("txn_rate", "rmw_2"), "4 random keys, 2 threads", "txn/s", UPDATES),
+            line(("txn_rate", "rmw_4"), "4 random keys, 4 threads", "txn/s", UPDATES),
+            line(("txn_rate", "rmw_16"), "4 random keys, 16 threads", "txn/s", UPDATES),
+            line(("txn_rate", "mixed_2"), "8 keys read, 2 others read and written, 2 threads", "txn/s", &[]),
+            line(("txn_rate", "zipf_1"), "4 keys of 1,000 zipfian, 1 thread", "txn/s", FASTEST),
+            line(("txn_rate", "zipf_4"), "4 keys of 1,000 zipfian, 4 threads", "txn/s", FASTEST),
+            line(("txn_rate", "zipf_16"), "4 keys of 1,000 zipfian, 16 threads", "txn/s", FASTEST),
+            line(("txn_rate", "zipf_4_kept"), "zipfian: 4 threads by 1 thread", "×", FASTEST),
+            line(("txn_rate", "zipf_16_kept"), "zipfian: 16 threads by 1 thread", "×", FASTEST),
+            less(("txn_rate", "zipf_4_retries"), "zipfian, 4 threads: retries for a commit", "×", &[]),
+            less(("txn_rate", "zipf_16_retries"), "zipfian, 16 threads: retries for a commit", "×", &[]),
+            less(
+                ("txn_levels", "ser_rmw"),
+                "Snapshot by Serializable: 4 random keys",
+                "×",
+                &[Goal::Most(1.25)],
+            ),
+            less(
+                ("txn_levels", "ser_mixed"),
+                "Snapshot by Serializable: 8 read, 2 written",
+                "×",
+                &[Goal::Most(1.25)],
+            ),
+            line(("txn_reads", "get"), "bare get, 1 thread", "reads/s", &[]),
+            line(("txn_reads", "get_txn"), "get in a transaction of its own", "txn/s", &[]),
+            less(("txn_reads", "get_txn_cost"), "its time by that of a bare get", "×", &[Goal::Most(1.3)]),
+            less(("txn_reads", "p99_alone"), "reader alone: 99th percentile", "µs", &[]),
+            less(("txn_reads", "p99_writer"), "reader beside a writer: 99th percentile", "µs", &[]),
+            less(("txn_reads", "p99_ratio"), "that by the reader's alone", "×", &[Goal::Most(1.5)]),
+            less(
+                ("txn_durable", "micros"),
+                "durable transaction of 4 keys, median",
+                "µs",
+                &[Goal::Times(0.8, &["bare"])],
+            ),
+        ],
+        settings: "A transaction reads four keys of 1M and writes them back with a counter raised; one that is refused is run again at once, with the same keys, and counts once. No fsync but                    for the last line. All counters are summed up at the end: nothing may be lost. Keys are locked or written in ascending order. `cairndb` is Snapshot (optimistic), `-ser`                    Serializable (optimistic), `-rr` and `-rc` Repeatable Read and Read Committed with `get_for_update`; `rocksdb` `OptimisticTransactionDB`, `rocksdb-ptx` `TransactionDB`, both with                    `get_for_update`, also of what is only read; redb and SQLite (`BEGIN IMMEDIATE`) have one writer at a time, and wait. Zipfian: constant 0.99. What is divided by something                    was measured in turns in one process. The reader gets random keys, each in a view of its own; the writer beside it runs the first line's transactions. Durable: one thread; `bare`                    appends as many bytes as a log record would have and calls `fdatasync`.",
+    },
+    Suite {
         name: "ycsb",
         title: "YCSB",
+        engines: &[],
         extra: &[],
         lines: &[
             line(("prepare_ycsb", "load"), "load until settled (once)", "rows/s", &[]),
@@ -157,6 +221,7 @@ pub const SUITES: [Suite; 9] = [
     Suite {
         name: "recovery",
         title: "Recovery",
+        engines: &[],
         extra: &[],
         lines: &[
             less(

@@ -7,6 +7,7 @@ mod durable;
 mod load;
 mod reads;
 mod recovery;
+mod transactions;
 mod updates;
 mod ycsb;
 
@@ -30,7 +31,12 @@ pub struct Sizes(BTreeMap<String, f64>);
 
 /// Names, defaults, sizes of `--quick`, meanings.
 const SIZES: [(&str, f64, f64, &str); 15] = [
-    ("keys", 5e6, 300e3, "rows of the loads and reads; overwrites; a fifth of them for churn and updates"),
+    (
+        "keys",
+        5e6,
+        300e3,
+        "rows of the loads and reads; overwrites; a fifth of them for churn, updates and transactions",
+    ),
     ("value", 100.0, 100.0, "bytes of a value, at least 16"),
     ("random", 50.0, 50.0, "percent of each value that does not compress"),
     ("cache", 256.0, 256.0, "MiB of cache"),
@@ -147,6 +153,10 @@ pub fn measure(case: &str, run: &mut Run<'_>) -> Result<()> {
         "big" => big::big(run),
         "prepare_updates" => updates::prepare(run),
         "updates" => updates::update(run),
+        "txn_rate" => transactions::rate(run),
+        "txn_levels" => transactions::levels(run),
+        "txn_reads" => transactions::reads(run),
+        "txn_durable" => transactions::durable(run),
         "prepare_ycsb" => ycsb::prepare(run),
         "ycsb" => ycsb::work(run, "cbafe"),
         "recovery_load" => recovery::load(run),
