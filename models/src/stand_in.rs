@@ -19,6 +19,7 @@ pub(crate) mod error {
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub enum Error {
         Closed,
+        CommitsFull { waiting: usize, max: usize },
     }
 
     pub type Result<T> = std::result::Result<T, Error>;
@@ -40,6 +41,10 @@ pub(crate) mod commit {
     impl Number {
         pub(crate) fn effects(&self) -> u64 {
             1
+        }
+
+        pub(crate) fn padded_len(&self) -> usize {
+            8
         }
     }
 
@@ -69,6 +74,7 @@ pub(crate) mod core {
         pub(crate) room: Signal,
         pub(crate) env: Env,
         pub(crate) commits: Counters,
+        pub(crate) options: Options,
         /// What was committed, in order.
         log: UnsafeCell<Vec<u64>>,
         /// The task that leads awaited commits, where there is one.
@@ -83,6 +89,10 @@ pub(crate) mod core {
     }
 
     pub(crate) struct Env;
+
+    pub(crate) struct Options {
+        pub(crate) awaited_bytes_max: usize,
+    }
 
     pub(crate) struct Counters {
         pub(crate) latency: Env,
@@ -117,6 +127,7 @@ pub(crate) mod core {
                 room: Env.signal(),
                 env: Env,
                 commits: Counters { latency: Env },
+                options: Options { awaited_bytes_max: usize::MAX },
                 log: UnsafeCell::new(Vec::new()),
                 task,
             })

@@ -1,6 +1,7 @@
 //! `cargo xtask planted`: the rigs are tested by bugs. Each is put, alone, into a copy of the kernel crates under the
 //! target directory. Those of `PLANTS` must be found by the simulation within 10,000 seeds, those of `MODEL_PLANTS` by
-//! the models, those of `ISOLATION_PLANTS` by the simulated histories; a rig that misses one would miss the like in earnest. In what `HARMLESS` lists nothing may be found.
+//! the models, those of `ISOLATION_PLANTS` and `LOCK_PLANTS` by
+//! simulated histories and counters; a rig that misses one would miss the like in earnest. In what `HARMLESS` lists nothing may be found.
 //!
 //! ```text
 //! cargo xtask planted [--first F] [NAME …]
@@ -20,7 +21,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 
 pub use harmless::HARMLESS;
-pub use isolation::ISOLATION_PLANTS;
+pub use isolation::{ISOLATION_PLANTS, LOCK_PLANTS};
 pub use list::{PLANTS, Plant};
 pub use models::MODEL_PLANTS;
 
@@ -31,6 +32,8 @@ use crate::{models as rig, sim};
 const SEEDS_MAX: u64 = 10_000;
 /// Seeds that must pass where nothing is planted.
 const CONTROL_SEEDS: u64 = 500;
+/// The simulation of locks beside optimistic commits.
+const LOCKS: &str = "isolation::optimistic_commits_do_not_break_in_on_locks";
 /// The models, a workspace of its own in the copy too.
 const MODELS: &str = "models";
 /// What the copy consists of.
@@ -42,6 +45,7 @@ const CRATES: [&str; 4] =
 enum Finder {
     Simulation,
     Histories,
+    Locks,
     Models,
     Nobody,
 }
@@ -51,7 +55,14 @@ fn all() -> impl Iterator<Item = (&'static Plant, Finder)> {
     let harmless = HARMLESS.iter().map(|harmless| (&harmless.plant, Finder::Nobody));
     let models = MODEL_PLANTS.iter().map(|plant| (plant, Finder::Models));
     let histories = ISOLATION_PLANTS.iter().map(|plant| (plant, Finder::Histories));
-    PLANTS.iter().map(|plant| (plant, Finder::Simulation)).chain(histories).chain(models).chain(harmless)
+    let locks = LOCK_PLANTS.iter().map(|plant| (plant, Finder::Locks));
+    PLANTS
+        .iter()
+        .map(|plant| (plant, Finder::Simulation))
+        .chain(histories)
+        .chain(locks)
+        .chain(models)
+        .chain(harmless)
 }
 
 /// Plants every bug, or those that are named, one after the other; fails when one was not found.
@@ -143,6 +154,7 @@ impl Rig {
         let found = match finder {
             Finder::Models => self.run_models(),
             Finder::Histories => self.search(SIMULATED),
+            Finder::Locks => self.search(LOCKS),
             Finder::Simulation | Finder::Nobody => self.search(sim::TEST),
         };
         fs::write(&path, original)?;
@@ -160,7 +172,7 @@ impl Rig {
         }
         let text = String::from_utf8_lossy(&output.stderr);
         let seed = text.lines().find_map(|line| {
-            let named = ["sim", "simulation", "isolation"].iter();
+            let named = ["sim", "simulation", "isolation", "locks"].iter();
             let told = named.filter_map(|name| line.strip_prefix(name)?.strip_prefix(": seed ")).next()?;
             told.split([' ', ':']).next().map(|seed| format!("seed {seed}"))
         });

@@ -153,7 +153,7 @@ pub fn measure(case: &str, run: &mut Run<'_>) -> Result<()> {
         "big" => big::big(run),
         "prepare_updates" => updates::prepare(run),
         "updates" => updates::update(run),
-        "txn_rate" => transactions::rate(run),
+        "txn_rate" => transactions::rate(run, ""),
         "txn_levels" => transactions::levels(run),
         "txn_reads" => transactions::reads(run),
         "txn_durable" => transactions::durable(run),
@@ -162,9 +162,10 @@ pub fn measure(case: &str, run: &mut Run<'_>) -> Result<()> {
         "recovery_load" => recovery::load(run),
         "recovery" => recovery::recover(run),
         // For profiles: some workloads alone.
-        other => match other.strip_prefix("ycsb_") {
-            Some(workloads) => ycsb::work(run, workloads),
-            None => bail!("no case named {other}"),
+        other => match (other.strip_prefix("ycsb_"), other.strip_prefix("txn_rate_")) {
+            (Some(workloads), _) => ycsb::work(run, workloads),
+            (_, Some(figure)) => transactions::rate(run, figure),
+            (None, None) => bail!("no case named {other}"),
         },
     }
 }

@@ -327,6 +327,7 @@ fn storage_sqlstate(e: &StorageError) -> &'static str {
         StorageError::Cancelled => "57014",
         StorageError::SnapshotTooOld => "72000",
         StorageError::LocksFull { .. } => "53200",
+        StorageError::CommitsFull { .. } => "53400",
         StorageError::Closed => "57P01",
         StorageError::InvalidArgument(_) => "XX000",
         _ => "58030",

@@ -59,7 +59,8 @@ impl Signal {
     }
 
     /// As [`Signal::wait_until`], for what a running thread brings about within microseconds: the operating
-    /// system's threads look again and again for about 20 µs before they sleep, because waking one takes longer.
+    /// system's threads look again and again for about 20 µs before they sleep, because waking one takes longer (at once only so
+    /// many that a processor is left to those they wait for).
     pub fn wait_until_soon(&self, mut cond: impl FnMut() -> bool) {
         self.core.wait_until_soon(&mut cond);
     }

@@ -67,7 +67,12 @@ impl Core {
             if queue.closing {
                 return CommitHandle::done(Err(Error::Closed));
             }
+            let (waiting, max) = (queue.awaited_bytes + ticket.held, self.options.awaited_bytes_max);
+            if queue.awaited > 0 && waiting > max {
+                return CommitHandle::done(Err(Error::CommitsFull { waiting, max }));
+            }
             queue.awaited += 1;
+            queue.awaited_bytes = waiting;
             queue.waiting.push(Arc::clone(&ticket));
             queue.led
         };
@@ -133,7 +138,7 @@ impl Core {
         let mut results = results.into_iter();
         let own = if is_own { results.next() } else { None };
         // Before wakers run: one may close the store.
-        self.note_done(tickets.iter().filter(|ticket| ticket.awaited).count());
+        self.note_done(&tickets);
         for (ticket, result) in tickets.iter().zip(results) {
             ticket.finish(result);
         }
@@ -149,14 +154,17 @@ impl Core {
         }
     }
 
-    /// So many awaited commits are done.
-    fn note_done(&self, done: usize) {
+    /// The awaited ones of these commits are done.
+    fn note_done(&self, tickets: &[Arc<Ticket>]) {
+        let awaited = tickets.iter().filter(|ticket| ticket.awaited);
+        let (done, bytes) = awaited.fold((0, 0), |(done, bytes), ticket| (done + 1, bytes + ticket.held));
         if done == 0 {
             return;
         }
         let closing = {
             let mut queue = self.queue.lock();
             queue.awaited -= done;
+            queue.awaited_bytes -= bytes;
             queue.closing
         };
         if closing {

@@ -8,6 +8,7 @@
 //! - I1: a ticket whose request was taken is done in the end, with a result or an error; nobody waits for ever.
 //! - I2: an awaited ticket never gets the lead: nobody may be there to take it.
 //! - I3: the waker is taken out under the lock under which the state becomes `Done`: no wakeup is lost.
+//! - I4: an awaited ticket's `held` is in the queue's sum from when it is queued until its outcome is known.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -28,6 +29,8 @@ pub(crate) struct Queue {
     pub(crate) waiting: Vec<Arc<Ticket>>,
     /// Awaited commits that are not done.
     pub(crate) awaited: usize,
+    /// What these hold (I4).
+    pub(crate) awaited_bytes: usize,
     /// The store is being closed: no more awaited commits are begun.
     pub(crate) closing: bool,
 }
@@ -40,12 +43,17 @@ impl Queue {
     }
 }
 
+/// Charged for an awaited commit beside its record.
+const AWAITED_BYTES: usize = 256;
+
 /// A place in the queue.
 pub(crate) struct Ticket {
     slot: Mutex<Slot>,
     signal: Signal,
     /// No thread waits with it.
     pub(crate) awaited: bool,
+    /// Bytes charged for it, where it is awaited.
+    pub(crate) held: usize,
     /// The commit waits for no fsync of its own.
     quick: bool,
     /// The state is `Lead` or `Done`.
@@ -69,8 +77,16 @@ enum State {
 impl Ticket {
     pub(crate) fn new(request: Box<Request>, signal: Signal, awaited: bool) -> Arc<Ticket> {
         let quick = request.sync != SyncMode::Sync;
+        let held = if awaited { AWAITED_BYTES + request.record.padded_len() } else { 0 };
         let slot = Slot { state: State::Waiting(request), waker: None };
-        Arc::new(Ticket { slot: Mutex::new(slot), signal, awaited, quick, settled: AtomicBool::new(false) })
+        Arc::new(Ticket {
+            slot: Mutex::new(slot),
+            signal,
+            awaited,
+            held,
+            quick,
+            settled: AtomicBool::new(false),
+        })
     }
 
     fn set(&self, state: State) {

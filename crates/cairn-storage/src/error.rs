@@ -119,6 +119,15 @@ pub enum Error {
         /// [`crate::Options::lock_bytes_max`].
         max: usize,
     },
+    /// Too much is waiting to be committed ([`crate::Txn::commit_async`]): nothing happened; await commits begun before,
+    /// then run the transaction again.
+    #[error("commits that are awaited hold {waiting} bytes; the limit is {max}")]
+    CommitsFull {
+        /// Bytes that wait, and this commit's.
+        waiting: usize,
+        /// [`crate::Options::awaited_bytes_max`].
+        max: usize,
+    },
     /// What the snapshot would show is gone: it is older than the retention, or than snapshots may be.
     #[error("snapshot too old")]
     SnapshotTooOld,

@@ -178,6 +178,10 @@ pub struct Options {
     /// What locks may take, some 300 bytes each; beyond it writes go on without locks, validated at commit only, and
     /// locks asked for explicitly fail with [`Error::LocksFull`]; default 64 MiB, at least 64 KiB.
     pub lock_bytes_max: usize,
+    /// What commits begun with [`crate::Txn::commit_async`] and [`crate::Store::write_async`] may hold until they are done:
+    /// their records and some 256 bytes each; default 256 MiB. Beyond it they fail with [`Error::CommitsFull`], but for
+    /// one that nothing else is waiting with.
+    pub awaited_bytes_max: usize,
     /// All versions are kept for at least this long, for [`crate::Store::snapshot_at`]; `None`, the default, keeps what
     /// snapshots and transactions read. What is overwritten takes space until then. Times are known since the store
     /// was opened.
@@ -297,6 +301,7 @@ impl Default for Options {
             async_interval: Duration::from_millis(100),
             transaction_bytes_max: 2 << 30,
             lock_bytes_max: 64 << 20,
+            awaited_bytes_max: 256 << 20,
             retention: None,
             snapshot_age_max: None,
             memtable_bytes: 64 << 20,

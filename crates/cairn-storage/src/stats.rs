@@ -77,6 +77,8 @@ pub struct CommitStats {
     pub largest_group: u64,
     /// Commits begun without waiting ([`crate::Txn::commit_async`]) that are not done yet.
     pub waiting: u64,
+    /// Bytes that these hold ([`crate::Options::awaited_bytes_max`]).
+    pub waiting_bytes: u64,
     /// Bytes written to the log, headers and seals of its segments included.
     pub log_bytes: u64,
     /// Segments begun in a new file.
@@ -139,11 +141,16 @@ pub(crate) fn timed<T>(env: &Env, micros: &AtomicU64, work: impl FnOnce() -> T) 
 impl Core {
     fn commit_stats(&self) -> CommitStats {
         let meter = Arc::clone(self.write.lock().log.meter());
+        let (waiting, waiting_bytes) = {
+            let queue = self.queue.lock();
+            (queue.awaited as u64, queue.awaited_bytes as u64)
+        };
         CommitStats {
             commits: self.commits.commits.load(Ordering::Relaxed),
             groups: self.commits.groups.load(Ordering::Relaxed),
             largest_group: self.commits.largest_group.load(Ordering::Relaxed),
-            waiting: self.queue.lock().awaited as u64,
+            waiting,
+            waiting_bytes,
             log_bytes: meter.bytes.load(Ordering::Relaxed),
             segments_created: meter.created.load(Ordering::Relaxed),
             segments_recycled: meter.recycled.load(Ordering::Relaxed),

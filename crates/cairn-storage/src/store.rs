@@ -155,7 +155,7 @@ impl Store {
     /// As [`Store::write`], without blocking and without waiting for locks: see [`Txn::commit_async`].
     ///
     /// # Errors
-    /// The handle gives those of [`Store::write`].
+    /// The handle gives those of [`Store::write`], and [`Error::CommitsFull`].
     pub fn write_async(&self, batch: WriteBatch, sync: Option<SyncMode>) -> CommitHandle {
         let core = &self.handle.core;
         match batch_request(core, batch, sync) {

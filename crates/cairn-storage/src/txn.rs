@@ -283,12 +283,12 @@ impl Txn {
     /// thread are done in the order in which they were begun. It goes on when the handle is dropped.
     ///
     /// A background task leads where no blocking commit does; with [`crate::Options::background`] off, this call
-    /// itself does all the work and gives a handle that is done. Queued commits are held in memory, in any number
-    /// ([`crate::CommitStats::waiting`]): await some before beginning more. Locks end when it is visible; an
+    /// itself does all the work and gives a handle that is done. Queued commits are held in memory
+    /// ([`crate::CommitStats::waiting`]), up to [`crate::Options::awaited_bytes_max`]. Locks end when it is visible; an
     /// optimistic transaction does not wait for those of others, as [`Txn::commit`] does: validation decides.
     ///
     /// # Errors
-    /// The handle gives those of [`Txn::commit`].
+    /// The handle gives those of [`Txn::commit`], and [`Error::CommitsFull`] at once: await some, then run it again.
     pub fn commit_async(self) -> CommitHandle {
         if self.writes.is_empty() {
             return CommitHandle::done(Ok(self.hold.seq()));

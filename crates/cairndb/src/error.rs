@@ -11,7 +11,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorClass {
     /// The call, the statement or the data is wrong; the same again gives the same error.
     User,
-    /// Another transaction came first: run the transaction again. [`Database::transact`] does so by itself.
+    /// Another transaction came first, or too many are being committed: run the transaction again.
+    /// [`Database::transact`] does so by itself.
     ///
     /// [`Database::transact`]: crate::Database::transact
     Conflict,
@@ -183,6 +184,8 @@ impl From<cairn_storage::Error> for Error {
             E::SnapshotTooOld => (ErrorClass::User, "72000"),
             E::Cancelled => (ErrorClass::Unavailable, "57014"),
             E::LocksFull { .. } => (ErrorClass::Unavailable, "53200"),
+            // Nothing was done: run again it succeeds once others are through.
+            E::CommitsFull { .. } => (ErrorClass::Conflict, "53400"),
             E::Corrupt { .. } => (ErrorClass::Corrupt, "XX001"),
             E::DiskFull { .. } => (ErrorClass::Unavailable, "53100"),
             E::Locked { .. } => (ErrorClass::Unavailable, "55006"),
@@ -202,6 +205,7 @@ impl From<cairn_storage::Error> for Error {
             E::SnapshotTooOld => {
                 Some("Read from a new snapshot; OpenOptions::retention keeps versions for longer.")
             }
+            E::CommitsFull { .. } => Some("Await commits begun before, then run the transaction again."),
             E::LocksFull { .. } => Some("You might need to increase OpenOptions::lock_bytes_max."),
             E::NewerFormat { .. } => Some("Open it with a newer release of CairnDB."),
             E::Poisoned { .. } => Some("Close the database and open it again."),

@@ -185,6 +185,15 @@ impl OpenOptions {
         self
     }
 
+    /// Memory for commits begun with [`Transaction::commit_async`](crate::Transaction::commit_async) that are not done;
+    /// default 256 MiB. Beyond it they fail at once with class `Conflict` and SQLSTATE `53400`: nothing was done, run the
+    /// transaction again when others are through. Without effect in a build with SQL, where each has a thread.
+    #[must_use]
+    pub fn awaited_bytes_max(mut self, bytes: usize) -> OpenOptions {
+        self.storage.awaited_bytes_max = bytes;
+        self
+    }
+
     /// Memory that all queries may use together; sorts, joins and aggregates go to temporary files before
     /// they need more. Default 1 GiB. Without effect in a build without SQL.
     #[must_use]

@@ -223,7 +223,8 @@ impl Transaction {
     /// ```
     ///
     /// # Errors
-    /// As [`Transaction::commit`].
+    /// As [`Transaction::commit`]; class `Conflict` with `53400` where too much is being committed
+    /// ([`OpenOptions::awaited_bytes_max`](crate::OpenOptions::awaited_bytes_max)).
     #[cfg(not(feature = "sql"))]
     pub async fn commit_async(self) -> Result<()> {
         self.kernel.commit_async()?.await?;

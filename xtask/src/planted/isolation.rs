@@ -84,3 +84,19 @@ pub const ISOLATION_PLANTS: &[Plant] = &[
         replacement: "        Ok(self.version.changed_since(range, seq)? && range.is_empty())\n",
     },
 ];
+
+/// Planted bugs of locks beside optimistic commits: `optimistic_commits_do_not_break_in_on_locks` must show each.
+pub const LOCK_PLANTS: &[Plant] = &[
+    Plant {
+        name: "isolation: a lock is taken beside commits under way",
+        file: "crates/cairn-storage/src/locks/held.rs",
+        text: "        self.table.await_passers();\n",
+        replacement: "",
+    },
+    Plant {
+        name: "isolation: a commit passes by whoever holds locks",
+        file: "crates/cairn-storage/src/locks/table.rs",
+        text: "        (self.users.load(Ordering::SeqCst) == 0).then_some(passer)",
+        replacement: "        Some(passer)",
+    },
+];

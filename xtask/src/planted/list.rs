@@ -36,8 +36,8 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "log: segment kept that is still needed",
         file: "crates/cairn-storage/src/background.rs",
-        text: "        let unneeded = segments.into_iter().filter(|&segment| segment < floor);",
-        replacement: "        let unneeded = segments.into_iter().filter(|&segment| segment <= floor);",
+        text: "        unneeded.retain(|&segment| segment < floor);",
+        replacement: "        unneeded.retain(|&segment| segment <= floor);",
     },
     Plant {
         name: "places: second directory not synced",

@@ -25,25 +25,27 @@ const ZIPF: [(usize, &str); 3] = [(1, "zipf_1"), (4, "zipf_4"), (16, "zipf_16")]
 /// What is compared in one process takes turns, so often.
 const ROUNDS: usize = 5;
 
-/// Commits a second by threads. The store is opened for each number of threads, as some share out their cache.
-pub fn rate(run: &mut Run<'_>) -> Result<()> {
+/// Commits a second by threads: all figures, or those whose names begin so. The store is opened for each number of
+/// threads, as some share out their cache.
+pub fn rate(run: &mut Run<'_>, only: &str) -> Result<()> {
     let (ledger, rows) = (Ledger::open(run)?, rows(run));
     let open = |run: &Run<'_>, threads| run.open(&Setup { threads, ..ledger.setup(run) });
     let uniform = |random: &mut Random| random.below(rows);
-    for (threads, figure) in UNIFORM {
+    for (threads, figure) in UNIFORM.into_iter().filter(|(_, figure)| figure.starts_with(only)) {
         let engine = open(run, threads)?;
         let work = Updates { reads: 0, writes: KEYS, draw: &uniform };
         let commits = rates(run, engine.as_ref(), &ledger, threads, work)?.commits;
         run.put(figure, commits);
     }
-    let engine = open(run, 2)?;
-    let work = Updates { reads: 8, writes: 2, draw: &uniform };
-    let commits = rates(run, engine.as_ref(), &ledger, 2, work)?.commits;
-    run.put("mixed_2", commits);
-    drop(engine);
+    if "mixed_2".starts_with(only) {
+        let engine = open(run, 2)?;
+        let work = Updates { reads: 8, writes: 2, draw: &uniform };
+        let commits = rates(run, engine.as_ref(), &ledger, 2, work)?.commits;
+        run.put("mixed_2", commits);
+    }
     let zipf = Zipf::new(HOT.min(rows));
     let mut alone = 0.0;
-    for (threads, figure) in ZIPF {
+    for (threads, figure) in ZIPF.into_iter().filter(|(_, figure)| figure.starts_with(only)) {
         let engine = open(run, threads)?;
         let work = Updates { reads: 0, writes: KEYS, draw: &|random| zipf.draw(random) };
         let rates = rates(run, engine.as_ref(), &ledger, threads, work)?;

@@ -4,6 +4,7 @@
 //! - I1: the count moves under the mutex, so that a waiter has either not looked at its condition yet, or waits.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,12 @@ use crate::sync::{Condvar, Mutex, spin_loop};
 const LOOKS: u32 = 64;
 const PAUSES: u32 = 10;
 
-static SEVERAL_PROCESSORS: LazyLock<bool> =
-    LazyLock::new(|| thread::available_parallelism().is_ok_and(|processors| processors.get() > 1));
+/// How many may look at once: they leave a processor to those whom they wait for.
+static LOOKING_MAX: LazyLock<usize> =
+    LazyLock::new(|| thread::available_parallelism().map_or(0, |processors| processors.get() - 1));
+
+/// How many look.
+static LOOKING: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Debug)]
 pub(crate) struct OsSignal {
@@ -49,10 +54,10 @@ impl SignalCore for OsSignal {
     }
 
     fn wait_until_soon(&self, cond: &mut dyn FnMut() -> bool) {
-        // On one processor the other thread runs only when this one sleeps.
-        if *SEVERAL_PROCESSORS {
+        if LOOKING.fetch_add(1, Ordering::Relaxed) < *LOOKING_MAX {
             for _ in 0..LOOKS {
                 if cond() {
+                    LOOKING.fetch_sub(1, Ordering::Relaxed);
                     return;
                 }
                 for _ in 0..PAUSES {
@@ -60,6 +65,7 @@ impl SignalCore for OsSignal {
                 }
             }
         }
+        LOOKING.fetch_sub(1, Ordering::Relaxed);
         self.wait_until(cond);
     }
 

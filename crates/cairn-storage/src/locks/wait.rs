@@ -172,7 +172,7 @@ impl LockTable {
             Some(timeout) => {
                 waiter.signal.wait_for(done, timeout);
             }
-            None => waiter.signal.wait_until(done),
+            None => waiter.signal.wait_until_soon(done),
         }
         if let Some(cancel) = patience.cancel {
             cancel.wait_at(None);

@@ -7,7 +7,7 @@ use std::pin::pin;
 
 use cairn_env::sim::{Fault, Repeat, SimOptions, Simulation};
 use cairn_env::{Env, SeededRandom};
-use cairn_storage::{CommitHandle, Error, Options, Store, SyncMode, WriteBatch};
+use cairn_storage::{CommitHandle, Error, KeyLock, Options, Store, SyncMode, Wait, WriteBatch};
 
 use crate::model::{block_on, small_options};
 
@@ -86,6 +86,53 @@ fn the_outcome_is_that_of_a_commit() {
     assert_eq!(first.wait().unwrap(), 1);
     assert_eq!(empty.wait().unwrap(), 0);
     assert_eq!(store.stats().snapshots, 0, "no commit keeps its snapshot");
+}
+
+/// Beyond the bound a commit is refused at once, leaves nothing behind, and succeeds when others are through.
+#[test]
+fn what_is_queued_is_bounded() {
+    let mut sim = SimOptions::new(3);
+    sim.fibers = true;
+    let simulation = Simulation::new(sim);
+    let mut options = Options::default();
+    options.awaited_bytes_max = 4000;
+    let store = Store::open(&simulation.env(), Path::new("/db"), options).unwrap();
+    // Alone it may be longer than the bound.
+    let long = store.write_async(batch(b"long", &[0; 5000]), None);
+    assert!(!long.is_done());
+    assert!(matches!(store.write_async(batch(b"x", b""), None).wait(), Err(Error::CommitsFull { .. })));
+    long.wait().unwrap();
+    assert_eq!(store.stats().commits.waiting_bytes, 0);
+
+    let (mut begun, mut held) = (Vec::new(), 0);
+    let refused = loop {
+        let key = [begun.len() as u8];
+        let mut txn = store.begin(Default::default());
+        txn.lock_key(&key, KeyLock::Update, Wait::NoWait).unwrap();
+        txn.put(&key, &[0; 100]).unwrap();
+        let handle = txn.commit_async();
+        if handle.is_done() {
+            break handle.wait().unwrap_err();
+        }
+        begun.push(handle);
+        held = store.stats().commits.waiting_bytes;
+    };
+    let Error::CommitsFull { waiting, max: 4000 } = refused else { panic!("{refused}") };
+    assert!(held <= 4000 && waiting > 4000 && begun.len() > 5, "{held} held, {} begun", begun.len());
+    assert_eq!(store.stats().commits.waiting, begun.len() as u64);
+    let next = [begun.len() as u8];
+    // What was refused gave its lock and its snapshot back.
+    let mut again = store.begin(Default::default());
+    again.lock_key(&next, KeyLock::Update, Wait::NoWait).unwrap();
+    assert_eq!(again.get(&next).unwrap(), None);
+    again.put(&next, b"again").unwrap();
+    for handle in begun {
+        handle.wait().unwrap();
+    }
+    again.commit_async().wait().unwrap();
+    let stats = store.stats();
+    assert_eq!((stats.commits.waiting, stats.commits.waiting_bytes, stats.snapshots), (0, 0, 0));
+    assert_eq!(store.get(&next).unwrap().as_deref(), Some(&b"again"[..]));
 }
 
 #[test]

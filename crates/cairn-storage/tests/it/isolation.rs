@@ -102,7 +102,7 @@ fn judge_history(history: &History, isolation: Isolation) {
 #[test]
 fn optimistic_commits_do_not_break_in_on_locks() {
     const ROUNDS: u64 = 8;
-    for_seeds_by(4, "locks beside optimism", 150, |seed| {
+    for_seeds_by(4, "locks", 150, |seed| {
         let mut random = SeededRandom::new(seed);
         let mut sim = SimOptions::new(seed);
         sim.fibers = true;
