@@ -3,9 +3,10 @@
 #[test]
 fn every_planted_bug_has_its_place() {
     let mut names = std::collections::BTreeSet::new();
-    use xtask::planted::{HARMLESS, ISOLATION_PLANTS, MODEL_PLANTS, PLANTS};
+    use xtask::planted::{HARMLESS, ISOLATION_PLANTS, LOCK_PLANTS, MODEL_PLANTS, PLANTS};
     let harmless = HARMLESS.iter().map(|harmless| &harmless.plant);
-    for plant in PLANTS.iter().chain(MODEL_PLANTS).chain(ISOLATION_PLANTS).chain(harmless) {
+    for plant in PLANTS.iter().chain(MODEL_PLANTS).chain(ISOLATION_PLANTS).chain(LOCK_PLANTS).chain(harmless)
+    {
         plant.original(&xtask::repository_root()).expect("the list fits the code");
         assert_ne!(plant.text, plant.replacement, "{}", plant.name);
         assert!(names.insert(plant.name), "two bugs are named {}", plant.name);
