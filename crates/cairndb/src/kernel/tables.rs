@@ -50,7 +50,7 @@ impl Database {
     }
 
     pub(crate) fn write(&self, batch: Batch) -> Result<CommitSeq> {
-        Ok(self.0.write(batch, None)?)
+        Ok(self.0.write(batch.0, None)?)
     }
 
     pub(crate) fn flush(&self) -> Result<()> {
@@ -86,7 +86,31 @@ impl Database {
     }
 }
 
-pub(crate) use cairn_engine::KeyBatch as Batch;
+/// Blind writes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Batch(cairn_engine::KeyBatch);
+
+impl Batch {
+    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        Ok(self.0.put(key, value)?)
+    }
+
+    pub(crate) fn delete(&mut self, key: &[u8]) -> Result<()> {
+        Ok(self.0.delete(key)?)
+    }
+
+    pub(crate) fn delete_range(&mut self, range: &KeyRange) -> Result<()> {
+        Ok(self.0.delete_range(range)?)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 #[derive(Clone)]
 pub(crate) struct Transaction(pub(crate) Arc<cairn_engine::Transaction>);
