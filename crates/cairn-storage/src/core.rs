@@ -1,6 +1,6 @@
 //! The shared heart of an open store: the sources of reads, the snapshot registry, the locks.
 //!
-//! Lock order: `close_outcome` → `copying` → `flush_lock` → `write` → `sync_lock` → `state`; the queue's and
+//! Lock order: `close_outcome` → `copying` → `flush_lock` → `write` → `sync_lock` → `changing`; the queue's and
 //! the registry's locks are innermost and held for a few instructions. Nobody waits on a signal or yields with any of them held.
 //! `write` is held across the group's append and fsync, because the log has one writer; `sync_lock` around
 //! every fsync of the log, so that a failure is seen by whoever syncs next. Locks held over I/O are
@@ -16,9 +16,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use cairn_env::{Env, FileLock, Lock, Signal};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
 use crate::background::Background;
 use crate::commit::Writer;
@@ -117,7 +118,10 @@ pub(crate) struct Core {
     pub(crate) dir: PathBuf,
     pub(crate) options: Options,
     pub(crate) tree: Tree,
-    state: RwLock<Arc<Sources>>,
+    /// Read by every lookup: without a lock and without a count that threads would share.
+    sources: ArcSwap<Sources>,
+    /// Held by who replaces them.
+    changing: Mutex<()>,
     pub(crate) snapshots: Snapshots,
     pub(crate) locks: Arc<LockTable>,
     pub(crate) queue: Mutex<Queue>,
@@ -177,7 +181,8 @@ impl Core {
             dir: parts.dir,
             options: parts.options,
             tree: parts.tree,
-            state: RwLock::new(Arc::new(parts.sources)),
+            sources: ArcSwap::from_pointee(parts.sources),
+            changing: Mutex::default(),
             snapshots,
             locks,
             queue: Mutex::new(Queue::default()),
@@ -213,22 +218,28 @@ impl Core {
         self.next_txn.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The sources as they are now.
+    /// The sources as they are now, to be kept.
     pub(crate) fn sources(&self) -> Arc<Sources> {
-        Arc::clone(&self.state.read())
+        self.sources.load_full()
+    }
+
+    /// The sources as they are now, for a lookup.
+    #[inline]
+    pub(crate) fn borrow_sources(&self) -> arc_swap::Guard<Arc<Sources>> {
+        self.sources.load()
     }
 
     /// Replaces the sources. `change` is quick.
     pub(crate) fn change_sources(&self, change: impl FnOnce(&mut Sources)) {
-        let mut state = self.state.write();
-        let mut sources = Sources::clone(&state);
+        let _changing = self.changing.lock();
+        let mut sources = Sources::clone(&self.sources.load());
         change(&mut sources);
-        *state = Arc::new(sources);
+        self.sources.store(Arc::new(sources));
     }
 
     /// The value of `key` at `seq`, which must be registered.
     pub(crate) fn get(&self, key: &[u8], seq: CommitSeq) -> Result<Option<Bytes>> {
-        let sources = self.sources();
+        let sources = self.borrow_sources();
         self.snapshots.check(seq)?;
         sources.get(key, seq)
     }

@@ -132,7 +132,7 @@ impl Store {
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         // Sources first: what they hold stays, and the newest commit then is not older than they are, so no version
         // that this sequence needs can have been dropped from them. No snapshot has to be registered.
-        let sources = self.handle.core.sources();
+        let sources = self.handle.core.borrow_sources();
         sources.get(key, self.handle.core.snapshots.newest())
     }
 

@@ -397,7 +397,7 @@ impl Txn {
     /// [`Error::Io`] and [`Error::Corrupt`] from reading an SST.
     pub fn is_changed(&self, key: &[u8]) -> Result<bool> {
         let (core, seq) = (self.hold.core(), self.hold.seq());
-        Ok(core.snapshots.newest() > seq && core.sources().key_changed_since(key, seq)?)
+        Ok(core.snapshots.newest() > seq && core.borrow_sources().key_changed_since(key, seq)?)
     }
 
     /// Locks a key until the end of the transaction, at any isolation level. Readers are not concerned.
@@ -527,7 +527,7 @@ impl Txn {
         }
         // Sources first: what the newest sequence needs is in them.
         let core = self.hold.core();
-        let sources = core.sources();
+        let sources = core.borrow_sources();
         sources.get(key, core.snapshots.newest())
     }
 

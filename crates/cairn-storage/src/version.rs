@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use cairn_env::Env;
-use parking_lot::RwLock;
 
 use crate::blob::Blobs;
 use crate::cache::BlockCache;
@@ -89,7 +89,7 @@ pub(crate) struct TableFile {
     path: PathBuf,
     id: FileId,
     tables: Arc<TableCache>,
-    table: RwLock<Option<Arc<Table>>>,
+    table: ArcSwapOption<Table>,
     used: AtomicBool,
     filter_counts: Arc<FilterCounts>,
     obsolete: AtomicBool,
@@ -103,7 +103,7 @@ impl TableFile {
             path,
             id,
             tables,
-            table: RwLock::new(None),
+            table: ArcSwapOption::empty(),
             used: AtomicBool::new(false),
             filter_counts: Arc::default(),
             obsolete: AtomicBool::new(false),
@@ -130,16 +130,21 @@ impl TableFile {
         self.obsolete.store(true, Ordering::Release);
     }
 
-    /// The open table.
-    #[inline]
+    /// The open table, to be kept.
     pub(crate) fn table(self: &Arc<Self>) -> Result<Arc<Table>> {
-        if let Some(table) = &*self.table.read() {
+        self.with_table(Arc::clone)
+    }
+
+    /// Looks into the open table.
+    #[inline]
+    fn with_table<T>(self: &Arc<Self>, look: impl FnOnce(&Arc<Table>) -> T) -> Result<T> {
+        if let Some(table) = &*self.table.load() {
             if !self.used.load(Ordering::Relaxed) {
                 self.used.store(true, Ordering::Relaxed);
             }
-            return Ok(Arc::clone(table));
+            return Ok(look(table));
         }
-        self.open()
+        Ok(look(&self.open()?))
     }
 
     #[cold]
@@ -156,12 +161,10 @@ impl TableFile {
             return Err(Error::corrupt(&self.path, table.source().len - 4096, what));
         }
         let table = Arc::new(table.shifted(self.meta.seq_shift).with_readahead(self.tables.readahead_bytes));
-        let mut place = self.table.write();
-        if let Some(first) = &*place {
+        let none: Option<Arc<Table>> = None;
+        if let Some(first) = &*self.table.compare_and_swap(&none, Some(Arc::clone(&table))) {
             return Ok(Arc::clone(first));
         }
-        *place = Some(Arc::clone(&table));
-        drop(place);
         let holder: Weak<TableFile> = Arc::downgrade(self);
         self.tables.handles.enter(holder);
         Ok(table)
@@ -182,7 +185,10 @@ impl TableFile {
 
     /// The newest entry of `key` in this file that is not newer than `seq`, range tombstones included.
     fn lookup(self: &Arc<Self>, key: &[u8], hash: u64, seq: CommitSeq) -> Result<Lookup> {
-        let table = self.table()?;
+        self.with_table(|table| self.lookup_in(table, key, hash, seq))?
+    }
+
+    fn lookup_in(&self, table: &Table, key: &[u8], hash: u64, seq: CommitSeq) -> Result<Lookup> {
         let found = table.get(key, hash, seq)?;
         if self.meta.properties.range_tombstones > 0
             && let Some(deleted) = table.fragments().newest_covering(key, seq)
@@ -216,7 +222,7 @@ impl Holder for TableFile {
     }
 
     fn close(&self) {
-        *self.table.write() = None;
+        self.table.store(None);
     }
 }
 
