@@ -12,7 +12,7 @@ mod skiplist;
 use std::sync::{Arc, Mutex};
 
 use self::arena::Arena;
-use self::skiplist::{Hint, Skiplist, Walker};
+use self::skiplist::{Hint, Skiplist, TOGETHER, Walker};
 use crate::registry::Registry;
 use crate::{model_of_two, together};
 
@@ -140,6 +140,24 @@ fn two_writers_in_one_gap_lose_nothing() {
             assert_eq!(list.find(&[key], 1).expect("it is there").value, [key; 2], "not by the upper levels");
         }
         assert_eq!(list.len(), 6);
+    });
+}
+
+#[test]
+fn positions_sought_together_may_be_outdated() {
+    model_of_two(|swapped| {
+        let list = begun(&mut Hint::default());
+        let (one, other) = (Arc::clone(&list), Arc::clone(&list));
+        let sought = move || {
+            let (keys, mut hints) = ([21, 5, 23], <[Hint; TOGETHER]>::default());
+            one.search_together(keys.iter().map(|key| (std::slice::from_ref(key), 1)), &mut hints);
+            keys.iter().zip(&mut hints).for_each(|(key, hint)| insert(&one, *key, hint));
+        };
+        together(swapped, sought, move || insert(&other, 22, &mut Hint::default()));
+        assert_eq!(walk(&list), [0, 5, 10, 20, 21, 22, 23]);
+        for key in [0, 5, 10, 20, 21, 22, 23] {
+            assert_eq!(list.find(&[key], 1).expect("it is there").value, [key; 2], "not by the upper levels");
+        }
     });
 }
 

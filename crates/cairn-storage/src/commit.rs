@@ -17,7 +17,7 @@ use crate::core::{Core, Sources};
 use crate::error::{Error, Result};
 use crate::key::{CommitSeq, Kind, SEQ_MAX};
 use crate::locks::{ByTarget, HeldLocks, Hold, Name};
-use crate::memtable::{Hint, Memtable};
+use crate::memtable::{Hint, Hints, Memtable, TOGETHER, Write};
 use crate::options::SyncMode;
 use crate::range::KeyRange;
 use crate::reads::{Checks, Guard, Guarded};
@@ -79,12 +79,12 @@ pub(crate) struct Writer {
     pub(crate) log: LogWriter,
     pub(crate) last_seq: CommitSeq,
     pub(crate) last_time: u64,
-    hint: Hint,
+    hints: Hints,
 }
 
 impl Writer {
     pub(crate) fn new(log: LogWriter, last_seq: CommitSeq, last_time: u64) -> Writer {
-        Writer { log, last_seq, last_time, hint: Hint::default() }
+        Writer { log, last_seq, last_time, hints: Hints::default() }
     }
 }
 
@@ -131,7 +131,7 @@ impl Core {
             return results.into_iter().map(|result| result.and(Err(error.clone()))).collect();
         }
         let seqs = results.iter().filter_map(|result| result.as_ref().ok());
-        apply_group(&sources.active, &mut writer.hint, segment, seqs.zip(&accepted));
+        apply_group(&sources.active, &mut writer.hints, segment, seqs.zip(&accepted));
         self.commits.note_group(accepted.len() as u64);
         writer.last_seq += accepted.len() as u64;
         writer.log.accept_last_seq(writer.last_seq);
@@ -353,17 +353,27 @@ fn validate(request: &Request, sources: &Sources, last_seq: CommitSeq, group: &G
 
 fn apply_group<'a>(
     table: &Memtable,
-    hint: &mut Hint,
+    hints: &mut Hints,
     segment: u64,
     members: impl Iterator<Item = (&'a CommitSeq, &'a &'a Request)>,
 ) {
     table.note_segment(segment);
     table.prepare_lookups();
+    let mut writes = Vec::with_capacity(TOGETHER);
     for (&seq, request) in members {
         for effect in request.record.iter() {
-            apply_effect(table, hint, seq, effect.expect(EFFECTS_WHOLE));
+            match effect.expect(EFFECTS_WHOLE) {
+                Effect::Put { key, value } => writes.push(Write { key, seq, kind: Kind::Put, value }),
+                Effect::Delete { key } => writes.push(Write { key, seq, kind: Kind::Delete, value: b"" }),
+                Effect::DeleteRange { start, end } => table.delete_range(start, end, seq),
+            }
+            if writes.len() == TOGETHER {
+                table.insert_together(&writes, hints);
+                writes.clear();
+            }
         }
     }
+    table.insert_together(&writes, hints);
 }
 
 /// Puts one effect into a memtable; repair does the same from the log.

@@ -26,7 +26,7 @@ use crate::key::{
 };
 use crate::range::KeyRange;
 
-pub(crate) use skiplist::Hint;
+pub(crate) use skiplist::{Hint, TOGETHER};
 use skiplist::{Skiplist, Walker};
 use tombstones::Tombstones;
 
@@ -41,6 +41,21 @@ pub(crate) struct Entry {
     pub(crate) seq: CommitSeq,
     pub(crate) kind: Kind,
     pub(crate) value: Bytes,
+}
+
+/// A version to be added.
+pub(crate) struct Write<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) seq: CommitSeq,
+    pub(crate) kind: Kind,
+    pub(crate) value: &'a [u8],
+}
+
+/// Where one writer inserted last ([`Memtable::insert_together`]).
+#[derive(Default)]
+pub(crate) struct Hints {
+    hints: [Hint; TOGETHER],
+    last: usize,
 }
 
 /// The table.
@@ -91,6 +106,29 @@ impl Memtable {
     pub(crate) fn insert(&self, key: &[u8], seq: CommitSeq, kind: Kind, value: &[u8], hint: &mut Hint) {
         self.list.insert(key, trailer(seq, kind), value, hint);
         self.seq_max.fetch_max(seq, Ordering::Release);
+    }
+
+    /// Adds versions; of each [`TOGETHER`] those far from each other cost little more than one.
+    pub(crate) fn insert_together(&self, writes: &[Write<'_>], hints: &mut Hints) {
+        for writes in writes.chunks(TOGETHER) {
+            self.insert_chunk(writes, hints);
+        }
+    }
+
+    fn insert_chunk(&self, writes: &[Write<'_>], hints: &mut Hints) {
+        let position = |write: &Write<'_>| trailer(write.seq, write.kind);
+        let near =
+            |write: &Write<'_>| self.list.is_near(write.key, position(write), &hints.hints[hints.last]);
+        if writes.len() < 2 || writes.first().is_some_and(near) {
+            let hint = &mut hints.hints[hints.last];
+            writes.iter().for_each(|write| self.insert(write.key, write.seq, write.kind, write.value, hint));
+            return;
+        }
+        self.list.search_together(writes.iter().map(|write| (write.key, position(write))), &mut hints.hints);
+        for (write, hint) in writes.iter().zip(&mut hints.hints) {
+            self.insert(write.key, write.seq, write.kind, write.value, hint);
+        }
+        hints.last = writes.len() - 1;
     }
 
     /// Adds a range tombstone; an empty range is ignored.

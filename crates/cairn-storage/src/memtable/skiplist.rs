@@ -4,6 +4,8 @@
 //! A node lies in the arena in one piece: trailer, lengths, tower of next pointers, key bytes, value bytes.
 //! Insertion links bottom-up with compare-and-swap. A [`Hint`] remembers where the last insertion of one
 //! writer was, so that ascending keys cost O(1). (After Pugh 1990; splice hints after RocksDB.)
+//! Positions far from each other are sought together ([`Skiplist::search_together`]): a way down is mostly waiting for
+//! memory, and eight ways wait at the same time.
 //!
 //! Invariants:
 //! - I1: a node is immutable but for its tower once it is linked, and lives as long as the list.
@@ -261,6 +263,45 @@ impl Skiplist {
         hint.list = self.id;
     }
 
+    /// Whether a position is at most some dozens of entries from where the hint is.
+    pub(crate) fn is_near(&self, key: &[u8], trailer: u64, hint: &Hint) -> bool {
+        hint.list == self.id && (0..NEAR_LEVELS).any(|level| self.brackets(hint, level, key, trailer))
+    }
+
+    /// Moves hints to the positions of as many keys, on their ways down in turns: while one waits for memory the others
+    /// go on.
+    pub(crate) fn search_together<'k>(
+        &self,
+        keys: impl Iterator<Item = (&'k [u8], u64)>,
+        hints: &mut [Hint; TOGETHER],
+    ) {
+        let height = self.height.load(Ordering::Relaxed);
+        let head = self.head.as_ptr();
+        let mut ways: [Option<Descent<'k>>; TOGETHER] = [const { None }; TOGETHER];
+        for (((key, trailer), way), hint) in keys.zip(&mut ways).zip(hints.iter_mut()) {
+            hint.list = self.id;
+            hint.previous[height..].fill(head);
+            hint.next[height..].fill(null_mut());
+            // SAFETY: the head has every level.
+            let next = unsafe { Node::link(head, height - 1).load(Ordering::Acquire) };
+            prefetch(next);
+            *way = Some(Descent { key, trailer, previous: head, next, known: null_mut(), level: height - 1 });
+        }
+        let mut is_moving = true;
+        while is_moving {
+            is_moving = false;
+            for (way, hint) in ways.iter_mut().zip(hints.iter_mut()) {
+                if let Some(descent) = way {
+                    is_moving = true;
+                    // SAFETY: its nodes are nodes of this list.
+                    if unsafe { descent.step(hint) } {
+                        *way = None;
+                    }
+                }
+            }
+        }
+    }
+
     /// On `level`, from `from`: the last node before the position and the first not before it.
     fn walk(&self, from: *mut Node, level: usize, key: &[u8], trailer: u64) -> (*mut Node, *mut Node) {
         self.walk_known(from, level, key, trailer, null_mut())
@@ -326,6 +367,70 @@ impl Skiplist {
         // One in four reaches the next level.
         (1 + (roll.trailing_ones() / 2) as usize).min(HEIGHT_MAX)
     }
+}
+
+/// Keys that are sought together.
+pub(crate) const TOGETHER: usize = 8;
+/// Levels on which a hint that encloses a position spares the way from the top.
+const NEAR_LEVELS: usize = 3;
+
+/// A key on its way down: `next` follows `previous` on `level` and was asked for from memory, but not looked at.
+struct Descent<'k> {
+    key: &'k [u8],
+    trailer: u64,
+    previous: *mut Node,
+    next: *mut Node,
+    /// A node already found to be not before the position.
+    known: *mut Node,
+    level: usize,
+}
+
+impl Descent<'_> {
+    /// To the next node that has to come from memory; true where the way has ended, and the hint is whole.
+    ///
+    /// # Safety
+    /// `previous` and `next` must be as described, of a living list.
+    unsafe fn step(&mut self, hint: &mut Hint) -> bool {
+        // SAFETY: links lead to nodes of the list that reach their level; the level only falls.
+        unsafe {
+            let is_known = self.next.is_null() || self.next == self.known;
+            if !is_known && is_before(self.next, self.key, self.trailer) {
+                self.previous = self.next;
+                self.next = Node::link(self.previous, self.level).load(Ordering::Acquire);
+            } else {
+                loop {
+                    (hint.previous[self.level], hint.next[self.level]) = (self.previous, self.next);
+                    self.known = self.next;
+                    if self.level == 0 {
+                        return true;
+                    }
+                    self.level -= 1;
+                    self.next = Node::link(self.previous, self.level).load(Ordering::Acquire);
+                    if self.next != self.known {
+                        break;
+                    }
+                }
+            }
+        }
+        prefetch(self.next);
+        false
+    }
+}
+
+/// Asks for the lines of memory with a node's header, lower links and the beginning of its key. Any address will do.
+#[inline]
+fn prefetch(node: *const Node) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint to the processor, which reads nothing.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let line = node.cast::<i8>();
+        _mm_prefetch::<_MM_HINT_T0>(line);
+        _mm_prefetch::<_MM_HINT_T0>(line.wrapping_add(64));
+    }
+    // Elsewhere the processor looks ahead by itself, or not.
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = node;
 }
 
 /// # Safety

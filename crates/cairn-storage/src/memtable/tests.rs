@@ -55,6 +55,55 @@ fn agrees_with_a_sorted_map() {
     assert_eq!(table.len(), 4000);
 }
 
+/// Groups near each other and far apart, with several versions of a key in one.
+#[test]
+fn what_is_inserted_together_is_where_it_would_be_alone() {
+    let mut random = SeededRandom::new(11);
+    for keys in [3, 40, 100_000] {
+        let (together, alone) = (Memtable::new(), Memtable::new());
+        let (mut hints, mut hint) = (Hints::default(), Hint::default());
+        let mut seq = 0;
+        for _ in 0..1000 {
+            let len = random.between(0, 1 + TOGETHER as u64) as usize;
+            let from = random.next() % keys;
+            let is_run = random.one_in(3);
+            let group: Vec<(Vec<u8>, u64)> = (0..len as u64)
+                .map(|at| {
+                    seq += 1;
+                    let key = if is_run { from + at } else { random.next() % keys };
+                    (key.to_be_bytes()[3..].to_vec(), seq)
+                })
+                .collect();
+            let write = |(key, seq): &'_ (Vec<u8>, u64)| -> (Kind, [u8; 8]) {
+                (if seq % 5 == 0 { Kind::Delete } else { Kind::Put }, (seq + key.len() as u64).to_le_bytes())
+            };
+            let made: Vec<(Kind, [u8; 8])> = group.iter().map(write).collect();
+            let writes: Vec<Write<'_>> = group
+                .iter()
+                .zip(&made)
+                .map(|((key, seq), (kind, value))| Write { key, seq: *seq, kind: *kind, value })
+                .collect();
+            together.insert_together(&writes, &mut hints);
+            for write in &writes {
+                alone.insert(write.key, write.seq, write.kind, write.value, &mut hint);
+            }
+        }
+        let (mut a, mut b) = (together.cursor(), alone.cursor());
+        a.rewind();
+        b.rewind();
+        while b.valid() {
+            assert_eq!((a.key(), a.seq(), a.kind(), a.value()), (b.key(), b.seq(), b.kind(), b.value()));
+            // By the upper levels.
+            let found = together.get(b.key(), b.seq()).unwrap();
+            assert_eq!((found.seq, &found.value[..]), (b.seq(), b.value()));
+            a.advance();
+            b.advance();
+        }
+        assert!(!a.valid());
+        assert_eq!((together.len(), together.seq_max()), (alone.len(), alone.seq_max()));
+    }
+}
+
 #[test]
 #[allow(clippy::disallowed_methods)]
 fn concurrent_inserts_lose_nothing() {
