@@ -9,9 +9,10 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use cairn_engine::{Catalog, ReadView, Transaction};
+use cairn_engine::{Catalog, LockSession, ReadView, Transaction};
 use cairn_types::Value;
 use cairn_types::datetime::Zone;
+use datafusion::catalog::TableProvider;
 use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
 use datafusion::logical_expr::LogicalPlan;
 use parking_lot::{Mutex, RwLock};
@@ -36,6 +37,10 @@ pub(crate) struct Scope {
     pub(crate) sequences: Arc<Mutex<SequenceMemory>>,
     /// Notices and the streams of COPY.
     pub(crate) exchange: Arc<Mutex<Exchange>>,
+    /// The session's locks.
+    pub(crate) locks: Arc<LockSession>,
+    /// Rows that subqueries with locking clauses gave ([`crate::query::nested`]), by the names they go by.
+    pub(crate) sources: Mutex<Vec<Arc<dyn TableProvider>>>,
     /// What the scans of a kept plan read from: the state in which its execution began.
     pub(crate) view: OnceLock<ReadView>,
 }
@@ -68,7 +73,16 @@ pub(crate) struct SequenceMemory {
     pub(crate) last: Option<u32>,
 }
 
+/// Begins the names of [`Scope::sources`].
+const SOURCE: &str = "__cairn_locked_";
+
 impl Scope {
+    /// The rows that a name stands for, if it is one of [`Scope::sources`].
+    pub(crate) fn source(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        let number: usize = name.strip_prefix(SOURCE)?.parse().ok()?;
+        self.sources.lock().get(number).cloned()
+    }
+
     /// The session's time zone.
     pub(crate) fn zone(&self) -> Zone {
         match self.settings.time_zone.as_str() {
@@ -110,6 +124,13 @@ impl Context {
     /// The transaction.
     pub(crate) fn txn(&self) -> &Arc<Transaction> {
         &self.scope.txn
+    }
+
+    /// Keeps rows for the statement; the name under which queries find them.
+    pub(crate) fn add_source(&self, rows: Arc<dyn TableProvider>) -> String {
+        let mut sources = self.scope.sources.lock();
+        sources.push(rows);
+        format!("{SOURCE}{}", sources.len() - 1)
     }
 
     /// Plans a query; parameters are replaced by their values. The plan is not optimised yet.

@@ -184,9 +184,13 @@ impl std::error::Error for Error {}
 impl From<cairn_engine::Error> for Error {
     fn from(error: cairn_engine::Error) -> Self {
         let object = error.object().cloned().unwrap_or_default();
+        let text = error.to_string();
+        // What is locked is the row code's; people know their statement.
+        let timeout = "canceling statement due to lock timeout";
+        let message = if text.starts_with(timeout) { timeout.to_owned() } else { text };
         Error(Box::new(Fields {
             sqlstate: error.sqlstate(),
-            message: error.to_string(),
+            message,
             detail: error.detail().map(str::to_owned),
             hint: error.hint().map(str::to_owned),
             schema: object.schema,

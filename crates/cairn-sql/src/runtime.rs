@@ -59,6 +59,7 @@ impl Runtime {
                     .worker_threads(workers)
                     .thread_stack_size(STACK_BYTES)
                     .max_blocking_threads(BLOCKING_THREADS_MAX)
+                    .enable_time()
                     .thread_name("cairn-sql")
                     .build()
                     .ok()

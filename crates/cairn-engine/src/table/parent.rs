@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use arrow_array::{Array, RecordBatch};
-use cairn_storage::{KeyLock, ObjectLock};
+use cairn_storage::{Isolation, KeyLock, ObjectLock};
 use cairn_types::key::{self, KeyOrder};
 use cairn_types::{DataType, Value};
 
@@ -105,7 +105,7 @@ impl PendingForeignKeys {
             for (key, error) in self.missing.drain() {
                 writer.claim(&key, KeyLock::KeyShare)?;
                 if writer.txn_ref().get_latest(&key)?.is_none() {
-                    return Err(error);
+                    return Err(missing(writer, &key, error)?);
                 }
                 writer.txn().guard_exists(&key);
             }
@@ -166,6 +166,7 @@ pub(crate) fn check_key(
                     pending.missing.entry(key.clone()).or_insert(error);
                     continue;
                 }
+                _ if encoded => return Err(missing(writer, &key, error)?),
                 _ => return Err(error),
             }
         }
@@ -176,6 +177,15 @@ pub(crate) fn check_key(
         writer.guard_table(parent.id, ObjectLock::RowShare)?;
     }
     Ok(())
+}
+
+/// What to say of a parent that is not there: at Repeatable Read one that the snapshot has was deleted meanwhile, and the
+/// transaction is to be run again, as in PostgreSQL.
+fn missing(writer: &Writer<'_>, key: &[u8], error: Error) -> Result<Error> {
+    let seen =
+        writer.txn_ref().isolation() == Isolation::RepeatableRead && writer.txn_ref().get(key)?.is_some();
+    let reason = "another transaction deleted the row that is referred to";
+    Ok(if seen { Error::Conflict { reason: reason.to_owned() } } else { error })
 }
 
 fn not_present(

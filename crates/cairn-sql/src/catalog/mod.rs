@@ -4,6 +4,7 @@
 
 pub(crate) mod file;
 pub(crate) mod information_schema;
+pub(crate) mod locks;
 pub(crate) mod pg_catalog;
 pub(crate) mod store;
 pub(crate) mod system;
@@ -44,6 +45,11 @@ pub(crate) fn with_row_key(schema: &str, table: &str) -> ObjectName {
             .map(|part| ObjectNamePart::Identifier(Ident::with_quote('"', part)))
             .to_vec(),
     )
+}
+
+/// Whether a name is one of [`with_row_key`].
+pub(crate) fn is_with_row_key(name: &ObjectName) -> bool {
+    name.0.first().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value == ROW_KEY_CATALOG)
 }
 
 /// Finds what a name stands for.

@@ -25,7 +25,7 @@ const PG_CATALOG_ID: i64 = 11;
 /// The id of `information_schema`.
 const INFORMATION_SCHEMA_ID: i64 = 12;
 /// The id of the key-value space's table.
-const STORE_ID: i64 = 900;
+pub(super) const STORE_ID: i64 = 900;
 /// Ids of indexes and constraints begin here; each table has 65,536 of them.
 const DERIVED_ID: i64 = 1 << 32;
 /// Within a table's derived ids: constraints that are no indexes.
@@ -278,6 +278,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
                 .collect())
         },
     },
+    super::locks::PG_LOCKS,
     SystemTable {
         name: "pg_am",
         columns: &[("oid", O), ("amname", T), ("amtype", T)],
@@ -295,7 +296,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
     },
 ];
 
-fn derived(table: u32, offset: i64) -> i64 {
+pub(super) fn derived(table: u32, offset: i64) -> i64 {
     DERIVED_ID + i64::from(table) * 65_536 + offset
 }
 

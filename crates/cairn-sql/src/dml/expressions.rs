@@ -56,6 +56,8 @@ fn context(shared: &Arc<Shared>) -> Result<Context> {
             statement_start_us: now,
             sequences: Arc::new(Mutex::new(SequenceMemory::default())),
             exchange: Arc::default(),
+            locks: Arc::new(shared.database.session()),
+            sources: Mutex::default(),
             view: OnceLock::new(),
         }),
     })

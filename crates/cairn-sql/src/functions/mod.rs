@@ -5,6 +5,7 @@
 
 pub(crate) mod cast;
 pub(crate) mod checked;
+pub(crate) mod lock;
 pub(crate) mod missing;
 pub(crate) mod operators;
 pub(crate) mod sum;
@@ -34,6 +35,7 @@ pub(crate) const POSTGRES_VERSION: &str = "17.0 (CairnDB 0.1.0)";
 /// Registers everything.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     let mut all = vec![ScalarUDF::from(cast::Cast::new())];
+    all.extend(lock::functions());
     all.extend(operators::functions());
     all.extend(system::functions());
     all.extend(text::functions());
@@ -180,7 +182,9 @@ impl ScalarUDFImpl for Simple {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> datafusion::error::Result<ColumnarValue> {
         let types: Vec<DataType> = args.arg_fields.iter().map(|f| sql_type(f)).collect();
-        rows(&args, &self.result, |args, row| {
+        // What is volatile is called for each row, whatever it is called with.
+        let each = self.signature.volatility == Volatility::Volatile;
+        column(&args, &self.result, each, |args, row| {
             let values = row_values(args, &types, row)?;
             if self.strict && values.iter().any(Value::is_null) {
                 return Ok(Value::Null);
@@ -216,9 +220,19 @@ pub(crate) fn row_values(args: &ScalarFunctionArgs, types: &[DataType], row: usi
 pub(crate) fn rows(
     args: &ScalarFunctionArgs,
     result: &DataType,
+    code: impl FnMut(&ScalarFunctionArgs, usize) -> Result<Value>,
+) -> datafusion::error::Result<ColumnarValue> {
+    column(args, result, false, code)
+}
+
+fn column(
+    args: &ScalarFunctionArgs,
+    result: &DataType,
+    each: bool,
     mut code: impl FnMut(&ScalarFunctionArgs, usize) -> Result<Value>,
 ) -> datafusion::error::Result<ColumnarValue> {
-    let constant = !args.args.is_empty() && args.args.iter().all(|a| matches!(a, ColumnarValue::Scalar(_)));
+    let constant =
+        !each && !args.args.is_empty() && args.args.iter().all(|a| matches!(a, ColumnarValue::Scalar(_)));
     let count = if constant { 1 } else { args.number_rows };
     let mut column = cairn_types::ColumnBuilder::with_capacity(result, count);
     for row in 0..count {

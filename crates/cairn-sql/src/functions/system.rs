@@ -65,9 +65,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                 Err(error) => Err(error),
             },
         ),
-        Simple::new("pg_backend_pid", none(), T::Integer, stable, |_| {
-            Ok(Value::Integer(std::process::id() as i32))
-        }),
         Simple::new("pg_is_in_recovery", none(), T::Boolean, stable, |_| Ok(Value::Boolean(false))),
         Simple::new("format_type", Takes::Exact(vec![T::BigInt, T::BigInt]), T::Text, stable, |call| {
             if call.values[0].is_null() {

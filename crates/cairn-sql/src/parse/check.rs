@@ -86,10 +86,6 @@ impl Visitor for Check {
 }
 
 fn check_query(query: &Query) -> Result<()> {
-    if let Some(lock) = query.locks.first() {
-        return Err(Error::unsupported(format!("SELECT ... FOR {}", lock.lock_type))
-            .with_hint("Transactions find conflicting writes at COMMIT; use ISOLATION LEVEL SERIALIZABLE."));
-    }
     if let Some(fetch) = &query.fetch {
         refuse(fetch.with_ties, "FETCH ... WITH TIES")?;
         refuse(fetch.percent, "FETCH ... PERCENT")?;

@@ -7,6 +7,7 @@ pub(crate) mod dialect;
 pub mod guard;
 pub(crate) mod integers;
 pub(crate) mod lexer;
+pub(crate) mod locking;
 pub(crate) mod names;
 pub(crate) mod parameters;
 pub(crate) mod rewrite;
@@ -59,6 +60,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     }
     let patched = names::before_parsing(text);
     let (patched, overriding) = names::take_overriding(&patched);
+    let patched = locking::before_parsing(&patched);
     let dialect = CairnDialect::default();
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(PARSER_DEPTH_MAX)

@@ -48,6 +48,9 @@ impl VisitorMut for Rewrite {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         self.depth += 1;
+        if let Err(error) = crate::query::lock::refuse_unread(query) {
+            return ControlFlow::Break(error);
+        }
         if let Some(fetch) = query.fetch.take() {
             let quantity =
                 fetch.quantity.unwrap_or_else(|| Expr::Value(Value::Number("1".to_owned(), false).into()));

@@ -24,6 +24,8 @@ pub(crate) fn statement(
     statement: &Statement,
     declared: Vec<DataType>,
 ) -> Result<(Vec<DataType>, Vec<Column>)> {
+    let unlocked = super::nested::without(statement);
+    let statement = unlocked.as_ref().unwrap_or(statement);
     let count = parse::parameters::count(statement).max(declared.len());
     let mut types: BTreeMap<usize, DataType> =
         declared.into_iter().enumerate().map(|(at, ty)| (at + 1, ty)).collect();

@@ -35,7 +35,9 @@ pub(crate) fn execute(context: &Context, explain: &Statement) -> Result<Statemen
             other => return Err(Error::unsupported(format!("EXPLAIN option {}", other.to_uppercase()))),
         }
     }
-    let lines = match &**statement {
+    // What is not run locks nothing, and is shown without; what is run with locks is refused when it is planned.
+    let unlocked = if analyze { None } else { super::nested::without(statement) };
+    let lines = match unlocked.as_ref().unwrap_or(statement) {
         Statement::Query(query) => of_query(context, query, analyze, verbose)?,
         other if analyze => {
             let started = context.scope.shared.database.env().clock().monotonic_nanos();

@@ -6,6 +6,8 @@ pub(crate) mod describe;
 pub(crate) mod explain;
 pub(crate) mod late;
 pub(crate) mod literals;
+pub(crate) mod lock;
+pub(crate) mod nested;
 pub(crate) mod operators;
 pub(crate) mod output;
 pub(crate) mod plan;

@@ -98,6 +98,11 @@ impl<'s> Planner<'s> {
         if let Some(source) = self.sources.borrow().get(name) {
             return Ok(Arc::clone(source));
         }
+        if let TableReference::Bare { table } = name
+            && let Some(rows) = self.context.scope.source(table)
+        {
+            return Ok(provider_as_source(rows));
+        }
         let found = catalog::find(self.context, &self.catalog, name)?;
         let source = match found {
             Found::Provider(provider) => provider_as_source(provider),

@@ -28,8 +28,17 @@ pub(crate) fn select(context: &Context, query: &Query, sql: &str) -> Result<Stat
         }
         _ => {}
     }
+    if !query.locks.is_empty() {
+        return Ok(StatementResult::Rows(super::lock::select(context, query)?));
+    }
     let state = super::state::of(context);
     let plan = Planner::new(context, &state)?.query(query.clone())?;
+    if crate::functions::lock::may_lock(sql) {
+        // Locks are taken when the statement returns, whether its rows are read or not.
+        let rows = stream_in(context, &state, &plan)?;
+        let schema = rows.schema().clone();
+        return Ok(StatementResult::Rows(Results::from_batches(schema, rows.collect()?)));
+    }
     let output = Output::of(plan.schema().as_arrow());
     let Planned { physical, applies } = planned(context, &state, &plan)?;
     let task = task_context(context, &state);

@@ -17,6 +17,7 @@
 pub(crate) mod prepared;
 mod route;
 pub(crate) mod settings;
+mod timeouts;
 mod transaction;
 pub(crate) mod variables;
 
@@ -55,6 +56,8 @@ pub(crate) struct State {
     pub(crate) block: Option<Block>,
     /// The owner of the locks of its transactions.
     pub(crate) locks: Arc<LockSession>,
+    /// The time between the statements of a block.
+    pub(crate) idle: timeouts::IdleTimer,
     pub(crate) prepared: prepared::PreparedStatements,
     pub(crate) sequences: Arc<Mutex<SequenceMemory>>,
     pub(crate) exchange: Arc<Mutex<Exchange>>,
@@ -89,6 +92,7 @@ impl Session {
             settings: Arc::new(settings::Settings::default()),
             block: None,
             locks: Arc::new(shared.database.session()),
+            idle: timeouts::IdleTimer::default(),
             prepared: prepared::PreparedStatements::default(),
             sequences: Arc::new(Mutex::new(SequenceMemory::default())),
             exchange: Arc::default(),

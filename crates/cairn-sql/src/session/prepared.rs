@@ -69,6 +69,8 @@ fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Resul
             statement_start_us: now,
             sequences: Arc::clone(&state.sequences),
             exchange: Arc::clone(&state.exchange),
+            locks: Arc::clone(&state.locks),
+            sources: Mutex::default(),
             view: OnceLock::new(),
         }),
     })

@@ -2,10 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
+use cairn_engine::Transaction;
 use parking_lot::Mutex;
 use sqlparser::ast::{SetExpr, Statement};
 
 use super::settings::Settings;
+use super::timeouts::{self, StatementTimer};
 use super::transaction::{self, Modes};
 use super::{Parameters, State, prepared, variables};
 use crate::context::{Context, Scope};
@@ -35,6 +37,12 @@ pub(super) fn fast(
     sql: &str,
     parameters: Parameters<'_>,
 ) -> Option<Result<StatementResult>> {
+    {
+        let state = state.lock();
+        if state.settings.statement_timeout_ms > 0 || state.idle.is_set() {
+            return None;
+        }
+    }
     point_insert(shared, state, sql, parameters)
         .or_else(|| query::point::run(shared, state, sql, parameters))
         .or_else(|| kept_plan(shared, state, sql, parameters))
@@ -75,6 +83,8 @@ fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Resul
     let now = shared.now_us();
     let (txn, settings, start) = match &mut state.block {
         Some(block) => {
+            block.set_lock_timeout(&state.settings)?;
+            state.locks.set_lock_timeout(state.settings.lock_timeout());
             block.begin_statement()?;
             (Arc::clone(&block.txn), Arc::clone(&state.settings), block.start_us)
         }
@@ -83,6 +93,18 @@ fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Resul
             (txn, autocommit_settings(&state.settings), now)
         }
     };
+    Ok(context_of(shared, state, params, txn, settings, start, now))
+}
+
+fn context_of(
+    shared: &Arc<Shared>,
+    state: &State,
+    params: Vec<Value>,
+    txn: Arc<Transaction>,
+    settings: Arc<Settings>,
+    start: i64,
+    now: i64,
+) -> Context {
     let scope = Scope {
         shared: Arc::clone(shared),
         txn,
@@ -92,9 +114,11 @@ fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Resul
         statement_start_us: now,
         sequences: Arc::clone(&state.sequences),
         exchange: Arc::clone(&state.exchange),
+        locks: Arc::clone(&state.locks),
+        sources: Mutex::default(),
         view: OnceLock::new(),
     };
-    Ok(Context { scope: Arc::new(scope) })
+    Context { scope: Arc::new(scope) }
 }
 
 /// Runs an INSERT of literals and parameters that has run before ([`dml::point`]).
@@ -159,24 +183,42 @@ fn run_text(
 ) -> Result<StatementResult> {
     let parsed = parse::statement(sql);
     let mut guard = state.lock();
+    guard.idle.stop()?;
+    let result = run_parsed(shared, state, &mut guard, parsed, sql, parameters);
+    timeouts::start_idle(shared, state, &mut guard);
+    result
+}
+
+fn run_parsed(
+    shared: &Arc<Shared>,
+    state: &Arc<Mutex<State>>,
+    guard: &mut State,
+    parsed: Result<Option<Statement>>,
+    sql: &str,
+    parameters: Vec<Value>,
+) -> Result<StatementResult> {
     let statement = match parsed {
         Ok(Some(statement)) => statement,
         Ok(None) => return Ok(StatementResult::command("")),
         Err(error) => {
-            fail_block(&mut guard);
+            fail_block(guard);
             return Err(error);
         }
     };
-    let result = dispatch(shared, state, &mut guard, &statement, sql, parameters);
+    let timer = StatementTimer::start(shared, guard)?;
+    let mut result = dispatch(shared, state, guard, &statement, sql, parameters);
+    if let Some(timer) = timer {
+        result = timer.end(result);
+    }
     if result.is_err() {
-        fail_block(&mut guard);
+        fail_block(guard);
     }
     result
 }
 
 fn fail_block(state: &mut State) {
     if let Some(block) = &mut state.block {
-        block.failed = true;
+        block.fail();
     }
 }
 
@@ -213,6 +255,16 @@ fn dispatch(
         }
         Statement::Savepoint { name } => transaction::savepoint(state, &variables::fold(name)),
         Statement::ReleaseSavepoint { name } => transaction::release(state, &variables::fold(name)),
+        Statement::Lock(lock) => {
+            let Some(block) = &mut state.block else {
+                return Err(Error::new("25P01", "LOCK TABLE can only be used in transaction blocks"));
+            };
+            block.set_lock_timeout(&state.settings)?;
+            let (txn, start) = (Arc::clone(&block.txn), block.start_us);
+            let settings = Arc::clone(&state.settings);
+            let context = context_of(shared, state, Vec::new(), txn, settings, start, start);
+            transaction::lock_tables(&context, state, lock)
+        }
         Statement::Set(set) => variables::set(shared, state, set),
         Statement::ShowVariable { variable } => variables::show(state, variable),
         Statement::Reset(reset) => variables::reset(state, reset),
@@ -322,7 +374,8 @@ fn writes(statement: &Statement) -> bool {
 
 /// Runs a statement that needs a transaction.
 pub(crate) fn run(context: &Context, statement: &Statement, sql: &str) -> Result<StatementResult> {
-    match statement {
+    let unnested = query::nested::run(context, statement)?;
+    match unnested.as_ref().unwrap_or(statement) {
         Statement::Query(body) => query::run::select(context, body, sql),
         Statement::Insert(insert) => {
             context.require_writable("INSERT")?;

@@ -4,6 +4,7 @@
 //! their text, kept in step by [`Settings::set`].
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use cairn_engine::{Isolation, SyncMode};
 
@@ -79,6 +80,10 @@ pub(crate) struct Settings {
     pub(crate) transaction_read_only: bool,
     /// Milliseconds; 0 = no limit.
     pub(crate) statement_timeout_ms: u64,
+    /// For how long a statement waits for a lock: milliseconds; 0 = no limit.
+    pub(crate) lock_timeout_ms: u64,
+    /// For how long a block may wait for its next statement: milliseconds; 0 = no limit.
+    pub(crate) idle_timeout_ms: u64,
     /// What commits wait for; `None` = as the database was opened.
     pub(crate) synchronous_commit: Option<SyncMode>,
 }
@@ -118,6 +123,7 @@ const PARAMETERS: &[(&str, &str, Form, &str)] = &[
     ("client_encoding", "UTF8", Form::Encoding, "Sets the client's character set encoding."),
     ("client_min_messages", "notice", Form::Text, "Sets the message levels that are sent to the client."),
     ("datestyle", "ISO, MDY", Form::DateStyle, "Sets the display format for date and time values."),
+    ("deadlock_timeout", "0", Form::Duration, "Does nothing: deadlocks are found when a wait begins."),
     (
         "default_transaction_isolation",
         "read committed",
@@ -185,6 +191,8 @@ impl Default for Settings {
             transaction_isolation: Level::ReadCommitted,
             transaction_read_only: false,
             statement_timeout_ms: 0,
+            lock_timeout_ms: 0,
+            idle_timeout_ms: 0,
             synchronous_commit: None,
         }
     }
@@ -233,6 +241,11 @@ fn duration_ms(name: &str, value: &str) -> Result<u64> {
 }
 
 impl Settings {
+    /// For how long a statement waits for a lock; `None` is for ever.
+    pub(crate) fn lock_timeout(&self) -> Option<Duration> {
+        (self.lock_timeout_ms > 0).then(|| Duration::from_millis(self.lock_timeout_ms))
+    }
+
     /// The text of a parameter, as SHOW gives it.
     pub(crate) fn show(&self, name: &str) -> Result<String> {
         let (name, default, ..) = find(name)?;
@@ -289,10 +302,11 @@ impl Settings {
             }
             Form::Duration => {
                 let ms = duration_ms(name, &value)?;
-                if name == "statement_timeout" {
-                    self.statement_timeout_ms = ms;
-                } else if ms != 0 {
-                    return Err(Error::unsupported(format!("parameter \"{name}\"")));
+                match name {
+                    "statement_timeout" => self.statement_timeout_ms = ms,
+                    "lock_timeout" => self.lock_timeout_ms = ms,
+                    "idle_in_transaction_session_timeout" => self.idle_timeout_ms = ms,
+                    _ => {}
                 }
                 value = if ms == 0 { "0".to_owned() } else { format!("{ms}ms") };
             }
@@ -349,6 +363,8 @@ impl Settings {
             "search_path" => self.search_path = default.search_path,
             "timezone" => self.time_zone = default.time_zone,
             "statement_timeout" => self.statement_timeout_ms = 0,
+            "lock_timeout" => self.lock_timeout_ms = 0,
+            "idle_in_transaction_session_timeout" => self.idle_timeout_ms = 0,
             "default_transaction_isolation" => self.default_isolation = default.default_isolation,
             "default_transaction_read_only" => self.default_read_only = false,
             "synchronous_commit" => self.synchronous_commit = None,

@@ -1,16 +1,20 @@
-//! BEGIN, COMMIT, ROLLBACK, SAVEPOINT, RELEASE and SET TRANSACTION.
+//! BEGIN, COMMIT, ROLLBACK, SAVEPOINT, RELEASE, SET TRANSACTION and LOCK TABLE.
 
 use std::sync::Arc;
 
-use cairn_engine::{LockSession, Savepoint, Transaction, TxnOptions};
+use cairn_engine::catalog::Relation;
+use cairn_engine::{LockSession, ObjectLock, Savepoint, Table, Transaction, TxnOptions, Wait};
 use parking_lot::Mutex;
-use sqlparser::ast::{TransactionAccessMode, TransactionIsolationLevel, TransactionMode};
+use sqlparser::ast::{
+    Lock, LockTableMode, ObjectName, TransactionAccessMode, TransactionIsolationLevel, TransactionMode,
+};
 
 use super::State;
 use super::settings::{Level, Settings};
+use crate::context::Context;
 use crate::engine::Shared;
 use crate::results::StatementResult;
-use crate::{Error, Result};
+use crate::{Error, Result, catalog};
 
 /// An open transaction block.
 pub(crate) struct Block {
@@ -18,6 +22,12 @@ pub(crate) struct Block {
     pub(crate) failed: bool,
     /// Whether a statement has run: then the isolation level is fixed, and the snapshot taken.
     pub(crate) used: bool,
+    /// Whether LOCK TABLE has: then the level is fixed too.
+    locked: bool,
+    /// Begun elsewhere, as a `Transaction` of the API.
+    adopted: bool,
+    /// The lock timeout that the transaction has.
+    lock_timeout_ms: u64,
     pub(crate) start_us: i64,
     savepoints: Vec<(String, Savepoint)>,
     /// Settings before the block, restored by ROLLBACK; those of SET LOCAL end with the block.
@@ -69,6 +79,7 @@ pub(crate) fn begin_engine(
         sync: settings.synchronous_commit,
         ..TxnOptions::default()
     };
+    locks.set_lock_timeout(settings.lock_timeout());
     Ok(Arc::new(shared.database.begin_in(locks, options)?))
 }
 
@@ -98,6 +109,9 @@ fn open(shared: &Shared, state: &mut State, txn: Arc<Transaction>, modes: &Modes
         txn,
         failed: false,
         used: false,
+        locked: false,
+        adopted: false,
+        lock_timeout_ms: before.lock_timeout_ms,
         start_us: shared.now_us(),
         savepoints: Vec::new(),
         settings_session: Arc::clone(&before),
@@ -117,6 +131,9 @@ pub(crate) fn adopt(shared: &Shared, state: &Mutex<State>, txn: Arc<Transaction>
     if let Some(block) = &mut state.block {
         // Its snapshot is that of its beginning, and others may have read from it.
         block.used = true;
+        block.adopted = true;
+        // It has what it was given; a setting of the session goes before that.
+        block.lock_timeout_ms = 0;
     }
     Ok(())
 }
@@ -190,6 +207,38 @@ impl Block {
         }
         Ok(())
     }
+
+    /// A statement has failed. What the block did since its last savepoint is undone and the locks are given back, now and
+    /// not at its end, as in PostgreSQL. A transaction of the API goes on.
+    pub(crate) fn fail(&mut self) {
+        if std::mem::replace(&mut self.failed, true) || self.adopted {
+            return;
+        }
+        match self.savepoints.last() {
+            Some((_, savepoint)) if self.txn.rollback_to(*savepoint).is_ok() => {}
+            _ => self.txn.rollback(),
+        }
+    }
+
+    /// Has the transaction wait for locks as long as the session says now.
+    pub(crate) fn set_lock_timeout(&mut self, settings: &Settings) -> Result<()> {
+        if std::mem::replace(&mut self.lock_timeout_ms, settings.lock_timeout_ms) != settings.lock_timeout_ms
+        {
+            self.txn.set_lock_timeout(settings.lock_timeout())?;
+        }
+        Ok(())
+    }
+
+    /// Whether the transaction was begun elsewhere.
+    pub(crate) fn is_adopted(&self) -> bool {
+        self.adopted
+    }
+
+    /// Rolls it back; the session's settings are those of before.
+    pub(crate) fn end(self) -> Arc<Settings> {
+        self.txn.rollback();
+        self.settings_before
+    }
 }
 
 /// SAVEPOINT.
@@ -253,7 +302,10 @@ pub(crate) fn set_transaction(
     if block.used && !read_only && state.settings.transaction_read_only {
         return Err(Error::new("25001", "transaction read-write mode must be set before any query"));
     }
-    if !block.used && block.savepoints.is_empty() {
+    if block.locked && isolation != state.settings.transaction_isolation {
+        return Err(Error::new("25001", "SET TRANSACTION ISOLATION LEVEL must be called before LOCK TABLE"));
+    }
+    if !block.used && !block.locked && block.savepoints.is_empty() {
         block.txn.rollback();
         let modes = Modes { isolation: Some(isolation), read_only: Some(read_only) };
         block.txn = begin_engine(shared, &state.locks, &state.settings, &modes)?;
@@ -263,4 +315,64 @@ pub(crate) fn set_transaction(
     settings.transaction_read_only = read_only;
     state.settings = Arc::new(settings);
     Ok(StatementResult::command("SET"))
+}
+
+/// LOCK TABLE. Readers are not concerned: they take no locks.
+pub(crate) fn lock_tables(context: &Context, state: &mut State, lock: &Lock) -> Result<StatementResult> {
+    let Some(block) = state.block.as_mut() else {
+        return Err(Error::new("25P01", "LOCK TABLE can only be used in transaction blocks"));
+    };
+    block.locked = true;
+    let mode = match lock.lock_mode.as_ref().unwrap_or(&LockTableMode::AccessExclusive) {
+        LockTableMode::AccessShare => ObjectLock::AccessShare,
+        LockTableMode::RowShare => ObjectLock::RowShare,
+        LockTableMode::RowExclusive => ObjectLock::RowExclusive,
+        LockTableMode::ShareUpdateExclusive => ObjectLock::ShareUpdateExclusive,
+        LockTableMode::Share => ObjectLock::Share,
+        LockTableMode::ShareRowExclusive => ObjectLock::ShareRowExclusive,
+        LockTableMode::Exclusive => ObjectLock::Exclusive,
+        LockTableMode::AccessExclusive => ObjectLock::AccessExclusive,
+    };
+    let wait = if lock.nowait { Wait::NoWait } else { Wait::Block };
+    for target in &lock.tables {
+        loop {
+            block.look_around()?;
+            let table = find_table(context, &target.name)?;
+            block.txn.lock_table(table.id, mode, wait).map_err(|error| match error {
+                cairn_engine::Error::Storage(_) if error.sqlstate() == "55P03" && lock.nowait => {
+                    let name = &table.name;
+                    Error::new("55P03", format!("could not obtain lock on relation \"{name}\""))
+                }
+                other => other.into(),
+            })?;
+            // While it waited the name may have come to mean another table.
+            block.look_around()?;
+            if find_table(context, &target.name)?.id == table.id {
+                break;
+            }
+        }
+    }
+    Ok(StatementResult::command("LOCK TABLE"))
+}
+
+impl Block {
+    /// Sees the definitions as they are now, as far as the level and what was read permit. No statement begins by it.
+    fn look_around(&mut self) -> Result<()> {
+        match self.used {
+            true => self.txn.begin_statement()?,
+            false => self.txn.renew_snapshot()?,
+        }
+        Ok(())
+    }
+}
+
+fn find_table(context: &Context, name: &ObjectName) -> Result<Arc<Table>> {
+    let all = context.catalog()?;
+    let (schema, table) = catalog::resolve_name(context, &all, name)?;
+    match all.relation(&schema, &table) {
+        Some(Relation::Table(table)) => Ok(table),
+        Some(Relation::View(_)) => Err(Error::unsupported("LOCK TABLE of a view")),
+        Some(_) => Err(Error::new("42809", format!("\"{table}\" is not a table or view"))),
+        None => Err(Error::new("42P01", format!("relation \"{name}\" does not exist"))),
+    }
 }

@@ -7,6 +7,8 @@ mod keys;
 mod soak;
 #[cfg(feature = "sql")]
 mod sql;
+#[cfg(feature = "sql")]
+mod waits;
 
 use cairn_history::{Shape, Workload};
 use cairn_testkit::histories::{expected, judge, record, unseen};

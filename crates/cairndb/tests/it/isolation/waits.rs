@@ -1,0 +1,160 @@
+//! SQL sessions that wait: what they find then, that nothing is lost or done twice, and that nobody's thread is missing.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use cairndb::{Database, Outcome, Session};
+use futures::task::LocalSpawnExt;
+
+fn run(session: &mut Session, sql: &str) -> Result<Vec<String>, String> {
+    let rows = match session.run(sql) {
+        Ok(Outcome::Command { .. }) => return Ok(Vec::new()),
+        Ok(Outcome::Rows(rows)) => rows.collect_rows(),
+        Err(error) => Err(error),
+    };
+    let text = |row: &cairndb::Row| row.text(0).unwrap().unwrap_or_default();
+    rows.map(|rows| rows.iter().map(text).collect()).map_err(|error| error.sqlstate().to_owned())
+}
+
+fn table() -> Database {
+    let db = Database::in_memory().unwrap();
+    db.execute("create table t (id int primary key, v int)", &[]).unwrap();
+    db.execute("insert into t values (1, 0), (2, 0)", &[]).unwrap();
+    db
+}
+
+#[test]
+fn increments_of_single_statements_and_blocks_are_never_lost_nor_refused() {
+    let db = table();
+    std::thread::scope(|threads| {
+        for own in 0..4 {
+            let db = &db;
+            threads.spawn(move || {
+                let mut session = db.session();
+                for _ in 0..25 {
+                    if own % 2 == 0 {
+                        run(&mut session, "update t set v = v + 1 where id = 1").unwrap();
+                        continue;
+                    }
+                    run(&mut session, "begin").unwrap();
+                    run(&mut session, "select v from t where id = 1 for no key update").unwrap();
+                    run(
+                        &mut session,
+                        "insert into t values (1, 9) on conflict (id) do update set v = t.v + 1",
+                    )
+                    .unwrap();
+                    run(&mut session, "commit").unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(run(&mut db.session(), "select v from t where id = 1").unwrap(), ["100"]);
+}
+
+#[test]
+fn each_job_of_a_queue_is_taken_once() {
+    let db = Database::in_memory().unwrap();
+    db.execute("create table jobs (id int primary key)", &[]).unwrap();
+    db.execute("insert into jobs select * from generate_series(1, 60)", &[]).unwrap();
+    let taken = Mutex::new(Vec::new());
+    std::thread::scope(|threads| {
+        for _ in 0..4 {
+            threads.spawn(|| {
+                let mut session = db.session();
+                loop {
+                    let job = run(
+                        &mut session,
+                        "delete from jobs where id = \
+                         (select id from jobs order by id limit 1 for update skip locked) returning id",
+                    )
+                    .unwrap();
+                    match job.first() {
+                        Some(job) => taken.lock().unwrap().push(job.parse::<u32>().unwrap()),
+                        // All are taken, though some may not be gone yet.
+                        None => return,
+                    }
+                }
+            });
+        }
+    });
+    let taken = taken.into_inner().unwrap();
+    assert_eq!(taken.len(), 60, "{taken:?}");
+    assert_eq!(taken.into_iter().collect::<BTreeSet<_>>(), (1..=60).collect());
+}
+
+#[test]
+fn a_block_that_idles_too_long_is_rolled_back_and_gives_its_locks_back() {
+    let db = table();
+    let (mut idle, mut other) = (db.session(), db.session());
+    for sql in [
+        "begin",
+        "select pg_advisory_lock(1)",
+        "update t set v = 7",
+        "set idle_in_transaction_session_timeout = 50",
+    ] {
+        run(&mut idle, sql).unwrap();
+    }
+    // It waits until the time of the other is over.
+    assert_eq!(run(&mut other, "select v from t where id = 1 for update").unwrap(), ["0"]);
+    assert_eq!(run(&mut other, "select pg_advisory_lock(1)").unwrap(), [""]);
+    assert_eq!(run(&mut idle, "select v from t"), Err("25P03".to_owned()));
+    assert_eq!(run(&mut idle, "select v from t where id = 1").unwrap(), ["0"]);
+    assert_eq!(run(&mut idle, "show idle_in_transaction_session_timeout").unwrap(), ["0"]);
+}
+
+/// Waiting tasks block neither the executor's only thread nor those on which queries run, however many wait.
+#[test]
+fn tasks_of_one_thread_may_all_wait() {
+    let db = table();
+    let mut holder = db.session();
+    for sql in ["begin", "select pg_advisory_lock(1)", "update t set v = v + 1"] {
+        run(&mut holder, sql).unwrap();
+    }
+    let (mut pool, done) = (futures::executor::LocalPool::new(), AtomicU32::new(0));
+    let done: &'static AtomicU32 = Box::leak(Box::new(done));
+    for n in 0..24 {
+        let db = db.clone();
+        let waiter = async move {
+            let sql = if n % 2 == 0 { "update t set v = v + 1" } else { "select pg_advisory_lock(1)" };
+            let mut session = db.session();
+            session.run_async(sql).await.unwrap();
+            done.fetch_add(1, Ordering::SeqCst);
+        };
+        pool.spawner().spawn_local(waiter).unwrap();
+    }
+    pool.run_until_stalled();
+    assert_eq!(done.load(Ordering::SeqCst), 0);
+    pool.spawner()
+        .spawn_local(async move {
+            holder.run_async("commit").await.unwrap();
+            holder.run_async("select pg_advisory_unlock(1)").await.unwrap();
+        })
+        .unwrap();
+    pool.run();
+    assert_eq!(done.load(Ordering::SeqCst), 24);
+    assert_eq!(run(&mut db.session(), "select v from t where id = 1").unwrap(), ["13"]);
+    assert_eq!(run(&mut db.session(), "select count(*) from pg_locks").unwrap(), ["0"]);
+}
+
+#[test]
+fn who_waits_for_whom_is_shown() {
+    let db = table();
+    let (mut holder, mut waiter) = (db.session(), db.session());
+    run(&mut holder, "begin").unwrap();
+    run(&mut holder, "select id from t where id = 1 for update").unwrap();
+    let [holds, waits] =
+        [&mut holder, &mut waiter].map(|session| run(session, "select pg_backend_pid()").unwrap());
+    std::thread::scope(|threads| {
+        let waiting = threads.spawn(|| run(&mut waiter, "update t set v = 1 where id = 1"));
+        let mut looker = db.session();
+        let blockers = format!("select pg_blocking_pids({})", waits[0]);
+        while run(&mut looker, &blockers).unwrap() != [format!("{{{}}}", holds[0])] {
+            std::thread::yield_now();
+        }
+        let waiting_for = "select mode from pg_locks where not granted";
+        assert_eq!(run(&mut looker, waiting_for).unwrap(), ["For No Key Update"]);
+        run(&mut holder, "commit").unwrap();
+        waiting.join().unwrap().unwrap();
+    });
+}
