@@ -72,6 +72,18 @@ pub const ISOLATION_PLANTS: &[Plant] = &[
         replacement: "    pub fn rollback(self) {\n        let _ = self.commit();\n    }\n",
     },
     Plant {
+        name: "isolation: what is locked is read in the statement's snapshot",
+        file: "crates/cairn-storage/src/txn.rs",
+        text: "        sources.get(key, core.snapshots.newest())\n",
+        replacement: "        sources.get(key, self.hold.seq())\n",
+    },
+    Plant {
+        name: "isolation: Repeatable Read goes on from what has changed",
+        file: "crates/cairn-storage/src/txn.rs",
+        text: "            Locked::Changed if self.isolation != Isolation::ReadCommitted => {\n",
+        replacement: "            Locked::Changed if self.isolation == Isolation::Snapshot => {\n",
+    },
+    Plant {
         name: "isolation: keys changed in SSTs are not validated",
         file: "crates/cairn-storage/src/core.rs",
         text: "        Ok(self.version.newest_seq(key, seq)?.is_some_and(|change| change > seq))\n",
