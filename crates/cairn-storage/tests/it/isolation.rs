@@ -25,6 +25,8 @@ const SEEDS: u64 = 400;
 const LEVELS: [Isolation; 4] =
     [Isolation::Snapshot, Isolation::Serializable, Isolation::RepeatableRead, Isolation::ReadCommitted];
 const DIR: &str = "/db";
+/// One commit in so many finds all that was committed before in files.
+const FLUSHED: u64 = 8;
 
 /// What all seeds together showed.
 static SKEWS: AtomicU64 = AtomicU64::new(0);
@@ -108,14 +110,15 @@ fn optimistic_commits_do_not_break_in_on_locks() {
         sim.fibers = true;
         sim.yield_one_in = [1, 2, 4][random.below(3) as usize];
         let simulation = Simulation::new(sim);
-        let store = Store::open(&simulation.env(), Path::new(DIR), small_options(&mut random)).unwrap();
+        let env = simulation.env();
+        let store = Store::open(&env, Path::new(DIR), small_options(&mut random)).unwrap();
         let refused = Arc::new(AtomicU64::new(0));
         let clients =
             [Isolation::ReadCommitted, Isolation::Snapshot, Isolation::Serializable].map(|isolation| {
-                let (store, refused) = (store.clone(), Arc::clone(&refused));
+                let (env, store, refused) = (env.clone(), store.clone(), Arc::clone(&refused));
                 Box::new(move || {
                     for _ in 0..ROUNDS {
-                        while let Err(error) = add_one(&store, isolation) {
+                        while let Err(error) = add_one(&env, &store, isolation) {
                             assert!(
                                 matches!(error, Error::Conflict { .. }) && !isolation.is_locking(),
                                 "{isolation:?}: {error}"
@@ -131,12 +134,15 @@ fn optimistic_commits_do_not_break_in_on_locks() {
     });
 }
 
-fn add_one(store: &Store, isolation: Isolation) -> cairn_storage::Result<()> {
+fn add_one(env: &Env, store: &Store, isolation: Isolation) -> cairn_storage::Result<()> {
     let options = TxnOptions { isolation, sync: Some(SyncMode::Sync), ..TxnOptions::default() };
     let mut txn = store.begin(options);
     txn.claim(b"n", KeyLock::NoKeyUpdate)?;
+    // Others have their time to break in.
+    env.tasks().yield_point();
     let old = txn.get_latest(b"n")?.map_or(0, |bytes| u64::from_le_bytes(bytes[..].try_into().unwrap()));
     txn.put(b"n", &(old + 1).to_le_bytes())?;
+    env.tasks().yield_point();
     txn.commit().map(drop)
 }
 
@@ -167,7 +173,8 @@ fn record(seed: u64, isolation: Isolation) -> History {
             let transactions = random.between(4, 24);
             let clients = (0..random.between(2, 5)).map(|_| -> Box<dyn FnOnce() + Send> {
                 processes += 1;
-                let mut client = StoreClient::new(&simulation, &env, &store, workload, isolation);
+                let random = SeededRandom::new(seed ^ u64::from(processes) << 32);
+                let mut client = StoreClient::new(&simulation, &env, &store, workload, isolation, random);
                 let (ticks, next, history) = (Arc::clone(&ticks), Arc::clone(&next), Arc::clone(&history));
                 Box::new(move || {
                     for _ in 0..transactions {
@@ -192,7 +199,7 @@ fn record(seed: u64, isolation: Isolation) -> History {
     let store = Store::open(&env, Path::new(DIR), options).unwrap();
     let end = workload.keys_end(next.load(Ordering::Relaxed));
     let all = Plan { operations: vec![Planned::Scan(0, end)], rolls_back: false };
-    let mut reader = StoreClient::new(&simulation, &env, &store, workload, isolation);
+    let mut reader = StoreClient::new(&simulation, &env, &store, workload, isolation, random);
     let last = run(&mut reader, &all, processes + 1, &ticks);
     assert_eq!(last.outcome, Outcome::Committed);
     let mut history = std::mem::take(&mut *history.lock().unwrap());
@@ -208,6 +215,7 @@ struct StoreClient {
     workload: Workload,
     isolation: Isolation,
     txn: Option<Txn>,
+    random: SeededRandom,
 }
 
 impl StoreClient {
@@ -217,9 +225,10 @@ impl StoreClient {
         store: &Store,
         workload: Workload,
         isolation: Isolation,
+        random: SeededRandom,
     ) -> StoreClient {
         let (simulation, env, store) = (Arc::clone(simulation), env.clone(), store.clone());
-        StoreClient { simulation, env, store, workload, isolation, txn: None }
+        StoreClient { simulation, env, store, workload, isolation, txn: None, random }
     }
 
     fn sorted<T>(&self, result: cairn_storage::Result<T>) -> Result<T, Failure> {
@@ -300,6 +309,10 @@ impl Client for StoreClient {
     }
 
     fn commit(&mut self) -> Result<(), Failure> {
+        if self.random.one_in(FLUSHED) {
+            let flushed = self.store.flush();
+            self.sorted(flushed)?;
+        }
         let done = self.txn.take().expect("begun").commit();
         self.sorted(done).map(drop)
     }
