@@ -116,6 +116,7 @@ fn context_of(
         exchange: Arc::clone(&state.exchange),
         locks: Arc::clone(&state.locks),
         sources: Mutex::default(),
+        past: None,
         view: OnceLock::new(),
     };
     Context { scope: Arc::new(scope) }
