@@ -350,6 +350,20 @@ impl Transaction {
         Ok(self.lock()?.txn.lock_object(u64::from(table), mode, wait)?)
     }
 
+    /// At the locking levels: waits until no other transaction that has called this is open, before definitions are changed,
+    /// so that DDL waits where it would conflict ([`crate::ddl`], I2). Begin a statement afterwards, to see what the others
+    /// have changed.
+    ///
+    /// # Errors
+    /// As [`Transaction::lock_table`].
+    pub fn lock_definitions(&self) -> Result<()> {
+        if self.options.isolation.is_locking() {
+            let mut state = self.lock()?;
+            state.txn.lock_object(u64::from(key_space::CATALOG), ObjectLock::Exclusive, Wait::Block)?;
+        }
+        Ok(())
+    }
+
     /// Takes an advisory lock until the end of the transaction; false where it is skipped.
     ///
     /// # Errors

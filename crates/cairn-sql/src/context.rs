@@ -41,6 +41,8 @@ pub(crate) struct Scope {
     pub(crate) locks: Arc<LockSession>,
     /// Rows that subqueries with locking clauses gave ([`crate::query::nested`]), by the names they go by.
     pub(crate) sources: Mutex<Vec<Arc<dyn TableProvider>>>,
+    /// The moment that a query with AS OF SYSTEM TIME reads.
+    pub(crate) past: Option<ReadView>,
     /// What the scans of a kept plan read from: the state in which its execution began.
     pub(crate) view: OnceLock<ReadView>,
 }
@@ -77,6 +79,24 @@ pub(crate) struct SequenceMemory {
 const SOURCE: &str = "__cairn_locked_";
 
 impl Scope {
+    /// The same statement at a moment of the past.
+    pub(crate) fn in_past(&self, view: ReadView) -> Scope {
+        Scope {
+            shared: Arc::clone(&self.shared),
+            txn: Arc::clone(&self.txn),
+            settings: Arc::clone(&self.settings),
+            params: self.params.clone(),
+            transaction_start_us: self.transaction_start_us,
+            statement_start_us: self.statement_start_us,
+            sequences: Arc::clone(&self.sequences),
+            exchange: Arc::clone(&self.exchange),
+            locks: Arc::clone(&self.locks),
+            sources: Mutex::new(self.sources.lock().clone()),
+            past: Some(view),
+            view: OnceLock::new(),
+        }
+    }
+
     /// The rows that a name stands for, if it is one of [`Scope::sources`].
     pub(crate) fn source(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
         let number: usize = name.strip_prefix(SOURCE)?.parse().ok()?;
@@ -106,9 +126,20 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The catalog as the transaction sees it, its own DDL included.
+    /// The catalog as the statement sees it, the transaction's own DDL included.
     pub(crate) fn catalog(&self) -> Result<Arc<Catalog>> {
-        Ok(self.scope.txn.catalog())
+        Ok(match &self.scope.past {
+            Some(view) => Arc::clone(view.catalog()),
+            None => self.scope.txn.catalog(),
+        })
+    }
+
+    /// What the statement reads: what the transaction sees now, or the past.
+    pub(crate) fn view(&self) -> Result<ReadView> {
+        Ok(match &self.scope.past {
+            Some(view) => view.clone(),
+            None => self.scope.txn.view()?,
+        })
     }
 
     /// The version of that catalog.

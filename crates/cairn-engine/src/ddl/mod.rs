@@ -5,7 +5,8 @@
 //!
 //! I1: DDL that goes by the rows of a table (an index built, a constraint checked) guards all its rows, so that no
 //! other transaction's rows come in between; DML guards the descriptor, so that none goes by an old definition.
-//! I2: two transactions with DDL conflict: both write the schema version.
+//! I2: two transactions with DDL conflict: both write the schema version. Those that call
+//! [`Transaction::lock_definitions`](crate::Transaction::lock_definitions) first wait for each other instead.
 
 mod column;
 mod comment;

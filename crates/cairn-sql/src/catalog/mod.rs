@@ -131,6 +131,11 @@ fn in_schema(
     }
 }
 
+/// Whether a name is one of a table that is computed, in that schema or in `pg_catalog`.
+pub(crate) fn is_computed(schema: &str, name: &str) -> bool {
+    is_system_table(name) || system::tables(schema).iter().any(|table| table.name == name)
+}
+
 /// Whether an unqualified name is first of all a table of `pg_catalog`.
 pub(crate) fn is_system_table(name: &str) -> bool {
     system::tables("pg_catalog").iter().any(|table| table.name == name)

@@ -39,7 +39,7 @@ pub(crate) fn schema() -> SchemaRef {
 
 /// The provider over a transaction's picture of the space.
 pub(super) fn provider(context: &Context) -> Result<Arc<dyn TableProvider>> {
-    Ok(Arc::new(Store { view: context.txn().view()?, schema: schema() }))
+    Ok(Arc::new(Store { view: context.view()?, schema: schema() }))
 }
 
 /// Bytes as the table shows them.

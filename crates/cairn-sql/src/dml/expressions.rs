@@ -58,6 +58,7 @@ fn context(shared: &Arc<Shared>) -> Result<Context> {
             exchange: Arc::default(),
             locks: Arc::new(shared.database.session()),
             sources: Mutex::default(),
+            past: None,
             view: OnceLock::new(),
         }),
     })

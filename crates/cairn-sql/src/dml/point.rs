@@ -125,6 +125,11 @@ fn is_literal(expr: &Expr) -> bool {
 }
 
 impl PointInsert {
+    /// The table inserted into.
+    pub(crate) fn table_id(&self) -> cairn_engine::catalog::ObjectId {
+        self.table.id
+    }
+
     /// Inserts the rows; returns how many.
     ///
     /// # Errors

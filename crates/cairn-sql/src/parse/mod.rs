@@ -1,6 +1,7 @@
 //! From text to statements: lexer, splitting, guard, parser, and the rewriting of what DataFusion reads
 //! differently from PostgreSQL.
 
+pub(crate) mod as_of;
 pub(crate) mod balance;
 pub(crate) mod check;
 pub(crate) mod dialect;
@@ -61,6 +62,8 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let patched = names::before_parsing(text);
     let (patched, overriding) = names::take_overriding(&patched);
     let patched = locking::before_parsing(&patched);
+    let patched = names::without_deferrable(&patched);
+    let (patched, as_of) = as_of::take(&patched);
     let dialect = CairnDialect::default();
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(PARSER_DEPTH_MAX)
@@ -73,6 +76,9 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     };
     if let Some(overriding) = overriding {
         names::note_overriding(&mut statement, overriding);
+    }
+    if let Some(moment) = as_of {
+        as_of::note(&mut statement, &moment)?;
     }
     balance::statement(&mut statement);
     check::statement(&statement)?;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use sqlparser::ast::{Insert, OptimizerHint, OptimizerHintStyle, SetExpr, Statement};
 
-use super::lexer::{Kind, Lexer};
+use super::lexer::{Kind, Lexer, Token};
 
 /// `TABLE name …` is `SELECT * FROM name …`.
 pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
@@ -17,6 +17,38 @@ pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
         }
         _ => Cow::Borrowed(text),
     }
+}
+
+/// Takes `[NOT] DEFERRABLE` out of BEGIN, START TRANSACTION and SET, leaving blanks. Nothing is lost by it: a block that
+/// only reads never waits and never fails here, deferrable or not.
+pub(crate) fn without_deferrable(text: &str) -> Cow<'_, str> {
+    let is = |token: &Token, word: &str| {
+        token.kind == Kind::Word && text[token.start..token.end].eq_ignore_ascii_case(word)
+    };
+    let begins = |token: &Token| ["BEGIN", "START", "SET"].iter().any(|word| is(token, word));
+    if !Lexer::new(text).next().is_some_and(|token| begins(&token)) {
+        return Cow::Borrowed(text);
+    }
+    let tokens: Vec<Token> = Lexer::new(text).collect();
+    let sets = is(&tokens[0], "SET") && !tokens.iter().any(|token| is(token, "TRANSACTION"));
+    let mut out = None;
+    for (at, token) in
+        tokens.iter().enumerate().filter(|(at, token)| *at > 0 && is(token, "DEFERRABLE") && !sets)
+    {
+        let first = if is(&tokens[at - 1], "NOT") { at - 1 } else { at };
+        // The comma that parts it from the mode before it, or behind it.
+        let comma = |at: usize| tokens.get(at).is_some_and(|token| token.kind == Kind::Punctuation(b','));
+        let (first, last) = match (first > 0 && comma(first - 1), comma(at + 1)) {
+            (true, _) => (first - 1, at),
+            (false, true) => (first, at + 1),
+            (false, false) => (first, at),
+        };
+        let (from, to) = (tokens[first].start, tokens[last].end);
+        let text: &mut String = out.get_or_insert_with(|| text.to_owned());
+        text.replace_range(from..to, &" ".repeat(to - from));
+        debug_assert!(token.end <= to);
+    }
+    out.map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 /// Takes `OVERRIDING SYSTEM VALUE` or `OVERRIDING USER VALUE` out of an INSERT, leaving blanks, and says which it was.

@@ -51,6 +51,9 @@ impl VisitorMut for Rewrite {
         if let Err(error) = crate::query::lock::refuse_unread(query) {
             return ControlFlow::Break(error);
         }
+        if super::as_of::is_noted(query) {
+            return ControlFlow::Break(Error::unsupported("AS OF SYSTEM TIME in this place"));
+        }
         if let Some(fetch) = query.fetch.take() {
             let quantity =
                 fetch.quantity.unwrap_or_else(|| Expr::Value(Value::Number("1".to_owned(), false).into()));

@@ -14,7 +14,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::interleave;
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
-use cairn_engine::catalog::Relation;
+use cairn_engine::catalog::{PUBLIC, Relation, STORE};
 use cairn_engine::table::{self, ROW_KEY, RowLock};
 use cairn_engine::{KeyLock, ReadView, Table, Wait};
 use cairn_types::Value;
@@ -327,7 +327,19 @@ impl Search<'_> {
                     Some(Relation::View(_)) => {
                         return Err(Error::unsupported(format!("FOR {words} on a view")));
                     }
-                    // What the catalog computes, files, and what is missing: planning says so.
+                    None if schema == PUBLIC && table == STORE
+                        || catalog::is_computed(&schema, &own)
+                        || name
+                            .0
+                            .last()
+                            .and_then(|p| p.as_ident())
+                            .is_some_and(|i| i.quote_style == Some('\'')) =>
+                    {
+                        return Err(Error::unsupported(format!("FOR {words} on what is no table"))
+                            .with_hint("Name the tables with OF."));
+                    }
+                    Some(Relation::Sequence(_)) => return refuse("a sequence"),
+                    // Planning says what is missing.
                     _ => return Ok(()),
                 };
                 if nullable {

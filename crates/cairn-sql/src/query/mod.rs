@@ -10,6 +10,7 @@ pub(crate) mod lock;
 pub(crate) mod nested;
 pub(crate) mod operators;
 pub(crate) mod output;
+pub(crate) mod past;
 pub(crate) mod plan;
 pub(crate) mod point;
 pub(crate) mod predicates;

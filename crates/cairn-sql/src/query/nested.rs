@@ -13,6 +13,7 @@ use sqlparser::ast::{Query, SetExpr, Statement, Visit, VisitMut, Visitor, Visito
 
 use super::lock;
 use crate::context::Context;
+use crate::parse::as_of;
 use crate::{Error, Result};
 
 /// Runs the subqueries with locking clauses; the statement with their rows in their place, where there are any.
@@ -41,10 +42,11 @@ pub(crate) fn run(context: &Context, statement: &Statement) -> Result<Option<Sta
     Ok(Some(statement))
 }
 
-/// The statement without any locking clause: for who only wants to know what it gives.
+/// The statement without any locking clause and as of now: for who only wants to know what it gives.
 pub(crate) fn without(statement: &Statement) -> Option<Statement> {
     let mut search = Search { top: false, depth: 0 };
-    if statement.visit(&mut search).is_continue() {
+    let past = matches!(statement, Statement::Query(query) if as_of::is_noted(query));
+    if !past && statement.visit(&mut search).is_continue() {
         return None;
     }
     struct Strip;
@@ -52,6 +54,7 @@ pub(crate) fn without(statement: &Statement) -> Option<Statement> {
         type Break = ();
         fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
             query.locks.clear();
+            as_of::take_note(query);
             ControlFlow::Continue(())
         }
     }

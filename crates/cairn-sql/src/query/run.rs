@@ -28,6 +28,10 @@ pub(crate) fn select(context: &Context, query: &Query, sql: &str) -> Result<Stat
         }
         _ => {}
     }
+    if let Some((past, query)) = super::past::of(context, query)? {
+        let plan = past.plan_query(&query)?;
+        return Ok(StatementResult::Rows(past.run(plan)?));
+    }
     if !query.locks.is_empty() {
         return Ok(StatementResult::Rows(super::lock::select(context, query)?));
     }

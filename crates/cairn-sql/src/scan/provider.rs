@@ -45,7 +45,7 @@ impl TableScanProvider {
             Arc::clone(table.arrow_schema())
         };
         Ok(Self {
-            view: context.txn().view()?,
+            view: context.view()?,
             rows: context.scope.shared.database.approximate_rows(table.id),
             constraints: constraints(&table),
             schema,

@@ -71,6 +71,7 @@ fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Resul
             exchange: Arc::clone(&state.exchange),
             locks: Arc::clone(&state.locks),
             sources: Mutex::default(),
+            past: None,
             view: OnceLock::new(),
         }),
     })

@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cairn_engine::Transaction;
+use cairn_engine::catalog::Relation;
+use cairn_engine::{ObjectLock, Transaction, Wait};
 use parking_lot::Mutex;
-use sqlparser::ast::{SetExpr, Statement};
+use sqlparser::ast::{
+    FromTable, Insert, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Update,
+};
 
 use super::settings::Settings;
 use super::timeouts::{self, StatementTimer};
@@ -116,6 +119,7 @@ fn context_of(
         exchange: Arc::clone(&state.exchange),
         locks: Arc::clone(&state.locks),
         sources: Mutex::default(),
+        past: None,
         view: OnceLock::new(),
     };
     Context { scope: Arc::new(scope) }
@@ -166,7 +170,14 @@ fn try_point_insert(
     parameters: Parameters<'_>,
 ) -> Result<Option<u64>> {
     let context = context(shared, state, parameters.to_vec())?;
-    let Some(plan) = shared.point_inserts.get(&context, sql)? else { return Ok(None) };
+    let Some(mut plan) = shared.point_inserts.get(&context, sql)? else { return Ok(None) };
+    if state.block.is_some() && context.txn().options().isolation.is_locking() {
+        // As `wait_for_tables`; outside of a block the statement is simply run again.
+        context.txn().lock_table(plan.table_id(), ObjectLock::RowExclusive, Wait::Block)?;
+        context.txn().begin_statement()?;
+        let Some(still) = shared.point_inserts.get(&context, sql)? else { return Ok(None) };
+        plan = still;
+    }
     // The engine undoes a call that fails, so no savepoint is needed.
     let rows = plan.run(&context)?;
     if state.block.is_none() {
@@ -308,7 +319,7 @@ fn in_transaction(
         let context = context(shared, state, parameters)?;
         let txn = context.txn();
         let savepoint = if writes { Some(txn.savepoint()?) } else { None };
-        let result = run(&context, statement, sql);
+        let result = wait_for_tables(&context, statement).and_then(|()| run(&context, statement, sql));
         return match (result, savepoint) {
             (Ok(StatementResult::Rows(rows)), _) => {
                 query::point::remember(&context, sql, unbound)?;
@@ -333,7 +344,8 @@ fn in_transaction(
     loop {
         let context = context(shared, state, parameters.clone())?;
         let txn = context.txn();
-        let result = run(&context, statement, sql).and_then(|result| {
+        let ready = wait_for_tables(&context, statement);
+        let result = ready.and_then(|()| run(&context, statement, sql)).and_then(|result| {
             shared.point_inserts.remember(&context, sql, unbound)?;
             query::point::remember(&context, sql, unbound)?;
             if txn.has_writes() || txn.has_ddl() {
@@ -349,6 +361,63 @@ fn in_transaction(
             }
             other => return other,
         }
+    }
+}
+
+/// Has a statement wait for other DDL, or for DDL on the table that it changes, before it looks at definitions and rows:
+/// afterwards it begins anew, with what was waited for. Only where the level waits.
+fn wait_for_tables(context: &Context, statement: &Statement) -> Result<()> {
+    let txn = context.txn();
+    if !txn.options().isolation.is_locking() {
+        return Ok(());
+    }
+    let name = match statement {
+        Statement::Insert(Insert { table: TableObject::TableName(name), .. }) => name,
+        Statement::Update(Update { table: TableWithJoins { relation, .. }, .. }) => match relation {
+            TableFactor::Table { name, .. } => name,
+            _ => return Ok(()),
+        },
+        Statement::Delete(delete) => {
+            let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+            match from.first().map(|from| &from.relation) {
+                Some(TableFactor::Table { name, .. }) => name,
+                _ => return Ok(()),
+            }
+        }
+        statement if is_ddl(statement) => {
+            txn.lock_definitions()?;
+            return Ok(txn.begin_statement()?);
+        }
+        _ => return Ok(()),
+    };
+    let all = context.catalog()?;
+    // What is missing or no table is told by the statement itself.
+    if let Ok((schema, table)) = crate::catalog::resolve_name(context, &all, name)
+        && let Some(Relation::Table(table)) = all.relation(&schema, &table)
+        && !txn.options().read_only
+    {
+        txn.lock_table(table.id, ObjectLock::RowExclusive, Wait::Block)?;
+        txn.begin_statement()?;
+    }
+    Ok(())
+}
+
+/// Whether a statement changes definitions.
+fn is_ddl(statement: &Statement) -> bool {
+    match statement {
+        Statement::CreateTable(_)
+        | Statement::CreateView(_)
+        | Statement::CreateIndex(_)
+        | Statement::CreateSchema { .. }
+        | Statement::CreateSequence { .. }
+        | Statement::AlterTable(_)
+        | Statement::AlterIndex { .. }
+        | Statement::AlterView { .. }
+        | Statement::AlterSchema(_)
+        | Statement::Drop { .. }
+        | Statement::Comment { .. } => true,
+        Statement::Call(call) => ddl::is_own(call),
+        _ => false,
     }
 }
 

@@ -131,6 +131,12 @@ const PARAMETERS: &[(&str, &str, Form, &str)] = &[
         "Sets the transaction isolation level of each new transaction.",
     ),
     (
+        "default_transaction_deferrable",
+        "off",
+        Form::Boolean,
+        "Does nothing: a block that only reads never waits and never fails.",
+    ),
+    (
         "default_transaction_read_only",
         "off",
         Form::Boolean,
@@ -175,6 +181,12 @@ const PARAMETERS: &[(&str, &str, Form, &str)] = &[
         "read committed",
         Form::Isolation,
         "Sets the current transaction's isolation level.",
+    ),
+    (
+        "transaction_deferrable",
+        "off",
+        Form::Boolean,
+        "Does nothing: a block that only reads never waits and never fails.",
     ),
     ("transaction_read_only", "off", Form::Boolean, "Sets the current transaction's read-only status."),
     ("work_mem", "65536", Form::Text, "Sets the maximum memory to be used for query workspaces."),

@@ -4,6 +4,8 @@
 //! isolation` sets them. The seed decides what the transactions do, the machine how they meet.
 
 mod keys;
+#[cfg(feature = "sql")]
+mod past;
 mod soak;
 #[cfg(feature = "sql")]
 mod sql;

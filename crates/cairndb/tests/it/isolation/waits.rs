@@ -158,3 +158,70 @@ fn who_waits_for_whom_is_shown() {
         waiting.join().unwrap().unwrap();
     });
 }
+
+/// Blocks that change definitions of different tables wait for each other and all succeed.
+#[test]
+fn definitions_of_different_tables_do_not_conflict() {
+    let db = table();
+    std::thread::scope(|threads| {
+        for own in 0..3 {
+            let db = &db;
+            threads.spawn(move || {
+                let mut session = db.session();
+                for round in 0..4 {
+                    let name = format!("own_{own}_{round}");
+                    for sql in [
+                        "begin",
+                        &format!("create table {name} (id int primary key, v int unique)"),
+                        &format!("insert into {name} select n, n from generate_series(1, 20) s(n)"),
+                        &format!("create index on {name} (v)"),
+                        "commit",
+                        &format!("alter table {name} add column w int default 3"),
+                        &format!("drop table {name}"),
+                    ] {
+                        run(&mut session, sql).unwrap_or_else(|state| panic!("{sql}: {state}"));
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(
+        run(&mut db.session(), "select count(*) from pg_tables where schemaname = 'public'").unwrap(),
+        ["1"]
+    );
+}
+
+/// Definitions of a table change while others write it: nobody is refused, no row and no index entry is lost.
+#[test]
+fn definitions_and_rows_of_one_table_change_together() {
+    let db = table();
+    std::thread::scope(|threads| {
+        for own in 0..2 {
+            let db = &db;
+            threads.spawn(move || {
+                let mut session = db.session();
+                for n in 0..15 {
+                    let id = 100 + 2 * n + own;
+                    run(&mut session, "update t set v = v + 1 where id = 1").unwrap();
+                    run(&mut session, &format!("insert into t (id, v) values ({id}, {id})")).unwrap();
+                    run(&mut session, "begin").unwrap();
+                    run(&mut session, &format!("delete from t where id = {}", id - 4)).unwrap();
+                    run(&mut session, "update t set v = v + 1 where id = 1").unwrap();
+                    run(&mut session, "commit").unwrap();
+                }
+            });
+        }
+        let mut session = db.session();
+        for round in 0..6 {
+            run(&mut session, &format!("alter table t add column c{round} int default {round}")).unwrap();
+            run(&mut session, "create index by_v on t (v)").unwrap();
+            run(&mut session, &format!("alter table t drop column c{round}")).unwrap();
+            run(&mut session, "drop index by_v").unwrap();
+        }
+        run(&mut session, "create unique index by_both on t (v, id)").unwrap();
+    });
+    let mut session = db.session();
+    assert_eq!(run(&mut session, "select v from t where id = 1").unwrap(), ["60"]);
+    assert_eq!(run(&mut session, "select count(*) from t").unwrap(), ["6"]);
+    db.verify().unwrap();
+}
