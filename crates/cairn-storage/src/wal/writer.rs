@@ -211,16 +211,21 @@ impl LogWriter {
         let offset = segment.tail + self.pending.len() as u64;
         let len = record.len();
         let bytes = record.finish(&header, &self.identity, segment.number, offset);
-        if self.pending.is_empty() && bytes.len() >= DIRECT_BYTES {
+        let staged = if self.pending.is_empty() && bytes.len() >= DIRECT_BYTES {
             segment.reserve(segment.tail + bytes.len() as u64, self.allocate_bytes, self.segment_bytes);
-            segment.file.write_all_at(bytes, offset).map_err(|e| Error::io("write", &segment.path, e))?;
-            segment.tail += bytes.len() as u64;
-            self.meter.wrote(bytes.len());
+            let written = segment.file.write_all_at(bytes, offset);
+            if written.is_ok() {
+                segment.tail += bytes.len() as u64;
+                self.meter.wrote(bytes.len());
+            }
+            written.map_err(|e| Error::io("write", &segment.path, e))
         } else {
             self.pending.extend_from_slice(bytes);
-        }
+            Ok(())
+        };
+        // After an error too: its effects are still looked at.
         record.unfinish(len);
-        Ok(())
+        staged
     }
 
     /// Hands everything staged and pending to the operating system.
