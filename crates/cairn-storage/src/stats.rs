@@ -65,6 +65,32 @@ pub struct Stats {
     pub tree: TreeStats,
 }
 
+/// A reader that is older deserves a warning.
+const LONG_READ: Duration = Duration::from_secs(300);
+
+impl Stats {
+    /// What somebody should look at, a sentence each: writes that are refused, background work that fails, a reader
+    /// that was forgotten. Empty where all is well.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.poisoned {
+            warnings.push("writes are refused since a sync failed: open the database again".to_string());
+        }
+        if let Some(error) = &self.background_error {
+            warnings.push(format!("background work fails: {error}"));
+        }
+        if self.oldest_snapshot_age >= LONG_READ {
+            warnings.push(format!(
+                "commit {} has been read at for {} s by a snapshot or transaction: what was overwritten or deleted since then \
+                 is kept",
+                self.oldest_snapshot,
+                self.oldest_snapshot_age.as_secs()
+            ));
+        }
+        warnings
+    }
+}
+
 /// The commits since the store was opened, and the log's work for them. Ingests do not count.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -195,5 +221,22 @@ impl Core {
             background_error: self.background_error.lock().as_ref().map(ToString::to_string),
             tree,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_say_what_is_wrong() {
+        let mut stats = Stats { oldest_snapshot: 7, oldest_snapshot_age: LONG_READ / 2, ..Stats::default() };
+        assert!(stats.warnings().is_empty());
+        stats.oldest_snapshot_age = LONG_READ;
+        stats.poisoned = true;
+        stats.background_error = Some("no space".to_string());
+        let warnings = stats.warnings();
+        assert_eq!(warnings.len(), 3);
+        assert!(warnings[2].starts_with("commit 7 has been read at for 300 s"), "{warnings:?}");
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cairn_env::Env;
-use cairn_storage::{AsOf, CommitSeq, Direction, LockInfo, RepairReport, Stats, SyncMode, VerifyReport};
+use cairn_storage::{
+    AsOf, CommitSeq, Direction, LockInfo, RepairReport, SnapshotInfo, Stats, SyncMode, VerifyReport,
+};
 
 use crate::kernel::{self, Begin};
 use crate::{
@@ -338,6 +340,21 @@ impl Database {
     /// When the path holds no database, it is open, its files cannot be read, or there is no room.
     pub fn repair_path(path: impl AsRef<Path>) -> Result<RepairReport> {
         Ok(cairn_storage::Store::repair(&Env::os(), path.as_ref())?)
+    }
+
+    /// What is being read at, oldest first: who keeps old versions, and for how long. In SQL `cairn_snapshots`.
+    ///
+    /// ```
+    /// use cairndb::Database;
+    /// let db = Database::in_memory()?;
+    /// let _forgotten = db.snapshot()?;
+    /// db.put("k", "v")?;
+    /// let oldest = db.snapshots()[0];
+    /// assert!(oldest.seq < db.stats().last_committed && oldest.holders == 1);
+    /// # Ok::<(), cairndb::Error>(())
+    /// ```
+    pub fn snapshots(&self) -> Vec<SnapshotInfo> {
+        self.shared.kernel.snapshots()
     }
 
     /// Sizes and counts. Cheap.

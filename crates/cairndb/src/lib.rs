@@ -48,7 +48,7 @@ pub use batch::WriteBatch;
 pub use bytes::Bytes;
 pub use cairn_storage::{
     AsOf, CancelHandle, CommitSeq, CommitStats, Damage, KeyLock, KeyRange, Latency, LockInfo, LockMode,
-    LockOwner, LockTarget, Loss, ObjectLock, RepairReport, Stats, SyncMode, VerifyReport, Wait,
+    LockOwner, LockTarget, Loss, ObjectLock, RepairReport, SnapshotInfo, Stats, SyncMode, VerifyReport, Wait,
 };
 pub use database::Database;
 pub use error::{Error, ErrorClass, Result};

@@ -28,9 +28,7 @@ pub(crate) fn run(place: &Place) -> Outcome {
             format!("{} of {}", stats.tree.cache.hits, stats.tree.cache.hits + stats.tree.cache.misses),
         ),
     ];
-    if let Some(error) = &stats.background_error {
-        figures.push(figure("background error", error));
-    }
+    figures.extend(stats.warnings().into_iter().map(|warning| figure("warning", warning)));
     text_table(&["Figure", "Value"], &figures, &mut out)?;
     let levels: Vec<[String; 4]> = stats
         .tree

@@ -6,8 +6,9 @@ pub(crate) mod file;
 pub(crate) mod information_schema;
 pub(crate) mod locks;
 pub(crate) mod pg_catalog;
+pub(crate) mod snapshots;
 pub(crate) mod store;
-pub(crate) mod system;
+mod system;
 pub(crate) mod view;
 
 use std::sync::Arc;

@@ -279,6 +279,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
         },
     },
     super::locks::PG_LOCKS,
+    super::snapshots::CAIRN_SNAPSHOTS,
     SystemTable {
         name: "pg_am",
         columns: &[("oid", O), ("amname", T), ("amtype", T)],

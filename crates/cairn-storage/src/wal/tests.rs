@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use cairn_env::sim::{Fault, Repeat, SimOptions, Simulation};
 use cairn_env::{Env, OpenMode};
 
 use super::format::file_name;
@@ -302,4 +303,27 @@ fn a_renamed_segment_without_its_header_is_unborn() {
     // A spare one under its old name, below the floor, does not count either, with whatever header.
     env.files().rename(&dir().join(file_name(900)), &dir().join(file_name(spare))).unwrap();
     assert_eq!(read_from(&env, floor, first - 1).unwrap().0.last(), Some(&40));
+}
+
+#[test]
+fn a_record_is_whole_after_a_failed_direct_write() {
+    let simulation = Simulation::new(SimOptions::new(1));
+    let env = simulation.env();
+    env.files().create_dir_all(dir()).unwrap();
+    let mut log = LogWriter::new(&env, dir(), IDENTITY, &options(), Upkeep::new(0, &[]), None, 0);
+    let mut record = RecordBuffer::with_capacity(0);
+    // With padding behind it.
+    record.push(Effect::Put { key: b"key", value: &vec![7; 70_003] });
+    let len = record.padded_len();
+    log.prepare(len, || 1).unwrap();
+    for failing in [true, false] {
+        if failing {
+            simulation.fail_nth(1, Fault::Enospc, Repeat::Sticky);
+        }
+        assert_eq!(log.stage(&mut record, header(1)).is_err(), failing);
+        simulation.clear_faults();
+        assert_eq!(record.iter().filter(|effect| effect.is_ok()).count(), 1);
+        assert_eq!((record.iter().count(), record.padded_len()), (1, len));
+        log.undo().unwrap();
+    }
 }

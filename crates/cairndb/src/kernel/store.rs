@@ -12,7 +12,7 @@ use bytes::Bytes;
 use cairn_env::Env;
 use cairn_storage::{
     AsOf, CancelHandle, CommitSeq, Direction, Error, Isolation, KeyLock, KeyRange, LockInfo, LockOwner,
-    LockTarget, Locked, Stats, Store, SyncMode, TxnOptions, VerifyReport, Wait,
+    LockTarget, Locked, SnapshotInfo, Stats, Store, SyncMode, TxnOptions, VerifyReport, Wait,
 };
 use smallvec::SmallVec;
 
@@ -106,6 +106,10 @@ impl Database {
 
     pub(crate) fn verify_dir(env: &Env, path: &Path) -> Result<VerifyReport> {
         Ok(Store::verify_dir(env, path)?)
+    }
+
+    pub(crate) fn snapshots(&self) -> Vec<SnapshotInfo> {
+        self.0.snapshots()
     }
 
     pub(crate) fn stats(&self) -> Stats {

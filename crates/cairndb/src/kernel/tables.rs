@@ -8,8 +8,8 @@ use bytes::Bytes;
 use cairn_engine::LockedThing;
 use cairn_env::Env;
 use cairn_storage::{
-    AsOf, CancelHandle, CommitSeq, Direction, KeyLock, KeyRange, LockInfo, LockOwner, Stats, SyncMode,
-    VerifyReport, Wait,
+    AsOf, CancelHandle, CommitSeq, Direction, KeyLock, KeyRange, LockInfo, LockOwner, SnapshotInfo, Stats,
+    SyncMode, VerifyReport, Wait,
 };
 
 use super::Begin;
@@ -75,6 +75,10 @@ impl Database {
 
     pub(crate) fn verify_dir(env: &Env, path: &Path) -> Result<VerifyReport> {
         Ok(cairn_engine::Database::verify_dir(env, path)?)
+    }
+
+    pub(crate) fn snapshots(&self) -> Vec<SnapshotInfo> {
+        self.0.snapshots()
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -3,6 +3,8 @@
 //! `CAIRN_TRANSACTIONS` (commits), `CAIRN_LEVEL`, `CAIRN_CLIENTS` and `CAIRN_SEED` set what runs; `cargo xtask
 //! isolation` sets them. The seed decides what the transactions do, the machine how they meet.
 
+#[cfg(feature = "sql")]
+mod ddl;
 mod keys;
 #[cfg(feature = "sql")]
 mod past;
