@@ -195,6 +195,8 @@ pub(super) fn remove(writer: &mut Writer<'_>, table: ObjectId, index: IndexId) -
     let mut descriptor = table.descriptor().clone();
     descriptor.indexes.retain(|i| i.id != index);
     let (start, end) = key_space::index_span(table.id, index);
+    // First, so that entries of those it waits for are deleted too, and are no conflict.
+    writer.lock_definition(table.id)?;
     writer.txn().delete_range(&start, &end)?;
     writer.put_table(descriptor)?;
     Ok(())

@@ -91,6 +91,7 @@ impl Removal {
         self.strip(writer)?;
         for id in &self.tables {
             let (start, end) = key_space::table_span(*id);
+            writer.lock_definition(*id)?;
             writer.txn().delete_range(&start, &end)?;
             writer.remove_table(*id)?;
         }

@@ -72,8 +72,12 @@ pub(crate) fn take(text: &str) -> (Cow<'_, str>, Option<String>) {
 /// # Errors
 /// `0A000` where the statement is no query, `42601` for an expression that is none.
 pub(crate) fn note(statement: &mut Statement, expression: &str) -> Result<()> {
-    let Statement::Query(query) = statement else {
-        return Err(Error::unsupported("AS OF SYSTEM TIME outside of SELECT"));
+    let query = match statement {
+        Statement::Prepare { statement, .. } | Statement::Explain { statement, .. } => {
+            return note(statement, expression);
+        }
+        Statement::Query(query) => query,
+        _ => return Err(Error::unsupported("AS OF SYSTEM TIME outside of SELECT")),
     };
     let marked = super::parse_text(&format!("WITH \"{NAME}\" AS (SELECT {expression}) SELECT 1"))?;
     let Statement::Query(marked) = marked else {

@@ -76,9 +76,9 @@ impl Visitor for Search {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         self.depth += 1;
-        match !query.locks.is_empty() && !(self.top && self.depth == 1) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        match query.locks.is_empty() || self.top && self.depth == 1 {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
         }
     }
 

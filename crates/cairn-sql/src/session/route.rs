@@ -74,9 +74,8 @@ fn kept_plan(
     if result.is_err() {
         fail_block(&mut state);
     }
-    let shared_state = Arc::clone(shared_state);
     Some(result.map(|rows| match in_block {
-        true => StatementResult::Rows(rows.on_error(move || fail_block(&mut shared_state.lock()))),
+        true => StatementResult::Rows(rows.on_error(failing(shared_state, context.txn()))),
         false => StatementResult::Rows(rows),
     }))
 }
@@ -233,6 +232,17 @@ fn fail_block(state: &mut State) {
     }
 }
 
+/// Fails the block of a transaction, if it is still open, when rows that one of its statements gave cannot be read.
+fn failing(state: &Arc<Mutex<State>>, txn: &Arc<Transaction>) -> impl FnOnce() + Send + Sync + 'static {
+    let (state, txn) = (Arc::clone(state), Arc::downgrade(txn));
+    move || {
+        let mut state = state.lock();
+        if state.block.as_ref().is_some_and(|block| std::ptr::eq(Arc::as_ptr(&block.txn), txn.as_ptr())) {
+            fail_block(&mut state);
+        }
+    }
+}
+
 fn dispatch(
     shared: &Arc<Shared>,
     shared_state: &Arc<Mutex<State>>,
@@ -323,8 +333,7 @@ fn in_transaction(
         return match (result, savepoint) {
             (Ok(StatementResult::Rows(rows)), _) => {
                 query::point::remember(&context, sql, unbound)?;
-                let state = Arc::clone(shared_state);
-                Ok(StatementResult::Rows(rows.on_error(move || fail_block(&mut state.lock()))))
+                Ok(StatementResult::Rows(rows.on_error(failing(shared_state, txn))))
             }
             (Ok(done), savepoint) => {
                 shared.point_inserts.remember(&context, sql, unbound)?;
@@ -373,10 +382,10 @@ fn wait_for_tables(context: &Context, statement: &Statement) -> Result<()> {
     }
     let name = match statement {
         Statement::Insert(Insert { table: TableObject::TableName(name), .. }) => name,
-        Statement::Update(Update { table: TableWithJoins { relation, .. }, .. }) => match relation {
-            TableFactor::Table { name, .. } => name,
-            _ => return Ok(()),
-        },
+        Statement::Update(Update {
+            table: TableWithJoins { relation: TableFactor::Table { name, .. }, .. },
+            ..
+        }) => name,
         Statement::Delete(delete) => {
             let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
             match from.first().map(|from| &from.relation) {

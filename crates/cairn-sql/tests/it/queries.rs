@@ -235,7 +235,7 @@ fn errors_are_postgresqls() {
         ("SELECT * FROM a.b", "42P01", "relation \"a.b\" does not exist"),
         ("SELECT nosuch", "42703", "column \"nosuch\" does not exist"),
         ("SELECT v.x FROM (VALUES (1)) v(a)", "42703", "column v.x does not exist"),
-        ("SELECT * FROM store FOR UPDATE", "0A000", "SELECT ... FOR UPDATE is not supported"),
+        ("SELECT * FROM store FOR UPDATE", "0A000", "FOR UPDATE on what is no table is not supported"),
         ("SELECT * FROM store TABLESAMPLE BERNOULLI (10)", "0A000", "TABLESAMPLE is not supported"),
         ("SELECT 1 FETCH FIRST 1 ROWS WITH TIES", "0A000", "FETCH ... WITH TIES is not supported"),
     ];

@@ -126,6 +126,9 @@ fn parent_and_child_wait_for_each_other() {
                         here.say(outcome(&act(!child_first, &txn)));
                     }),
                 ]);
+                // The snapshot has the parent that is gone: PostgreSQL has the transaction run again.
+                let seen = isolation == Isolation::RepeatableRead && !child_first && commits;
+                let wanted = if seen { "40001" } else { wanted };
                 assert_eq!(lines, ["first ends", wanted], "{isolation:?} {indexed} {child_first} {commits}");
                 let reset = begin(&world.db, Isolation::Snapshot);
                 delete(&reset, "c", 1).unwrap();
