@@ -303,7 +303,8 @@ impl Store {
     /// the first and returns the same.
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::DiskFull`], [`Error::Poisoned`]: commits that were not synced may be lost.
+    /// [`Error::Io`], [`Error::DiskFull`], [`Error::Poisoned`]: commits that were not synced may be lost, or those that
+    /// were found at opening after an unclean end and could not be flushed since.
     pub fn close(self) -> Result<()> {
         self.handle.core.close()
     }
@@ -360,8 +361,10 @@ impl Store {
 impl Core {
     pub(crate) fn close(&self) -> Result<()> {
         self.finish_awaited();
-        // Best effort, so that the next open need not read a long log; what fails here fails again below.
+        let mut recovered = Ok(());
         if !self.closed.load(Ordering::Acquire) {
+            recovered = self.finish_recovery();
+            // Best effort, so that the next open need not read a long log; what fails here fails again below.
             let _ = self.settle_log_to_close();
         }
         let mut outcome = self.close_outcome.lock();
@@ -380,7 +383,8 @@ impl Core {
         let _compacting = self.tree.compaction.lock();
         let _flushing = self.flush_lock.lock();
         let result = match writable {
-            Ok(()) if self.recovering.load(Ordering::Acquire) => self.tree.close(0),
+            // What was read from the log may be in the page cache only: nothing makes sure of it but the flush.
+            Ok(()) if self.recovering.load(Ordering::Acquire) => self.tree.close(0).and(recovered),
             Ok(()) => self.close_log(),
             Err(error) => Err(error),
         };
