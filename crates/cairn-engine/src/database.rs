@@ -19,6 +19,7 @@ use crate::catalog::{Catalog, ObjectId, Table};
 use crate::error::{Error, Result};
 use crate::estimate::Estimates;
 use crate::key_batch::KeyBatch;
+use crate::key_space;
 use crate::sequence::Sequences;
 use crate::transaction::{Transaction, TxnOptions};
 use crate::view::{ReadView, Source};
@@ -186,6 +187,10 @@ impl Database {
     /// [`Error::Storage`]: 72000 where it is too old; for the future, and for a time without a retention.
     pub fn snapshot_at(&self, as_of: AsOf) -> Result<ReadView> {
         let snapshot = self.inner.store.snapshot_at(as_of)?;
+        if snapshot.get(&key_space::schema_version_key())?.is_none() {
+            // Before the database's own first commit.
+            return Err(cairn_storage::Error::SnapshotTooOld.into());
+        }
         let catalog = self.inner.catalogs.of_snapshot(&snapshot)?;
         Ok(ReadView::new(Source::Snapshot(snapshot), catalog, self.inner.store.clone()))
     }
