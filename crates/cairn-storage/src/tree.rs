@@ -365,7 +365,8 @@ impl Tree {
     pub(crate) fn anchor_log_floor(&self) -> Result<()> {
         let mut manifest = self.manifest.lock();
         if manifest.begun_floor > 0 || manifest.state.log_floor == 0 {
-            return Ok(());
+            // Where the manifest was only found, one before it may come back, which needs the segment.
+            return manifest.log.settle_name(&self.env, &self.dir);
         }
         self.anchor(&mut manifest)
     }
