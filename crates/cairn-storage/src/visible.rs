@@ -72,6 +72,9 @@ impl Default for RunState {
 
 /// Entries that make a run worth its search.
 const RUN_MIN: usize = 4;
+/// Steps over versions of one key before the rest of them is leapt over: a key may have been written thousands of
+/// times since the last flush.
+const STEPS_MAX: u32 = 8;
 /// Steps between attempts at most, where sources are mixed row by row.
 const RUN_PATIENCE_MAX: u32 = 64;
 
@@ -403,11 +406,29 @@ impl Scan {
     /// Moves behind the remaining versions of the current key.
     fn skip_versions(&mut self) -> Result<()> {
         self.refresh_key();
-        self.merge.next()?;
-        while self.merge.valid() && self.merge.key() == &self.key[..] {
+        for _ in 0..STEPS_MAX {
             self.merge.next()?;
+            if !self.merge.valid() || self.merge.key() != &self.key[..] {
+                return Ok(());
+            }
         }
-        Ok(())
+        self.merge.leap(&self.key, 0)
+    }
+
+    /// Forward: moves from a version that is not accepted to the next that may be, or behind the key.
+    fn skip_newer(&mut self) -> Result<()> {
+        self.key.clear();
+        self.key.extend_from_slice(self.merge.key());
+        for _ in 0..STEPS_MAX {
+            self.merge.next()?;
+            let is_newer = self.merge.valid()
+                && !self.visibility.accepts(self.merge.seq())
+                && self.merge.key() == &self.key[..];
+            if !is_newer {
+                return Ok(());
+            }
+        }
+        self.merge.leap(&self.key, self.visibility.snapshot)
     }
 
     fn is_hidden(&self, key: &[u8], seq: CommitSeq) -> bool {
@@ -417,7 +438,7 @@ impl Scan {
     fn find_forward(&mut self) -> Result<bool> {
         while self.merge.valid() && !self.range.is_past_end(self.merge.key()) {
             if !self.visibility.accepts(self.merge.seq()) {
-                self.merge.next()?;
+                self.skip_newer()?;
                 continue;
             }
             self.key.clear();
@@ -440,18 +461,20 @@ impl Scan {
             self.key.clear();
             self.key.extend_from_slice(self.merge.key());
             // Oldest version first: the last one accepted is the newest.
-            let mut found = None;
+            let (mut found, mut steps) = (None, 0);
             while self.merge.valid() && self.merge.key() == &self.key[..] {
-                let seq = self.merge.seq();
-                if self.visibility.accepts(seq) {
-                    found = match self.merge.kind() {
-                        Kind::Delete => None,
-                        kind => Some((seq, kind, self.merge.value_bytes())),
-                    };
+                if steps == STEPS_MAX {
+                    found = self.seek_newest()?;
+                    break;
+                }
+                if self.visibility.accepts(self.merge.seq()) {
+                    found = Some(self.version_here());
                 }
                 self.merge.prev()?;
+                steps += 1;
             }
             if let Some((seq, kind, value)) = found
+                && kind != Kind::Delete
                 && !self.is_hidden(&self.key, seq)
             {
                 self.value = if kind == Kind::Blob { self.blobs.get(&value)? } else { value };
@@ -459,6 +482,28 @@ impl Scan {
             }
         }
         Ok(false)
+    }
+
+    /// In reverse, from among the versions of `key`: the newest that is accepted. The merge stands before all of
+    /// them then.
+    #[cold]
+    fn seek_newest(&mut self) -> Result<Option<(CommitSeq, Kind, Bytes)>> {
+        self.merge.seek(&self.key, SEQ_LAST)?;
+        let mut found = None;
+        while found.is_none() && self.merge.valid() && self.merge.key() == &self.key[..] {
+            if self.visibility.accepts(self.merge.seq()) {
+                found = Some(self.version_here());
+            } else {
+                // Leaves `key` as it is.
+                self.skip_newer()?;
+            }
+        }
+        self.merge.seek_last_before(Some(&self.key))?;
+        Ok(found)
+    }
+
+    fn version_here(&self) -> (CommitSeq, Kind, Bytes) {
+        (self.merge.seq(), self.merge.kind(), self.merge.value_bytes())
     }
 
     /// At the end the whole range was read: the mark stays as it is.

@@ -26,3 +26,4 @@ mod stress;
 mod sweep;
 mod threads;
 mod transactions;
+mod versions;
