@@ -17,7 +17,7 @@ impl KeyBatch {
     /// [`crate::Error::Storage`]: key or value are too long.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         check_key(key)?;
-        Ok(self.0.put(&key_space::key(STORE_TABLE, 0, key), value)?)
+        Ok(self.0.put_prefixed(&key_space::prefix(STORE_TABLE, 0), key, value)?)
     }
 
     /// Removes a key.

@@ -24,20 +24,27 @@ const KEEP_BYTES: usize = 1 << 20;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct WriteBatch {
-    bytes: Vec<u8>,
+    /// The puts and deletes as they came: already the record to be committed where their keys ascend.
+    effects: RecordBuffer,
     entries: Vec<Place>,
-    ranges: Vec<(usize, RangeTombstone)>,
+    /// The sequence of a tombstone is the number of puts and deletes before it.
+    ranges: Vec<RangeTombstone>,
     writes: usize,
+    /// The keys do not ascend, or one has several writes.
+    is_unordered: bool,
 }
 
+/// Where a key and a value are.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    op: usize,
     start: usize,
-    key_len: usize,
-    /// `None` for a delete.
-    value_len: Option<usize>,
+    key_len: u32,
+    /// `DELETE` for a delete.
+    value_len: u32,
 }
+
+/// In the place of a value's length; values are shorter.
+const DELETE: u32 = u32::MAX;
 
 impl WriteBatch {
     /// An empty batch.
@@ -50,11 +57,18 @@ impl WriteBatch {
     /// # Errors
     /// [`Error::KeyTooLarge`], [`Error::ValueTooLarge`].
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        check_entry(key, value)?;
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(key);
-        self.bytes.extend_from_slice(value);
-        self.push(start, key.len(), Some(value.len()));
+        self.put_prefixed(b"", key, value)
+    }
+
+    /// As [`WriteBatch::put`] of the key that is `prefix` and then `key`.
+    ///
+    /// # Errors
+    /// As [`WriteBatch::put`].
+    pub fn put_prefixed(&mut self, prefix: &[u8], key: &[u8], value: &[u8]) -> Result<()> {
+        let key_len = prefix.len() + key.len();
+        check_lengths(key_len, value.len())?;
+        let start = self.effects.push_put([prefix, key], value);
+        self.note(start, key_len, value.len() as u32);
         Ok(())
     }
 
@@ -64,9 +78,8 @@ impl WriteBatch {
     /// [`Error::KeyTooLarge`].
     pub fn delete(&mut self, key: &[u8]) -> Result<()> {
         check_entry(key, b"")?;
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(key);
-        self.push(start, key.len(), None);
+        let start = self.effects.push(Effect::Delete { key });
+        self.note(start, key.len(), DELETE);
         Ok(())
     }
 
@@ -80,7 +93,7 @@ impl WriteBatch {
         self.writes += 1;
         if start < end {
             let (start, end) = (start.to_vec().into(), end.to_vec().into());
-            self.ranges.push((self.writes, RangeTombstone { start, end, seq: self.writes as u64 }));
+            self.ranges.push(RangeTombstone { start, end, seq: self.entries.len() as u64 });
         }
         Ok(())
     }
@@ -97,17 +110,26 @@ impl WriteBatch {
 
     /// Bytes of keys and values.
     pub fn bytes(&self) -> usize {
-        self.bytes.len()
-            + self.ranges.iter().map(|(_, range)| range.start.len() + range.end.len()).sum::<usize>()
+        self.effects.effect_bytes() - EFFECT_BYTES * self.entries.len()
+            + self.ranges.iter().map(|range| range.start.len() + range.end.len()).sum::<usize>()
     }
 
-    fn push(&mut self, start: usize, key_len: usize, value_len: Option<usize>) {
+    #[inline]
+    fn note(&mut self, start: usize, key_len: usize, value_len: u32) {
+        let place = Place { start, key_len: key_len as u32, value_len };
+        let ascends = |last: &Place| self.key(last) < self.key(&place);
+        self.is_unordered = self.is_unordered || !self.entries.last().is_none_or(ascends);
+        self.entries.push(place);
         self.writes += 1;
-        self.entries.push(Place { op: self.writes, start, key_len, value_len });
     }
 
     fn key(&self, place: &Place) -> &[u8] {
-        &self.bytes[place.start..place.start + place.key_len]
+        self.effects.slice(place.start, place.key_len as usize)
+    }
+
+    fn value(&self, place: &Place) -> Option<&[u8]> {
+        let at = place.start + place.key_len as usize;
+        (place.value_len != DELETE).then(|| self.effects.slice(at, place.value_len as usize))
     }
 
     /// The key of the put or delete with this number.
@@ -117,12 +139,12 @@ impl WriteBatch {
 
     /// Forgets the writes and keeps the memory for the next ones.
     pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.bytes.shrink_to(KEEP_BYTES);
+        self.effects.clear(KEEP_BYTES);
         self.entries.clear();
         self.entries.shrink_to(KEEP_BYTES / size_of::<Place>());
         self.ranges.clear();
         self.writes = 0;
+        self.is_unordered = false;
     }
 
     /// The puts and deletes, by key, the last write of a key first: the number of the write (from 0), the
@@ -131,13 +153,8 @@ impl WriteBatch {
         debug_assert!(self.ranges.is_empty());
         self.order().into_iter().map(|at| {
             let place = &self.entries[at as usize];
-            (place.op as u64 - 1, self.key(place), self.value(place))
+            (u64::from(at), self.key(place), self.value(place))
         })
-    }
-
-    fn value(&self, place: &Place) -> Option<&[u8]> {
-        let at = place.start + place.key_len;
-        place.value_len.map(|len| &self.bytes[at..at + len])
     }
 
     /// The places of the entries in the order of `sorted`.
@@ -148,7 +165,7 @@ impl WriteBatch {
         let entries = &self.entries;
         assert!(entries.len() <= u32::MAX as usize, "the transaction limit is below 2^32 writes");
         let mut order: Vec<u32> = (0..entries.len() as u32).collect();
-        if entries.windows(2).all(|pair| self.key(&pair[0]) < self.key(&pair[1])) {
+        if !self.is_unordered {
             return order;
         }
         let first = self.key(&entries[0]);
@@ -178,13 +195,25 @@ impl WriteBatch {
     }
 
     /// The resolved effects, range deletes first, keys ascending and each once.
-    pub(crate) fn encode(&self) -> RecordBuffer {
-        let mut record = RecordBuffer::with_capacity(self.bytes.len() + (self.writes + 1) * EFFECT_BYTES);
-        for (_, range) in &self.ranges {
+    pub(crate) fn into_record(self) -> RecordBuffer {
+        if self.is_record() { self.effects } else { self.record() }
+    }
+
+    /// Whether the effects as they came are the resolved ones.
+    fn is_record(&self) -> bool {
+        self.ranges.is_empty() && !self.is_unordered && self.writes > 0
+    }
+
+    /// As [`WriteBatch::into_record`].
+    pub(crate) fn record(&self) -> RecordBuffer {
+        if self.is_record() {
+            return self.effects.clone();
+        }
+        let mut record = RecordBuffer::with_capacity(self.bytes() + (self.writes + 1) * EFFECT_BYTES);
+        for range in &self.ranges {
             record.push(Effect::DeleteRange { start: &range.start, end: &range.end });
         }
-        let ranges: Vec<RangeTombstone> = self.ranges.iter().map(|(_, range)| range.clone()).collect();
-        let fragments = Fragments::build(&ranges);
+        let fragments = Fragments::build(&self.ranges);
         let mut previous: Option<&[u8]> = None;
         for at in self.order() {
             let place = &self.entries[at as usize];
@@ -194,7 +223,7 @@ impl WriteBatch {
             }
             previous = Some(key);
             let cover = fragments.newest_covering(key, u64::MAX);
-            if cover.is_some_and(|op| op > place.op as u64) {
+            if cover.is_some_and(|before| u64::from(at) < before) {
                 continue;
             }
             record.push(match self.value(place) {
@@ -208,11 +237,15 @@ impl WriteBatch {
 
 /// Refuses keys and values over the limits.
 pub(crate) fn check_entry(key: &[u8], value: &[u8]) -> Result<()> {
-    if key.len() > KEY_BYTES_MAX {
-        return Err(Error::KeyTooLarge { len: key.len(), max: KEY_BYTES_MAX });
+    check_lengths(key.len(), value.len())
+}
+
+fn check_lengths(key: usize, value: usize) -> Result<()> {
+    if key > KEY_BYTES_MAX {
+        return Err(Error::KeyTooLarge { len: key, max: KEY_BYTES_MAX });
     }
-    if value.len() > VALUE_BYTES_MAX {
-        return Err(Error::ValueTooLarge { len: value.len(), max: VALUE_BYTES_MAX });
+    if value > VALUE_BYTES_MAX {
+        return Err(Error::ValueTooLarge { len: value, max: VALUE_BYTES_MAX });
     }
     Ok(())
 }
@@ -231,7 +264,7 @@ mod tests {
         batch.put(b"a", b"2").unwrap();
         batch.put(b"a", b"3").unwrap();
         batch.delete(b"c").unwrap();
-        let record = batch.encode();
+        let record = batch.record();
         let effects: Vec<_> = record.iter().map(|effect| effect.unwrap()).collect();
         assert_eq!(
             effects,

@@ -69,7 +69,9 @@ pub fn wal_record(data: &[u8]) {
     let mut again = RecordBuffer::with_capacity(data.len());
     for effect in record.effects() {
         match effect {
-            Ok(effect) => again.push(effect),
+            Ok(effect) => {
+                again.push(effect);
+            }
             Err(_) => return,
         }
     }

@@ -198,7 +198,11 @@ impl MergeCursor {
         let leap = |child: &mut Child| {
             let cursor = &mut child.cursor;
             let over = |seq: CommitSeq| upto == 0 || (seq > upto && seq <= SEQ_MAX);
-            if cursor.valid() && over(cursor.seq()) && cursor.key() == key { cursor.seek(key, upto) } else { Ok(()) }
+            if cursor.valid() && over(cursor.seq()) && cursor.key() == key {
+                cursor.seek(key, upto)
+            } else {
+                Ok(())
+            }
         };
         debug_assert!(self.forward);
         let done = self.children.iter_mut().try_for_each(leap);

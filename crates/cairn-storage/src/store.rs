@@ -317,7 +317,7 @@ fn batch_request(core: &Core, batch: WriteBatch, sync: Option<SyncMode>) -> Resu
         return Err(Error::TransactionTooLarge { len, max });
     }
     Ok(Request {
-        record: batch.encode(),
+        record: batch.into_record(),
         snapshot: None,
         checks: Checks::default(),
         guards: Vec::new(),

@@ -303,7 +303,7 @@ impl Txn {
     }
 
     fn into_request(mut self) -> (Arc<Hold>, Request) {
-        let record = self.writes.encode();
+        let record = self.writes.take_record();
         let base = self.unlocked_since.unwrap_or(self.checked_at());
         let mut locks = self.locks.take();
         let holds = locks.as_mut().map_or_else(ByTarget::default, |locks| locks.take_holds());

@@ -206,11 +206,19 @@ impl WriteSet {
         OwnView { table: self.table.get().cloned(), bound: self.next_op, undone: Arc::clone(&self.undone) }
     }
 
+    /// As [`WriteSet::encode`], for who needs the writes no more.
+    pub(crate) fn take_record(&mut self) -> RecordBuffer {
+        if self.table.get().is_some() || !self.undone.is_empty() {
+            return self.encode();
+        }
+        std::mem::take(&mut self.gathered.get_mut().batch).into_record()
+    }
+
     /// The resolved effects: range deletes first, then for each key its last live write unless a later
     /// range delete took it.
     pub(crate) fn encode(&self) -> RecordBuffer {
         if self.table.get().is_none() && self.undone.is_empty() {
-            return self.gathered.lock().batch.encode();
+            return self.gathered.lock().batch.record();
         }
         let view = self.view();
         let table = self.table.get_or_init(Arc::default);

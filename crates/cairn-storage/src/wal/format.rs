@@ -130,8 +130,8 @@ pub(crate) fn checksum(identity: &Identity, segment: u64, offset: u64, len: u32,
     crc32c_append(crc32c(&place), body)
 }
 
-/// A record being built: room for the header, then effects.
-#[derive(Debug)]
+/// A record being built: room for the header, then effects. Empty it has no memory.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct RecordBuffer {
     bytes: Vec<u8>,
     effects: u32,
@@ -144,20 +144,54 @@ impl RecordBuffer {
         RecordBuffer { bytes, effects: 0 }
     }
 
-    /// Adds an effect. Keys and values are below 4 GiB (the store's limits are far lower).
-    pub(crate) fn push(&mut self, effect: Effect<'_>) {
+    /// Adds an effect and tells where its key begins. Keys and values are below 4 GiB (the store's limits are far lower).
+    pub(crate) fn push(&mut self, effect: Effect<'_>) -> usize {
         let (kind, key, value) = match effect {
             Effect::Put { key, value } => (EFFECT_PUT, key, value),
             Effect::Delete { key } => (EFFECT_DELETE, key, &b""[..]),
             Effect::DeleteRange { start, end } => (EFFECT_DELETE_RANGE, start, end),
         };
+        self.append(kind, [b"", key], value)
+    }
+
+    /// As `push` of a put whose key comes in two parts.
+    pub(crate) fn push_put(&mut self, key: [&[u8]; 2], value: &[u8]) -> usize {
+        self.append(EFFECT_PUT, key, value)
+    }
+
+    #[inline]
+    fn append(&mut self, kind: u8, key: [&[u8]; 2], value: &[u8]) -> usize {
+        if self.bytes.is_empty() {
+            self.bytes.resize(RECORD_BYTES, 0);
+        }
         let mut head = [kind; EFFECT_BYTES];
-        head[1..5].copy_from_slice(&(key.len() as u32).to_le_bytes());
+        head[1..5].copy_from_slice(&((key[0].len() + key[1].len()) as u32).to_le_bytes());
         head[5..9].copy_from_slice(&(value.len() as u32).to_le_bytes());
+        self.bytes.reserve(EFFECT_BYTES + key[0].len() + key[1].len() + value.len());
         self.bytes.extend_from_slice(&head);
-        self.bytes.extend_from_slice(key);
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(key[0]);
+        self.bytes.extend_from_slice(key[1]);
         self.bytes.extend_from_slice(value);
         self.effects += 1;
+        start
+    }
+
+    /// What was pushed: a key, or the value behind it.
+    pub(crate) fn slice(&self, start: usize, len: usize) -> &[u8] {
+        &self.bytes[start..start + len]
+    }
+
+    /// Bytes of the effects.
+    pub(crate) fn effect_bytes(&self) -> usize {
+        self.bytes.len().saturating_sub(RECORD_BYTES)
+    }
+
+    /// Takes the effects away, and memory beyond `keep` bytes.
+    pub(crate) fn clear(&mut self, keep: usize) {
+        self.bytes.clear();
+        self.bytes.shrink_to(keep);
+        self.effects = 0;
     }
 
     /// Number of effects.
@@ -167,7 +201,7 @@ impl RecordBuffer {
 
     /// The effects pushed so far.
     pub(crate) fn iter(&self) -> Effects<'_> {
-        Effects::new(&self.bytes[RECORD_BYTES..], self.effects)
+        Effects::new(self.bytes.get(RECORD_BYTES..).unwrap_or(&[]), self.effects)
     }
 
     /// Length of the record once finished, padding included.

@@ -39,7 +39,13 @@ fn step(random: &mut SeededRandom, model: &mut Model, batch: &mut WriteBatch) {
     }
 }
 
-fn check(mut scan: Scan, direction: Direction, model: &Model, random: &mut SeededRandom, between: &mut dyn FnMut()) {
+fn check(
+    mut scan: Scan,
+    direction: Direction,
+    model: &Model,
+    random: &mut SeededRandom,
+    between: &mut dyn FnMut(),
+) {
     let mut expected: Vec<_> = model.iter().collect();
     if direction == Direction::Reverse {
         expected.reverse();

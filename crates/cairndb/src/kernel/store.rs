@@ -29,13 +29,18 @@ const USER_KEY_BYTES_MAX: usize = 64 * 1024;
 const KEY_BYTES_INLINE: usize = 128;
 
 fn full(key: &[u8]) -> Result<SmallVec<[u8; KEY_BYTES_INLINE]>> {
-    if key.len() > USER_KEY_BYTES_MAX {
-        return Err(Error::KeyTooLarge { len: key.len(), max: USER_KEY_BYTES_MAX }.into());
-    }
+    check_key(key)?;
     let mut full = SmallVec::with_capacity(STORE_PREFIX.len() + key.len());
     full.extend_from_slice(&STORE_PREFIX);
     full.extend_from_slice(key);
     Ok(full)
+}
+
+fn check_key(key: &[u8]) -> Result<()> {
+    if key.len() > USER_KEY_BYTES_MAX {
+        return Err(Error::KeyTooLarge { len: key.len(), max: USER_KEY_BYTES_MAX }.into());
+    }
+    Ok(())
 }
 
 fn full_range(range: &KeyRange) -> KeyRange {
@@ -127,7 +132,8 @@ pub(crate) struct Batch(cairn_storage::WriteBatch);
 
 impl Batch {
     pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        Ok(self.0.put(&full(key)?, value)?)
+        check_key(key)?;
+        Ok(self.0.put_prefixed(&STORE_PREFIX, key, value)?)
     }
 
     pub(crate) fn delete(&mut self, key: &[u8]) -> Result<()> {
