@@ -160,10 +160,7 @@ impl Core {
         {
             let _syncing = self.sync_lock.lock();
             self.check_writable()?;
-            if let Err(error) = job.run() {
-                self.poison(&error);
-                return Err(error);
-            }
+            job.run().map_err(|error| self.poison(&error))?;
         }
         self.write.lock().log.note_synced(&job);
         Ok(())
@@ -171,17 +168,16 @@ impl Core {
 
     /// Hands what is pending of the log to the operating system.
     pub(crate) fn write_log(&self, writer: &mut Writer) -> Result<()> {
-        writer.log.write().inspect_err(|error| self.undo_log(writer, error))
+        writer.log.write().map_err(|error| self.undo_log(writer, error))
     }
 
-    /// Takes back what was staged of the log after a failure; where that fails too the store is poisoned.
-    pub(crate) fn undo_log(&self, writer: &mut Writer, error: &Error) {
-        self.note_error(error);
-        if self.check_sound().is_ok()
-            && let Err(broken) = writer.log.undo()
-        {
-            self.poison(&broken);
-        }
+    /// Takes back what was staged of the log after a failure; where that fails too the store is poisoned. Gives the
+    /// error to tell: one other than [`Error::Poisoned`] means that nothing of it is there.
+    pub(crate) fn undo_log(&self, writer: &mut Writer, error: Error) -> Error {
+        self.note_error(&error);
+        let undone =
+            self.check_sound().and_then(|()| writer.log.undo().map_err(|broken| self.poison(&broken)));
+        undone.err().unwrap_or(error)
     }
 
     /// Puts a full active memtable among the immutable ones, or one that keeps too long a log from going. The

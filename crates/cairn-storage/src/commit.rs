@@ -100,7 +100,7 @@ impl Core {
         });
         let segment = match prepared {
             Ok(segment) => segment,
-            Err(error) => return self.fail_group(writer, requests.iter().map(|_| Ok(0)).collect(), &error),
+            Err(error) => return self.fail_group(writer, requests.iter().map(|_| Ok(0)).collect(), error),
         };
         let sources = self.sources();
         let (results, staged) = self.validate_and_stage(writer, &sources, requests);
@@ -109,7 +109,7 @@ impl Core {
         if accepted.is_empty() {
             return match staged {
                 Ok(()) => results,
-                Err(error) => self.fail_group(writer, results, &error),
+                Err(error) => self.fail_group(writer, results, error),
             };
         }
         let (sync, write) = (
@@ -125,7 +125,7 @@ impl Core {
             }
         });
         if let Err(error) = appended {
-            return self.fail_group(writer, results, &error);
+            return self.fail_group(writer, results, error);
         }
         if sync && let Err(error) = self.sync_written(writer) {
             return results.into_iter().map(|result| result.and(Err(error.clone()))).collect();
@@ -157,9 +157,9 @@ impl Core {
         &self,
         writer: &mut Writer,
         results: Vec<Result<CommitSeq>>,
-        error: &Error,
+        error: Error,
     ) -> Vec<Result<CommitSeq>> {
-        self.undo_log(writer, error);
+        let error = self.undo_log(writer, error);
         results.into_iter().map(|result| result.and(Err(error.clone()))).collect()
     }
 
@@ -169,10 +169,7 @@ impl Core {
         let _syncing = self.sync_lock.lock();
         // Not whether it is closed: the records are in the file, and `close` waits for them.
         self.check_sound()?;
-        if let Err(error) = job.run() {
-            self.poison(&error);
-            return Err(error);
-        }
+        job.run().map_err(|error| self.poison(&error))?;
         writer.log.note_synced(&job);
         Ok(())
     }

@@ -253,13 +253,14 @@ impl Core {
     }
 
     /// Refuses everything but reads from now on (I2).
-    pub(crate) fn poison(&self, cause: &Error) {
+    pub(crate) fn poison(&self, cause: &Error) -> Error {
         let cause = match cause {
             Error::Poisoned { cause } => cause.clone(),
             other => other.to_string(),
         };
-        self.poison.lock().get_or_insert(cause);
+        let cause = self.poison.lock().get_or_insert(cause).clone();
         self.poisoned.store(true, Ordering::Release);
+        Error::Poisoned { cause }
     }
 
     /// Poisons the store if the error says that what is on the disk is unknown; closes files where handles lacked.

@@ -167,7 +167,7 @@ impl Core {
                 writer.log.write()?;
                 Ok((segment, seq))
             });
-        let (segment, seq) = staged.inspect_err(|error| self.undo_log(writer, error))?;
+        let (segment, seq) = staged.map_err(|error| self.undo_log(writer, error))?;
         self.sync_written(writer)?;
         self.sources().active.note_segment(segment);
         Ok(seq)

@@ -260,9 +260,8 @@ impl Txn {
     /// of the snapshot.
     ///
     /// # Errors
-    /// [`Error::Conflict`]: run the transaction again. [`Error::DiskFull`]: nothing happened.
-    /// [`Error::Io`], [`Error::Poisoned`]: whether the commit is durable is known when the store is opened
-    /// again. [`Error::Closed`].
+    /// [`Error::Conflict`]: run the transaction again. [`Error::DiskFull`], [`Error::Io`]: nothing happened.
+    /// [`Error::Poisoned`]: whether the commit is there is known when the store is opened again. [`Error::Closed`].
     pub fn commit(mut self) -> Result<CommitSeq> {
         if self.writes.is_empty() {
             return Ok(self.hold.seq());

@@ -39,6 +39,8 @@ use crate::tasks::{Step, Task, TaskHandle, Tasks};
 /// machine that was suspended wakes up with its clocks moved on.
 const STUCK: Duration = Duration::from_secs(100);
 const STUCK_TIMES: u32 = 3;
+/// So often the baton may change hands until all have ended after one panicked.
+const LAST_TURNS: u64 = 1_000_000;
 
 thread_local! {
     /// The fiber that this thread is.
@@ -91,6 +93,8 @@ struct State {
     turns: u64,
     /// What a fiber's panic said first.
     panic: Option<Box<dyn Any + Send>>,
+    /// The turn by which all must have ended, because one panicked.
+    last_turn: Option<u64>,
     /// The simulation is over: threads left behind stay parked.
     over: bool,
 }
@@ -177,7 +181,18 @@ impl Baton {
 
     /// Takes what a fiber's panic said.
     pub(super) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
-        self.state.lock().panic.take()
+        let mut state = self.state.lock();
+        state.last_turn = None;
+        state.panic.take()
+    }
+
+    /// A fiber panicked: the process is killed, and the others are to end.
+    fn note_panic(&self, panic: Box<dyn Any + Send>) {
+        self.world.lock().killed = true;
+        let mut state = self.state.lock();
+        let last = state.turns + LAST_TURNS;
+        state.last_turn.get_or_insert(last);
+        state.panic.get_or_insert(panic);
     }
 
     fn moment(&self, duration: Duration) -> u64 {
@@ -210,8 +225,7 @@ impl Baton {
             fiber.baton.wait_turn(&turn);
             // The body drops all that it owns before the baton goes on.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&fiber))) {
-                fiber.baton.world.lock().killed = true;
-                fiber.baton.state.lock().panic.get_or_insert(panic);
+                fiber.baton.note_panic(panic);
             }
             fiber.baton.finish(fiber.number);
         });
@@ -299,6 +313,10 @@ impl Baton {
                 give_up(&format!("seed {}: deadlock: {}", world.options.seed, state.describe()));
             }
             ready = state.ready(world.nanos);
+        }
+        if state.last_turn.is_some_and(|last| state.turns > last) {
+            let (seed, who) = (world.options.seed, state.describe());
+            give_up(&format!("seed {seed}: a fiber panicked, see above, and others never end: {who}"));
         }
         let at = world.random.below(ready.len() as u64) as usize;
         let next = ready[at];

@@ -142,7 +142,7 @@ fn a_failed_sync_reaches_every_handle() {
     let handles: Vec<CommitHandle> = (0..5u8).map(|i| store.write_async(batch(&[i], b""), None)).collect();
     simulation.fail_nth(1, Fault::FsyncFails, Repeat::Once);
     for handle in handles {
-        assert!(matches!(handle.wait(), Err(Error::Io { .. })));
+        assert!(matches!(handle.wait(), Err(Error::Poisoned { .. })));
     }
     simulation.clear_faults();
     assert!(matches!(store.write_async(batch(b"k", b""), None).wait(), Err(Error::Poisoned { .. })));

@@ -273,9 +273,10 @@ impl Client {
         result: Result<u64>,
     ) -> std::result::Result<u64, Stop> {
         let off = self.shared.simulation.is_off();
+        let is_nowhere = matches!(result, Err(Error::DiskFull { .. } | Error::Io { .. }));
         let seq = self.shared.sort(what, result).inspect_err(|_| {
-            if !off {
-                self.life().fail(attempt);
+            if is_nowhere || !off {
+                self.life().fail(attempt, is_nowhere);
             }
         })?;
         say!(self.shared, "client {}: {what} {mode:?} is commit {seq}", self.number);

@@ -122,9 +122,14 @@ impl Life {
         self.written = self.written.max(seq);
     }
 
-    /// An attempt failed; whether it is there shows after the next start.
-    pub(crate) fn fail(&mut self, attempt: u64) {
-        self.open.get_mut(&attempt).unwrap().failed = Some(self.tried);
+    /// An attempt failed; whether it is there shows after the next start, unless it is known to be nowhere. Others may
+    /// have met it as a conflict.
+    pub(crate) fn fail(&mut self, attempt: u64, is_nowhere: bool) {
+        let open = self.open.get_mut(&attempt).unwrap();
+        open.failed = Some(self.tried);
+        if is_nowhere {
+            open.before = 0;
+        }
     }
 
     /// An attempt was refused: it is nowhere.
