@@ -24,8 +24,8 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "log: background sync dropped",
         file: "crates/cairn-storage/src/background.rs",
-        text: "if let Err(error) = job.run() {",
-        replacement: "if let Err(error) = Ok::<(), Error>(()) {",
+        text: "            job.run().map_err(|error| self.poison(&error))?;\n        }",
+        replacement: "        }",
     },
     Plant {
         name: "log: checksum without the segment's number",
@@ -126,20 +126,26 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "commit: failed fsync tried again",
         file: "crates/cairn-storage/src/commit.rs",
-        text: "if let Err(error) = job.run() {",
-        replacement: "if job.run().is_err()\n            && let Err(error) = job.run()\n        {",
+        text: "        job.run().map_err(|error| self.poison(&error))?;",
+        replacement: "        job.run().or_else(|_| job.run()).map_err(|error| self.poison(&error))?;",
     },
     Plant {
         name: "commit: failed fsync forgotten",
         file: "crates/cairn-storage/src/commit.rs",
-        text: "            self.poison(&error);\n            return Err(error);\n        }\n        writer.log",
-        replacement: "            return Err(error);\n        }\n        writer.log",
+        text: "        job.run().map_err(|error| self.poison(&error))?;",
+        replacement: "        job.run()?;",
+    },
+    Plant {
+        name: "commit: failed fsync told as if nothing were there",
+        file: "crates/cairn-storage/src/commit.rs",
+        text: "        job.run().map_err(|error| self.poison(&error))?;",
+        replacement: "        job.run().inspect_err(|error| drop(self.poison(error)))?;",
     },
     Plant {
         name: "commit: failed group stays in the log",
         file: "crates/cairn-storage/src/background.rs",
-        text: "            && let Err(broken) = writer.log.undo()\n        {",
-        replacement: "            && let Err(broken) = Ok::<(), Error>(())\n        {",
+        text: "writer.log.undo().map_err(|broken| self.poison(&broken))",
+        replacement: "Ok(())",
     },
     Plant {
         name: "commit: member not validated against the group's keys",
@@ -192,8 +198,8 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "commit: a group fails when the store is closed",
         file: "crates/cairn-storage/src/commit.rs",
-        text: "        self.check_sound()?;\n        if let Err(error) = job.run() {",
-        replacement: "        self.check_writable()?;\n        if let Err(error) = job.run() {",
+        text: "        self.check_sound()?;\n        job.run()",
+        replacement: "        self.check_writable()?;\n        job.run()",
     },
     Plant {
         name: "close: the sync left out",
