@@ -44,7 +44,7 @@ mod workload;
 
 pub use anomaly::{Anomaly, AnomalyKind, Level};
 pub use history::{Found, History, Key, Operation, Outcome, Transaction, Value};
-pub use record::{Client, Failure, Ticks, run};
+pub use record::{Client, Failure, Ticks, run, run_announced};
 pub use text::{ParseError, parse};
 pub use verdict::{MalformedHistory, Verdict, check};
 pub use workload::{Plan, Planned, Shape, Workload};

@@ -10,6 +10,11 @@ use crate::workload::{Plan, Planned};
 pub struct Ticks(AtomicU64);
 
 impl Ticks {
+    /// A clock whose first moment is this one: it goes on where another ended.
+    pub fn starting_at(moment: u64) -> Ticks {
+        Ticks(AtomicU64::new(moment))
+    }
+
     /// A moment after all that were given before.
     pub fn next(&self) -> u64 {
         self.0.fetch_add(1, Ordering::SeqCst)
@@ -69,6 +74,18 @@ pub trait Client {
 
 /// Runs one transaction and gives what the client saw of it.
 pub fn run(client: &mut dyn Client, plan: &Plan, process: u32, ticks: &Ticks) -> Transaction {
+    run_announced(client, plan, process, ticks, &mut |_| {})
+}
+
+/// As [`run`]; `announce` gets the transaction as one of unknown outcome right before its commit is asked for, which is
+/// what is known of it should the process not live to tell the answer.
+pub fn run_announced(
+    client: &mut dyn Client,
+    plan: &Plan,
+    process: u32,
+    ticks: &Ticks,
+    announce: &mut dyn FnMut(&Transaction),
+) -> Transaction {
     let begin = ticks.next();
     let mut operations = Vec::with_capacity(plan.operations.len());
     let worked = client.begin().and_then(|()| {
@@ -87,11 +104,17 @@ pub fn run(client: &mut dyn Client, plan: &Plan, process: u32, ticks: &Ticks) ->
             client.rollback();
             Outcome::Aborted
         }
-        Ok(()) => match client.commit() {
-            Ok(()) => Outcome::Committed,
-            Err(Failure::Aborted) => Outcome::Aborted,
-            Err(Failure::Unknown) => Outcome::Unknown,
-        },
+        Ok(()) => {
+            let times = Some((begin, ticks.next()));
+            let asked = Transaction { process, times, outcome: Outcome::Unknown, operations };
+            announce(&asked);
+            operations = asked.operations;
+            match client.commit() {
+                Ok(()) => Outcome::Committed,
+                Err(Failure::Aborted) => Outcome::Aborted,
+                Err(Failure::Unknown) => Outcome::Unknown,
+            }
+        }
     };
     Transaction { process, times: Some((begin, ticks.next())), outcome, operations }
 }

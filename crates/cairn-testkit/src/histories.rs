@@ -1,10 +1,11 @@
 //! Histories of real databases: clients on threads, the expected table, and a client that speaks SQL.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cairn_history::{
-    AnomalyKind, Client, Failure, Found, History, Key, Level, Outcome as Ending, Plan, Planned, Ticks, Value,
-    Verdict, Workload, check, run,
+    AnomalyKind, Client, Failure, Found, History, Key, Level, Operation, Outcome as Ending, Plan, Planned,
+    Ticks, Value, Verdict, Workload, check, run,
 };
 
 use crate::interleave::{ScriptLevel, Session};
@@ -94,6 +95,25 @@ pub fn judge(what: &str, expected: &Expected, history: &History) -> Result<Verdi
         return Err(format!("{what} shows what it must not: {verdict}"));
     }
     Ok(verdict)
+}
+
+/// The first append of a committed transaction that the last transaction, which scans all keys, does not find.
+pub fn lost_append(history: &History) -> Option<String> {
+    let last = history.transactions.last().and_then(|transaction| transaction.operations.last());
+    let Some(Operation::Scan { found, .. }) = last else {
+        panic!("a history ends with a reading of all keys");
+    };
+    let there: HashMap<Key, &Found> = found.iter().map(|(key, found)| (*key, found)).collect();
+    let is_there = |key: &Key, value: &Value| match there.get(key) {
+        Some(Found::List(values)) => values.contains(value),
+        _ => false,
+    };
+    let committed = history.transactions.iter().filter(|txn| txn.outcome == Ending::Committed);
+    let mut appends = committed.flat_map(|txn| txn.operations.iter().map(move |operation| (txn, operation)));
+    let lost = appends.find(
+        |(_, operation)| matches!(operation, Operation::Append { key, value } if !is_there(key, value)),
+    );
+    lost.map(|(txn, operation)| format!("{operation} of {txn} is lost"))
 }
 
 /// What of the table's must-haves no verdict has.

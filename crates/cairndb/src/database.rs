@@ -87,6 +87,15 @@ impl Database {
         Database::open_in(&Env::memory(), Path::new("/memory"), None, options)
     }
 
+    /// As [`Database::open_with`], in another world than the operating system's: for tests with crashes.
+    ///
+    /// # Errors
+    /// As [`Database::open_with`].
+    #[doc(hidden)]
+    pub fn open_in_env(env: &Env, path: &Path, options: OpenOptions) -> Result<Database> {
+        Database::open_in(env, path, Some(path.to_path_buf()), options)
+    }
+
     fn open_in(env: &Env, path: &Path, shown: Option<PathBuf>, options: OpenOptions) -> Result<Database> {
         #[cfg(feature = "sql")]
         let sql_options = crate::sql::options(&options);

@@ -58,7 +58,8 @@ pub fn is_power_cut(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Other && error.to_string() == "simulated power cut"
 }
 
-/// A simulated machine. To be used from one thread, and from the clients that [`Simulation::run_clients`] runs.
+/// A simulated machine. To be used from one thread, and from the clients that [`Simulation::run_clients`] runs; from any
+/// with [`Simulation::env_on_threads`].
 ///
 /// ```
 /// use cairn_env::{OpenMode, sim::{SimOptions, Simulation}};
@@ -124,6 +125,14 @@ impl Simulation {
             Arc::new(SimRandom { world: Arc::clone(&self.world) }),
             tasks,
         )
+    }
+
+    /// As [`Simulation::env`], with the operating system's threads, clock and randomness over the simulated disk: for what
+    /// needs threads of its own. What happens then depends on how they meet, not on the seed alone.
+    pub fn env_on_threads(&self) -> Env {
+        let incarnation = self.world.lock().incarnation;
+        let files = Arc::new(SimFileSystem { world: Arc::clone(&self.world), incarnation });
+        Env { files, ..Env::os() }
     }
 
     /// Cuts the power now. Every later file call of the environment fails, see [`is_power_cut`].

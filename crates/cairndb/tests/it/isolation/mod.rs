@@ -4,8 +4,14 @@
 //! isolation` sets them. The seed decides what the transactions do, the machine how they meet.
 
 #[cfg(feature = "sql")]
+mod crashes;
+#[cfg(feature = "sql")]
 mod ddl;
 mod keys;
+#[cfg(feature = "sql")]
+mod killed;
+#[cfg(feature = "sql")]
+mod mixed;
 #[cfg(feature = "sql")]
 mod past;
 mod soak;
