@@ -6,7 +6,7 @@ use cairn_engine::catalog::Relation;
 use cairn_engine::{ObjectLock, Transaction, Wait};
 use parking_lot::Mutex;
 use sqlparser::ast::{
-    FromTable, Insert, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Update,
+    CopySource, FromTable, Insert, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Update,
 };
 
 use super::settings::Settings;
@@ -382,6 +382,7 @@ fn wait_for_tables(context: &Context, statement: &Statement) -> Result<()> {
     }
     let name = match statement {
         Statement::Insert(Insert { table: TableObject::TableName(name), .. }) => name,
+        Statement::Copy { source: CopySource::Table { table_name, .. }, to: false, .. } => table_name,
         Statement::Update(Update {
             table: TableWithJoins { relation: TableFactor::Table { name, .. }, .. },
             ..

@@ -223,3 +223,30 @@ fn definitions_and_rows_of_one_table_change_together() {
     assert_eq!(run(&mut session, "select count(*) from t").unwrap(), ["6"]);
     db.verify().unwrap();
 }
+
+/// COPY in a block locks its table before it looks at it, as INSERT does: it waits for DDL and goes by what that made.
+#[test]
+fn copy_waits_for_definitions() {
+    let db = table();
+    let (mut ddl, mut copy) = (db.session(), db.session());
+    run(&mut ddl, "begin").unwrap();
+    run(&mut ddl, "alter table t add column w int default 7").unwrap();
+    run(&mut copy, "begin").unwrap();
+    // Its snapshot is older than the definition.
+    run(&mut copy, "select v from t where id = 1").unwrap();
+    std::thread::scope(|threads| {
+        let waiting = threads.spawn(|| {
+            let data = std::io::Cursor::new("3,30\n4,40\n");
+            copy.copy_in("copy t (id, v) from stdin with (format csv)", data)
+        });
+        let mut looker = db.session();
+        while run(&mut looker, "select count(*) from pg_locks where not granted").unwrap() != ["1"] {
+            std::thread::yield_now();
+        }
+        run(&mut ddl, "commit").unwrap();
+        assert_eq!(waiting.join().unwrap().unwrap(), 2);
+    });
+    run(&mut copy, "commit").unwrap();
+    let found = run(&mut db.session(), "select id || ' ' || v || ' ' || w from t where id > 2 order by id");
+    assert_eq!(found.unwrap(), ["3 30 7", "4 40 7"]);
+}
