@@ -1,0 +1,174 @@
+//! Relations and their columns: `pg_class`, `pg_attribute`, `pg_description`.
+
+use cairn_engine::Catalog;
+use cairn_engine::catalog::{PUBLIC, STORE};
+use cairn_types::{DataType, Value};
+
+use super::indexes::all_indexes;
+use super::types::{length, modifier};
+use super::{DERIVED_ID, STORE_ID, T, derived, schema_ids, system_tables};
+use crate::Result;
+use crate::catalog::system::{Rows, optional, text};
+use crate::context::{Context, Scope};
+
+pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
+    let schemas = schema_ids(catalog);
+    let mut rows = Rows::new();
+    let mut push =
+        |id: i64, name: &str, schema: &str, kind: &str, columns: usize, rest: (f32, bool, usize)| {
+            rows.push(vec![
+                Value::BigInt(id),
+                text(name),
+                schemas.get(schema).map_or(Value::Null, |id| Value::BigInt(*id)),
+                Value::BigInt(0),
+                Value::BigInt(10),
+                Value::BigInt(match kind {
+                    "i" => 403,
+                    "r" => 2,
+                    _ => 0,
+                }),
+                Value::Real(rest.0),
+                Value::Boolean(rest.1),
+                text(kind),
+                Value::SmallInt(columns as i16),
+                Value::SmallInt(rest.2 as i16),
+                Value::Boolean(false),
+                Value::Boolean(false),
+                Value::Boolean(false),
+                Value::Boolean(false),
+                Value::Boolean(false),
+                text("p"),
+                text("d"),
+                Value::BigInt(0),
+                Value::Null,
+            ]);
+        };
+    for table in catalog.tables() {
+        let indexes = all_indexes(table);
+        let estimate = context.scope.shared.database.approximate_rows(table.id) as f32;
+        let columns = table.live_columns().len();
+        let rest = (estimate, !indexes.is_empty(), table.checks.len());
+        push(i64::from(table.id), &table.name, &table.schema, "r", columns, rest);
+        for index in indexes {
+            let id = derived(table.id, i64::from(index.id));
+            push(id, &index.name, &table.schema, "i", index.columns.len(), (estimate, false, 0));
+        }
+    }
+    for view in catalog.views() {
+        push(i64::from(view.id), &view.name, &view.schema, "v", view.columns.len(), (0.0, false, 0));
+    }
+    for sequence in catalog.sequences() {
+        push(i64::from(sequence.id), &sequence.name, &sequence.schema, "S", 0, (1.0, false, 0));
+    }
+    push(STORE_ID, STORE, PUBLIC, "r", 2, (0.0, false, 0));
+    for (id, schema, table) in system_tables() {
+        let kind = if schema == "pg_catalog" { "r" } else { "v" };
+        push(id, table.name, schema, kind, table.columns.len(), (0.0, false, 0));
+    }
+    Ok(rows)
+}
+
+pub(super) fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows> {
+    let mut rows = Rows::new();
+    let mut push = |relation: i64, name: &str, number: usize, ty: &DataType, flags: (bool, bool, &str)| {
+        rows.push(vec![
+            Value::BigInt(relation),
+            text(name),
+            Value::BigInt(i64::from(ty.pg_oid())),
+            Value::SmallInt(length(ty)),
+            Value::SmallInt(number as i16),
+            Value::Integer(modifier(ty)),
+            Value::Boolean(flags.0),
+            Value::Boolean(flags.1),
+            Value::Boolean(false),
+            text(flags.2),
+            text(""),
+            Value::BigInt(0),
+        ]);
+    };
+    for table in catalog.tables() {
+        for (at, column) in table.live_columns().enumerate() {
+            let identity = match column.identity {
+                Some(identity) if identity.always => "a",
+                Some(_) => "d",
+                None => "",
+            };
+            let flags = (!column.nullable, column.default.is_some(), identity);
+            push(i64::from(table.id), &column.name, at + 1, &column.ty, flags);
+        }
+        for index in all_indexes(table) {
+            for (at, (place, _)) in index.columns.iter().enumerate() {
+                let column = table.live_column(*place);
+                let relation = derived(table.id, i64::from(index.id));
+                push(relation, &column.name, at + 1, &column.ty, (false, false, ""));
+            }
+        }
+    }
+    for view in catalog.views() {
+        for (at, column) in view.columns.iter().enumerate() {
+            push(i64::from(view.id), &column.name, at + 1, &column.ty, (false, false, ""));
+        }
+    }
+    push(STORE_ID, "key", 1, &T, (true, false, ""));
+    push(STORE_ID, "value", 2, &T, (true, false, ""));
+    for (id, _, table) in system_tables() {
+        for (at, (name, ty)) in table.columns.iter().enumerate() {
+            push(id, name, at + 1, ty, (false, false, ""));
+        }
+    }
+    Ok(rows)
+}
+
+pub(super) fn pg_description(_context: &Context, catalog: &Catalog) -> Result<Rows> {
+    let mut rows = Rows::new();
+    let mut push = |object: u32, part: i32, comment: &Option<String>| {
+        if comment.is_some() {
+            rows.push(vec![
+                Value::BigInt(i64::from(object)),
+                Value::BigInt(0),
+                Value::Integer(part),
+                optional(comment.as_deref()),
+            ]);
+        }
+    };
+    for table in catalog.tables() {
+        push(table.id, 0, &table.comment);
+        for (at, column) in table.live_columns().enumerate() {
+            push(table.id, at as i32 + 1, &column.comment);
+        }
+    }
+    for view in catalog.views() {
+        push(view.id, 0, &view.comment);
+    }
+    Ok(rows)
+}
+
+/// Whether a relation is found by its bare name.
+pub(crate) fn is_visible(scope: &Scope, oid: i64) -> Result<bool> {
+    let catalog = scope.txn.catalog();
+    let named = |id: i64| {
+        let id = u32::try_from(id).ok()?;
+        let table = catalog.table_by_id(id).map(|t| (t.schema.clone(), t.name.clone()));
+        let view = || catalog.view_by_id(id).map(|v| (v.schema.clone(), v.name.clone()));
+        let sequence = || catalog.sequence_by_id(id).map(|s| (s.schema.clone(), s.name.clone()));
+        table.or_else(view).or_else(sequence)
+    };
+    if oid == STORE_ID {
+        return Ok(true);
+    }
+    if oid >= DERIVED_ID {
+        return is_visible(scope, (oid - DERIVED_ID) / 65_536);
+    }
+    let Some((schema, name)) = named(oid) else {
+        return Ok(system_tables().any(|(id, schema, _)| id == oid && schema == "pg_catalog"));
+    };
+    let first = scope.settings.search_path.iter().find(|s| catalog.relation(s, &name).is_some());
+    Ok(first == Some(&schema))
+}
+
+/// A view's query.
+pub(crate) fn view_definition(scope: &Scope, oid: i64) -> Result<Option<String>> {
+    let catalog = scope.txn.catalog();
+    let view = u32::try_from(oid).ok().and_then(|id| catalog.view_by_id(id).cloned());
+    Ok(view.map(|view| format!(" {};", view.sql)))
+}
