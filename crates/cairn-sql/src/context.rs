@@ -5,10 +5,13 @@
 //! [`Scope`] is the part that functions and scans need; it travels inside DataFusion's configuration.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use cairn_engine::catalog::ObjectId;
 use cairn_engine::{Catalog, LockSession, ReadView, Transaction};
 use cairn_types::Value;
 use cairn_types::datetime::Zone;
@@ -45,7 +48,12 @@ pub(crate) struct Scope {
     pub(crate) past: Option<ReadView>,
     /// What the scans of a kept plan read from: the state in which its execution began.
     pub(crate) view: OnceLock<ReadView>,
+    /// The rows that parts of one statement have changed ([`crate::dml::with`]), by table.
+    pub(crate) modified: Option<Arc<Modified>>,
 }
+
+/// Rows, by table.
+type Modified = Mutex<HashSet<(ObjectId, Bytes)>>;
 
 /// Notices that wait, at most.
 const NOTICES_MAX: usize = 1000;
@@ -94,6 +102,7 @@ impl Scope {
             sources: Mutex::new(self.sources.lock().clone()),
             past: Some(view),
             view: OnceLock::new(),
+            modified: self.modified.clone(),
         }
     }
 
@@ -162,6 +171,25 @@ impl Context {
         let mut sources = self.scope.sources.lock();
         sources.push(rows);
         format!("{SOURCE}{}", sources.len() - 1)
+    }
+
+    /// The same statement, all of whose parts read what the transaction sees now, whatever they write.
+    pub(crate) fn on_one_snapshot(&self) -> Result<Context> {
+        let mut scope = self.scope.in_past(self.view()?);
+        scope.modified = Some(Arc::default());
+        Ok(Context { scope: Arc::new(scope) })
+    }
+
+    /// Whether another part of the statement has changed that row.
+    pub(crate) fn is_modified(&self, table: ObjectId, key: &Bytes) -> bool {
+        self.scope.modified.as_ref().is_some_and(|rows| rows.lock().contains(&(table, key.clone())))
+    }
+
+    /// Notes for the other parts of the statement that these rows have been changed.
+    pub(crate) fn note_modified(&self, table: ObjectId, keys: &[Bytes]) {
+        if let Some(rows) = &self.scope.modified {
+            rows.lock().extend(keys.iter().map(|key| (table, key.clone())));
+        }
     }
 
     /// Plans a query; parameters are replaced by their values. The plan is not optimised yet.

@@ -17,7 +17,7 @@ mod retype;
 mod sequence;
 mod view;
 
-pub(crate) use extra::{is_own, parse};
+pub(crate) use extra::parse;
 
 use sqlparser::ast::Statement;
 
@@ -25,7 +25,26 @@ use crate::context::Context;
 use crate::results::StatementResult;
 use crate::{Error, Result};
 
-/// Runs a DDL statement.
+/// Whether a statement changes definitions: it waits for other such statements, and [`execute`] runs it.
+pub(crate) fn is_definition(statement: &Statement) -> bool {
+    match statement {
+        Statement::CreateTable(_)
+        | Statement::CreateView(_)
+        | Statement::CreateIndex(_)
+        | Statement::CreateSchema { .. }
+        | Statement::CreateSequence { .. }
+        | Statement::AlterTable(_)
+        | Statement::AlterIndex { .. }
+        | Statement::AlterView { .. }
+        | Statement::AlterSchema(_)
+        | Statement::Drop { .. }
+        | Statement::Comment { .. } => true,
+        Statement::Call(call) => extra::is_own(call),
+        _ => false,
+    }
+}
+
+/// Runs a DDL statement, or TRUNCATE.
 ///
 /// # Errors
 /// `0A000` for statements that are not supported; the engine's for the rest.

@@ -6,14 +6,12 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use bytes::Bytes;
 use cairn_engine::table::{self, ConflictTarget as Target, Inserted, OnConflict};
 use cairn_engine::{Isolation, ReadView, Table, Wait};
-use cairn_types::DataType;
 use cairn_types::datetime::Zone;
 use sqlparser::ast::{self, ConflictTarget, Expr, OnConflictAction, OnInsert};
 
 use super::assign::assign_array;
-use super::default::Default;
-use super::literal;
 use super::relations::{self, Relation, arrow_error};
+use super::replace;
 use super::target::{batch_of, column_place};
 use super::update::{Assigned, NewValue, assignments};
 use crate::context::Context;
@@ -159,17 +157,18 @@ impl Update {
         places: Vec<usize>,
     ) -> Result<Option<(RecordBatch, Vec<usize>)>> {
         let rows = existing.num_rows();
-        let mut columns: Vec<ArrayRef> = existing.columns().to_vec();
         let quick = match self.condition {
             None => self.quick(table, &existing, &proposed, context.zone())?,
             Some(_) => None,
         };
         let mut keep = None;
-        match quick {
+        let mut new = match quick {
             Some(values) => {
+                let mut columns: Vec<ArrayRef> = existing.columns().to_vec();
                 for (place, value) in values {
                     columns[place] = value;
                 }
+                batch_of(table, columns, rows)?
             }
             None => {
                 let relation = |alias: &str, rows: RecordBatch| Relation {
@@ -178,12 +177,7 @@ impl Update {
                     in_wildcard: false,
                 };
                 let sides = [relation(&self.alias, existing.clone()), relation("excluded", proposed)];
-                let mut items = Vec::new();
-                for (n, assigned) in self.assigned.iter().enumerate() {
-                    if let NewValue::Expr(expr) = &assigned.value {
-                        items.push(relations::item(Expr::clone(expr), &format!("__cairn_new_{n}")));
-                    }
-                }
+                let mut items = replace::items(&self.assigned);
                 if let Some(condition) = &self.condition {
                     items.push(relations::item(condition.clone(), "__cairn_where"));
                 }
@@ -191,32 +185,12 @@ impl Update {
                     true => RecordBatch::new_empty(existing.schema()),
                     false => relations::evaluate(context, &sides, &items)?,
                 };
-                let mut next = 0;
-                for assigned in &self.assigned {
-                    let column = table.live_column(assigned.place);
-                    columns[assigned.place] = match &assigned.value {
-                        NewValue::Default => Default::of(context, column)?.array(context, column, rows)?,
-                        NewValue::Expr(expr) => {
-                            next += 1;
-                            let from = DataType::from_field(values.schema().field(next - 1));
-                            let unknown = literal::is_unknown(expr);
-                            assign_array(
-                                values.column(next - 1),
-                                &from,
-                                &column.ty,
-                                &column.name,
-                                unknown,
-                                context.zone(),
-                            )?
-                        }
-                    };
-                }
                 if self.condition.is_some() {
                     keep = Some(values.column(values.num_columns() - 1).as_boolean().clone());
                 }
+                replace::with_values(context, table, &self.assigned, existing.columns(), &values, rows)?
             }
-        }
-        let mut new = batch_of(table, columns, rows)?;
+        };
         let (mut keys, mut places) = (keys.to_vec(), places);
         if let Some(keep) = keep {
             let kept = |n: usize| keep.is_valid(n) && keep.value(n);

@@ -44,6 +44,7 @@ pub(super) fn run(context: &Context, delete: &Delete, with: Option<&With>) -> Re
         done = write(context, &table, &found);
     }
     let count = done?;
+    context.note_modified(table.id, &found.keys);
     let answer = match &delete.returning {
         Some(items) => {
             let columns: Vec<usize> = (0..table.live_columns().len()).collect();

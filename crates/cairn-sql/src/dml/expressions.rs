@@ -60,6 +60,7 @@ fn context(shared: &Arc<Shared>) -> Result<Context> {
             sources: Mutex::default(),
             past: None,
             view: OnceLock::new(),
+            modified: None,
         }),
     })
 }

@@ -1,4 +1,4 @@
-//! INSERT, UPDATE, DELETE with ON CONFLICT and RETURNING, and the evaluation of DEFAULT and CHECK expressions for the
+//! INSERT, UPDATE, DELETE, MERGE with ON CONFLICT and RETURNING, and the evaluation of DEFAULT and CHECK expressions for the
 //! engine.
 //!
 //! ```text
@@ -6,6 +6,7 @@
 //!          └ query → DataFusion ─ assign ┴─ defaults → engine::insert ─ conflicts → engine::update ─┐
 //!   UPDATE ─ SELECT row key, old row, new values → assign ────────────────────────→ engine::update ─┼─ RETURNING
 //!   DELETE ─ SELECT row key [, old row] ──────────────────────────────────────────→ engine::delete ─┘
+//!   MERGE ─ SELECT target ⟕ source ─ WHEN clauses → all three, without RETURNING
 //! ```
 //! DataFusion's own DML is never used: it plans queries, and what is written is decided here.
 //!
@@ -21,15 +22,18 @@ mod expressions;
 mod insert;
 pub(crate) mod inserter;
 pub(crate) mod literal;
+mod merge;
 pub(crate) mod point;
 pub(crate) mod relations;
+mod replace;
 mod returning;
 pub(crate) mod target;
 mod update;
+pub(crate) mod with;
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Delete, Insert, Statement, Update, With};
+use sqlparser::ast::{Delete, Insert, Merge, Statement, Update, With};
 
 use crate::context::Context;
 use crate::engine::Shared;
@@ -51,29 +55,36 @@ pub(crate) fn delete(context: &Context, statement: &Delete) -> Result<StatementR
     delete::run(context, statement, None)
 }
 
-/// Runs a statement of DML with a WITH clause in front of it.
+/// Runs a MERGE.
+pub(crate) fn merge(context: &Context, statement: &Merge) -> Result<StatementResult> {
+    merge::run(context, statement, None)
+}
+
+/// Runs a statement of DML with a WITH clause in front of it, none of whose queries changes data.
 ///
 /// # Errors
-/// `0A000` for other statements, and for data-modifying statements within the clause.
-pub(crate) fn with_prefix(context: &Context, with: &With, statement: &Statement) -> Result<StatementResult> {
-    use sqlparser::ast::SetExpr;
-    let modifies =
-        |body: &SetExpr| matches!(body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_));
-    if with.cte_tables.iter().any(|cte| modifies(&cte.query.body)) {
-        return Err(Error::unsupported("a data-modifying statement in WITH"));
-    }
+/// `0A000` for other statements.
+pub(crate) fn with_prefix(
+    context: &Context,
+    with: Option<&With>,
+    statement: &Statement,
+) -> Result<StatementResult> {
     match statement {
         Statement::Insert(statement) => {
             context.require_writable("INSERT")?;
-            insert::run(context, statement, Some(with))
+            insert::run(context, statement, with)
         }
         Statement::Update(statement) => {
             context.require_writable("UPDATE")?;
-            update::run(context, statement, Some(with))
+            update::run(context, statement, with)
         }
         Statement::Delete(statement) => {
             context.require_writable("DELETE")?;
-            delete::run(context, statement, Some(with))
+            delete::run(context, statement, with)
+        }
+        Statement::Merge(statement) => {
+            context.require_writable("MERGE")?;
+            merge::run(context, statement, with)
         }
         _ => Err(Error::unsupported("WITH in front of this statement")),
     }

@@ -26,6 +26,10 @@ pub(crate) fn find(context: &Context, name: &ObjectName, verb: &str) -> Result<A
     }
     match all.relation(&schema, &table) {
         Some(Relation::Table(found)) => Ok(found),
+        Some(Relation::View(_)) if verb == "MERGE" => {
+            Err(Error::new("0A000", format!("cannot execute MERGE on relation \"{table}\""))
+                .with_detail("This operation is not supported for views."))
+        }
         Some(Relation::View(_)) => {
             let (what, how) = match verb {
                 "INSERT" => ("insert into", "inserting into"),

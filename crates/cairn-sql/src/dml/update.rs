@@ -3,23 +3,20 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::{Field, Schema};
 use cairn_engine::table::{self, ROW_KEY};
 use cairn_engine::{Error as EngineError, Table};
-use cairn_types::DataType;
 use datafusion::catalog::TableProvider;
 use datafusion::common::DFSchemaRef;
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Expr, ObjectName, Query, SelectItem, SetExpr, TableFactor, TableWithJoins,
-    Update, UpdateTableFromKind, WildcardAdditionalOptions, With,
+    Assignment, AssignmentTarget, Expr, ObjectName, Query, SelectItem, SetExpr, Statement, TableFactor,
+    TableWithJoins, Update, UpdateTableFromKind, WildcardAdditionalOptions, With,
 };
 
-use super::assign::assign_array;
-use super::default::Default;
 use super::relations::{self, Relation, arrow_error, concat, select_of};
-use super::target::{batch_of, batch_with, column_ident, column_place};
-use super::{changed, literal, returning, target};
+use super::target::{batch_with, column_ident, column_place};
+use super::{changed, literal, replace, returning, target};
 use crate::context::Context;
 use crate::query::plan::Planner;
 use crate::results::StatementResult;
@@ -78,12 +75,7 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
             return Err(Error::new("42601", "FROM must follow SET in UPDATE"));
         }
     };
-    let mut news = Vec::new();
-    for (n, assigned) in assigned.iter().enumerate() {
-        if let NewValue::Expr(expr) = &assigned.value {
-            news.push(relations::item(Expr::clone(expr), &format!("__cairn_new_{n}")));
-        }
-    }
+    let news = replace::items(&assigned);
     let extra = news.len();
     let changes = Changes {
         table: &table,
@@ -104,6 +96,7 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
         done = write(context, &table, &found, &new, &changed);
     }
     let count = done?;
+    context.note_modified(table.id, &found.keys);
     let answer = match &update.returning {
         Some(items) => {
             let mut sides = vec![returning::relation(&table, &alias, &[new])?];
@@ -124,28 +117,11 @@ fn new_rows(
     extra: usize,
 ) -> Result<RecordBatch> {
     let rows = found.rows.num_rows();
-    let mut columns: Vec<ArrayRef> = found.rows.columns()[..table.live_columns().len()].to_vec();
-    let mut next = found.rows.num_columns() - extra;
-    for assigned in assigned {
-        let column = table.live_column(assigned.place);
-        columns[assigned.place] = match &assigned.value {
-            NewValue::Default => Default::of(context, column)?.array(context, column, rows)?,
-            NewValue::Expr(expr) => {
-                let from = DataType::from_field(found.rows.schema().field(next));
-                next += 1;
-                let unknown = literal::is_unknown(expr);
-                assign_array(
-                    found.rows.column(next - 1),
-                    &from,
-                    &column.ty,
-                    &column.name,
-                    unknown,
-                    context.zone(),
-                )?
-            }
-        };
-    }
-    batch_of(table, columns, rows)
+    let columns = &found.rows.columns()[..table.live_columns().len()];
+    let start = found.rows.num_columns() - extra;
+    let values: Vec<usize> = (start..found.rows.num_columns()).collect();
+    let values = found.rows.project(&values).map_err(arrow_error)?;
+    replace::with_values(context, table, assigned, columns, &values, rows)
 }
 
 /// Writes the rows; how many there were.
@@ -215,8 +191,7 @@ fn spread(value: &Expr, n: usize) -> Result<Vec<Expr>> {
             true => Ok(values.clone()),
             false => Err(wrong()),
         },
-        Expr::Nested(inner) if n == 1 => Ok(vec![Expr::clone(inner)]),
-        Expr::Nested(inner) => spread(inner, n),
+        Expr::Nested(inner) if n > 1 => spread(inner, n),
         Expr::Function(f) if f.name.to_string().eq_ignore_ascii_case("row") => {
             use sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArguments};
             let FunctionArguments::List(list) = &f.args else { return Err(wrong()) };
@@ -237,25 +212,30 @@ fn spread(value: &Expr, n: usize) -> Result<Vec<Expr>> {
 
 /// Column `i` of a subquery of `n` columns, as a subquery of its own.
 fn column_of(query: &Query, i: usize, n: usize) -> Result<Expr> {
-    let mut one = query.clone();
-    let SetExpr::Select(select) = &mut *one.body else {
-        return Err(Error::unsupported("a set operation as source of a multiple-column UPDATE item"));
-    };
-    if select.distinct.is_some() {
-        return Err(Error::unsupported("DISTINCT in the source of a multiple-column UPDATE item"));
-    }
-    if select
-        .projection
-        .iter()
-        .any(|p| matches!(p, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)))
+    let wrong = || Error::new("42601", "number of columns does not match number of values");
+    let plain =
+        |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
+    if let SetExpr::Select(select) = &*query.body
+        && select.projection.iter().all(plain)
     {
-        return Err(Error::unsupported("* in the source of a multiple-column UPDATE item"));
+        if select.projection.len() != n {
+            return Err(wrong());
+        }
+        if select.distinct.is_none() && query.order_by.is_none() {
+            let mut one = query.clone();
+            select_of(&mut one)?.projection = vec![select.projection[i].clone()];
+            return Ok(Expr::Subquery(Box::new(one)));
+        }
     }
-    if select.projection.len() != n {
-        return Err(Error::new("42601", "number of columns does not match number of values"));
+    // The whole subquery as a table of n columns; one of more or fewer columns fails to plan.
+    let names: Vec<String> = (0..n).map(|k| format!("__cairn_{k}")).collect();
+    let text = format!("SELECT (SELECT __cairn_{i} FROM ({query}) AS __cairn_source({}))", names.join(", "));
+    let Statement::Query(wrapped) = crate::parse::parse_text(&text)? else { return Err(wrong()) };
+    let SetExpr::Select(select) = *wrapped.body else { return Err(wrong()) };
+    match select.projection.into_iter().next() {
+        Some(SelectItem::UnnamedExpr(expr)) => Ok(expr),
+        _ => Err(wrong()),
     }
-    select.projection = vec![select.projection[i].clone()];
-    Ok(Expr::Subquery(Box::new(one)))
 }
 
 /// Which rows a statement changes.
@@ -324,7 +304,14 @@ impl Changes<'_> {
         if !self.from.is_empty() {
             rows = first_of_each(&rows, width)?;
         }
-        Found::new(rows, schema, width)
+        let found = Found::new(rows, schema, width)?;
+        if !found.keys.iter().any(|key| context.is_modified(self.table.id, key)) {
+            return Ok(found);
+        }
+        let unchanged: BooleanArray =
+            found.keys.iter().map(|key| Some(!context.is_modified(self.table.id, key))).collect();
+        let rows = arrow::compute::filter_record_batch(&found.rows, &unchanged).map_err(arrow_error)?;
+        Found::new(rows, found.schema, width)
     }
 }
 
@@ -349,31 +336,40 @@ impl Found {
 
     /// The columns of FROM, by table, without the last `extra` columns.
     pub(super) fn others(&self, extra: usize) -> Result<Vec<Relation>> {
-        let end = self.rows.num_columns() - extra;
-        let mut sides: Vec<(String, Vec<usize>)> = Vec::new();
-        for i in self.width + 1..end {
-            let (qualifier, _) = self.schema.qualified_field(i);
-            let alias = qualifier.map_or_else(|| "__cairn_from".to_owned(), |q| q.table().to_owned());
-            match sides.iter_mut().find(|(name, _)| *name == alias) {
-                Some((_, columns)) => columns.push(i),
-                None => sides.push((alias, vec![i])),
-            }
-        }
-        let batch = |(alias, columns): (String, Vec<usize>)| {
-            let fields: Vec<Field> = columns
-                .iter()
-                .map(|i| {
-                    let (_, field) = self.schema.qualified_field(*i);
-                    let output = self.rows.schema();
-                    output.field(*i).clone().with_name(field.name()).with_nullable(true)
-                })
-                .collect();
-            let arrays = columns.iter().map(|i| self.rows.column(*i).clone()).collect();
-            let rows = batch_with(Arc::new(Schema::new(fields)), arrays, self.rows.num_rows())?;
-            Ok(Relation { alias, rows, in_wildcard: true })
-        };
-        sides.into_iter().map(batch).collect()
+        sides(&self.rows, &self.schema, self.width + 1, self.rows.num_columns() - extra)
     }
+}
+
+/// The columns from `start` to `end` of rows of a plan with that schema, by the tables that they are of.
+pub(super) fn sides(
+    rows: &RecordBatch,
+    schema: &DFSchemaRef,
+    start: usize,
+    end: usize,
+) -> Result<Vec<Relation>> {
+    let mut sides: Vec<(String, Vec<usize>)> = Vec::new();
+    for i in start..end {
+        let (qualifier, _) = schema.qualified_field(i);
+        let alias = qualifier.map_or_else(|| "__cairn_from".to_owned(), |q| q.table().to_owned());
+        match sides.iter_mut().find(|(name, _)| *name == alias) {
+            Some((_, columns)) => columns.push(i),
+            None => sides.push((alias, vec![i])),
+        }
+    }
+    let batch = |(alias, columns): (String, Vec<usize>)| {
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|i| {
+                let (_, field) = schema.qualified_field(*i);
+                let output = rows.schema();
+                output.field(*i).clone().with_name(field.name()).with_nullable(true)
+            })
+            .collect();
+        let arrays = columns.iter().map(|i| rows.column(*i).clone()).collect();
+        let rows = batch_with(Arc::new(Schema::new(fields)), arrays, rows.num_rows())?;
+        Ok(Relation { alias, rows, in_wildcard: true })
+    };
+    sides.into_iter().map(batch).collect()
 }
 
 /// Of rows with the same row key the first, as PostgreSQL takes one join row and passes over the others.

@@ -109,15 +109,6 @@ fn check_query(query: &Query) -> Result<()> {
             return Err(Error::new("54001", "statement too complex")
                 .with_detail(format!("A WITH has more than {CTES_MAX} queries.")));
         }
-        for cte in &with.cte_tables {
-            refuse(
-                matches!(
-                    *cte.query.body,
-                    SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
-                ),
-                "a data-modifying statement in WITH",
-            )?;
-        }
     }
     check_set_operation(&query.body)
 }

@@ -9,6 +9,7 @@ pub mod guard;
 pub(crate) mod integers;
 pub(crate) mod lexer;
 pub(crate) mod locking;
+pub(crate) mod merge;
 pub(crate) mod names;
 pub(crate) mod parameters;
 pub(crate) mod rewrite;
@@ -60,6 +61,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
         return Ok(statement);
     }
     let patched = names::before_parsing(text);
+    let patched = merge::before_parsing(&patched);
     let (patched, overriding) = names::take_overriding(&patched);
     let patched = locking::before_parsing(&patched);
     let patched = names::without_deferrable(&patched);
@@ -74,9 +76,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
         1 => statements.remove(0),
         _ => return Err(Error::new("42601", "syntax error: one statement expected")),
     };
-    if let Some(overriding) = overriding {
-        names::note_overriding(&mut statement, overriding);
-    }
+    names::note_overriding(&mut statement, &overriding);
     if let Some(moment) = as_of {
         as_of::note(&mut statement, &moment)?;
     }

@@ -1,8 +1,9 @@
 //! What the parser does not know of PostgreSQL's syntax and can be said otherwise, changed in the text.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
-use sqlparser::ast::{Insert, OptimizerHint, OptimizerHintStyle, SetExpr, Statement};
+use sqlparser::ast::{Insert, OptimizerHint, OptimizerHintStyle, Statement, VisitMut, VisitorMut};
 
 use super::lexer::{Kind, Lexer, Token};
 
@@ -51,43 +52,58 @@ pub(crate) fn without_deferrable(text: &str) -> Cow<'_, str> {
     out.map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// Takes `OVERRIDING SYSTEM VALUE` or `OVERRIDING USER VALUE` out of an INSERT, leaving blanks, and says which it was.
-pub(crate) fn take_overriding(text: &str) -> (Cow<'_, str>, Option<Overriding>) {
+/// Takes `OVERRIDING SYSTEM VALUE` and `OVERRIDING USER VALUE` out of INSERTs, leaving blanks, and says for which of
+/// the text's `INSERT INTO` each was.
+pub(crate) fn take_overriding(text: &str) -> (Cow<'_, str>, Vec<(usize, Overriding)>) {
     let mut words: [(&str, usize); 2] = [("", 0); 2];
+    let (mut out, mut found) = (Cow::Borrowed(text), Vec::new());
+    let mut inserts = 0;
     for (at, token) in Lexer::new(text).enumerate() {
         let word = if token.kind == Kind::Word { &text[token.start..token.end] } else { "" };
         if at == 0 && !["INSERT", "WITH"].iter().any(|first| word.eq_ignore_ascii_case(first)) {
             break;
         }
         let [(first, start), (second, _)] = words;
-        if first.eq_ignore_ascii_case("OVERRIDING") && word.eq_ignore_ascii_case("VALUE") {
+        if second.eq_ignore_ascii_case("INSERT") && word.eq_ignore_ascii_case("INTO") {
+            inserts += 1;
+        }
+        if first.eq_ignore_ascii_case("OVERRIDING") && word.eq_ignore_ascii_case("VALUE") && inserts > 0 {
             let which = match second.to_ascii_uppercase().as_str() {
                 "SYSTEM" => Overriding::System,
                 "USER" => Overriding::User,
                 _ => break,
             };
-            let blank = " ".repeat(token.end - start);
-            return (Cow::Owned(format!("{}{blank}{}", &text[..start], &text[token.end..])), Some(which));
+            found.push((inserts - 1, which));
+            out.to_mut().replace_range(start..token.end, &" ".repeat(token.end - start));
         }
         words = [words[1], (word, token.start)];
     }
-    (Cow::Borrowed(text), None)
+    (out, found)
 }
 
-/// Notes in the statement what [`take_overriding`] took out of its text: as a hint, which is printed and read again.
-pub(crate) fn note_overriding(statement: &mut Statement, overriding: Overriding) {
-    match statement {
-        Statement::Insert(insert) => insert.optimizer_hints.push(OptimizerHint {
-            prefix: String::new(),
-            text: format!(" {} ", overriding.text()),
-            style: OptimizerHintStyle::MultiLine,
-        }),
-        Statement::Query(query) => {
-            if let SetExpr::Insert(inner) = query.body.as_mut() {
-                note_overriding(inner, overriding);
-            }
+/// Notes in the statement what [`take_overriding`] took out of its text: as hints, which are printed and read again.
+pub(crate) fn note_overriding(statement: &mut Statement, overriding: &[(usize, Overriding)]) {
+    struct Note<'n> {
+        inserts: usize,
+        overriding: &'n [(usize, Overriding)],
+    }
+    impl VisitorMut for Note<'_> {
+        type Break = ();
+        fn pre_visit_statement(&mut self, statement: &mut Statement) -> ControlFlow<()> {
+            let Statement::Insert(insert) = statement else { return ControlFlow::Continue(()) };
+            let own = self.overriding.iter().filter(|(at, _)| *at == self.inserts);
+            insert.optimizer_hints.extend(own.map(|(_, which)| OptimizerHint {
+                prefix: String::new(),
+                text: format!(" {} ", which.text()),
+                style: OptimizerHintStyle::MultiLine,
+            }));
+            self.inserts += 1;
+            ControlFlow::Continue(())
         }
-        _ => {}
+    }
+    if !overriding.is_empty() {
+        // It never breaks off.
+        let _ = statement.visit(&mut Note { inserts: 0, overriding });
     }
 }
 

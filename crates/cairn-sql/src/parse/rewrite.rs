@@ -51,6 +51,12 @@ impl VisitorMut for Rewrite {
         if let Err(error) = crate::query::lock::refuse_unread(query) {
             return ControlFlow::Break(error);
         }
+        if query.with.iter().flat_map(|with| &with.cte_tables).any(crate::dml::with::modifies) {
+            return ControlFlow::Break(Error::new(
+                "0A000",
+                "WITH clause containing a data-modifying statement must be at the top level",
+            ));
+        }
         if super::as_of::is_noted(query) {
             return ControlFlow::Break(Error::unsupported("AS OF SYSTEM TIME in this place"));
         }

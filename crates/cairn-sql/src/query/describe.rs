@@ -26,6 +26,21 @@ pub(crate) fn statement(
 ) -> Result<(Vec<DataType>, Vec<Column>)> {
     let unlocked = super::nested::without(statement);
     let statement = unlocked.as_ref().unwrap_or(statement);
+    if let Some(read) = crate::dml::with::described(statement)? {
+        // A parameter may stand in any of the parts: the first that tells its type tells it.
+        let (mut types, columns) = self::statement(context, &read, declared.clone())?;
+        for part in crate::dml::with::statements(statement) {
+            let (more, _) = self::statement(context, part, declared.clone())?;
+            for (n, ty) in more.into_iter().enumerate() {
+                match types.get_mut(n) {
+                    Some(known) if *known == DataType::Text => *known = ty,
+                    Some(_) => {}
+                    None => types.push(ty),
+                }
+            }
+        }
+        return Ok((types, columns));
+    }
     let count = parse::parameters::count(statement).max(declared.len());
     let mut types: BTreeMap<usize, DataType> =
         declared.into_iter().enumerate().map(|(at, ty)| (at + 1, ty)).collect();

@@ -22,11 +22,12 @@ use crate::{Error, Result};
 /// Those of [`lock::select`].
 pub(crate) fn run(context: &Context, statement: &Statement) -> Result<Option<Statement>> {
     let top = match statement {
-        Statement::Query(query) => {
-            !matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_))
-        }
+        Statement::Query(query) => !matches!(
+            *query.body,
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
+        ),
         // A long list of values has no subqueries worth the walk, or is planned for that.
-        Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => false,
+        Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_) => false,
         _ => return Ok(None),
     };
     let mut search = Search { top, depth: 0 };

@@ -20,11 +20,11 @@ use crate::{Error, Result};
 /// A SELECT, VALUES or set operation.
 pub(crate) fn select(context: &Context, query: &Query, sql: &str) -> Result<StatementResult> {
     match &*query.body {
-        SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
-            if let Some(with) = &query.with {
-                return crate::dml::with_prefix(context, with, statement);
-            }
-            return crate::session::run(context, statement, sql);
+        SetExpr::Insert(statement)
+        | SetExpr::Update(statement)
+        | SetExpr::Delete(statement)
+        | SetExpr::Merge(statement) => {
+            return crate::dml::with_prefix(context, query.with.as_ref(), statement);
         }
         _ => {}
     }

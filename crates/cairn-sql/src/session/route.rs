@@ -5,9 +5,7 @@ use std::sync::{Arc, OnceLock};
 use cairn_engine::catalog::Relation;
 use cairn_engine::{ObjectLock, Transaction, Wait};
 use parking_lot::Mutex;
-use sqlparser::ast::{
-    CopySource, FromTable, Insert, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Update,
-};
+use sqlparser::ast::{Query, SetExpr, Statement};
 
 use super::settings::Settings;
 use super::timeouts::{self, StatementTimer};
@@ -120,6 +118,7 @@ fn context_of(
         sources: Mutex::default(),
         past: None,
         view: OnceLock::new(),
+        modified: None,
     };
     Context { scope: Arc::new(scope) }
 }
@@ -380,55 +379,31 @@ fn wait_for_tables(context: &Context, statement: &Statement) -> Result<()> {
     if !txn.options().isolation.is_locking() {
         return Ok(());
     }
-    let name = match statement {
-        Statement::Insert(Insert { table: TableObject::TableName(name), .. }) => name,
-        Statement::Copy { source: CopySource::Table { table_name, .. }, to: false, .. } => table_name,
-        Statement::Update(Update {
-            table: TableWithJoins { relation: TableFactor::Table { name, .. }, .. },
-            ..
-        }) => name,
-        Statement::Delete(delete) => {
-            let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
-            match from.first().map(|from| &from.relation) {
-                Some(TableFactor::Table { name, .. }) => name,
-                _ => return Ok(()),
-            }
-        }
-        statement if is_ddl(statement) => {
-            txn.lock_definitions()?;
-            return Ok(txn.begin_statement()?);
-        }
-        _ => return Ok(()),
-    };
+    if ddl::is_definition(statement) {
+        txn.lock_definitions()?;
+        return Ok(txn.begin_statement()?);
+    }
     let all = context.catalog()?;
-    // What is missing or no table is told by the statement itself.
-    if let Ok((schema, table)) = crate::catalog::resolve_name(context, &all, name)
-        && let Some(Relation::Table(table)) = all.relation(&schema, &table)
-        && !txn.options().read_only
-    {
-        txn.lock_table(table.id, ObjectLock::RowExclusive, Wait::Block)?;
-        txn.begin_statement()?;
+    let body = match statement {
+        Statement::Query(query) => match &*query.body {
+            SetExpr::Insert(body) | SetExpr::Update(body) | SetExpr::Delete(body) | SetExpr::Merge(body) => {
+                body
+            }
+            _ => statement,
+        },
+        _ => statement,
+    };
+    for name in dml::with::statements(statement).chain([body]).filter_map(dml::with::changed_name) {
+        // What is missing or no table is told by the statement itself.
+        if let Ok((schema, table)) = crate::catalog::resolve_name(context, &all, name)
+            && let Some(Relation::Table(table)) = all.relation(&schema, &table)
+            && !txn.options().read_only
+        {
+            txn.lock_table(table.id, ObjectLock::RowExclusive, Wait::Block)?;
+            txn.begin_statement()?;
+        }
     }
     Ok(())
-}
-
-/// Whether a statement changes definitions.
-fn is_ddl(statement: &Statement) -> bool {
-    match statement {
-        Statement::CreateTable(_)
-        | Statement::CreateView(_)
-        | Statement::CreateIndex(_)
-        | Statement::CreateSchema { .. }
-        | Statement::CreateSequence { .. }
-        | Statement::AlterTable(_)
-        | Statement::AlterIndex { .. }
-        | Statement::AlterView { .. }
-        | Statement::AlterSchema(_)
-        | Statement::Drop { .. }
-        | Statement::Comment { .. } => true,
-        Statement::Call(call) => ddl::is_own(call),
-        _ => false,
-    }
 }
 
 fn autocommit_settings(settings: &Arc<Settings>) -> Arc<Settings> {
@@ -445,16 +420,26 @@ fn autocommit_settings(settings: &Arc<Settings>) -> Arc<Settings> {
 
 /// Whether a statement may write, and so wants a savepoint.
 fn writes(statement: &Statement) -> bool {
+    let only_reads = |query: &Query| {
+        !matches!(
+            *query.body,
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
+        )
+    };
     !matches!(
         statement,
-        Statement::Query(query) if !matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_))
+        Statement::Query(query) if only_reads(query) && dml::with::statements(statement).next().is_none()
     ) && !matches!(statement, Statement::Explain { analyze: false, .. })
 }
 
 /// Runs a statement that needs a transaction.
 pub(crate) fn run(context: &Context, statement: &Statement, sql: &str) -> Result<StatementResult> {
     let unnested = query::nested::run(context, statement)?;
-    match unnested.as_ref().unwrap_or(statement) {
+    let statement = unnested.as_ref().unwrap_or(statement);
+    if let Some(result) = dml::with::run(context, statement)? {
+        return Ok(result);
+    }
+    match statement {
         Statement::Query(body) => query::run::select(context, body, sql),
         Statement::Insert(insert) => {
             context.require_writable("INSERT")?;
@@ -480,26 +465,14 @@ pub(crate) fn run(context: &Context, statement: &Statement, sql: &str) -> Result
             context.scope.shared.database.compact()?;
             Ok(StatementResult::command("VACUUM"))
         }
-        Statement::CreateTable(_)
-        | Statement::CreateView(_)
-        | Statement::CreateIndex(_)
-        | Statement::CreateSchema { .. }
-        | Statement::CreateSequence { .. }
-        | Statement::AlterTable(_)
-        | Statement::AlterIndex { .. }
-        | Statement::AlterView { .. }
-        | Statement::AlterSchema(_)
-        | Statement::Drop { .. }
-        | Statement::Truncate(_)
-        | Statement::Comment { .. } => {
+        statement if ddl::is_definition(statement) || matches!(statement, Statement::Truncate(_)) => {
             context.require_writable(&first_words(sql, 2))?;
             ddl::execute(context, statement)
         }
-        Statement::Call(call) if ddl::is_own(call) => {
-            context.require_writable(&first_words(sql, 2))?;
-            ddl::execute(context, statement)
+        Statement::Merge(merge) => {
+            context.require_writable("MERGE")?;
+            dml::merge(context, merge)
         }
-        Statement::Merge(_) => Err(Error::unsupported("MERGE").with_hint("Use INSERT ... ON CONFLICT.")),
         _ => Err(Error::unsupported(format!("statement {}", first_words(sql, 2)))),
     }
 }

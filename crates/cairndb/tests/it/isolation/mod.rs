@@ -13,6 +13,8 @@ mod killed;
 #[cfg(feature = "sql")]
 mod mixed;
 #[cfg(feature = "sql")]
+mod parts;
+#[cfg(feature = "sql")]
 mod past;
 mod soak;
 #[cfg(feature = "sql")]

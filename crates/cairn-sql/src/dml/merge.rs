@@ -1,0 +1,445 @@
+//! MERGE INTO … USING … ON … WHEN [NOT] MATCHED [AND …] THEN ….
+//!
+//! ```text
+//!   source ⟕ target ─→ rows ─→ for each row its first WHEN clause ─→ rows locked ─→ deletes, updates, inserts
+//! ```
+//! I1. Which clause a row takes, and the new values, are evaluated on rows that take it only.
+//! I2. Under Read Committed, where a row that is to be changed has changed since the statement began, it is locked and
+//!     the whole is done again on a new snapshot: nothing has been written until then.
+//! I3. A row is changed at most once (`21000`).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
+use bytes::Bytes;
+use cairn_engine::table::{self, ROW_KEY, RowLock};
+use cairn_engine::{KeyLock, Table, Wait};
+use cairn_types::DataType;
+use datafusion::common::DFSchemaRef;
+use sqlparser::ast::{
+    Expr, Join, JoinConstraint, JoinOperator, Merge, MergeAction, MergeClause, MergeClauseKind,
+    MergeInsertExpr, MergeInsertKind, ObjectName, SelectItem, TableFactor, TableWithJoins,
+    WildcardAdditionalOptions, With,
+};
+
+use super::assign::assign_array;
+use super::insert::refuse_generated;
+use super::inserter::Inserter;
+use super::relations::{self, Relation, arrow_error, concat, select_of};
+use super::target::{batch_of, column_ident, column_place};
+use super::update::{Assigned, assignments, changed_table, sides};
+use super::{literal, replace, target};
+use crate::context::Context;
+use crate::parse::merge as marks;
+use crate::parse::names::Overriding;
+use crate::query::plan::Planner;
+use crate::results::StatementResult;
+use crate::session::variables::fold;
+use crate::{Error, Result, catalog};
+
+/// How often the rows are looked for anew because others change them.
+const ATTEMPTS_MAX: usize = 100;
+
+/// Runs a MERGE.
+pub(super) fn run(context: &Context, merge: &Merge, with: Option<&With>) -> Result<StatementResult> {
+    if merge.output.is_some() {
+        return Err(Error::unsupported("RETURNING of MERGE"));
+    }
+    let changed = TableWithJoins { relation: merge.table.clone(), joins: Vec::new() };
+    let (name, alias) = changed_table(&changed)?;
+    let table = target::find(context, name, "MERGE")?;
+    let alias = alias.unwrap_or_else(|| table.name.clone());
+    if source_name(&merge.source).is_some_and(|source| source == alias) {
+        return Err(Error::new("42712", format!("name \"{alias}\" specified more than once"))
+            .with_detail("The name is used both as MERGE target table and data source."));
+    }
+    let clauses = merge.clauses.iter().map(|clause| Clause::read(context, &table, clause));
+    let clauses = clauses.collect::<Result<Vec<_>>>()?;
+    for matched in [true, false] {
+        let mut same = clauses.iter().filter(|clause| clause.matched == matched);
+        let last = same.next_back();
+        if last.is_some() && same.any(|clause| clause.condition.is_none()) {
+            return Err(Error::new(
+                "42601",
+                "unreachable WHEN clause specified after unconditional WHEN clause",
+            ));
+        }
+    }
+    let work = Work { context, table: &table, alias: &alias, merge, with, clauses };
+    for _ in 0..ATTEMPTS_MAX {
+        let joined = work.join()?;
+        let taken = work.decide(&joined)?;
+        if work.lock(&joined, &taken)? {
+            let rows = work.apply(&joined, &taken)?;
+            return Ok(StatementResult::Command { tag: format!("MERGE {rows}"), rows });
+        }
+        if context.scope.past.is_some() {
+            break;
+        }
+        context.txn().begin_statement()?;
+    }
+    Err(Error::new("40001", "could not serialize access due to concurrent update")
+        .with_hint("The transaction might succeed if retried."))
+}
+
+/// What the source is called, where it is one relation.
+fn source_name(source: &TableFactor) -> Option<String> {
+    match source {
+        TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => {
+            Some(fold(&alias.name))
+        }
+        TableFactor::Table { name, alias: None, .. } => name.0.last()?.as_ident().map(fold),
+        _ => None,
+    }
+}
+
+/// A WHEN clause.
+struct Clause {
+    matched: bool,
+    condition: Option<Expr>,
+    action: Action,
+}
+
+enum Action {
+    Nothing,
+    Delete,
+    Update(Vec<Assigned>),
+    /// The places given, with what goes there; the others get their defaults.
+    Insert(Vec<(usize, Expr)>),
+}
+
+impl Clause {
+    fn read(context: &Context, table: &Table, clause: &MergeClause) -> Result<Clause> {
+        let matched = match clause.clause_kind {
+            MergeClauseKind::Matched => true,
+            MergeClauseKind::NotMatched => false,
+            MergeClauseKind::NotMatchedByTarget | MergeClauseKind::NotMatchedBySource => {
+                return Err(Error::unsupported(format!("WHEN {}", clause.clause_kind)));
+            }
+        };
+        let action = match &clause.action {
+            MergeAction::Delete { .. } => Action::Delete,
+            MergeAction::Update(update) => {
+                if update.update_predicate.is_some() || update.delete_predicate.is_some() {
+                    return Err(Error::new("42601", "syntax error at or near \"WHERE\""));
+                }
+                let first = update.assignments.first().map(|a| a.target.to_string());
+                match first.is_some_and(|target| target.trim_matches('"') == marks::NOTHING) {
+                    true => Action::Nothing,
+                    false => Action::Update(assignments(context, table, &update.assignments)?),
+                }
+            }
+            MergeAction::Insert(insert) => read_insert(table, insert)?,
+        };
+        Ok(Clause { matched, condition: clause.predicate.clone(), action })
+    }
+}
+
+fn read_insert(table: &Table, insert: &MergeInsertExpr) -> Result<Action> {
+    if insert.insert_predicate.is_some() {
+        return Err(Error::new("42601", "syntax error at or near \"WHERE\""));
+    }
+    let MergeInsertKind::Values(values) = &insert.kind else {
+        return Err(Error::new("42601", "syntax error at or near \"ROW\""));
+    };
+    let [row] = values.rows.as_slice() else {
+        return Err(Error::new("42601", "syntax error at or near \",\""));
+    };
+    let mut columns = insert.columns.as_slice();
+    let mark = columns.first().and_then(|name| name.0.first()?.as_ident()).map(|i| i.value.as_str());
+    let overriding = match mark {
+        Some(marks::NOTHING) => return Ok(Action::Nothing),
+        Some(marks::DEFAULTS) => return Ok(Action::Insert(Vec::new())),
+        Some(marks::SYSTEM) => Some(Overriding::System),
+        Some(marks::USER) => Some(Overriding::User),
+        _ => None,
+    };
+    if overriding.is_some() {
+        columns = &columns[1..];
+    }
+    let places = places(table, columns)?;
+    let exprs = &row.content;
+    if exprs.len() > places.len() {
+        return Err(Error::new("42601", "INSERT has more expressions than target columns"));
+    }
+    if exprs.len() < places.len() && !columns.is_empty() {
+        return Err(Error::new("42601", "INSERT has more target columns than expressions"));
+    }
+    let mut given = Vec::new();
+    for (place, expr) in places.into_iter().zip(exprs) {
+        let draws = overriding == Some(Overriding::User) && table.live_column(place).identity.is_some();
+        if draws || literal::is_default(expr) {
+            continue;
+        }
+        if overriding.is_none() {
+            refuse_generated(table, place)?;
+        }
+        given.push((place, expr.clone()));
+    }
+    Ok(Action::Insert(given))
+}
+
+/// The places that a column list names, or all.
+fn places(table: &Table, columns: &[ObjectName]) -> Result<Vec<usize>> {
+    if columns.is_empty() {
+        return Ok((0..table.live_columns().len()).collect());
+    }
+    let mut places = Vec::with_capacity(columns.len());
+    for name in columns {
+        let ident = column_ident(name)?;
+        let place = column_place(table, ident)?;
+        if places.contains(&place) {
+            return Err(Error::new("42701", format!("column \"{}\" specified more than once", fold(ident))));
+        }
+        places.push(place);
+    }
+    Ok(places)
+}
+
+struct Work<'w> {
+    context: &'w Context,
+    table: &'w Arc<Table>,
+    alias: &'w str,
+    merge: &'w Merge,
+    with: Option<&'w With>,
+    clauses: Vec<Clause>,
+}
+
+/// The rows of source and target: the target's columns, its row key (NULL where nothing matched), the source's.
+struct Joined {
+    rows: RecordBatch,
+    schema: DFSchemaRef,
+    /// Columns of the target.
+    width: usize,
+}
+
+impl Joined {
+    fn key(&self, row: usize) -> Option<Bytes> {
+        let keys = self.rows.column(self.width).as_binary_opt::<i32>()?;
+        keys.is_valid(row).then(|| Bytes::copy_from_slice(keys.value(row)))
+    }
+
+    fn pick(&self, rows: &[u32]) -> Result<RecordBatch> {
+        let rows = UInt32Array::from(rows.to_vec());
+        arrow::compute::take_record_batch(&self.rows, &rows).map_err(arrow_error)
+    }
+}
+
+impl Work<'_> {
+    fn join(&self) -> Result<Joined> {
+        let context = self.context;
+        let mut query = relations::empty_query()?;
+        query.with = self.with.cloned();
+        let on = JoinConstraint::On(Expr::clone(&self.merge.on));
+        let inserts = self.clauses.iter().any(|clause| !clause.matched);
+        let join = Join {
+            relation: self.merge.source.clone(),
+            global: false,
+            join_operator: if inserts { JoinOperator::RightOuter(on) } else { JoinOperator::Inner(on) },
+        };
+        let name = catalog::with_row_key(&self.table.schema, &self.table.name);
+        let relation = relations::table_factor(name, self.alias)?;
+        let select = select_of(&mut query)?;
+        select.from.push(TableWithJoins { relation, joins: vec![join] });
+        select.projection.push(SelectItem::Wildcard(WildcardAdditionalOptions::default()));
+        let state = crate::query::state::of(context);
+        let plan = Planner::new(context, &state)?.query(query)?;
+        let schema = plan.schema().clone();
+        let (output, batches) = context.collect(plan)?;
+        let width = self.table.live_columns().len();
+        if schema.field(width).name() != ROW_KEY {
+            return Err(Error::internal("a row key is not in its place"));
+        }
+        Ok(Joined { rows: concat(&output, &batches)?, schema, width })
+    }
+
+    /// What expressions of a clause may name, for those rows.
+    fn sides(&self, joined: &Joined, rows: &RecordBatch, matched: bool) -> Result<Vec<Relation>> {
+        let source = sides(rows, &joined.schema, joined.width + 1, rows.num_columns())?;
+        if !matched {
+            return Ok(source);
+        }
+        let columns = rows.columns()[..joined.width].to_vec();
+        let target = batch_of(self.table, columns, rows.num_rows())?;
+        let target = Relation { alias: self.alias.to_owned(), rows: target, in_wildcard: true };
+        Ok(std::iter::once(target).chain(source).collect())
+    }
+
+    /// Values over those sides; of WHEN NOT MATCHED, which does not see the target, with PostgreSQL's words for that.
+    fn evaluate(&self, sides: &[Relation], items: &[SelectItem], matched: bool) -> Result<RecordBatch> {
+        let target = format!("column {}.", self.alias);
+        relations::evaluate(self.context, sides, items).map_err(|error| {
+            match !matched && error.sqlstate() == "42703" && error.message().starts_with(&target) {
+                true => Error::new(
+                    "42P01",
+                    format!("invalid reference to FROM-clause entry for table \"{}\"", self.alias),
+                )
+                .with_hint(format!(
+                    "There is an entry for table \"{}\", but it cannot be referenced from this part of the query.",
+                    self.alias
+                )),
+                false => error,
+            }
+        })
+    }
+
+    /// For each row the clause that it takes.
+    fn decide(&self, joined: &Joined) -> Result<Vec<Option<usize>>> {
+        let total = joined.rows.num_rows();
+        let keys = joined.rows.column(joined.width);
+        let mut taken: Vec<Option<usize>> = vec![None; total];
+        for (n, clause) in self.clauses.iter().enumerate() {
+            let open = |row: &u32| {
+                let row = *row as usize;
+                taken[row].is_none() && keys.is_valid(row) == clause.matched
+            };
+            let rows: Vec<u32> = (0..total as u32).filter(open).collect();
+            let Some(condition) = &clause.condition else {
+                rows.iter().for_each(|row| taken[*row as usize] = Some(n));
+                continue;
+            };
+            let picked = joined.pick(&rows)?;
+            let sides = self.sides(joined, &picked, clause.matched)?;
+            let items = [relations::item(condition.clone(), "__cairn_when")];
+            let values = self.evaluate(&sides, &items, clause.matched)?;
+            let ty = DataType::from_field(values.schema().field(0));
+            let value = values.column(0);
+            if value.data_type().is_null() {
+                continue;
+            }
+            let Some(holds) = value.as_boolean_opt() else {
+                let ty = ty.sql_name();
+                return Err(Error::new(
+                    "42804",
+                    format!("argument of WHEN must be type boolean, not type {ty}"),
+                ));
+            };
+            for (at, row) in rows.iter().enumerate() {
+                if holds.is_valid(at) && holds.value(at) {
+                    taken[*row as usize] = Some(n);
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    fn action(&self, taken: Option<usize>) -> &Action {
+        taken.map_or(&Action::Nothing, |n| &self.clauses[n].action)
+    }
+
+    /// Locks the rows to be changed; whether they are as they were seen.
+    fn lock(&self, joined: &Joined, taken: &[Option<usize>]) -> Result<bool> {
+        let mut seen = HashSet::new();
+        let mut updated: (Vec<Bytes>, KeyLock) = (Vec::new(), KeyLock::NoKeyUpdate);
+        let mut deleted: Vec<Bytes> = Vec::new();
+        for (row, clause) in taken.iter().enumerate() {
+            let keys = match self.action(*clause) {
+                Action::Delete => &mut deleted,
+                Action::Update(assigned) => {
+                    let changed: Vec<usize> = assigned.iter().map(|a| a.place).collect();
+                    if table::update_lock(self.table, &changed)? == KeyLock::Update {
+                        updated.1 = KeyLock::Update;
+                    }
+                    &mut updated.0
+                }
+                Action::Insert(_) | Action::Nothing => continue,
+            };
+            let Some(key) = joined.key(row) else {
+                return Err(Error::internal("a matched row has no key"));
+            };
+            if !seen.insert(key.clone()) || self.context.is_modified(self.table.id, &key) {
+                return Err(Error::new("21000", "MERGE command cannot affect row a second time")
+                    .with_hint("Ensure that not more than one source row matches any one target row."));
+            }
+            keys.push(key);
+        }
+        let txn = self.context.txn();
+        if !txn.options().isolation.is_locking() {
+            return Ok(true);
+        }
+        for (keys, mode) in [(deleted, KeyLock::Update), updated] {
+            if keys.is_empty() {
+                continue;
+            }
+            let locked = table::lock_rows(txn, self.table, &keys, mode, Wait::Block)?;
+            if locked.rows.iter().any(|row| *row != RowLock::Unchanged) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Changes the rows; how many.
+    fn apply(&self, joined: &Joined, taken: &[Option<usize>]) -> Result<u64> {
+        let mut done = 0;
+        let order = |action: &Action| match action {
+            Action::Delete => 0,
+            Action::Update(_) => 1,
+            Action::Insert(_) => 2,
+            Action::Nothing => 3,
+        };
+        let mut clauses: Vec<usize> = (0..self.clauses.len()).collect();
+        clauses.sort_by_key(|n| order(&self.clauses[*n].action));
+        for n in clauses {
+            let rows: Vec<u32> =
+                (0..taken.len() as u32).filter(|row| taken[*row as usize] == Some(n)).collect();
+            done += self.run(joined, &self.clauses[n], &rows)?;
+        }
+        Ok(done)
+    }
+
+    /// One clause on its rows. Its expressions are planned even where no row takes it, so that what is wrong with
+    /// them shows.
+    fn run(&self, joined: &Joined, clause: &Clause, rows: &[u32]) -> Result<u64> {
+        let (context, txn) = (self.context, self.context.txn());
+        let keys: Vec<Bytes> = rows.iter().filter_map(|row| joined.key(*row as usize)).collect();
+        let done = match &clause.action {
+            Action::Nothing => 0,
+            Action::Delete if keys.is_empty() => 0,
+            Action::Delete => table::delete(txn, self.table, &keys)?,
+            Action::Update(assigned) => {
+                let picked = joined.pick(rows)?;
+                let sides = self.sides(joined, &picked, true)?;
+                let new = replace::rows(context, self.table, assigned, &sides[0].rows, &sides)?;
+                if keys.is_empty() {
+                    return Ok(0);
+                }
+                let changed: Vec<usize> = assigned.iter().map(|a| a.place).collect();
+                table::update(txn, self.table, &keys, &new, &changed)?
+            }
+            Action::Insert(given) => return self.insert(joined, given, rows),
+        };
+        context.note_modified(self.table.id, &keys);
+        Ok(done as u64)
+    }
+
+    fn insert(&self, joined: &Joined, given: &[(usize, Expr)], rows: &[u32]) -> Result<u64> {
+        let context = self.context;
+        let picked = joined.pick(rows)?;
+        let mut columns = Vec::with_capacity(given.len());
+        if !given.is_empty() {
+            let sides = self.sides(joined, &picked, false)?;
+            let items: Vec<SelectItem> = given
+                .iter()
+                .enumerate()
+                .map(|(n, (_, expr))| relations::item(expr.clone(), &format!("__cairn_new_{n}")))
+                .collect();
+            let values = self.evaluate(&sides, &items, false)?;
+            for (n, (place, expr)) in given.iter().enumerate() {
+                let column = self.table.live_column(*place);
+                let from = DataType::from_field(values.schema().field(n));
+                let unknown = literal::is_unknown(expr);
+                let zone = context.zone();
+                columns.push(assign_array(values.column(n), &from, &column.ty, &column.name, unknown, zone)?);
+            }
+        }
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let places = given.iter().map(|(place, _)| *place).collect();
+        let mut inserter = Inserter::new(context, Arc::clone(self.table), places)?;
+        inserter.push(columns, rows.len())?;
+        Ok(inserter.count)
+    }
+}
