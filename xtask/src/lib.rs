@@ -7,6 +7,7 @@
 
 mod arguments;
 mod cargo;
+pub mod conformance;
 pub mod damage;
 pub mod demo;
 pub mod fuzz;
@@ -37,6 +38,11 @@ pub struct Command {
 
 /// Every developer command.
 pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "conformance",
+        help: "write docs/sql/conformance.md from the SQL tests",
+        run: conformance::run,
+    },
     Command {
         name: "damage",
         help: "damage small databases in 200,000 ways: found or harmless, never a wrong answer",

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod answers;
+pub mod conformance;
 pub mod histories;
 pub mod interleave;
 pub mod markdown;

@@ -162,7 +162,7 @@ pub fn run_text(name: &str, text: &str, run: &mut Run<'_>) -> Result<usize, Stri
     if report.is_empty() { Ok(records.len()) } else { Err(report) }
 }
 
-/// The `.slt` files of a directory, by name.
+/// The `.slt` files of a directory and of the folders in it, by name (`folder/file.slt`).
 ///
 /// # Errors
 /// The directory cannot be read.
@@ -170,8 +170,12 @@ pub fn files(dir: &Path) -> std::io::Result<Vec<(String, String)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|e| e == "slt") {
-            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.is_dir() {
+            files.extend(
+                self::files(&path)?.into_iter().map(|(inner, text)| (format!("{name}/{inner}"), text)),
+            );
+        } else if path.extension().is_some_and(|e| e == "slt") {
             files.push((name, std::fs::read_to_string(&path)?));
         }
     }

@@ -66,3 +66,11 @@ fn sql_files_give_postgresqls_answers() {
     assert!(failures.is_empty(), "{failures}");
     assert!(count > 0, "no records ran");
 }
+
+/// `cargo xtask conformance` writes the document.
+#[test]
+fn the_conformance_document_is_what_the_tests_show() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let current = cairn_testkit::conformance::is_current(&root).expect("tests and document are there");
+    assert!(current, "run `cargo xtask conformance`");
+}
