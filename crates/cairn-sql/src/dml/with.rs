@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use datafusion::datasource::MemTable;
 use sqlparser::ast::{
-    CopySource, Cte, Delete, FromTable, ObjectName, Query, SelectItem, SetExpr, Statement, TableFactor, TableObject,
-    TableWithJoins, UpdateTableFromKind, Visit, Visitor, With,
+    CopySource, Cte, Delete, FromTable, ObjectName, Query, SelectItem, SetExpr, Statement, TableFactor,
+    TableObject, TableWithJoins, UpdateTableFromKind, Visit, Visitor, With,
 };
 
 use super::relations::empty_query;
@@ -261,7 +261,9 @@ pub(crate) fn changed_name(statement: &Statement) -> Option<&ObjectName> {
             &from.first()?.relation
         }
         Statement::Merge(merge) => &merge.table,
-        Statement::Copy { source: CopySource::Table { table_name, .. }, to: false, .. } => return Some(table_name),
+        Statement::Copy { source: CopySource::Table { table_name, .. }, to: false, .. } => {
+            return Some(table_name);
+        }
         _ => return None,
     };
     match factor {
