@@ -7,7 +7,7 @@ use cairn_env::Env;
 use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 
-use crate::dml::point::PointInserts;
+use crate::dml::point::PointWrites;
 use crate::query::cache::PlanCache;
 use crate::query::reuse::Plans;
 use crate::runtime::Runtime;
@@ -63,7 +63,7 @@ pub(crate) struct Shared {
     pub(crate) template: SessionState,
     pub(crate) plans: PlanCache,
     pub(crate) reuse: Plans,
-    pub(crate) point_inserts: PointInserts,
+    pub(crate) point_writes: PointWrites,
 }
 
 impl Shared {
@@ -93,7 +93,7 @@ impl Engine {
             template,
             plans: PlanCache::default(),
             reuse: Plans::default(),
-            point_inserts: PointInserts::default(),
+            point_writes: PointWrites::default(),
         });
         crate::dml::install_expressions(&shared);
         Ok(Self { shared })

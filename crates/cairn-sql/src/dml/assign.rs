@@ -29,7 +29,7 @@ pub(crate) fn assign_array(
     zone: Zone,
 ) -> Result<ArrayRef> {
     let want = to.to_arrow();
-    if array.null_count() == array.len() || *array.data_type() == ArrowType::Null {
+    if *array.data_type() == ArrowType::Null {
         return Ok(new_null_array(&want, array.len()));
     }
     let same = from == to
@@ -42,6 +42,9 @@ pub(crate) fn assign_array(
     }
     if !unknown && !is_assignable(from, to) {
         return Err(mismatch(column, to, from));
+    }
+    if array.null_count() == array.len() {
+        return Ok(new_null_array(&want, array.len()));
     }
     let mut builder = ColumnBuilder::with_capacity(to, array.len());
     for row in 0..array.len() {

@@ -9,14 +9,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::SchemaRef;
 use cairn_engine::{CheckFailure, Error as EngineError, Expressions, Isolation, Table, TxnOptions};
-use datafusion::common::DFSchema;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_expr::PhysicalExpr;
 use parking_lot::Mutex;
 
 use super::default::{Default, parse_expr};
-use super::relations::{self, Relation};
+use super::relations;
 use super::target::relaxed;
 use crate::context::{Context, Scope, SequenceMemory};
 use crate::engine::Shared;
@@ -87,9 +86,8 @@ impl Evaluator {
             let checks: Vec<String> = table.checks.iter().map(|c| c.sql.clone()).collect();
             move || {
                 let context = context(&shared)?;
-                let rows = RecordBatch::new_empty(schema);
                 let conditions: Result<Vec<_>> =
-                    checks.iter().map(|sql| compile(&context, &name, &rows, sql)).collect();
+                    checks.iter().map(|sql| compile(&context, &name, &schema, sql)).collect();
                 context.txn().rollback();
                 conditions
             }
@@ -111,20 +109,12 @@ fn signature(table: &Table) -> Vec<String> {
     checks.chain(columns).collect()
 }
 
-/// A condition over the columns of `rows`.
-fn compile(context: &Context, table: &str, rows: &RecordBatch, sql: &str) -> Result<Arc<dyn PhysicalExpr>> {
-    let expr = parse_expr(sql)?;
-    let side = Relation { alias: table.to_owned(), rows: rows.clone(), in_wildcard: false };
-    let plan = relations::plan(context, &[side], &[relations::item(expr, "ok")], None)?;
-    let state = crate::query::state::of(context);
-    let LogicalPlan::Projection(projection) = plan else {
-        return Err(Error::internal("a condition did not plan as a projection"));
-    };
-    let schema = DFSchema::try_from_qualified_schema(table, &rows.schema())?;
-    let [expr] = projection.expr.as_slice() else {
-        return Err(Error::internal("a condition is not one expression"));
-    };
-    Ok(state.create_physical_expr(expr.clone().unalias(), &schema)?)
+/// A condition over those columns.
+fn compile(context: &Context, table: &str, columns: &SchemaRef, sql: &str) -> Result<Arc<dyn PhysicalExpr>> {
+    match relations::compile(context, table, columns, parse_expr(sql)?)? {
+        Some(compiled) => Ok(compiled.expr),
+        None => Err(Error::internal("a condition is not one expression")),
+    }
 }
 
 impl Expressions for Evaluator {

@@ -24,6 +24,7 @@ pub(crate) mod inserter;
 pub(crate) mod literal;
 mod merge;
 pub(crate) mod point;
+mod point_change;
 pub(crate) mod relations;
 mod replace;
 mod returning;

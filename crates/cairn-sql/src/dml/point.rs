@@ -1,7 +1,10 @@
-//! INSERT of literal or parameter rows without planning and without parsing it twice.
+//! Writes of rows that the statement names, without planning and without parsing it twice: INSERT of literals and
+//! parameters, UPDATE and DELETE by primary key ([`super::point_change`]).
 //!
-//! A text of this kind is remembered with its table's definition: what is left for each execution is to read the
-//! parameters as the columns' types, add defaults and call the engine.
+//! A text of this kind is remembered with its table's definition. What is left of an INSERT for each execution is to
+//! read the parameters as the columns' types, add defaults and call the engine.
+//!
+//! I1: a plan is used only at the schema version and under the settings at which it was made.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,10 +15,13 @@ use parking_lot::Mutex;
 use sqlparser::ast::{Expr, Insert, Statement, TableObject};
 
 use super::default::Default;
+use super::point_change::{self, PointChange};
 use super::target::batch_of;
 use super::{insert, literal, target};
 use crate::Result;
 use crate::context::Context;
+use crate::results::StatementResult;
+use crate::session::settings::Settings;
 
 /// Texts that are remembered.
 const REMEMBERED_MAX: usize = 256;
@@ -24,14 +30,24 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 
 /// The remembered texts of one database.
 #[derive(Default)]
-pub(crate) struct PointInserts {
-    by_text: Mutex<HashMap<String, Arc<PointInsert>>>,
+pub(crate) struct PointWrites {
+    by_text: Mutex<HashMap<String, Arc<PointWrite>>>,
+}
+
+/// A statement that writes rows it names.
+pub(crate) struct PointWrite {
+    version: u64,
+    settings: Arc<Settings>,
+    kind: Kind,
+}
+
+enum Kind {
+    Insert(PointInsert),
+    Change(PointChange),
 }
 
 /// An INSERT … VALUES of literals, parameters and DEFAULT.
-pub(crate) struct PointInsert {
-    version: u64,
-    search_path: Vec<String>,
+struct PointInsert {
     table: Arc<Table>,
     /// For each row, for each live column, what it gets.
     rows: Vec<Vec<Cell>>,
@@ -43,16 +59,16 @@ enum Cell {
     Default(Default),
 }
 
-impl PointInserts {
+impl PointWrites {
     /// The plan of that text, if it is remembered and nothing has changed since.
-    pub(crate) fn get(&self, context: &Context, sql: &str) -> Result<Option<Arc<PointInsert>>> {
-        let Some(found) = self.by_text.lock().get(sql).cloned() else { return Ok(None) };
-        let current = found.version == context.catalog_version()
-            && found.search_path == context.scope.settings.search_path;
+    pub(crate) fn get(&self, context: &Context, sql: &str) -> Option<Arc<PointWrite>> {
+        let found = self.by_text.lock().get(sql).cloned()?;
+        let current =
+            found.version == context.catalog_version() && found.settings.plans_like(&context.scope.settings);
         if !current {
             self.by_text.lock().remove(sql);
         }
-        Ok(current.then_some(found))
+        current.then_some(found)
     }
 
     /// Whether that text is remembered, perhaps for another schema version.
@@ -65,18 +81,51 @@ impl PointInserts {
         if sql.len() > TEXT_BYTES_MAX || context.txn().has_ddl() {
             return Ok(());
         }
-        let Statement::Insert(insert) = statement else { return Ok(()) };
-        if self.by_text.lock().get(sql).is_some_and(|known| known.version == context.catalog_version()) {
+        let version = context.catalog_version();
+        if self.by_text.lock().get(sql).is_some_and(|known| known.version == version) {
             return Ok(());
         }
-        if let Some(plan) = plan(context, insert)? {
+        let kind = match statement {
+            Statement::Insert(insert) => plan(context, insert)?.map(Kind::Insert),
+            // What cannot be planned with typed parameters goes the general way.
+            other => point_change::plan(context, sql, other).ok().flatten().map(Kind::Change),
+        };
+        if let Some(kind) = kind {
+            let settings = Arc::clone(&context.scope.settings);
             let mut all = self.by_text.lock();
             if all.len() >= REMEMBERED_MAX {
                 all.clear();
             }
-            all.insert(sql.to_owned(), Arc::new(plan));
+            all.insert(sql.to_owned(), Arc::new(PointWrite { version, settings, kind }));
         }
         Ok(())
+    }
+}
+
+impl PointWrite {
+    /// The table written to.
+    pub(crate) fn table_id(&self) -> cairn_engine::catalog::ObjectId {
+        match &self.kind {
+            Kind::Insert(insert) => insert.table.id,
+            Kind::Change(change) => change.table.id,
+        }
+    }
+
+    /// Writes; `None` where the statement must go the general way, and nothing has happened.
+    ///
+    /// # Errors
+    /// As the statement.
+    pub(crate) fn run(&self, context: &Context) -> Result<Option<StatementResult>> {
+        Ok(match &self.kind {
+            Kind::Insert(insert) => {
+                let rows = insert.run(context)?;
+                Some(StatementResult::Command { tag: format!("INSERT 0 {rows}"), rows })
+            }
+            Kind::Change(change) => change.run(context)?.map(|rows| {
+                let tag = format!("{} {rows}", change.verb());
+                StatementResult::Command { tag, rows }
+            }),
+        })
     }
 }
 
@@ -111,11 +160,11 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
         }
         rows.push(cells);
     }
-    let search_path = context.scope.settings.search_path.clone();
-    Ok(Some(PointInsert { version: context.catalog_version(), search_path, table, rows }))
+    Ok(Some(PointInsert { table, rows }))
 }
 
-fn is_literal(expr: &Expr) -> bool {
+/// Whether an expression is a literal or parameter, and nothing else.
+pub(super) fn is_literal(expr: &Expr) -> bool {
     match expr {
         Expr::Nested(inner) => is_literal(inner),
         Expr::Value(_) => true,
@@ -125,16 +174,11 @@ fn is_literal(expr: &Expr) -> bool {
 }
 
 impl PointInsert {
-    /// The table inserted into.
-    pub(crate) fn table_id(&self) -> cairn_engine::catalog::ObjectId {
-        self.table.id
-    }
-
     /// Inserts the rows; returns how many.
     ///
     /// # Errors
     /// As any INSERT.
-    pub(crate) fn run(&self, context: &Context) -> Result<u64> {
+    fn run(&self, context: &Context) -> Result<u64> {
         let (params, zone) = (&context.scope.params, context.zone());
         let columns: Vec<_> = self.table.live_columns().collect();
         let mut builders: Vec<ColumnBuilder> =

@@ -7,8 +7,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
+use cairn_types::DataType;
+use datafusion::common::DFSchema;
 use datafusion::datasource::MemTable;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::PhysicalExpr;
 use sqlparser::ast::{
     Expr, Ident, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement,
     TableAlias, TableFactor, TableWithJoins, WildcardAdditionalOptions,
@@ -130,6 +135,47 @@ pub(crate) fn plan(
         }
     }
     planner.query(query)
+}
+
+/// An expression made ready for many rows.
+pub(crate) struct Compiled {
+    pub(crate) expr: Arc<dyn PhysicalExpr>,
+    pub(crate) ty: DataType,
+    /// Whether it gives the same for the same row, today and tomorrow.
+    pub(crate) is_immutable: bool,
+}
+
+/// Compiles an expression over those columns, which `alias` qualifies; `None` where it is more than an expression.
+pub(crate) fn compile(
+    context: &Context,
+    alias: &str,
+    columns: &SchemaRef,
+    expr: Expr,
+) -> Result<Option<Compiled>> {
+    let rows = RecordBatch::new_empty(Arc::clone(columns));
+    let side = Relation { alias: alias.to_owned(), rows, in_wildcard: false };
+    let planned = plan(context, &[side], &[item(expr, "value")], None)?;
+    let state = crate::query::state::of(context);
+    let options = state.config_options();
+    let analyzed = state.analyzer().execute_and_check(planned, options, |_, _| {})?;
+    let LogicalPlan::Projection(projection) = &analyzed else { return Ok(None) };
+    let [value] = projection.expr.as_slice() else { return Ok(None) };
+    if !matches!(&*projection.input, LogicalPlan::TableScan(_) | LogicalPlan::SubqueryAlias(_)) {
+        return Ok(None);
+    }
+    let ty = DataType::from_field(analyzed.schema().field(0));
+    let schema = Arc::new(DFSchema::try_from_qualified_schema(alias, columns)?);
+    let is_immutable = crate::query::reuse::is_immutable(&analyzed);
+    let mut value = value.clone().unalias();
+    if is_immutable {
+        // Some functions exist only until they are simplified.
+        let info = SimplifyContext::builder()
+            .with_schema(Arc::clone(&schema))
+            .with_config_options(Arc::clone(options))
+            .build();
+        value = ExprSimplifier::new(info).simplify(value)?;
+    }
+    Ok(Some(Compiled { expr: state.create_physical_expr(value, &schema)?, ty, is_immutable }))
 }
 
 /// The same with one value a row, in the order of the rows.

@@ -172,9 +172,7 @@ pub(super) fn assignments(context: &Context, table: &Table, list: &[Assignment])
                     )));
                 }
                 // Read as the column's type now, so that a bad literal is an error even where no row is met.
-                if literal::is_unknown(&expr) {
-                    literal::value(&expr, &column.ty, &column.name, &context.scope.params, context.zone())?;
-                }
+                literal::value(&expr, &column.ty, &column.name, &context.scope.params, context.zone())?;
                 NewValue::Expr(Box::new(expr))
             };
             out.push(Assigned { place, value });

@@ -13,6 +13,7 @@ pub(crate) mod output;
 pub(crate) mod past;
 pub(crate) mod plan;
 pub(crate) mod point;
+pub(crate) mod point_key;
 pub(crate) mod predicates;
 pub(crate) mod reuse;
 pub(crate) mod run;

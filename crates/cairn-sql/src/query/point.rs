@@ -10,15 +10,12 @@
 use std::sync::Arc;
 
 use cairn_engine::{ReadView, Table, table};
-use cairn_types::key::{KeyOrder, encode_value};
-use cairn_types::{DataType, Value};
+use cairn_types::Value;
 use parking_lot::Mutex;
-use sqlparser::ast::{
-    BinaryOperator, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
-    Value as Literal,
-};
+use sqlparser::ast::{Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, Statement, TableFactor};
 
 use super::output::Output;
+use super::point_key::{PointKey, place_of};
 use crate::context::Context;
 use crate::engine::Shared;
 use crate::results::{Column, Results, StatementResult, columns_of};
@@ -33,19 +30,11 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 pub(crate) struct PointPlan {
     search_path: Vec<String>,
     table: Arc<Table>,
-    /// For each column of the primary key: its type and its value.
-    key: Vec<(DataType, Source)>,
+    key: PointKey,
     /// Places of the columns wanted.
     projection: Vec<usize>,
     output: Output,
     columns: Arc<[Column]>,
-}
-
-/// Where a value comes from.
-enum Source {
-    /// `$n`, counted from 0.
-    Parameter(usize),
-    Literal(Value),
 }
 
 /// Runs a statement from its plan, on the caller's thread; `None` where it must go the general way.
@@ -77,20 +66,8 @@ pub(crate) fn run(
 
 impl PointPlan {
     fn run(&self, view: &ReadView, parameters: &[Value]) -> Result<Option<StatementResult>> {
-        let mut key = Vec::with_capacity(32);
-        for (ty, source) in &self.key {
-            let value = match source {
-                Source::Literal(value) => value,
-                Source::Parameter(at) => match parameters.get(*at) {
-                    Some(value) if is_of(value, ty) => value,
-                    _ => return Ok(None),
-                },
-            };
-            if encode_value(value, ty, KeyOrder::ASCENDING, &mut key).is_err() {
-                return Ok(None);
-            }
-        }
-        let fetched = table::get(view, &self.table, &[key.into()], &self.projection)?;
+        let Some(key) = self.key.encode(parameters) else { return Ok(None) };
+        let fetched = table::get(view, &self.table, &[key], &self.projection)?;
         let batches = match fetched.batch.num_rows() {
             0 => Vec::new(),
             _ => vec![self.output.convert(&fetched.batch)?],
@@ -101,23 +78,6 @@ impl PointPlan {
             batches,
         ))))
     }
-}
-
-/// Whether a value stands for itself in a column of that type, without any conversion of PostgreSQL's.
-fn is_of(value: &Value, ty: &DataType) -> bool {
-    matches!(
-        (value, ty),
-        (
-            Value::SmallInt(_) | Value::Integer(_) | Value::BigInt(_),
-            DataType::SmallInt | DataType::Integer | DataType::BigInt
-        ) | (Value::Text(_), DataType::Text | DataType::Varchar(_))
-            | (Value::Uuid(_), DataType::Uuid)
-            | (Value::Date(_), DataType::Date)
-            | (Value::Timestamp(_), DataType::Timestamp)
-            | (Value::TimestampTz(_), DataType::TimestampTz)
-            | (Value::Boolean(_), DataType::Boolean)
-            | (Value::Bytea(_), DataType::Bytea)
-    )
 }
 
 /// Remembers a statement that has just run, if it is of this kind.
@@ -154,7 +114,9 @@ fn simple_select(query: &Query) -> Option<(&Select, &sqlparser::ast::ObjectName,
         && select.named_window.is_empty();
     let [from] = select.from.as_slice() else { return None };
     match &from.relation {
-        TableFactor::Table { name, alias, args: None, .. } if plain && bare && from.joins.is_empty() => {
+        TableFactor::Table { name, alias, args: None, sample: None, with_ordinality: false, .. }
+            if plain && bare && from.joins.is_empty() =>
+        {
             if alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()) {
                 return None;
             }
@@ -174,33 +136,12 @@ fn plan(context: &Context, query: &Query) -> Result<Option<PointPlan>> {
     let catalog = context.catalog()?;
     let Ok((schema, relation)) = catalog::resolve_name(context, &catalog, name) else { return Ok(None) };
     let Ok(table) = catalog.table(&schema, &relation) else { return Ok(None) };
-    if table.has_hidden_key() || name.0.len() == 1 && catalog::is_system_table(&relation) {
+    if name.0.len() == 1 && catalog::is_system_table(&relation) {
         return Ok(None);
     }
-    let column = |expr: &Expr| match expr {
-        Expr::Identifier(ident) => table.column_place(&fold(ident)),
-        Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-            [qualifier, ident] if fold(qualifier) == known_as => table.column_place(&fold(ident)),
-            _ => None,
-        },
-        _ => None,
-    };
+    let column = |expr: &Expr| place_of(&table, &known_as, expr);
     let Some(selection) = &select.selection else { return Ok(None) };
-    let mut found: Vec<(usize, &Expr)> = Vec::new();
-    if !equalities(selection, &column, &mut found) {
-        return Ok(None);
-    }
-    let places = table.primary_key_places();
-    if found.len() != places.len() {
-        return Ok(None);
-    }
-    let mut key = Vec::new();
-    for place in places {
-        let ty = &table.live_column(place).ty;
-        let Some((_, expr)) = found.iter().find(|(at, _)| *at == place) else { return Ok(None) };
-        let Some(source) = source(expr, ty) else { return Ok(None) };
-        key.push((ty.clone(), source));
-    }
+    let Some(key) = PointKey::of(&table, &known_as, selection) else { return Ok(None) };
     let mut projection = Vec::new();
     let mut names = Vec::new();
     for item in &select.projection {
@@ -240,50 +181,4 @@ fn plan(context: &Context, query: &Query) -> Result<Option<PointPlan>> {
     let columns = columns_of(&output.schema());
     let search_path = context.scope.settings.search_path.clone();
     Ok(Some(PointPlan { search_path, table, key, projection, output, columns }))
-}
-
-/// Takes a conjunction of `column = value` apart; false where it is anything else.
-fn equalities<'e>(
-    expr: &'e Expr,
-    column: &impl Fn(&Expr) -> Option<usize>,
-    found: &mut Vec<(usize, &'e Expr)>,
-) -> bool {
-    match expr {
-        Expr::Nested(inner) => equalities(inner, column, found),
-        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-            equalities(left, column, found) && equalities(right, column, found)
-        }
-        Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
-            let pair = match (column(left), column(right)) {
-                (Some(place), None) => (place, &**right),
-                (None, Some(place)) => (place, &**left),
-                _ => return false,
-            };
-            if found.iter().any(|(place, _)| *place == pair.0) {
-                return false;
-            }
-            found.push(pair);
-            true
-        }
-        _ => false,
-    }
-}
-
-/// A parameter, or a literal as a value of the column's type.
-fn source(expr: &Expr, ty: &DataType) -> Option<Source> {
-    let Expr::Value(value) = expr else { return None };
-    match &value.value {
-        Literal::Placeholder(name) => {
-            let number: usize = name.strip_prefix('$')?.parse().ok()?;
-            Some(Source::Parameter(number.checked_sub(1)?))
-        }
-        Literal::Number(number, _) => {
-            let value = Value::BigInt(number.parse().ok()?);
-            is_of(&value, ty).then_some(Source::Literal(value))
-        }
-        Literal::SingleQuotedString(text) if matches!(ty, DataType::Text | DataType::Varchar(_)) => {
-            Some(Source::Literal(Value::Text(text.clone())))
-        }
-        _ => None,
-    }
 }

@@ -211,7 +211,7 @@ pub(crate) fn keep(
 }
 
 /// Whether every function of a plan gives the same for the same arguments, today and tomorrow.
-fn is_immutable(plan: &LogicalPlan) -> bool {
+pub(crate) fn is_immutable(plan: &LogicalPlan) -> bool {
     let mut immutable = true;
     let walked = plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {

@@ -44,7 +44,7 @@ pub(super) fn fast(
             return None;
         }
     }
-    point_insert(shared, state, sql, parameters)
+    point_write(shared, state, sql, parameters)
         .or_else(|| query::point::run(shared, state, sql, parameters))
         .or_else(|| kept_plan(shared, state, sql, parameters))
 }
@@ -123,14 +123,14 @@ fn context_of(
     Context { scope: Arc::new(scope) }
 }
 
-/// Runs an INSERT of literals and parameters that has run before ([`dml::point`]).
-fn point_insert(
+/// Runs a write of rows that it names, which has run before ([`dml::point`]).
+fn point_write(
     shared: &Arc<Shared>,
     state: &Arc<Mutex<State>>,
     sql: &str,
     parameters: Parameters<'_>,
 ) -> Option<Result<StatementResult>> {
-    if !shared.point_inserts.knows(sql) {
+    if !shared.point_writes.knows(sql) {
         return None;
     }
     let mut state = state.lock();
@@ -139,12 +139,10 @@ fn point_insert(
     }
     let mut attempts = 0;
     loop {
-        let result = try_point_insert(shared, &mut state, sql, parameters);
+        let result = try_point_write(shared, &mut state, sql, parameters);
         match result {
             Ok(None) => return None,
-            Ok(Some(rows)) => {
-                return Some(Ok(StatementResult::Command { tag: format!("INSERT 0 {rows}"), rows }));
-            }
+            Ok(Some(done)) => return Some(Ok(done)),
             Err(error)
                 if state.block.is_none()
                     && error.class() == Class::Conflict
@@ -160,28 +158,28 @@ fn point_insert(
     }
 }
 
-/// The rows inserted; `None` where the statement must go the long way.
-fn try_point_insert(
+/// What the write gave; `None` where the statement must go the long way.
+fn try_point_write(
     shared: &Arc<Shared>,
     state: &mut State,
     sql: &str,
     parameters: Parameters<'_>,
-) -> Result<Option<u64>> {
+) -> Result<Option<StatementResult>> {
     let context = context(shared, state, parameters.to_vec())?;
-    let Some(mut plan) = shared.point_inserts.get(&context, sql)? else { return Ok(None) };
+    let Some(mut plan) = shared.point_writes.get(&context, sql) else { return Ok(None) };
     if state.block.is_some() && context.txn().options().isolation.is_locking() {
         // As `wait_for_tables`; outside of a block the statement is simply run again.
         context.txn().lock_table(plan.table_id(), ObjectLock::RowExclusive, Wait::Block)?;
         context.txn().begin_statement()?;
-        let Some(still) = shared.point_inserts.get(&context, sql)? else { return Ok(None) };
+        let Some(still) = shared.point_writes.get(&context, sql) else { return Ok(None) };
         plan = still;
     }
     // The engine undoes a call that fails, so no savepoint is needed.
-    let rows = plan.run(&context)?;
-    if state.block.is_none() {
+    let done = plan.run(&context)?;
+    if done.is_some() && state.block.is_none() {
         context.txn().commit()?;
     }
-    Ok(Some(rows))
+    Ok(done)
 }
 
 fn run_text(
@@ -335,7 +333,7 @@ fn in_transaction(
                 Ok(StatementResult::Rows(rows.on_error(failing(shared_state, txn))))
             }
             (Ok(done), savepoint) => {
-                shared.point_inserts.remember(&context, sql, unbound)?;
+                shared.point_writes.remember(&context, sql, unbound)?;
                 if let Some(savepoint) = savepoint {
                     txn.release(savepoint);
                 }
@@ -354,7 +352,7 @@ fn in_transaction(
         let txn = context.txn();
         let ready = wait_for_tables(&context, statement);
         let result = ready.and_then(|()| run(&context, statement, sql)).and_then(|result| {
-            shared.point_inserts.remember(&context, sql, unbound)?;
+            shared.point_writes.remember(&context, sql, unbound)?;
             query::point::remember(&context, sql, unbound)?;
             if txn.has_writes() || txn.has_ddl() {
                 txn.commit()?;

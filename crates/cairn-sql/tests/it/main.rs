@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod hostile;
+mod point_changes;
 mod queries;
 mod repeated;
 mod slt;

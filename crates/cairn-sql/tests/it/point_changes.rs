@@ -1,0 +1,212 @@
+//! UPDATE and DELETE of one row by its primary key run from a remembered plan: they do what the general way does.
+
+use cairn_env::SeededRandom;
+use cairn_sql::{Session, StatementResult};
+use cairn_types::Value;
+
+use crate::support::{engine, fails, ok, session};
+
+const TABLES: &[&str] = &[
+    "CREATE TABLE parents (id int PRIMARY KEY)",
+    "INSERT INTO parents SELECT * FROM generate_series(1, 20)",
+    "CREATE TABLE t (id int PRIMARY KEY, small smallint, n int CHECK (n <> 13), big bigint, x double precision, \
+     price numeric(8, 2), word text, code varchar(6) UNIQUE, parent int REFERENCES parents, at timestamptz, on_day date)",
+    "CREATE INDEX t_n ON t (n)",
+    "INSERT INTO t SELECT i, i, i * 100, i, i / 3.0, i + 0.25, 'w' || i, 'c' || i, i % 20 + 1, \
+     timestamptz '2026-01-01 00:00:00+00' + i * interval '1 hour', date '2026-01-01' + i FROM generate_series(1, 40) AS g(i)",
+    "CREATE TABLE children (id int PRIMARY KEY, t_id int REFERENCES t ON UPDATE CASCADE ON DELETE SET NULL)",
+    "INSERT INTO children SELECT i, i * 3 FROM generate_series(1, 12) AS g(i)",
+];
+
+/// The parts of SET, with the kinds of their parameters.
+const SETS: &[(&str, &[Kind])] = &[
+    ("n = n + $2", &[Kind::Integer]),
+    ("n = $2", &[Kind::Any]),
+    ("small = small + $2", &[Kind::Integer]),
+    ("big = big * $2 - n, x = x / $3", &[Kind::Integer, Kind::Integer]),
+    ("price = price * $2", &[Kind::Number]),
+    ("n = n % $2, word = word || '!'", &[Kind::Integer]),
+    ("word = $2, n = CASE WHEN n > $3 THEN 0 ELSE n END", &[Kind::Any, Kind::Integer]),
+    ("word = upper(word) || n::text || $2", &[Kind::Integer]),
+    ("code = $2", &[Kind::Any]),
+    ("code = 'c1'", &[]),
+    ("parent = parent + $2", &[Kind::Integer]),
+    ("id = id + $2", &[Kind::Integer]),
+    ("at = at + interval '1 day', on_day = $2", &[Kind::Any]),
+    ("on_day = on_day + $2", &[Kind::Integer]),
+    ("x = $2 + $2 * x", &[Kind::Number]),
+    ("word = NULL, n = -n, price = 1.005", &[]),
+    ("n = coalesce($2, n)", &[Kind::Any]),
+    ("n = (SELECT max(id) FROM parents)", &[]),
+    ("x = random() * 0", &[]),
+];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Integer,
+    Number,
+    /// Text, NULL and others too.
+    Any,
+}
+
+fn value(kind: Kind, random: &mut SeededRandom) -> Value {
+    let integer = |random: &mut SeededRandom| match random.below(4) {
+        0 => Value::SmallInt(random.below(5) as i16),
+        1 => Value::BigInt([0, 3, -7, 1 << 40][random.below(4) as usize]),
+        2 => Value::Integer([i32::MAX, 1, -1][random.below(3) as usize]),
+        _ => Value::Integer(random.below(30) as i32),
+    };
+    match kind {
+        Kind::Integer => integer(random),
+        Kind::Number => match random.below(3) {
+            0 => Value::Double([0.5, f64::NAN, 1e300][random.below(3) as usize]),
+            1 => Value::Numeric(
+                cairn_types::Decimal::parse(["1.5", "0.001", "100000"][random.below(3) as usize]).unwrap(),
+            ),
+            _ => integer(random),
+        },
+        Kind::Any => match random.below(4) {
+            0 => Value::Null,
+            1 => Value::Text(
+                ["17", "c5", "too long for it", "2026-02-30", "2026-03-01"][random.below(5) as usize]
+                    .to_owned(),
+            ),
+            2 => Value::Date(random.below(20_000) as i32),
+            _ => integer(random),
+        },
+    }
+}
+
+/// What a statement gave, in words.
+fn outcome(session: &mut Session, sql: &str, parameters: &[Value]) -> String {
+    match session.execute(sql, parameters) {
+        Ok(StatementResult::Command { tag, rows }) => format!("{tag} ({rows})"),
+        Ok(StatementResult::Rows(_)) => "rows".to_owned(),
+        Err(error) => format!("{} {}", error.sqlstate(), error.message()),
+    }
+}
+
+fn contents(session: &mut Session) -> Vec<String> {
+    let mut all = ok(session, "SELECT * FROM t ORDER BY id");
+    all.extend(ok(session, "SELECT id FROM t WHERE n >= 0 ORDER BY n, id"));
+    all.extend(ok(session, "SELECT * FROM children ORDER BY id"));
+    all
+}
+
+#[test]
+fn the_short_way_equals_the_general_one() {
+    let seed = std::env::var("CAIRN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    println!("CAIRN_SEED={seed}");
+    let mut random = SeededRandom::new(seed);
+    let (mut short, mut general) = (session(), session());
+    for sql in TABLES {
+        ok(&mut short, sql);
+        ok(&mut general, sql);
+    }
+    let (mut done, mut refused) = (0, 0);
+    for round in 0..200 {
+        let (set, kinds) = SETS[random.below(SETS.len() as u64) as usize];
+        let mut parameters = vec![match random.below(12) {
+            0 => Value::BigInt(1 << 40),
+            1 => Value::Null,
+            2 => Value::Text("5".into()),
+            _ => Value::Integer(random.below(45) as i32),
+        }];
+        parameters.extend(kinds.iter().map(|kind| value(*kind, &mut random)));
+        let change = match random.below(8) {
+            0 => {
+                parameters.truncate(1);
+                "DELETE FROM t".to_owned()
+            }
+            _ => format!("UPDATE t SET {set}"),
+        };
+        if random.one_in(4) {
+            for session in [&mut short, &mut general] {
+                ok(session, "BEGIN");
+            }
+        }
+        let expected = outcome(&mut general, &format!("{change} WHERE id = $1 AND id = id"), &parameters);
+        let given = outcome(&mut short, &format!("{change} WHERE id = $1"), &parameters);
+        assert_eq!(given, expected, "round {round}: {change} {parameters:?}");
+        if given.ends_with("(1)") {
+            done += 1
+        } else {
+            refused += 1
+        }
+        if short.transaction_status() != 'I' {
+            assert_eq!(short.transaction_status(), general.transaction_status());
+            let end = if random.one_in(2) { "COMMIT" } else { "ROLLBACK" };
+            assert_eq!(outcome(&mut short, end, &[]), outcome(&mut general, end, &[]));
+        }
+        if round % 20 == 0 {
+            assert_eq!(contents(&mut short), contents(&mut general), "round {round}");
+            for session in [&mut short, &mut general] {
+                // What was deleted comes back.
+                ok(
+                    session,
+                    "INSERT INTO t (id, n, code) SELECT i, 100 * i, 'c' || i FROM generate_series(1, 40) AS g(i) \
+                             ON CONFLICT DO NOTHING",
+                );
+            }
+        }
+    }
+    assert_eq!(contents(&mut short), contents(&mut general));
+    assert!(done > 30 && refused > 30, "{done} rows changed, {refused} refused or not there");
+}
+
+#[test]
+fn a_remembered_change_ends_with_the_definition() {
+    let mut s = session();
+    ok(&mut s, "CREATE TABLE t (id int PRIMARY KEY, n int)");
+    ok(&mut s, "INSERT INTO t VALUES (1, 1), (2, 2)");
+    let change = "UPDATE t SET n = n + 1 WHERE id = 1";
+    for _ in 0..4 {
+        assert_eq!(ok(&mut s, change), ["UPDATE 1"]);
+    }
+    ok(&mut s, "ALTER TABLE t ADD CONSTRAINT small CHECK (n < 6)");
+    assert_eq!(fails(&mut s, change).0, "23514");
+    ok(&mut s, "ALTER TABLE t DROP CONSTRAINT small");
+    ok(&mut s, "CREATE UNIQUE INDEX ON t (n)");
+    ok(&mut s, "UPDATE t SET n = 6 WHERE id = 2");
+    assert_eq!(fails(&mut s, change).0, "23505");
+    ok(&mut s, "BEGIN READ ONLY");
+    assert_eq!(fails(&mut s, change).0, "25006");
+    ok(&mut s, "ROLLBACK");
+    ok(&mut s, "CREATE SCHEMA other");
+    ok(&mut s, "CREATE TABLE other.t (id int PRIMARY KEY, n text)");
+    ok(&mut s, "SET search_path TO other");
+    assert_eq!(fails(&mut s, change).0, "42883");
+    let delete = "DELETE FROM public.t WHERE id = 1";
+    assert_eq!([ok(&mut s, delete), ok(&mut s, delete)], [["DELETE 1"], ["DELETE 0"]]);
+}
+
+/// Increments by several sessions side by side: none is lost, whatever the level.
+#[test]
+fn changes_side_by_side_lose_nothing() {
+    for level in ["read committed", "repeatable read", "serializable"] {
+        let engine = engine();
+        let mut s = engine.session();
+        ok(&mut s, "CREATE TABLE t (id int PRIMARY KEY, n int)");
+        ok(&mut s, "INSERT INTO t SELECT i, 0 FROM generate_series(1, 3) AS g(i)");
+        std::thread::scope(|scope| {
+            for client in 0..3u64 {
+                let mut session = engine.session();
+                scope.spawn(move || {
+                    ok(&mut session, &format!("SET default_transaction_isolation = '{level}'"));
+                    let mut random = SeededRandom::new(client);
+                    let mut left = 100;
+                    while left > 0 {
+                        let key = Value::Integer(1 + random.below(3) as i32);
+                        let sql = "UPDATE t SET n = n + $2 WHERE id = $1";
+                        match session.execute(sql, &[key, Value::Integer(1)]) {
+                            Ok(StatementResult::Command { rows: 1, .. }) => left -= 1,
+                            Err(error) if error.sqlstate() == "40001" => {}
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(ok(&mut s, "SELECT sum(n) FROM t"), ["300"], "{level}");
+    }
+}
