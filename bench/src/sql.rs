@@ -1,6 +1,7 @@
 //! SQL work: prepared statements, loading the flights, the questions of `examples/flights`.
 
 mod cairn;
+pub mod points;
 mod sqlite;
 
 use std::fs;
@@ -88,6 +89,19 @@ pub fn run(plan: &Plan) -> Result<Table> {
         let against: &[&str] = if goal.is_some() { &["duckdb"] } else { &[] };
         table.push(case, description, unit, figures, rate, goal, against);
         table.print_last();
+    }
+    for point in &points::POINTS {
+        if plan.wants_case(point.name) {
+            let figures = |peer: &&str| -> Result<Vec<f64>> {
+                // DuckDB is not for this.
+                let runs = if *peer == "duckdb" { 0 } else { plan.runs };
+                let all = (0..runs).map(|run| one(plan, peer, point.name, run));
+                all.map(|figures| Ok(figures?.get("rate").copied().unwrap_or(f64::NAN))).collect()
+            };
+            let figures = peers.iter().map(figures).collect::<Result<_>>()?;
+            table.push(point.name, point.description, "/s", figures, true, Some(1.0), &["sqlite"]);
+            table.print_last();
+        }
     }
     if plan.wants_case("questions") {
         questions(plan, &peers, &mut table)?;

@@ -7,6 +7,7 @@ use cairndb::{Database, IsolationLevel, OpenOptions, Statement};
 
 use crate::CACHE_BYTES;
 use crate::kv::Figures;
+use crate::sql::points::{self, Point};
 use crate::sql::{INDEXES, ROWS, TABLES, Work, all_questions, flights, median};
 
 pub fn measure(case: &str, work: &Work<'_>) -> Result<Figures> {
@@ -37,7 +38,10 @@ pub fn measure(case: &str, work: &Work<'_>) -> Result<Figures> {
                 figures.insert(format!("{name} rows"), rows as f64);
             }
         }
-        other => bail!("no case named {other}"),
+        other => match Point::named(other) {
+            Some(point) => drop(figures.insert("rate".to_owned(), measure_point(&db, point)?)),
+            None => bail!("no case named {other}"),
+        },
     }
     Ok(figures)
 }
@@ -100,4 +104,30 @@ fn select(db: &Database, work: &Work<'_>) -> Result<f64> {
     let began = Instant::now();
     read(work.selects())?;
     Ok(work.selects() as f64 / began.elapsed().as_secs_f64())
+}
+
+/// A short statement, in one transaction where it writes.
+fn measure_point(db: &Database, point: &Point) -> Result<f64> {
+    let series = |count: i64| {
+        format!("WITH g(i) AS (SELECT x::integer FROM generate_series(0, {}) AS s(x))", count - 1)
+    };
+    db.execute_batch(&points::tables(series))?;
+    let statement = db.prepare(point.sql)?;
+    if !point.writes {
+        return point.measure(|key, _| {
+            let mut rows = statement.query(cairndb::params![key as i32])?;
+            let mut count = 0;
+            while let Some(batch) = rows.next_batch()? {
+                count += batch.num_rows();
+            }
+            Ok(count)
+        });
+    }
+    let transaction = db.begin_transaction(IsolationLevel::ReadCommitted)?;
+    let rate = point.measure(|key, more| {
+        let rows = transaction.execute_prepared(&statement, cairndb::params![key as i32, more[0]])?;
+        Ok(rows as usize)
+    })?;
+    transaction.commit()?;
+    Ok(rate)
 }

@@ -10,6 +10,7 @@ use rusqlite::types::Null;
 use crate::CACHE_BYTES;
 use crate::engines::sqlite::connect;
 use crate::kv::Figures;
+use crate::sql::points::{self, Point};
 use crate::sql::{INDEXES, ROWS, TABLES, Work, all_questions, flights, median};
 
 pub fn measure(case: &str, work: &Work<'_>) -> Result<Figures> {
@@ -44,7 +45,10 @@ pub fn measure(case: &str, work: &Work<'_>) -> Result<Figures> {
                 figures.insert(format!("{name} rows"), rows as f64);
             }
         }
-        other => bail!("no case named {other}"),
+        other => match Point::named(other) {
+            Some(point) => drop(figures.insert("rate".to_owned(), measure_point(&mut connection, point)?)),
+            None => bail!("no case named {other}"),
+        },
     }
     Ok(figures)
 }
@@ -145,4 +149,33 @@ fn select(connection: &mut Connection, work: &Work<'_>) -> Result<f64> {
     let began = Instant::now();
     read(work.selects())?;
     Ok(work.selects() as f64 / began.elapsed().as_secs_f64())
+}
+
+/// A short statement, in one transaction where it writes.
+fn measure_point(connection: &mut Connection, point: &Point) -> Result<f64> {
+    let series = |count: i64| {
+        format!("WITH RECURSIVE g(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM g WHERE i + 1 < {count})")
+    };
+    connection.execute_batch(&points::tables(series))?;
+    let transaction = connection.transaction()?;
+    let rate = {
+        let mut statement = transaction.prepare(point.sql)?;
+        let columns = statement.column_count();
+        point.measure(|key, more| {
+            if point.writes {
+                return Ok(statement.execute((key, more[0]))?);
+            }
+            let mut rows = statement.query([key])?;
+            let mut count = 0;
+            while let Some(row) = rows.next()? {
+                (0..columns).try_for_each(|column| {
+                    row.get_ref(column).map(|value| _ = std::hint::black_box(value))
+                })?;
+                count += 1;
+            }
+            Ok(count)
+        })?
+    };
+    transaction.commit()?;
+    Ok(rate)
 }
