@@ -84,6 +84,13 @@ pub(crate) fn table_span(table: ObjectId) -> ([u8; PREFIX_BYTES], [u8; PREFIX_BY
     (prefix(table, 0), prefix(table + 1, 0))
 }
 
+/// All keys of the table that a row or index entry belongs to.
+pub(crate) fn table_of(key: &[u8]) -> Option<KeyRange> {
+    let [_, _, a, b, c, d, ..] = *key else { return None };
+    let (start, end) = table_span(u32::from_be_bytes([a, b, c, d]));
+    Some(KeyRange::half_open(&start, &end))
+}
+
 /// A range within one index of one table, as a range of the whole keyspace.
 pub(crate) fn absolute(table: ObjectId, index: IndexId, range: &KeyRange) -> KeyRange {
     let (first, behind) = index_span(table, index);

@@ -21,7 +21,9 @@ pub enum LockedThing {
         /// The encoded key; of a long one its beginning.
         key: bytes::Bytes,
     },
-    /// A table.
+    /// Keys of the key-value space from one up to, without, another; no end where there is none.
+    Keys(bytes::Bytes, Option<bytes::Bytes>),
+    /// A table; all its rows too, where so many are locked that each by itself takes too much memory.
     Table(ObjectId),
     /// An advisory lock.
     Advisory(AdvisoryKey),
@@ -35,6 +37,20 @@ impl LockedThing {
                 LockedThing::Table(ObjectId::try_from(*table).unwrap_or(ObjectId::MAX))
             }
             LockTarget::Advisory(key) => LockedThing::Advisory(*key),
+            LockTarget::Range(range) => {
+                let start = range.start_key();
+                let first = LockedThing::of(&LockTarget::Key(start.clone()));
+                match first {
+                    LockedThing::Row { table, .. } => LockedThing::Table(table),
+                    _ => {
+                        let behind =
+                            |end: &bytes::Bytes| end.starts_with(&start[..PREFIX_BYTES.min(start.len())]);
+                        let end = range.end_key().filter(behind);
+                        let key = |whole: bytes::Bytes| whole.slice(PREFIX_BYTES.min(whole.len())..);
+                        LockedThing::Keys(key(start.clone()), end.map(key))
+                    }
+                }
+            }
             LockTarget::Key(whole) => {
                 let Some((prefix, _)) = whole.split_first_chunk::<PREFIX_BYTES>() else {
                     return LockedThing::Key(whole.clone());
@@ -60,6 +76,10 @@ impl fmt::Display for LockedThing {
             }
             LockedThing::Row { table, index, key } => {
                 write!(f, "key \"{}\" of index {index} of relation {table}", key.escape_ascii())
+            }
+            LockedThing::Keys(start, end) => {
+                write!(f, "keys from \"{}\"", start.escape_ascii())?;
+                end.as_ref().map_or(Ok(()), |end| write!(f, " to \"{}\"", end.escape_ascii()))
             }
             LockedThing::Table(table) => write!(f, "relation {table}"),
             LockedThing::Advisory(AdvisoryKey::One(number)) => write!(f, "advisory lock [{number}]"),

@@ -86,6 +86,19 @@ pub(crate) struct State {
     pub(crate) row_changes: HashMap<ObjectId, i64>,
 }
 
+impl State {
+    /// Where a transaction has very many locks: tries to lock the whole table of the row just locked, so that it needs no
+    /// more of them. Without waiting: while others have rows of it locked it goes on row by row.
+    pub(crate) fn lock_table_of(&mut self, key: &[u8]) -> Result<()> {
+        if self.txn.has_many_locks()
+            && let Some(span) = key_space::table_of(key)
+        {
+            self.txn.lock_range(&span, Wait::SkipLocked)?;
+        }
+        Ok(())
+    }
+}
+
 /// A transaction. `Send + Sync`; dropping it rolls it back.
 ///
 /// ```
@@ -171,16 +184,21 @@ impl Transaction {
         Ok(state.txn.delete(&key)?)
     }
 
-    /// Deletes all keys of a range of the key-value space; costs the same however many there are.
+    /// Deletes all keys of a range of the key-value space; costs the same however many there are. At the locking levels the
+    /// range is locked: whoever has written or locked a key of it is waited for, and whoever wants to waits.
     ///
     /// # Errors
-    /// As [`Transaction::put`].
+    /// As [`Transaction::put`]; under Repeatable Read [`Error::Conflict`] where a key of the range, one that was not there
+    /// too, has changed since the snapshot.
     pub fn delete_range(&self, range: &KeyRange) -> Result<()> {
         self.check_writable("delete")?;
         let range = key_space::absolute(STORE_TABLE, 0, range);
         let mut state = self.statement()?;
         match range.end_key() {
-            Some(end) if !range.is_empty() => Ok(state.txn.delete_range(&range.start_key(), &end)?),
+            Some(end) if !range.is_empty() => {
+                state.txn.claim_range(&range)?;
+                Ok(state.txn.delete_range(&range.start_key(), &end)?)
+            }
             _ => Ok(()),
         }
     }
@@ -560,6 +578,9 @@ impl Writer<'_> {
     /// it then is in the newest state ([`Txn::get_latest`]), not in the snapshot.
     pub(crate) fn claim(&mut self, key: &[u8], mode: KeyLock) -> Result<()> {
         self.state.txn.claim(key, mode)?;
+        if mode >= KeyLock::NoKeyUpdate {
+            self.state.lock_table_of(key)?;
+        }
         Ok(())
     }
 
@@ -582,6 +603,7 @@ impl Writer<'_> {
             if self.state.txn.claim_unchanged(&key, mode)? == Locked::Changed && direct {
                 return Err(Error::RowsChanged);
             }
+            self.state.lock_table_of(&key)?;
         }
         Ok(())
     }

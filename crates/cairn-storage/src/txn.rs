@@ -82,6 +82,8 @@ pub struct Txn {
     cancel: Option<CancelHandle>,
     /// The newest commit when a lock was last taken.
     locked_at: CommitSeq,
+    /// So many locks are many, where not half of what it may have.
+    many_locks: usize,
     /// A key was claimed without a lock, as there was no memory for it: the oldest snapshot that it was so at.
     unlocked_since: Option<CommitSeq>,
     sync: SyncMode,
@@ -109,6 +111,7 @@ impl Txn {
             lock_timeout: None,
             cancel: None,
             locked_at: 0,
+            many_locks: 0,
             unlocked_since: None,
             sync: options.sync.unwrap_or(core.options().sync),
             client_token: options.client_token,
@@ -234,6 +237,7 @@ impl Txn {
             return Err(Error::InvalidArgument("the savepoint belongs to another transaction".to_string()));
         }
         self.writes.rollback_to(savepoint.position);
+        self.many_locks = 0;
         if let Some(locks) = &mut self.locks {
             locks.release_from(savepoint.locks);
         }
@@ -405,6 +409,9 @@ impl Txn {
     /// [`Error::Deadlock`], [`Error::LockTimeout`], [`Error::LockNotAvailable`] (with [`Wait::NoWait`]),
     /// [`Error::Cancelled`], [`Error::LocksFull`]; [`Error::Io`] and [`Error::Corrupt`] from looking whether it changed.
     pub fn lock_key(&mut self, key: &[u8], mode: KeyLock, wait: Wait) -> Result<Locked> {
+        if self.locks.as_ref().is_some_and(|locks| locks.has_range_of(key)) && !self.is_changed(key)? {
+            return Ok(Locked::Unchanged);
+        }
         let id = Name::Key(key).id();
         let firm = self.locks.as_ref().is_some_and(|locks| locks.is_firm(id));
         match self.take(Name::Key(key), LockMode::Key(mode), wait)? {
@@ -432,14 +439,80 @@ impl Txn {
         if !self.isolation.is_locking() {
             return Ok(Locked::Before);
         }
-        match self.lock_key(key, mode, Wait::Block) {
-            Err(Error::LocksFull { .. }) => {
-                let seq = self.hold.seq();
-                self.unlocked_since.get_or_insert(seq);
-                Ok(if self.is_changed(key)? { Locked::Changed } else { Locked::Unchanged })
-            }
-            other => other,
+        let is_full = self.locks.as_ref().is_some_and(|locks| {
+            let (count, share) = locks.count_and_share();
+            count >= share && !locks.has_range_of(key)
+        });
+        match is_full {
+            true => self.claim_without_lock(key),
+            false => match self.lock_key(key, mode, Wait::Block) {
+                Err(Error::LocksFull { .. }) => self.claim_without_lock(key),
+                other => other,
+            },
         }
+    }
+
+    fn claim_without_lock(&mut self, key: &[u8]) -> Result<Locked> {
+        let seq = self.hold.seq();
+        self.unlocked_since.get_or_insert(seq);
+        Ok(if self.is_changed(key)? { Locked::Changed } else { Locked::Unchanged })
+    }
+
+    /// Locks all keys of a range, those that are not there too, until the end of the transaction: nobody else takes a lock
+    /// on one of them, and whoever has one is waited for. Readers are not concerned. Costs a look through all locks that
+    /// are held.
+    ///
+    /// # Errors
+    /// As [`Txn::lock_key`].
+    pub fn lock_range(&mut self, range: &KeyRange, wait: Wait) -> Result<Locked> {
+        if range.is_empty() {
+            return Ok(Locked::Before);
+        }
+        let table = &self.hold.core().locks;
+        let locks = self.locks.get_or_insert_with(|| Box::new(HeldLocks::new(table, self.owner)));
+        let patience = Patience { wait, timeout: self.lock_timeout, cancel: self.cancel.as_ref() };
+        match locks.take_range(range, &patience)? {
+            Taken::Before => return Ok(Locked::Before),
+            Taken::Skipped => return Ok(Locked::Skipped),
+            Taken::Now => {}
+        }
+        let (core, seq) = (self.hold.core(), self.hold.seq());
+        let visible = core.snapshots.newest();
+        self.locked_at = self.locked_at.max(visible);
+        let changed = visible > seq && core.borrow_sources().range_changed_since(range, seq)?;
+        Ok(if changed { Locked::Changed } else { Locked::Unchanged })
+    }
+
+    /// At the locking levels: locks a range that is about to be deleted, waiting for whoever has a key of it. Under
+    /// [`Isolation::RepeatableRead`] one that has changed since the snapshot is a conflict. Without memory for locks it goes
+    /// on without, and the commit is validated as at the other levels, where this does nothing.
+    ///
+    /// # Errors
+    /// As [`Txn::lock_key`], without [`Error::LocksFull`]; [`Error::Conflict`].
+    pub fn claim_range(&mut self, range: &KeyRange) -> Result<()> {
+        if !self.isolation.is_locking() {
+            return Ok(());
+        }
+        match self.lock_range(range, Wait::Block) {
+            Ok(Locked::Changed) if self.isolation != Isolation::ReadCommitted => {
+                Err(Error::Conflict { reason: "another transaction wrote into the same range".to_string() })
+            }
+            Ok(_) | Err(Error::LocksFull { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the transaction has so many locks that it had better lock whole ranges ([`Txn::lock_range`]) than more keys:
+    /// half of what it may have. Says so again each time that there are an eighth more.
+    pub fn has_many_locks(&mut self) -> bool {
+        let Some((count, share)) = self.locks.as_ref().map(|locks| locks.count_and_share()) else {
+            return false;
+        };
+        let many = count >= self.many_locks.max(share / 2);
+        if many {
+            self.many_locks = count + share / 16 + 1;
+        }
+        many
     }
 
     /// As [`Txn::claim`] for a write that goes by what the snapshot shows: under [`Isolation::RepeatableRead`] a key that
@@ -630,7 +703,9 @@ pub(crate) fn lock_writes(
         match effect.expect("I3: the record was encoded by this process") {
             Effect::Put { key, .. } => locks.take_in_passing(key, KeyLock::NoKeyUpdate, patience)?,
             Effect::Delete { key } => locks.take_in_passing(key, KeyLock::Update, patience)?,
-            Effect::DeleteRange { .. } => {}
+            Effect::DeleteRange { start, end } => {
+                locks.take_range_in_passing(&KeyRange::half_open(start, end), patience)?;
+            }
         }
     }
     Ok(())

@@ -225,8 +225,8 @@ impl Database {
         Ok(Transaction::new(self.clone(), kernel))
     }
 
-    /// Who holds and who waits for which lock of the key-value space: the key (of a long one its first 88 bytes), and the
-    /// lock. Not of one instant.
+    /// Who holds and who waits for which lock of the key-value space: the key (of a long one its first 88 bytes, of a range
+    /// its start), and the lock. Not of one instant.
     pub fn key_locks(&self) -> Vec<(Bytes, LockInfo)> {
         self.shared.kernel.locks()
     }

@@ -177,7 +177,8 @@ impl OpenOptions {
         self
     }
 
-    /// Memory for locks, some 300 bytes each; beyond it writes go on without locks, and meet conflicts at their commit.
+    /// Memory for locks, some 300 bytes each. A transaction with a quarter of it locks whole tables instead of rows where
+    /// nobody else uses them; with half of it, or when it is full, writes go on without locks, and meet conflicts at commit.
     /// Default 64 MiB, at least 64 KiB.
     #[must_use]
     pub fn lock_bytes_max(mut self, bytes: usize) -> OpenOptions {

@@ -89,7 +89,10 @@ impl Transaction {
         self.kernel.delete(key.as_ref())
     }
 
-    /// Removes all keys of a range, at a cost that does not depend on their number.
+    /// Removes all keys of a range, at a cost that does not depend on their number. At the levels that wait it locks the
+    /// range, keys that are not there too: it waits for whoever has written or locked one, and whoever wants to waits for
+    /// this transaction. Under Repeatable Read a range that has changed since the snapshot is a conflict. At the optimistic
+    /// levels it is one at commit.
     ///
     /// # Errors
     /// As [`Transaction::put`].

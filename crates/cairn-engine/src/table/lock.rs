@@ -65,6 +65,9 @@ pub fn lock_rows(
         key.truncate(PREFIX_BYTES);
         key.extend_from_slice(row);
         let locked = state.txn.lock_key(&key, mode, wait).map_err(|error| not_available(error, table))?;
+        if mode >= KeyLock::NoKeyUpdate {
+            state.lock_table_of(&key)?;
+        }
         let changed = match locked {
             Locked::Skipped => {
                 rows.push(RowLock::Skipped);

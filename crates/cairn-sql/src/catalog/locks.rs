@@ -63,6 +63,10 @@ fn row(lock: &LockInfo) -> Vec<Value> {
             relation = Value::BigInt(STORE_ID);
             "key"
         }
+        LockedThing::Keys(..) => {
+            relation = Value::BigInt(STORE_ID);
+            "keys"
+        }
         LockedThing::Advisory(key) => {
             let parts = match key {
                 AdvisoryKey::One(key) => (key >> 32 & 0xffff_ffff, key & 0xffff_ffff, 1),

@@ -6,12 +6,17 @@
 
 use std::sync::Arc;
 
-use super::mode::{KeyLock, LockMode, Modes};
-use super::table::{ByTarget, LockOwner, LockTable, Request, Scope};
-use super::target::{Name, TargetId};
-use super::wait::Patience;
+use super::mode::{KeyLock, LockMode, Modes, ObjectLock};
+use super::ranges::RangeLock;
+use super::table::{ByTarget, ENTRY_BYTES, LockOwner, LockTable, Request, Scope};
+use super::target::{LockTarget, Name, TargetId};
+use super::wait::{Patience, Wait};
 use crate::error::{Error, Result};
 use crate::key::CommitSeq;
+use crate::range::KeyRange;
+
+/// About what a lock on a key takes.
+const LOCK_BYTES: usize = ENTRY_BYTES + 32;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hold {
@@ -27,6 +32,8 @@ pub(crate) struct HeldLocks {
     holds: ByTarget<Hold>,
     /// What was added, in order: for savepoints.
     log: Vec<(TargetId, Modes)>,
+    /// Ranges, in the order in which they were taken; each has its entry in the log.
+    ranges: Vec<Arc<RangeLock>>,
     /// Counted as a user of the table.
     counted: bool,
 }
@@ -47,6 +54,7 @@ impl HeldLocks {
             owner,
             holds: ByTarget::default(),
             log: Vec::new(),
+            ranges: Vec::new(),
             counted: false,
         }
     }
@@ -57,13 +65,83 @@ impl HeldLocks {
         if self.covers(id, mode) {
             return Ok(Taken::Before);
         }
+        self.become_user();
+        let taken = self.acquire(name, id, mode, patience)?;
+        self.table.await_passers();
+        Ok(if taken { Taken::Now } else { Taken::Skipped })
+    }
+
+    fn become_user(&mut self) {
         if !self.counted {
             self.counted = true;
             self.table.add_user();
         }
-        let taken = self.acquire(name, id, mode, patience)?;
+    }
+
+    /// Locks all keys of a range, those that are not there too, against every lock of others, until the end of the
+    /// transaction: waits for whoever has one.
+    pub(crate) fn take_range(&mut self, range: &KeyRange, patience: &Patience<'_>) -> Result<Taken> {
+        if self.ranges.iter().any(|own| own.covers(range)) {
+            return Ok(Taken::Before);
+        }
+        // Nobody is to wait for a range, however shortly, that is not to be had.
+        if patience.wait == Wait::SkipLocked && !self.table.keys_within(self.owner, range).is_empty() {
+            return Ok(Taken::Skipped);
+        }
+        self.become_user();
+        let taken = self.enter_range(range, patience);
         self.table.await_passers();
-        Ok(if taken { Taken::Now } else { Taken::Skipped })
+        taken
+    }
+
+    /// [`HeldLocks::take_range`] for the time of the commit, where there is memory for it.
+    pub(crate) fn take_range_in_passing(&mut self, range: &KeyRange, patience: &Patience<'_>) -> Result<()> {
+        match self.enter_range(range, patience) {
+            Ok(_) | Err(Error::LocksFull { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn enter_range(&mut self, range: &KeyRange, patience: &Patience<'_>) -> Result<Taken> {
+        let Some(lock) = self.table.enter_range(self.owner, range, patience)? else {
+            return Ok(Taken::Skipped);
+        };
+        let position = self.log.len();
+        self.log.push((lock.id(), LockMode::Object(ObjectLock::Exclusive).bit()));
+        self.ranges.push(lock);
+        let emptied = self.await_keys(range, patience);
+        if !matches!(emptied, Ok(true)) {
+            self.release_from(position);
+        }
+        Ok(if emptied? { Taken::Now } else { Taken::Skipped })
+    }
+
+    /// Waits for those who have locked keys of an own range; there are no new ones. False where it is skipped.
+    fn await_keys(&self, range: &KeyRange, patience: &Patience<'_>) -> Result<bool> {
+        let mode = LockMode::Key(KeyLock::Update);
+        for (id, target) in self.table.keys_within(self.owner, range) {
+            let LockTarget::Key(shown) = &target else { continue };
+            let held = self.holds.get(&id).is_some_and(|hold| hold.modes & mode.bit() != 0);
+            let name = Name::Key(shown);
+            let request = Request { owner: self.owner, name, id, mode, scope: Scope::Transaction };
+            if !self.table.acquire(&request, patience)? {
+                return Ok(false);
+            }
+            if !held {
+                self.table.release(self.owner, id, mode.bit(), Scope::Transaction);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether a key lies in a range that is held.
+    pub(crate) fn has_range_of(&self, key: &[u8]) -> bool {
+        self.ranges.iter().any(|own| own.range.contains(key))
+    }
+
+    /// How many locks it has, and how many it is to have at most so that others find memory for theirs.
+    pub(crate) fn count_and_share(&self) -> (usize, usize) {
+        (self.log.len(), self.table.bytes_max / (2 * LOCK_BYTES))
     }
 
     /// Takes a lock on a key for the time of the commit, where there is memory for it. Others need not know of it.
@@ -101,12 +179,21 @@ impl HeldLocks {
         patience: &Patience<'_>,
     ) -> Result<bool> {
         let request = Request { owner: self.owner, name, id, mode, scope: Scope::Transaction };
-        let taken = self.table.acquire(&request, patience)?;
-        if taken {
-            self.holds.entry(id).or_default().modes |= mode.bit();
-            self.log.push((id, mode.bit()));
+        let is_new = !self.holds.contains_key(&id);
+        while self.table.acquire(&request, patience)? {
+            // Whoever locks a range waits for those who had a key of it before.
+            let range = if is_new { self.table.range_against(self.owner, name) } else { None };
+            let Some(range) = range else {
+                self.holds.entry(id).or_default().modes |= mode.bit();
+                self.log.push((id, mode.bit()));
+                return Ok(true);
+            };
+            self.table.release(self.owner, id, mode.bit(), Scope::Transaction);
+            if !self.table.await_range(self.owner, &range, patience)? {
+                break;
+            }
         }
-        Ok(taken)
+        Ok(false)
     }
 
     /// Notes the newest visible commit for a key just locked (I2), which `visible` reads after the lock was taken.
@@ -138,6 +225,9 @@ impl HeldLocks {
         while self.log.len() > position
             && let Some((id, modes)) = self.log.pop()
         {
+            if let Some(range) = self.ranges.pop_if(|range| range.id() == id) {
+                self.table.leave_range(&range);
+            }
             if let Some(hold) = self.holds.get_mut(&id) {
                 hold.modes &= !modes;
                 let writers = LockMode::Key(KeyLock::Share).bit() | LockMode::Key(KeyLock::NoKeyUpdate).bit();

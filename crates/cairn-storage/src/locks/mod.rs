@@ -5,11 +5,12 @@
 //! may be left out where it would cost too much (memory is full, nobody else takes any) and nothing breaks; see
 //! `docs/decisions/0011-transactions.md`.
 //!
-//! Modules, bottom-up: `mode`, `target`, `table` (holders and queues), `wait` (waiting, deadlocks), `held` (what one
-//! transaction holds), `session` (locks that outlive transactions).
+//! Modules, bottom-up: `mode`, `target`, `table` (holders and queues), `wait` (waiting, deadlocks), `ranges` (of keys),
+//! `held` (what one transaction holds), `session` (locks that outlive transactions).
 
 mod held;
 mod mode;
+mod ranges;
 mod session;
 mod table;
 mod target;

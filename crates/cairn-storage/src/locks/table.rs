@@ -29,13 +29,14 @@ use cairn_env::{Env, Signal};
 use parking_lot::Mutex;
 
 use super::mode::{LockMode, Modes};
+use super::ranges::Ranges;
 use super::target::{LockTarget, Name, TargetId};
 use super::wait::Graph;
 
 /// Shards of the table; a power of two.
 const SHARDS: usize = 64;
 /// Charged for a locked target beside the shown part of its key: here and in the holder's own list.
-const ENTRY_BYTES: usize = 256;
+pub(super) const ENTRY_BYTES: usize = 256;
 /// Charged for every further holder.
 const HOLDER_BYTES: usize = 128;
 
@@ -253,6 +254,7 @@ pub(crate) struct LockTable {
     /// Commits under way that take no locks: they began when there were no users.
     passers: AtomicUsize,
     passed: Signal,
+    pub(super) ranges: Ranges,
     pub(crate) bytes_max: usize,
 }
 
@@ -266,6 +268,7 @@ impl LockTable {
             users: AtomicUsize::new(0),
             passers: AtomicUsize::new(0),
             passed: env.signal(),
+            ranges: Ranges::default(),
             bytes_max,
         }
     }
@@ -425,6 +428,17 @@ impl LockTable {
         let conflicting = request.mode.conflicting();
         let holders = &shard.entries.get(&request.id)?.holders;
         holders.iter().find(|h| h.owner != request.owner && h.modes() & conflicting != 0).map(|h| h.owner)
+    }
+
+    /// Shows each target that somebody else holds, shard by shard.
+    pub(super) fn each_held_by_others(&self, owner: LockOwner, mut see: impl FnMut(TargetId, &LockTarget)) {
+        for shard in &self.shards {
+            for (id, entry) in &shard.lock().entries {
+                if entry.held_by_others(owner) != 0 {
+                    see(*id, &entry.target);
+                }
+            }
+        }
     }
 
     /// Bytes charged for all locks.

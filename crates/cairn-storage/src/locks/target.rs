@@ -8,6 +8,8 @@ use std::fmt;
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::range::KeyRange;
+
 /// So many bytes of a key are kept for listings and messages.
 pub(crate) const SHOWN_BYTES: usize = 96;
 
@@ -16,6 +18,8 @@ pub(crate) const SHOWN_BYTES: usize = 96;
 pub enum LockTarget {
     /// A key; of a long one its first 96 bytes.
     Key(Bytes),
+    /// All keys of a range.
+    Range(KeyRange),
     /// An object of the layer above, such as a table.
     Object(u64),
     /// A number that only those who use it give a meaning.
@@ -35,6 +39,11 @@ pub enum AdvisoryKey {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Name<'a> {
     Key(&'a [u8]),
+    /// A range, by the number that it has as long as it is locked.
+    Range {
+        number: u64,
+        range: &'a KeyRange,
+    },
     Object(u64),
     Advisory(AdvisoryKey),
 }
@@ -47,6 +56,7 @@ impl Name<'_> {
         match self {
             Name::Key(key) => xxh3_128(key) >> 2,
             Name::Object(number) => 1 << 126 | u128::from(number),
+            Name::Range { number, .. } => 1 << 126 | 1 << 125 | u128::from(number),
             Name::Advisory(AdvisoryKey::One(number)) => 2 << 126 | u128::from(number as u64),
             Name::Advisory(AdvisoryKey::Two(a, b)) => {
                 3 << 126 | u128::from(a as u32) << 32 | u128::from(b as u32)
@@ -57,6 +67,7 @@ impl Name<'_> {
     pub(crate) fn to_target(self) -> LockTarget {
         match self {
             Name::Key(key) => LockTarget::Key(Bytes::copy_from_slice(&key[..key.len().min(SHOWN_BYTES)])),
+            Name::Range { range, .. } => LockTarget::Range(range.clone()),
             Name::Object(number) => LockTarget::Object(number),
             Name::Advisory(key) => LockTarget::Advisory(key),
         }
@@ -68,6 +79,7 @@ impl LockTarget {
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             LockTarget::Key(key) => key.len(),
+            LockTarget::Range(range) => range.start_key().len() + range.end_key().map_or(0, |end| end.len()),
             LockTarget::Object(_) | LockTarget::Advisory(_) => 0,
         }
     }
@@ -77,6 +89,10 @@ impl fmt::Display for LockTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LockTarget::Key(key) => write!(f, "key \"{}\"", key.escape_ascii()),
+            LockTarget::Range(range) => {
+                write!(f, "keys from \"{}\"", range.start_key().escape_ascii())?;
+                range.end_key().map_or(Ok(()), |end| write!(f, " to \"{}\"", end.escape_ascii()))
+            }
             LockTarget::Object(number) => write!(f, "object {number}"),
             LockTarget::Advisory(AdvisoryKey::One(number)) => write!(f, "advisory lock [{number}]"),
             LockTarget::Advisory(AdvisoryKey::Two(a, b)) => write!(f, "advisory lock [{a},{b}]"),

@@ -14,6 +14,7 @@ use super::mode::{KeyLock, LockMode};
 use super::table::{Attempt, LockOwner, Request, Scope, Waiter};
 use super::*;
 use crate::error::Error;
+use crate::range::KeyRange;
 
 fn table(env: &Env) -> Arc<LockTable> {
     Arc::new(LockTable::new(env, 8 << 20))
@@ -150,7 +151,7 @@ fn compare(table: &LockTable, reference: &BTreeMap<u64, Reference>) {
     let number = |target: &LockTarget| match target {
         LockTarget::Key(key) => u64::from(key[0]),
         LockTarget::Object(number) => *number,
-        LockTarget::Advisory(_) => panic!("none was locked"),
+        LockTarget::Range(_) | LockTarget::Advisory(_) => panic!("none was locked"),
     };
     let found = table.list();
     let mut found: Vec<_> = found
@@ -280,6 +281,38 @@ fn waits_end_by_time_by_cancellation_or_not_at_all() {
     assert_eq!(other.take(Name::Key(b"k"), shared, &block()).unwrap(), Taken::Before);
 }
 
+/// Who has a key keeps a range away, who has the range every key of it, long ones too; an own range is no obstacle.
+#[test]
+fn ranges_and_keys_exclude_each_other() {
+    let table = table(&Env::memory());
+    let (mut a, mut b) = (HeldLocks::new(&table, 1), HeldLocks::new(&table, 2));
+    let skip = Patience { wait: Wait::SkipLocked, ..block() };
+    let update = LockMode::Key(KeyLock::Update);
+    let share = LockMode::Key(KeyLock::KeyShare);
+    let long = |last: u8| [&[b'm'; 200][..], &[last]].concat();
+    a.take(Name::Key(&long(1)), share, &block()).unwrap();
+    let around = KeyRange::half_open(b"c", b"p");
+    assert_eq!(b.take_range(&around, &skip).unwrap(), Taken::Skipped);
+    assert_eq!(b.take_range(&KeyRange::half_open(b"c", b"m"), &skip).unwrap(), Taken::Now);
+    assert_eq!(b.take_range(&KeyRange::half_open(b"d", b"e"), &skip).unwrap(), Taken::Before);
+    assert_eq!(a.take(Name::Key(b"d"), share, &skip).unwrap(), Taken::Skipped);
+    assert_eq!(a.take_range(&KeyRange::half_open(b"a", b"ca"), &skip).unwrap(), Taken::Skipped);
+    assert_eq!(a.take(Name::Key(b"m"), update, &skip).unwrap(), Taken::Now);
+    assert_eq!(b.take(Name::Key(b"d"), update, &skip).unwrap(), Taken::Now);
+    let error = a.take(Name::Key(b"e"), share, &Patience { wait: Wait::NoWait, ..block() }).unwrap_err();
+    assert_eq!(error.to_string(), "could not obtain lock on keys from \"c\" to \"m\"");
+    // Going back to a savepoint gives a range back.
+    let position = a.position();
+    assert_eq!(a.take_range(&KeyRange::half_open(b"q", b"z"), &skip).unwrap(), Taken::Now);
+    assert!(a.has_range_of(b"r") && !a.has_range_of(b"d"));
+    assert_eq!(b.take(Name::Key(b"r"), share, &skip).unwrap(), Taken::Skipped);
+    a.release_from(position);
+    assert!(!a.has_range_of(b"r"));
+    assert_eq!(b.take(Name::Key(b"r"), share, &skip).unwrap(), Taken::Now);
+    drop((a, b));
+    assert!(table.bytes() == 0 && table.list().is_empty() && !table.is_used());
+}
+
 #[test]
 fn memory_for_locks_is_bounded_and_given_back() {
     let table = Arc::new(LockTable::new(&Env::memory(), 256 << 10));
@@ -329,7 +362,14 @@ fn run_history(seed: u64) -> (Vec<(u64, u64, bool)>, u64) {
                     let (target, mode) = (random.below(4), LockMode::ALL[random.below(4) as usize]);
                     let timeout = (random.below(4) == 0).then_some(Duration::from_millis(own));
                     let patience = Patience { timeout, ..Patience::default() };
-                    match locks.take(Name::Key(&key(target)), mode, &patience) {
+                    // One in five locks a range of keys.
+                    let end = if random.below(5) == 0 { random.between(target + 1, 4) } else { target };
+                    let range = KeyRange::half_open(&key(target), &key(end));
+                    let taken = match range.is_empty() {
+                        true => locks.take(Name::Key(&key(target)), mode, &patience),
+                        false => locks.take_range(&range, &patience),
+                    };
+                    match taken {
                         Ok(_) => {}
                         Err(Error::LockTimeout { .. }) => break,
                         Err(Error::Deadlock { .. }) => {
@@ -339,11 +379,14 @@ fn run_history(seed: u64) -> (Vec<(u64, u64, bool)>, u64) {
                         Err(error) => panic!("{error}"),
                     }
                     let mut holders = holders.lock();
-                    let here = holders.entry(target).or_default();
-                    let excluded =
-                        here.iter().find(|(other, held)| *other != owner && held.conflicts_with(mode));
-                    assert!(excluded.is_none(), "{owner} has {mode} of {target} beside {excluded:?}");
-                    here.push((owner, mode));
+                    let mode = if range.is_empty() { mode } else { LockMode::Key(KeyLock::Update) };
+                    for target in target..end.max(target + 1) {
+                        let here = holders.entry(target).or_default();
+                        let excluded =
+                            here.iter().find(|(other, held)| *other != owner && held.conflicts_with(mode));
+                        assert!(excluded.is_none(), "{owner} has {mode} of {target} beside {excluded:?}");
+                        here.push((owner, mode));
+                    }
                     history.lock().push((owner, target, true));
                     drop(holders);
                     env.tasks().yield_point();

@@ -80,6 +80,9 @@ impl Database {
             LockTarget::Key(key) if key.starts_with(&STORE_PREFIX) => {
                 Some((key.slice(STORE_PREFIX.len()..), lock))
             }
+            LockTarget::Range(range) if range.start_key().starts_with(&STORE_PREFIX) => {
+                Some((range.start_key().slice(STORE_PREFIX.len()..), lock))
+            }
             _ => None,
         };
         self.0.locks().into_iter().filter_map(key).collect()
@@ -233,7 +236,10 @@ impl Transaction {
     pub(crate) fn delete_range(&self, range: &KeyRange) -> Result<()> {
         let range = full_range(range);
         let Some(end) = range.end_key() else { return Ok(()) };
-        self.call(|txn| txn.delete_range(&range.start_key(), &end))
+        self.call(|txn| {
+            txn.claim_range(&range)?;
+            txn.delete_range(&range.start_key(), &end)
+        })
     }
 
     pub(crate) fn scan(&self, range: KeyRange, direction: Direction) -> Result<Scan> {

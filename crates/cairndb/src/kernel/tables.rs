@@ -43,7 +43,7 @@ impl Database {
     /// Locks of keys, without their prefix.
     pub(crate) fn locks(&self) -> Vec<(Bytes, LockInfo)> {
         let key = |lock: LockInfo| match LockedThing::of(&lock.target) {
-            LockedThing::Key(key) => Some((key, lock)),
+            LockedThing::Key(key) | LockedThing::Keys(key, _) => Some((key, lock)),
             _ => None,
         };
         self.0.locks().into_iter().filter_map(key).collect()

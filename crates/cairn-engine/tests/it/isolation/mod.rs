@@ -4,6 +4,7 @@
 mod constraints;
 mod histories;
 mod levels;
+mod ranges;
 mod waits;
 
 use std::sync::Arc;

@@ -250,3 +250,43 @@ fn copy_waits_for_definitions() {
     let found = run(&mut db.session(), "select id || ' ' || v || ' ' || w from t where id > 2 order by id");
     assert_eq!(found.unwrap(), ["3 30 7", "4 40 7"]);
 }
+
+/// Bulk loads take part of the memory for locks, whatever their size, and a key of theirs is waited for all the same.
+/// `CAIRN_ROWS` sets how many rows.
+#[test]
+fn bulk_loads_stay_within_the_memory_for_locks() {
+    const LOCK_BYTES: usize = 256 << 10;
+    let rows = super::number("CAIRN_ROWS", 12_000);
+    let directory = tempfile::tempdir().unwrap();
+    let options = cairndb::OpenOptions::new().lock_bytes_max(LOCK_BYTES).sync(cairndb::SyncMode::None);
+    let db = Database::open_with(directory.path().join("db"), options).unwrap();
+    let mut other = db.session();
+    run(&mut other, "create table other (id int primary key)").unwrap();
+    run(&mut other, "insert into other values (1)").unwrap();
+    for copies in [false, true] {
+        run(&mut other, "create table big (id int primary key, v text unique)").unwrap();
+        let mut load = db.session();
+        run(&mut load, "begin").unwrap();
+        let begun = std::time::Instant::now();
+        if copies {
+            let text: String = (1..=rows).map(|n| format!("{n},v{n}\n")).collect();
+            let data = std::io::Cursor::new(text);
+            assert_eq!(load.copy_in("copy big from stdin with (format csv)", data).unwrap(), rows);
+        } else {
+            let sql = format!("insert into big select n, 'v' || n from generate_series(1, {rows}) s(n)");
+            run(&mut load, &sql).unwrap();
+        }
+        let held = db.stats().lock_bytes;
+        println!("copies: {copies}, {rows} rows: {held} bytes of locks, {:?}", begun.elapsed());
+        assert!(held <= LOCK_BYTES / 2, "{held}");
+        run(&mut other, "begin").unwrap();
+        assert_eq!(run(&mut other, "select id from other for update").unwrap(), ["1"]);
+        run(&mut other, "set lock_timeout = 20").unwrap();
+        let taken = format!("insert into big values ({}, 'v{rows}')", rows + 1);
+        assert_eq!(run(&mut other, &taken), Err("55P03".to_owned()));
+        run(&mut other, "rollback").unwrap();
+        run(&mut load, "commit").unwrap();
+        assert_eq!(run(&mut other, &taken), Err("23505".to_owned()));
+        run(&mut other, "drop table big").unwrap();
+    }
+}
