@@ -15,7 +15,7 @@ use cairn_storage::{
 };
 
 use crate::catalog::store::Catalogs;
-use crate::catalog::{Catalog, ObjectId, Table};
+use crate::catalog::{Catalog, IndexId, ObjectId, Table};
 use crate::error::{Error, Result};
 use crate::estimate::Estimates;
 use crate::key_batch::KeyBatch;
@@ -50,6 +50,16 @@ pub trait Expressions: Send + Sync {
     /// # Errors
     /// Whatever evaluating fails with.
     fn default(&self, table: &Table, place: usize, rows: usize) -> Result<ArrayRef>;
+
+    /// What an index holds that is no column, for the rows of a batch (live columns of `table`): its expressions, of
+    /// their types, and last, where it is partial, whether its condition holds (Boolean; NULL = not).
+    ///
+    /// # Errors
+    /// Whatever evaluating fails with. The default knows no expressions.
+    fn index_cells(&self, table: &Table, index: IndexId, rows: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        let _ = rows;
+        Err(Error::InvalidArgument(format!("index {index} of table \"{}\" needs SQL", table.name)))
+    }
 }
 
 /// An open database. Clones are handles to the same one; the last to go closes it.
@@ -259,7 +269,7 @@ impl Database {
     /// [`Error::Storage`], [`Error::Corrupt`] at the first index that disagrees.
     pub fn verify(&self) -> Result<VerifyReport> {
         let report = self.inner.store.verify()?;
-        crate::verify::indexes(&self.view()?)?;
+        crate::verify::indexes_of(&self.view()?, self.inner.expressions())?;
         Ok(report)
     }
 

@@ -13,6 +13,7 @@
 mod bounds;
 mod btree;
 mod error;
+mod hash;
 
 use arrow_array::Array;
 use cairn_storage::KeyRange;
@@ -38,6 +39,10 @@ pub struct IndexShape {
     pub columns: Vec<KeyColumn>,
     /// Whether two rows may not have the same key.
     pub unique: bool,
+    /// Whether NULLs count as the same for that.
+    pub nulls_not_distinct: bool,
+    /// Columns that entries hold besides the key.
+    pub include: Vec<KeyColumn>,
 }
 
 /// What an index kind can do.
@@ -62,7 +67,7 @@ pub struct Entry {
     pub key: Vec<u8>,
     /// The value.
     pub value: Vec<u8>,
-    /// Whether an entry of the same key by another row is a violation (unique, and no NULL in the key).
+    /// Whether an entry of the same key by another row is a violation (unique, and no NULL in the key or NULLs count).
     pub exclusive: bool,
 }
 
@@ -78,7 +83,7 @@ pub trait AccessMethod: Send + Sync {
     fn accepts(&self, ty: &DataType) -> bool;
 
     /// Makes the entry of one row: appends to `entry.key`, replaces `entry.value` and `entry.exclusive`.
-    /// `cells` are the indexed columns, of the shape's types.
+    /// `cells` are the indexed columns and then the included ones, of the shape's types.
     ///
     /// # Errors
     /// [`Error::Type`] where a cell cannot be encoded.
@@ -102,6 +107,12 @@ pub trait AccessMethod: Send + Sync {
         value: &'a [u8],
     ) -> Result<(&'a [u8], &'a [u8])>;
 
+    /// The encoded included columns of an entry, in ascending order each.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where it cannot be one.
+    fn included<'a>(&self, shape: &IndexShape, value: &'a [u8]) -> Result<&'a [u8]>;
+
     /// The entries that `bounds` holds; `None` where it can hold none.
     ///
     /// # Errors
@@ -110,7 +121,7 @@ pub trait AccessMethod: Send + Sync {
 }
 
 /// All kinds of index.
-pub const KINDS: [&dyn AccessMethod; 1] = [&btree::BTREE];
+pub const KINDS: [&dyn AccessMethod; 2] = [&btree::BTREE, &hash::HASH];
 
 /// The kind of that name.
 pub fn kind(name: &str) -> Option<&'static dyn AccessMethod> {

@@ -11,6 +11,7 @@ use crate::dml::point::PointWrites;
 use crate::query::cache::PlanCache;
 use crate::query::reuse::Plans;
 use crate::runtime::Runtime;
+use crate::scan::derived::DerivedIndexes;
 use crate::{Result, Session};
 
 /// Bounds and places for queries.
@@ -64,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) plans: PlanCache,
     pub(crate) reuse: Plans,
     pub(crate) point_writes: PointWrites,
+    pub(crate) derived: DerivedIndexes,
 }
 
 impl Shared {
@@ -94,6 +96,7 @@ impl Engine {
             plans: PlanCache::default(),
             reuse: Plans::default(),
             point_writes: PointWrites::default(),
+            derived: DerivedIndexes::default(),
         });
         crate::dml::install_expressions(&shared);
         Ok(Self { shared })

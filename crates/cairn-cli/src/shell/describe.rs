@@ -178,10 +178,9 @@ fn index_lines(table: &Table) -> Vec<(String, String)> {
     }
     for index in &table.indexes {
         let columns: Vec<String> = index
-            .columns
-            .iter()
-            .map(|part| {
-                let mut text = name_of(part.column);
+            .key_parts()
+            .map(|(part, own)| {
+                let mut text = own.map_or_else(|| name_of(part.column), |own| format!("({})", own.sql));
                 if part.descending {
                     text.push_str(" DESC");
                 }
@@ -199,7 +198,18 @@ fn index_lines(table: &Table) -> Vec<(String, String)> {
             (true, false) => "UNIQUE, ",
             _ => "",
         };
-        lines.push((index.name.clone(), format!("{unique}{} ({})", index.kind, columns.join(", "))));
+        let mut text = format!("{unique}{} ({})", index.kind, columns.join(", "));
+        if !index.include.is_empty() {
+            let names: Vec<String> = index.include.iter().map(|id| name_of(*id)).collect();
+            text.push_str(&format!(" INCLUDE ({})", names.join(", ")));
+        }
+        if index.nulls_not_distinct {
+            text.push_str(" NULLS NOT DISTINCT");
+        }
+        if let Some(predicate) = &index.predicate {
+            text.push_str(&format!(" WHERE {}", predicate.sql));
+        }
+        lines.push((index.name.clone(), text));
     }
     lines
 }

@@ -59,7 +59,7 @@ pub struct Column {
 /// One column of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexColumn {
-    /// The column.
+    /// The column; [`IndexColumn::EXPRESSION`] for the next of the index's expressions.
     pub column: ColumnId,
     /// DESC.
     pub descending: bool,
@@ -68,10 +68,33 @@ pub struct IndexColumn {
 }
 
 impl IndexColumn {
+    /// Stands for an expression instead of a column.
+    pub const EXPRESSION: ColumnId = 0;
+
     /// Ascending, NULLs last: PostgreSQL's default.
     pub fn ascending(column: ColumnId) -> IndexColumn {
         IndexColumn { column, descending: false, nulls_first: false }
     }
+}
+
+/// An expression in the key of an index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexExpression {
+    /// As SQL text.
+    pub sql: String,
+    /// Its type.
+    pub ty: DataType,
+    /// The columns that it names.
+    pub columns: Vec<ColumnId>,
+}
+
+/// The WHERE of a partial index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexPredicate {
+    /// As SQL text.
+    pub sql: String,
+    /// The columns that it names.
+    pub columns: Vec<ColumnId>,
 }
 
 /// A secondary index.
@@ -85,12 +108,61 @@ pub struct IndexDescriptor {
     pub kind: String,
     /// The key, in order.
     pub columns: Vec<IndexColumn>,
-    /// Whether two rows may not have the same key (NULLs are never the same).
+    /// Whether two rows may not have the same key (NULLs are never the same, unless `nulls_not_distinct`).
     pub unique: bool,
     /// Whether it belongs to a UNIQUE constraint of the same name.
     pub constraint: bool,
     /// COMMENT ON INDEX.
     pub comment: Option<String>,
+    /// The expressions in the key, in the order in which [`IndexColumn::EXPRESSION`] stands for them.
+    pub expressions: Vec<IndexExpression>,
+    /// WHERE: only rows for which it is true have an entry.
+    pub predicate: Option<IndexPredicate>,
+    /// INCLUDE: columns that entries hold besides.
+    pub include: Vec<ColumnId>,
+    /// NULLS NOT DISTINCT.
+    pub nulls_not_distinct: bool,
+}
+
+impl IndexDescriptor {
+    /// A btree on those columns: not unique, of all rows, without anything special.
+    pub fn on(id: IndexId, name: impl Into<String>, columns: Vec<IndexColumn>) -> IndexDescriptor {
+        IndexDescriptor {
+            id,
+            name: name.into(),
+            kind: "btree".to_owned(),
+            columns,
+            unique: false,
+            constraint: false,
+            comment: None,
+            expressions: Vec::new(),
+            predicate: None,
+            include: Vec::new(),
+            nulls_not_distinct: false,
+        }
+    }
+
+    /// Whether it has an entry for each row, made of columns: no expressions, no WHERE.
+    pub fn is_plain(&self) -> bool {
+        self.expressions.is_empty() && self.predicate.is_none()
+    }
+
+    /// Whether what it holds depends on that column.
+    pub fn uses(&self, column: ColumnId) -> bool {
+        let expressions = self.expressions.iter().flat_map(|e| &e.columns);
+        let predicate = self.predicate.iter().flat_map(|p| &p.columns);
+        let named = expressions.chain(predicate).chain(&self.include);
+        self.columns.iter().any(|c| c.column == column) || named.into_iter().any(|c| *c == column)
+    }
+
+    /// The key's columns, each with its expression where it is one.
+    pub fn key_parts(&self) -> impl Iterator<Item = (&IndexColumn, Option<&IndexExpression>)> {
+        let mut expressions = self.expressions.iter();
+        self.columns.iter().map(move |column| {
+            let expression = if column.column == IndexColumn::EXPRESSION { expressions.next() } else { None };
+            (column, expression)
+        })
+    }
 }
 
 /// A CHECK constraint.

@@ -1,4 +1,5 @@
-//! The bytes of descriptors; specified in `docs/format/catalog.md`. Little-endian; first byte = version 1.
+//! The bytes of descriptors; specified in `docs/format/catalog.md`. Little-endian; first byte = version: 1, or 2 where
+//! extras follow the fields of version 1.
 //!
 //! I1: decoding is total: whatever the bytes, the answer is a descriptor or [`Error::Corrupt`].
 //! I2: every byte is used: left-over bytes are damage.
@@ -7,13 +8,18 @@ use cairn_types::row::{RowEncoder, decode_row};
 use cairn_types::{DataType, Value};
 
 use super::descriptor::{
-    Check, Column, Dependency, ForeignKey, Identity, IndexColumn, IndexDescriptor, ReferentialAction,
-    SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewColumn, ViewDescriptor,
+    Check, Column, Dependency, ForeignKey, Identity, IndexColumn, IndexDescriptor, IndexExpression,
+    IndexPredicate, ReferentialAction, SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewColumn,
+    ViewDescriptor,
 };
 use crate::error::{Error, Result};
 
-/// The version that this program writes.
-const VERSION: u8 = 1;
+/// The version without extras.
+const PLAIN: u8 = 1;
+/// The version with extras.
+const EXTENDED: u8 = 2;
+/// Extras of an index: expressions, predicate, INCLUDE, NULLS NOT DISTINCT.
+const EXTRA_INDEX: u8 = 1;
 /// More elements than this in one list are damage, not data.
 const LIST_MAX: u32 = 1 << 20;
 
@@ -24,19 +30,46 @@ pub(crate) trait Descriptor: Sized {
     fn write(&self, out: &mut Encoder) -> Result<()>;
     fn read(from: &mut Decoder<'_>) -> Result<Self>;
 
+    /// What version 1 has no place for: tags with their bytes.
+    fn extras(&self) -> Result<Vec<(u8, Vec<u8>)>> {
+        Ok(Vec::new())
+    }
+
+    /// Takes one of these.
+    fn read_extra(&mut self, tag: u8, from: &mut Decoder<'_>) -> Result<()> {
+        let _ = self;
+        Err(from.damage(&format!("an extra of kind {tag}, which this program does not know")))
+    }
+
     fn encode(&self) -> Result<Vec<u8>> {
-        let mut out = Encoder { bytes: vec![VERSION] };
+        let extras = self.extras()?;
+        let mut out = Encoder { bytes: vec![if extras.is_empty() { PLAIN } else { EXTENDED }] };
         self.write(&mut out)?;
+        if !extras.is_empty() {
+            out.list(&extras, |out, (tag, bytes)| {
+                out.u8(*tag);
+                out.blob(bytes);
+            });
+        }
         Ok(out.bytes)
     }
 
     fn decode(bytes: &[u8]) -> Result<Self> {
         let mut from = Decoder { bytes, what: Self::WHAT };
         let version = from.u8()?;
-        if version != VERSION {
-            return Err(from.damage(&format!("version {version}, this program reads {VERSION}")));
+        if ![PLAIN, EXTENDED].contains(&version) {
+            return Err(from.damage(&format!("version {version}, this program reads {PLAIN} and {EXTENDED}")));
         }
-        let descriptor = Self::read(&mut from)?;
+        let mut descriptor = Self::read(&mut from)?;
+        if version == EXTENDED {
+            for (tag, bytes) in from.list(|from| Ok((from.u8()?, from.blob()?)))? {
+                let mut extra = Decoder { bytes, what: Self::WHAT };
+                descriptor.read_extra(tag, &mut extra)?;
+                if !extra.bytes.is_empty() {
+                    return Err(extra.damage("bytes left over in an extra"));
+                }
+            }
+        }
         if from.bytes.is_empty() { Ok(descriptor) } else { Err(from.damage("bytes left over")) }
     }
 }
@@ -261,7 +294,51 @@ fn read_index(from: &mut Decoder<'_>) -> Result<IndexDescriptor> {
         unique: from.bool()?,
         constraint: from.bool()?,
         comment: from.option(Decoder::text)?,
+        expressions: Vec::new(),
+        predicate: None,
+        include: Vec::new(),
+        nulls_not_distinct: false,
     })
+}
+
+/// The extras of an index; `None` where it has none.
+fn index_extra(index: &IndexDescriptor) -> Option<Vec<u8>> {
+    if index.is_plain() && index.include.is_empty() && !index.nulls_not_distinct {
+        return None;
+    }
+    let mut out = Encoder { bytes: Vec::new() };
+    out.u16(index.id);
+    out.list(&index.expressions, |out, expression| {
+        out.text(&expression.sql);
+        out.ty(&expression.ty);
+        out.list(&expression.columns, |out, id| out.u32(*id));
+    });
+    out.option(&index.predicate, |out, predicate| {
+        out.text(&predicate.sql);
+        out.list(&predicate.columns, |out, id| out.u32(*id));
+    });
+    out.list(&index.include, |out, id| out.u32(*id));
+    out.bool(index.nulls_not_distinct);
+    Some(out.bytes)
+}
+
+fn read_index_extra(indexes: &mut [IndexDescriptor], from: &mut Decoder<'_>) -> Result<()> {
+    let id = from.u16()?;
+    let expressions = from.list(|from| {
+        Ok(IndexExpression { sql: from.text()?, ty: from.ty()?, columns: from.list(Decoder::u32)? })
+    })?;
+    let predicate =
+        from.option(|from| Ok(IndexPredicate { sql: from.text()?, columns: from.list(Decoder::u32)? }))?;
+    let include = from.list(Decoder::u32)?;
+    let nulls_not_distinct = from.bool()?;
+    let index = indexes.iter_mut().find(|index| index.id == id);
+    let index = index.ok_or_else(|| from.damage("extras of an index that is not there"))?;
+    let stands = index.columns.iter().filter(|c| c.column == IndexColumn::EXPRESSION).count();
+    if stands != expressions.len() {
+        return Err(from.damage("an index with other expressions than its key"));
+    }
+    *index = IndexDescriptor { expressions, predicate, include, nulls_not_distinct, ..index.clone() };
+    Ok(())
 }
 
 fn action_code(action: ReferentialAction) -> u8 {
@@ -344,6 +421,17 @@ impl Descriptor for TableDescriptor {
             next_index: from.u16()?,
             comment: from.option(Decoder::text)?,
         })
+    }
+
+    fn extras(&self) -> Result<Vec<(u8, Vec<u8>)>> {
+        Ok(self.indexes.iter().filter_map(index_extra).map(|bytes| (EXTRA_INDEX, bytes)).collect())
+    }
+
+    fn read_extra(&mut self, tag: u8, from: &mut Decoder<'_>) -> Result<()> {
+        match tag {
+            EXTRA_INDEX => read_index_extra(&mut self.indexes, from),
+            _ => Err(from.damage(&format!("an extra of kind {tag}, which this program does not know"))),
+        }
     }
 }
 
@@ -450,13 +538,13 @@ pub(crate) mod tests {
             primary_key: vec![1],
             primary_key_name: "t_pkey".to_owned(),
             indexes: vec![IndexDescriptor {
-                id: 1,
-                name: "i".to_owned(),
-                kind: "btree".to_owned(),
-                columns: vec![IndexColumn { column: 2, descending: true, nulls_first: true }],
                 unique: true,
-                constraint: false,
                 comment: Some("c".to_owned()),
+                ..IndexDescriptor::on(
+                    1,
+                    "i",
+                    vec![IndexColumn { column: 2, descending: true, nulls_first: true }],
+                )
             }],
             checks: vec![Check { name: "k".to_owned(), sql: "id > 0".to_owned(), columns: vec![1] }],
             foreign_keys: vec![ForeignKey {
@@ -477,6 +565,51 @@ pub(crate) mod tests {
     fn tables_come_back() {
         let table = table();
         assert_eq!(TableDescriptor::decode(&table.encode().unwrap()).unwrap(), table);
+    }
+
+    pub(crate) fn extended() -> TableDescriptor {
+        let mut table = table();
+        table.indexes.push(IndexDescriptor {
+            unique: true,
+            expressions: vec![IndexExpression {
+                sql: "lower(b)".to_owned(),
+                ty: DataType::Text,
+                columns: vec![2],
+            }],
+            predicate: Some(IndexPredicate { sql: "id > 3".to_owned(), columns: vec![1] }),
+            include: vec![2],
+            nulls_not_distinct: true,
+            ..IndexDescriptor::on(2, "e", vec![IndexColumn::ascending(0), IndexColumn::ascending(1)])
+        });
+        table
+    }
+
+    #[test]
+    fn extras_make_version_two_and_come_back() {
+        assert_eq!(table().encode().unwrap()[0], 1);
+        let bytes = extended().encode().unwrap();
+        assert_eq!(bytes[0], 2);
+        assert_eq!(TableDescriptor::decode(&bytes).unwrap(), extended());
+        let mut unknown = bytes.clone();
+        let tag = bytes.len() - index_extra(&extended().indexes[1]).unwrap().len() - 5;
+        assert_eq!(unknown[tag], EXTRA_INDEX);
+        unknown[tag] = 200;
+        assert!(TableDescriptor::decode(&unknown).is_err());
+    }
+
+    /// The extras of an index, byte by byte.
+    #[test]
+    fn golden_extras() {
+        let index = IndexDescriptor {
+            predicate: Some(IndexPredicate { sql: "a".to_owned(), columns: vec![1] }),
+            include: vec![2],
+            ..IndexDescriptor::on(3, "i", vec![IndexColumn::ascending(1)])
+        };
+        let bytes = [
+            &[3, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, b'a', 1, 0, 0, 0, 1, 0, 0, 0][..],
+            &[1, 0, 0, 0, 2, 0, 0, 0, 0],
+        ];
+        assert_eq!(index_extra(&index).unwrap(), bytes.concat());
     }
 
     /// A change here is a change of the format: old databases must still open.
@@ -502,7 +635,7 @@ pub(crate) mod tests {
 
     #[test]
     fn damage_is_an_error_never_a_panic() {
-        let bytes = table().encode().unwrap();
+        let bytes = extended().encode().unwrap();
         for length in 0..bytes.len() {
             assert!(TableDescriptor::decode(&bytes[..length]).is_err());
         }

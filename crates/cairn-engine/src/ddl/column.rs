@@ -84,6 +84,14 @@ impl Transaction {
                     check.sql = name::rename_in_sql(&check.sql, column, new_name);
                 }
             }
+            for index in descriptor.indexes.iter_mut().filter(|index| index.uses(id)) {
+                for expression in &mut index.expressions {
+                    expression.sql = name::rename_in_sql(&expression.sql, column, new_name);
+                }
+                if let Some(predicate) = &mut index.predicate {
+                    predicate.sql = name::rename_in_sql(&predicate.sql, column, new_name);
+                }
+            }
             column_mut(&mut descriptor, id)?.name = new_name.to_owned();
             writer.put_table(descriptor)?;
             Ok(())
@@ -149,7 +157,10 @@ impl Transaction {
             let id = old.column(column)?.id;
             not_read_by_views(writer, old.id, Some(id), "alter type of", &format!("column \"{column}\""))?;
             if old.primary_key.contains(&id)
-                || old.indexes.iter().any(|i| i.columns.iter().any(|c| c.column == id))
+                || old
+                    .indexes
+                    .iter()
+                    .any(|i| i.columns.iter().any(|c| c.column == id) || i.include.contains(&id))
             {
                 constraint::indexable(ty, "btree")?;
             }
@@ -283,7 +294,7 @@ fn drop_column(
     if old.primary_key.contains(&id) {
         constraint::drop(writer, schema, table, &old.primary_key_name, true)?;
     }
-    let with_column = |i: &&crate::catalog::IndexDescriptor| i.columns.iter().any(|c| c.column == id);
+    let with_column = |i: &&crate::catalog::IndexDescriptor| i.uses(id);
     for index in old.indexes.iter().filter(with_column) {
         super::index::remove(writer, old.id, index.id)?;
     }

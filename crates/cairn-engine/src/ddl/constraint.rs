@@ -72,7 +72,9 @@ pub(super) fn add(writer: &mut Writer<'_>, id: ObjectId, constraint: ConstraintS
     let table = table_by_id(writer, id)?;
     match constraint {
         ConstraintSpec::PrimaryKey { name, columns } => add_primary_key(writer, &table, name, &columns),
-        ConstraintSpec::Unique { name, columns } => add_unique(writer, &table, name, &columns),
+        ConstraintSpec::Unique { name, columns, nulls_not_distinct, include } => {
+            add_unique(writer, &table, name, &columns, nulls_not_distinct, &include)
+        }
         ConstraintSpec::Check { name, sql, columns } => add_check(writer, &table, name, sql, &columns),
         ConstraintSpec::ForeignKey { name, columns, parent, parent_columns, on_delete, on_update } => {
             let actions = (on_delete, on_update);
@@ -205,17 +207,19 @@ fn add_unique(
     table: &Arc<Table>,
     name: Option<String>,
     columns: &[String],
+    nulls_not_distinct: bool,
+    include: &[String],
 ) -> Result<()> {
     let ids = key_columns(table, columns, "unique")?;
-    let name = constraint_name(writer, table, name, columns, "key", true)?;
+    let named: Vec<String> = columns.iter().chain(include).cloned().collect();
+    let name = constraint_name(writer, table, name, &named, "key", true)?;
+    let columns = ids.into_iter().map(IndexColumn::ascending).collect();
     let index = IndexDescriptor {
-        id: table.next_index,
-        name,
-        kind: "btree".to_owned(),
-        columns: ids.into_iter().map(IndexColumn::ascending).collect(),
         unique: true,
         constraint: true,
-        comment: None,
+        nulls_not_distinct,
+        include: index::included(table, include)?,
+        ..IndexDescriptor::on(table.next_index, name, columns)
     };
     index::build(writer, table, index).map(|_| ())
 }

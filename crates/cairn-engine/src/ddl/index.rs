@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use cairn_storage::{Direction, KeyRange};
 
 use super::name;
 use super::spec::IndexSpec;
 use super::table::table_by_id;
 use super::{constraint, find};
-use crate::catalog::{IndexColumn, IndexDescriptor, IndexId, ObjectId, Table};
+use crate::catalog::{
+    Column, ColumnId, IndexColumn, IndexDescriptor, IndexExpression, IndexId, IndexPredicate, ObjectId, Table,
+};
 use crate::error::{Error, Result, Violation};
 use crate::key_space;
-use crate::table::check::object;
+use crate::table::check;
 use crate::table::codec::{IndexCodec, Keys};
 use crate::table::unique::first_taken;
 use crate::transaction::{Transaction, Writer};
@@ -29,17 +32,36 @@ impl Transaction {
         self.write("CREATE INDEX", |writer| {
             let table = find(writer, &spec.schema, &spec.table)?;
             let mut columns = Vec::new();
+            let mut expressions = Vec::new();
             for column in &spec.columns {
-                let found = table.column(&column.column).map_err(|_| Error::Undefined {
-                    kind: crate::error::ObjectKind::Column,
-                    message: format!("column \"{}\" does not exist", column.column),
-                })?;
-                constraint::indexable(&found.ty, &spec.kind)?;
-                columns.push(IndexColumn {
-                    column: found.id,
-                    descending: column.descending,
-                    nulls_first: column.nulls_first,
-                });
+                let id = match &column.expression {
+                    Some(expression) => {
+                        constraint::indexable(&expression.ty, &spec.kind)?;
+                        expressions.push(IndexExpression {
+                            sql: expression.sql.clone(),
+                            ty: expression.ty.clone(),
+                            columns: included(&table, &expression.columns)?,
+                        });
+                        IndexColumn::EXPRESSION
+                    }
+                    None => {
+                        let found = defined(&table, &column.column)?;
+                        constraint::indexable(&found.ty, &spec.kind)?;
+                        found.id
+                    }
+                };
+                let (descending, nulls_first) = (column.descending, column.nulls_first);
+                columns.push(IndexColumn { column: id, descending, nulls_first });
+            }
+            let predicate = match &spec.predicate {
+                Some(predicate) => Some(IndexPredicate {
+                    sql: predicate.sql.clone(),
+                    columns: included(&table, &predicate.columns)?,
+                }),
+                None => None,
+            };
+            for name in &spec.include {
+                constraint::indexable(&defined(&table, name)?.ty, &spec.kind)?;
             }
             let name = match &spec.name {
                 Some(name) => {
@@ -47,19 +69,20 @@ impl Transaction {
                     name.clone()
                 }
                 None => {
-                    let names: Vec<&str> = spec.columns.iter().map(|c| c.column.as_str()).collect();
+                    let names = spec.columns.iter().map(|c| &c.column).chain(&spec.include);
+                    let names: Vec<&str> = names.map(String::as_str).collect();
                     let taken = |name: &str| writer.catalog.name_taken(&spec.schema, name);
                     name::choose(&spec.table, &names.join("_"), "idx", taken)
                 }
             };
             let index = IndexDescriptor {
-                id: table.next_index,
-                name,
                 kind: spec.kind.clone(),
-                columns,
                 unique: spec.unique,
-                constraint: false,
-                comment: None,
+                expressions,
+                predicate,
+                include: included(&table, &spec.include)?,
+                nulls_not_distinct: spec.nulls_not_distinct,
+                ..IndexDescriptor::on(table.next_index, name, columns)
             };
             build(writer, &table, index)
         })
@@ -84,7 +107,7 @@ impl Transaction {
                     hint: Some(format!("You can drop constraint {index} on table {} instead.", table.name)),
                 }),
                 Some(descriptor) => {
-                    if descriptor.unique {
+                    if descriptor.unique && descriptor.is_plain() {
                         let columns: Vec<_> = descriptor.columns.iter().map(|c| c.column).collect();
                         constraint::drop_referring(writer, &table, &columns, index, cascade)?;
                     }
@@ -115,6 +138,18 @@ impl Transaction {
     }
 }
 
+fn defined<'t>(table: &'t Table, name: &str) -> Result<&'t Column> {
+    table.column(name).map_err(|_| Error::Undefined {
+        kind: crate::error::ObjectKind::Column,
+        message: format!("column \"{name}\" does not exist"),
+    })
+}
+
+/// The ids of those columns.
+pub(super) fn included(table: &Table, names: &[String]) -> Result<Vec<ColumnId>> {
+    names.iter().map(|name| Ok(defined(table, name)?.id)).collect()
+}
+
 /// Adds an index to a table, and its entries for all rows.
 pub(super) fn build(writer: &mut Writer<'_>, table: &Arc<Table>, index: IndexDescriptor) -> Result<IndexId> {
     let id = index.id;
@@ -126,10 +161,9 @@ pub(super) fn build(writer: &mut Writer<'_>, table: &Arc<Table>, index: IndexDes
     let table = writer.put_table(descriptor)?;
     writer.guard_rows(table.id);
     let codec = table.codec()?;
-    let mut index = IndexCodec::new(&table, table.index_by_id(id).ok_or_else(|| missing(id))?)?;
-    let places = index.places.clone();
-    // The columns come in the order of the index, not at their places in the table.
-    index.places = (0..places.len()).collect();
+    let descriptor = table.index_by_id(id).ok_or_else(|| missing(id))?;
+    let index = codec.index(id)?;
+    let places: Vec<usize> = (0..table.live_columns().len()).collect();
     let mut decoder = codec.decoder(&table, &places)?;
     let mut scan =
         writer.view().scan_raw(key_space::absolute(table.id, 0, &KeyRange::all()), Direction::Forward);
@@ -144,13 +178,16 @@ pub(super) fn build(writer: &mut Writer<'_>, table: &Arc<Table>, index: IndexDes
                 continue;
             }
         }
-        let columns = decoder.finish()?;
-        let entries = index.entries(&columns, &keys)?;
-        let order = entries.keys.order();
+        let options = RecordBatchOptions::new().with_row_count(Some(keys.len()));
+        let schema = table.arrow_schema().clone();
+        let batch = RecordBatch::try_new_with_options(schema, decoder.finish()?, &options)?;
+        let cells = codec.cells(writer.database.expressions(), &table, &batch, Some(id))?;
+        let entries = index.entries(&cells, &keys)?;
+        let order = entries.order();
         if index.shape.unique
             && let Some(row) = first_taken(writer, &entries.keys, &order, |row| entries.exclusive[row])?
         {
-            return Err(duplicated(&table, id, &columns, row, &places));
+            return Err(duplicated(&table, index, descriptor, &cells, row));
         }
         for row in order {
             let row = row as usize;
@@ -165,23 +202,18 @@ pub(super) fn build(writer: &mut Writer<'_>, table: &Arc<Table>, index: IndexDes
 
 fn duplicated(
     table: &Table,
-    index: IndexId,
-    columns: &[arrow_array::ArrayRef],
+    index: &IndexCodec,
+    descriptor: &IndexDescriptor,
+    cells: &[ArrayRef],
     row: usize,
-    places: &[usize],
 ) -> Error {
-    let name = table.index_by_id(index).map_or("", |i| i.name.as_str());
-    let names: Vec<&str> = places.iter().map(|p| table.live_column(*p).name.as_str()).collect();
-    let cells = columns.iter().zip(places).map(|(column, place)| {
-        let ty = &table.live_column(*place).ty;
-        cairn_types::Value::from_array(column.as_ref(), row, ty).to_text(ty)
-    });
-    let cells: Vec<String> = cells.collect();
+    let name = &descriptor.name;
+    let key = check::entry_text(table, index, descriptor, cells, row);
     Error::Constraint {
         violation: Violation::Unique,
         message: format!("could not create unique index \"{name}\""),
-        detail: Some(format!("Key ({})=({}) is duplicated.", names.join(", "), cells.join(", "))),
-        object: object(table, None, Some(name)),
+        detail: Some(format!("Key {key} is duplicated.")),
+        object: check::object(table, None, Some(name)),
     }
 }
 

@@ -22,8 +22,8 @@ mod view;
 
 pub(crate) use sequence::restart_sequence;
 pub use spec::{
-    Backfill, ColumnSpec, CommentTarget, ConstraintSpec, Generation, IndexColumnSpec, IndexSpec,
-    SequenceOptions, TableSpec, ViewSpec,
+    Backfill, ColumnSpec, CommentTarget, ConstraintSpec, ExpressionSpec, Generation, IndexColumnSpec,
+    IndexSpec, SequenceOptions, TableSpec, ViewSpec,
 };
 
 use cairn_storage::KeyRange;

@@ -66,11 +66,24 @@ impl ColumnSpec {
     }
 }
 
+/// SQL text over the columns of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpressionSpec {
+    /// The text.
+    pub sql: String,
+    /// Its type.
+    pub ty: DataType,
+    /// The columns that it names.
+    pub columns: Vec<String>,
+}
+
 /// One column of an index to be made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IndexColumnSpec {
-    /// Column name.
+    /// Column name; of an expression, what stands for it in the index's name.
     pub column: String,
+    /// An expression instead of a column.
+    pub expression: Option<ExpressionSpec>,
     /// DESC.
     pub descending: bool,
     /// NULLS FIRST (PostgreSQL's default: as `descending`).
@@ -80,7 +93,7 @@ pub struct IndexColumnSpec {
 impl IndexColumnSpec {
     /// Ascending, NULLs last.
     pub fn ascending(column: impl Into<String>) -> IndexColumnSpec {
-        IndexColumnSpec { column: column.into(), descending: false, nulls_first: false }
+        IndexColumnSpec { column: column.into(), expression: None, descending: false, nulls_first: false }
     }
 }
 
@@ -100,6 +113,10 @@ pub enum ConstraintSpec {
         name: Option<String>,
         /// Columns, in key order.
         columns: Vec<String>,
+        /// NULLS NOT DISTINCT.
+        nulls_not_distinct: bool,
+        /// INCLUDE.
+        include: Vec<String>,
     },
     /// CHECK.
     Check {
@@ -141,7 +158,7 @@ pub struct TableSpec {
 }
 
 /// An index to be made.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IndexSpec {
     /// The table's schema; the index lives in it too.
     pub schema: String,
@@ -155,6 +172,12 @@ pub struct IndexSpec {
     pub columns: Vec<IndexColumnSpec>,
     /// UNIQUE.
     pub unique: bool,
+    /// NULLS NOT DISTINCT.
+    pub nulls_not_distinct: bool,
+    /// INCLUDE.
+    pub include: Vec<String>,
+    /// WHERE.
+    pub predicate: Option<ExpressionSpec>,
 }
 
 /// A view to be made.

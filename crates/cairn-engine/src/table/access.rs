@@ -160,7 +160,7 @@ pub fn is_covered(table: &Table, index: IndexId, projection: &[usize]) -> Result
     }
     let codec = table.codec()?;
     let index = codec.index(index)?;
-    let in_index = |place: &usize| index.places.contains(place);
+    let in_index = |place: &usize| index.places.contains(place) || index.include.contains(place);
     let in_key = |place: &usize| codec.key.iter().any(|(p, _)| p == place);
     let exact = |place: &usize| table.live_column(*place).ty.is_key_exact();
     let covering = index.method.capabilities().covering;

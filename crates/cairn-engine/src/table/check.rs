@@ -3,7 +3,8 @@
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use cairn_types::text;
 
-use crate::catalog::{Column, ColumnId, Table};
+use super::codec::IndexCodec;
+use crate::catalog::{Column, ColumnId, IndexDescriptor, Table};
 use crate::database::Inner;
 use crate::error::{Error, ErrorObject, Result, Violation};
 
@@ -125,6 +126,49 @@ pub(crate) fn key_text(table: &Table, columns: &[ArrayRef], row: usize, places: 
     let names: Vec<&str> = places.iter().map(|p| table.live_column(*p).name.as_str()).collect();
     let cells: Vec<String> = places.iter().map(|p| cell_text(&columns[*p], row, table, *p)).collect();
     format!("({})=({})", names.join(", "), cells.join(", "))
+}
+
+/// `(a, lower(b))=(1, x)` for the key of an index.
+pub(crate) fn entry_text(
+    table: &Table,
+    index: &IndexCodec,
+    descriptor: &IndexDescriptor,
+    cells: &[ArrayRef],
+    row: usize,
+) -> String {
+    let names = descriptor.key_parts().map(|(column, expression)| match expression {
+        Some(expression) => expression.sql.clone(),
+        None => table.column_by_id(column.column).map(|c| c.name.clone()).unwrap_or_default(),
+    });
+    let values = index.places.iter().zip(&index.shape.columns).map(|(place, column)| {
+        let cell = &cells[*place];
+        let mut out = String::new();
+        match cell.is_null(row) {
+            true => out.push_str("null"),
+            false => text::format_cell(cell.as_ref(), row, &column.ty, &mut out),
+        }
+        out
+    });
+    let (names, values): (Vec<String>, Vec<String>) = (names.collect(), values.collect());
+    format!("({})=({})", names.join(", "), values.join(", "))
+}
+
+/// 23505 for row `row` of the cells, on that index.
+pub(crate) fn duplicate_entry(
+    table: &Table,
+    index: &IndexCodec,
+    descriptor: &IndexDescriptor,
+    cells: &[ArrayRef],
+    row: usize,
+) -> Error {
+    let name = &descriptor.name;
+    let key = entry_text(table, index, descriptor, cells, row);
+    Error::Constraint {
+        violation: Violation::Unique,
+        message: format!("duplicate key value violates unique constraint \"{name}\""),
+        detail: Some(format!("Key {key} already exists.")),
+        object: object(table, None, Some(name)),
+    }
 }
 
 /// The places of columns among the live ones.

@@ -144,7 +144,7 @@ fn index_on(child: &Table, columns: &[ColumnId]) -> Option<IndexId> {
     if leads(child.primary_key.clone()) {
         return Some(0);
     }
-    let mut indexes = child.indexes.iter();
+    let mut indexes = child.indexes.iter().filter(|index| index.is_plain());
     let usable = |kind: &str| cairn_index::kind(kind).is_some_and(|kind| kind.capabilities().equality);
     indexes.find(|i| usable(&i.kind) && leads(i.columns.iter().map(|c| c.column).collect())).map(|i| i.id)
 }

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, NullArray, RecordBatch};
 use arrow_schema::{Schema, SchemaRef};
 use cairn_index::{AccessMethod, Entry, IndexShape, KeyColumn};
 use cairn_types::DataType;
@@ -15,6 +16,7 @@ use cairn_types::row::{RowColumn, RowDecoder, RowEncoder, RowSlot};
 use parking_lot::Mutex;
 
 use crate::catalog::{IndexDescriptor, IndexId, Table};
+use crate::database::Expressions;
 use crate::error::{Error, Result};
 use crate::key_space::{self, PREFIX_BYTES};
 
@@ -64,7 +66,8 @@ impl Keys {
     }
 }
 
-/// The entries of one index for the rows of a batch. Keys are whole keys.
+/// The entries of one index for the rows of a batch. Keys are whole keys; a row without an entry (of a partial index)
+/// has an empty one.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
     pub(crate) keys: Keys,
@@ -73,13 +76,36 @@ pub(crate) struct Entries {
     pub(crate) exclusive: Vec<bool>,
 }
 
-/// One index of a table.
+impl Entries {
+    /// The rows that have an entry, in ascending order of the keys.
+    pub(crate) fn order(&self) -> Vec<u32> {
+        let mut order = self.keys.order();
+        order.retain(|row| self.has(*row as usize));
+        order
+    }
+
+    /// Whether a row has an entry.
+    pub(crate) fn has(&self, row: usize) -> bool {
+        !self.keys.get(row).is_empty()
+    }
+}
+
+/// One index of a table. *Cells* are the live columns of a batch, and behind them what indexes derive from them
+/// ([`Codec::cells`]).
 pub(crate) struct IndexCodec {
     pub(crate) id: IndexId,
     pub(crate) method: &'static dyn AccessMethod,
     pub(crate) shape: IndexShape,
-    /// The places of the key's columns among the live columns.
+    /// The places of the key's columns among the cells.
     pub(crate) places: Vec<usize>,
+    /// The places of the included columns.
+    pub(crate) include: Vec<usize>,
+    /// The places of all live columns that an entry depends on.
+    pub(crate) reads: Vec<usize>,
+    /// Cells of its own: expressions, and whether the predicate holds.
+    derived: usize,
+    /// The place of the predicate's cell.
+    filter: Option<usize>,
     prefix: [u8; PREFIX_BYTES],
 }
 
@@ -90,41 +116,92 @@ impl std::fmt::Debug for IndexCodec {
 }
 
 impl IndexCodec {
-    pub(crate) fn new(table: &Table, index: &IndexDescriptor) -> Result<IndexCodec> {
+    /// `next` is the place of the next derived cell.
+    pub(crate) fn new(table: &Table, index: &IndexDescriptor, next: &mut usize) -> Result<IndexCodec> {
         let method = cairn_index::kind(&index.kind).ok_or_else(|| Error::Unsupported {
             message: format!("access method \"{}\" does not exist", index.kind),
         })?;
+        let place_of = |id| {
+            let place = table.place_of(id);
+            place.ok_or_else(|| Error::corrupt("catalog", "index on a missing column"))
+        };
+        let first = *next;
         let mut columns = Vec::new();
         let mut places = Vec::new();
-        for column in &index.columns {
-            let place = table.place_of(column.column);
-            let place = place.ok_or_else(|| Error::corrupt("catalog", "index on a missing column"))?;
+        for (column, expression) in index.key_parts() {
             let order = KeyOrder { descending: column.descending, nulls_first: column.nulls_first };
-            columns.push(KeyColumn { ty: table.live_column(place).ty.clone(), order });
+            let (ty, place) = match expression {
+                Some(expression) => {
+                    *next += 1;
+                    (expression.ty.clone(), *next - 1)
+                }
+                None => {
+                    let place = place_of(column.column)?;
+                    (table.live_column(place).ty.clone(), place)
+                }
+            };
+            columns.push(KeyColumn { ty, order });
             places.push(place);
         }
-        let shape = IndexShape { columns, unique: index.unique };
-        Ok(IndexCodec { id: index.id, method, shape, places, prefix: key_space::prefix(table.id, index.id) })
+        let filter = index.predicate.as_ref().map(|_| {
+            *next += 1;
+            *next - 1
+        });
+        let include = index.include.iter().map(|id| place_of(*id)).collect::<Result<Vec<_>>>()?;
+        let included = include
+            .iter()
+            .map(|place| KeyColumn { ty: table.live_column(*place).ty.clone(), order: KeyOrder::ASCENDING });
+        let shape = IndexShape {
+            columns,
+            unique: index.unique,
+            nulls_not_distinct: index.nulls_not_distinct,
+            include: included.collect(),
+        };
+        let ids = table.live_columns().enumerate();
+        let reads = ids.filter(|(_, column)| index.uses(column.id)).map(|(place, _)| place).collect();
+        let (id, derived) = (index.id, *next - first);
+        let prefix = key_space::prefix(table.id, index.id);
+        Ok(IndexCodec { id, method, shape, places, include, reads, derived, filter, prefix })
     }
 
-    /// The whole key and the value of one row's entry, in `entry`. `columns` are all live columns.
+    /// Whether it has an entry for each row, made of columns.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.derived == 0
+    }
+
+    /// Whether a row has an entry.
+    fn holds(&self, cells: &[ArrayRef], row: usize) -> Result<bool> {
+        let Some(filter) = self.filter else { return Ok(true) };
+        let wrong = || Error::InvalidArgument("the predicate of an index is not boolean".to_owned());
+        let holds = cells[filter].as_boolean_opt().ok_or_else(wrong)?;
+        Ok(holds.is_valid(row) && holds.value(row))
+    }
+
+    fn columns<'c>(&self, cells: &'c [ArrayRef]) -> Vec<&'c dyn Array> {
+        self.places.iter().chain(&self.include).map(|place| cells[*place].as_ref()).collect()
+    }
+
+    /// The whole key and the value of one row's entry, in `entry`; no key where it has none.
     pub(crate) fn entry(
         &self,
-        columns: &[ArrayRef],
+        cells: &[ArrayRef],
         row: usize,
         row_key: &[u8],
         entry: &mut Entry,
     ) -> Result<()> {
-        let cells: Vec<&dyn Array> = self.places.iter().map(|p| columns[*p].as_ref()).collect();
         entry.key.clear();
+        if !self.holds(cells, row)? {
+            entry.exclusive = false;
+            return Ok(());
+        }
         entry.key.extend_from_slice(&self.prefix);
-        Ok(self.method.encode_entry(&self.shape, &cells, row, row_key, entry)?)
+        Ok(self.method.encode_entry(&self.shape, &self.columns(cells), row, row_key, entry)?)
     }
 
     /// The entries of the rows of a batch whose whole row keys are `keys`.
-    pub(crate) fn entries(&self, columns: &[ArrayRef], keys: &Keys) -> Result<Entries> {
+    pub(crate) fn entries(&self, cells: &[ArrayRef], keys: &Keys) -> Result<Entries> {
         let rows = keys.len();
-        let cells: Vec<&dyn Array> = self.places.iter().map(|p| columns[*p].as_ref()).collect();
+        let columns = self.columns(cells);
         let mut out = Entries {
             keys: Keys::with_capacity(rows, rows * 32),
             values: Keys::with_capacity(rows, rows * 8),
@@ -133,9 +210,15 @@ impl IndexCodec {
         let mut entry = Entry::default();
         for row in 0..rows {
             entry.key.clear();
+            if !self.holds(cells, row)? {
+                out.keys.push(&[]);
+                out.values.push(&[]);
+                out.exclusive.push(false);
+                continue;
+            }
             entry.key.extend_from_slice(&self.prefix);
             let row_key = &keys.get(row)[PREFIX_BYTES..];
-            self.method.encode_entry(&self.shape, &cells, row, row_key, &mut entry)?;
+            self.method.encode_entry(&self.shape, &columns, row, row_key, &mut entry)?;
             out.keys.push(&entry.key);
             out.values.push(&entry.value);
             out.exclusive.push(entry.exclusive);
@@ -223,7 +306,9 @@ impl Codec {
         }
         let key = table.primary_key_places().into_iter();
         let key = key.map(|place| (place, table.live_column(place).ty.clone())).collect();
-        let indexes = table.indexes.iter().map(|i| IndexCodec::new(table, i)).collect::<Result<_>>()?;
+        let mut next = table.live_columns().len();
+        let indexes = table.indexes.iter().map(|i| IndexCodec::new(table, i, &mut next));
+        let indexes = indexes.collect::<Result<_>>()?;
         Ok(Codec {
             encoder: RowEncoder::with_slots(slots)?,
             columns,
@@ -232,6 +317,33 @@ impl Codec {
             prefix: key_space::prefix(table.id, 0),
             ready: Arc::default(),
         })
+    }
+
+    /// The cells of the rows of a batch; of the derived ones only those of `only`, if given (the others are NULL).
+    pub(crate) fn cells(
+        &self,
+        expressions: Option<&Arc<dyn Expressions>>,
+        table: &Table,
+        rows: &RecordBatch,
+        only: Option<IndexId>,
+    ) -> Result<Vec<ArrayRef>> {
+        let mut cells = rows.columns().to_vec();
+        for index in self.indexes.iter().filter(|index| !index.is_plain()) {
+            if only.is_some_and(|only| only != index.id) {
+                let none: ArrayRef = Arc::new(NullArray::new(rows.num_rows()));
+                cells.extend(std::iter::repeat_n(none, index.derived));
+                continue;
+            }
+            let expressions = expressions.ok_or_else(|| {
+                Error::InvalidArgument(format!("an index of table \"{}\" needs SQL", table.name))
+            })?;
+            let own = expressions.index_cells(table, index.id, rows)?;
+            if own.len() != index.derived || own.iter().any(|cell| cell.len() != rows.num_rows()) {
+                return Err(Error::InvalidArgument("an index was given other cells than it has".to_owned()));
+            }
+            cells.extend(own);
+        }
+        Ok(cells)
     }
 
     pub(crate) fn index(&self, id: IndexId) -> Result<&IndexCodec> {

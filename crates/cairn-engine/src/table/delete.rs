@@ -42,13 +42,14 @@ pub(super) fn rows(
     writer.guard_table(table.id, ObjectLock::RowExclusive)?;
     writer.claim_rows(&codec.prefix, row_keys, KeyLock::Update, direct)?;
     let old = current(writer, table, row_keys)?;
+    let cells = codec.cells(writer.database.expressions(), table, &old.batch, None)?;
     for index in &codec.indexes {
-        let entries = index.entries(old.batch.columns(), &old.keys)?;
+        let entries = index.entries(&cells, &old.keys)?;
         if index.shape.unique {
-            let order = entries.keys.order();
+            let order = entries.order();
             unique::claim(writer, &entries.keys, &order, KeyLock::Update, |row| entries.exclusive[row])?;
         }
-        for row in 0..entries.keys.len() {
+        for row in (0..entries.keys.len()).filter(|row| entries.has(*row)) {
             writer.txn().delete(entries.keys.get(row))?;
         }
     }

@@ -3,7 +3,7 @@
 //! Keys are sorted before they are written, so that the write set is filled in order, and a whole batch is checked
 //! against what is there with one scan where it lies behind it.
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, RecordBatch};
 use bytes::Bytes;
 use cairn_index::Entry;
 use cairn_storage::{KeyLock, ObjectLock};
@@ -115,17 +115,17 @@ pub(super) fn put_entries(
     batch: &RecordBatch,
     keys: &Keys,
 ) -> Result<()> {
+    let cells = codec.cells(writer.database.expressions(), table, batch, None)?;
     for (index, descriptor) in codec.indexes.iter().zip(&table.indexes) {
-        let entries = index.entries(batch.columns(), keys)?;
-        let order = entries.keys.order();
+        let entries = index.entries(&cells, keys)?;
+        let order = entries.order();
         if index.shape.unique {
             unique::claim(writer, &entries.keys, &order, KeyLock::NoKeyUpdate, |row| entries.exclusive[row])?;
         }
         if index.shape.unique
             && let Some(row) = first_taken(writer, &entries.keys, &order, |row| entries.exclusive[row])?
         {
-            let name = &descriptor.name;
-            return Err(check::duplicate_key(table, name, batch.columns(), row, &index.places));
+            return Err(check::duplicate_entry(table, index, descriptor, &cells, row));
         }
         for row in order {
             let row = row as usize;
@@ -165,6 +165,7 @@ fn insert_free(
     let codec = table.codec()?;
     let keys = new_keys(writer, table, codec, batch)?;
     let rows = codec.encoder.bind(batch)?;
+    let cells = codec.cells(writer.database.expressions(), table, batch, None)?;
     let mut entries = vec![Entry::default(); codec.indexes.len()];
     let mut value = Vec::new();
     let mut answer = Inserted::default();
@@ -172,7 +173,7 @@ fn insert_free(
         let key = keys.get(row);
         let row_key = &key[PREFIX_BYTES..];
         for (index, entry) in codec.indexes.iter().zip(&mut entries) {
-            index.entry(batch.columns(), row, row_key, entry)?;
+            index.entry(&cells, row, row_key, entry)?;
         }
         if !table.has_hidden_key() {
             writer.claim(key, KeyLock::NoKeyUpdate)?;
@@ -180,14 +181,14 @@ fn insert_free(
         for entry in entries.iter().filter(|entry| entry.exclusive) {
             writer.claim(&entry.key, KeyLock::NoKeyUpdate)?;
         }
-        if let Some(existing) = existing(writer, table, codec, batch, row, key, &entries, target)? {
+        if let Some(existing) = existing(writer, table, codec, &cells, row, key, &entries, target)? {
             answer.conflicts.push(RowConflict { row, existing });
             continue;
         }
         value.clear();
         rows.encode(row, &mut value)?;
         writer.txn().put(key, &value)?;
-        for entry in &entries {
+        for entry in entries.iter().filter(|entry| !entry.key.is_empty()) {
             writer.txn().put(&entry.key, &entry.value)?;
         }
         answer.rows += 1;
@@ -204,7 +205,7 @@ fn existing(
     writer: &Writer<'_>,
     table: &Table,
     codec: &Codec,
-    batch: &RecordBatch,
+    cells: &[ArrayRef],
     row: usize,
     key: &[u8],
     entries: &[Entry],
@@ -216,7 +217,8 @@ fn existing(
         if matches!(target, ConflictTarget::Any | ConflictTarget::PrimaryKey) {
             existing = Some(Bytes::copy_from_slice(&key[PREFIX_BYTES..]));
         } else {
-            refused = Some((&table.primary_key_name, table.primary_key_places()));
+            let places = table.primary_key_places();
+            refused = Some(check::duplicate_key(table, &table.primary_key_name, cells, row, &places));
         }
     }
     let indexes = codec.indexes.iter().zip(&table.indexes).zip(entries);
@@ -229,12 +231,12 @@ fn existing(
             let row_key = index.row_key(&entry.key, &found)?;
             existing = Some(Bytes::copy_from_slice(row_key));
         } else if refused.is_none() {
-            refused = Some((&descriptor.name, index.places.clone()));
+            refused = Some(check::duplicate_entry(table, index, descriptor, cells, row));
         }
     }
     match (existing, refused) {
         (Some(existing), _) => Ok(Some(existing)),
-        (None, Some((name, places))) => Err(check::duplicate_key(table, name, batch.columns(), row, &places)),
+        (None, Some(refused)) => Err(refused),
         (None, None) => Ok(None),
     }
 }

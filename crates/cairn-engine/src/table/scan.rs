@@ -216,7 +216,7 @@ impl TableScan {
                 Reader::Covered { columns, index: route } => {
                     let (cells, row_key) =
                         route.method.split_entry(&route.shape, &entry[PREFIX_BYTES..], value)?;
-                    columns.push(cells, row_key)?;
+                    columns.push(cells, route.method.included(&route.shape, value)?, row_key)?;
                     row_key
                 }
             };
@@ -266,6 +266,8 @@ fn dangling(table: u32, index: u16) -> Error {
 struct Covered {
     /// The index's columns: type, order, and the output they fill.
     entry: Vec<(DataType, KeyOrder, Option<usize>)>,
+    /// The included columns, down to the last one wanted.
+    included: Vec<(DataType, Option<usize>)>,
     /// The primary key's columns, down to the last one wanted.
     key: Vec<(DataType, Option<usize>)>,
     outputs: Vec<ColumnBuilder>,
@@ -281,7 +283,14 @@ impl Covered {
         let output = |place: &usize| wanted.iter().position(|w| w == place);
         let entry = index.places.iter().zip(&index.shape.columns);
         let entry = entry.map(|(p, column)| (column.ty.clone(), column.order, output(p))).collect();
-        let from_key = |place: &usize| output(place).filter(|_| !index.places.contains(place));
+        let from_included = |place: &usize| output(place).filter(|_| !index.places.contains(place));
+        let included = index.include.iter().zip(&index.shape.include);
+        let mut included: Vec<_> =
+            included.map(|(place, column)| (column.ty.clone(), from_included(place))).collect();
+        while included.last().is_some_and(|(_, output)| output.is_none()) {
+            included.pop();
+        }
+        let from_key = |place: &usize| from_included(place).filter(|_| !index.include.contains(place));
         let codec = table.codec()?;
         let mut key: Vec<_> = codec.key.iter().map(|(p, ty)| (ty.clone(), from_key(p))).collect();
         while key.last().is_some_and(|(_, output)| output.is_none()) {
@@ -289,12 +298,18 @@ impl Covered {
         }
         let outputs = wanted.iter().map(|p| ColumnBuilder::new(&table.live_column(*p).ty)).collect();
         let projection = projection.iter().filter_map(output).collect();
-        Ok(Covered { entry, key, outputs, projection })
+        Ok(Covered { entry, included, key, outputs, projection })
     }
 
-    fn push(&mut self, mut cells: &[u8], mut row_key: &[u8]) -> Result<()> {
+    fn push(&mut self, mut cells: &[u8], mut included: &[u8], mut row_key: &[u8]) -> Result<()> {
         for (ty, order, output) in &self.entry {
             let value = key::decode_value(&mut cells, ty, *order)?;
+            if let Some(output) = output {
+                self.outputs[*output].push(&value)?;
+            }
+        }
+        for (ty, output) in &self.included {
+            let value = key::decode_value(&mut included, ty, KeyOrder::ASCENDING)?;
             if let Some(output) = output {
                 self.outputs[*output].push(&value)?;
             }

@@ -9,7 +9,7 @@ use cairn_storage::{KeyLock, ObjectLock};
 
 use super::check;
 use super::children;
-use super::codec::{Codec, Entries, Keys};
+use super::codec::{Codec, Entries, IndexCodec, Keys};
 use super::parent;
 use super::read::current;
 use super::statement::{Statement, references};
@@ -71,7 +71,19 @@ pub(super) fn rows(
     let moves = codec.key.iter().any(|(place, _)| changed.contains(place));
     let new_keys = if moves { Some(codec.row_keys(new, 0)?) } else { None };
     let keys = new_keys.as_ref().unwrap_or(&old.keys);
-    let work = index_changes(codec, &old.batch, new, &old.keys, keys, changed, moves)?;
+    let touched = |index: &IndexCodec| moves || index.reads.iter().any(|place| changed.contains(place));
+    let sides = match codec.indexes.iter().any(touched) {
+        true => {
+            let expressions = writer.database.expressions();
+            let before = codec.cells(expressions, table, &old.batch, None)?;
+            Some((before, codec.cells(expressions, table, new, None)?))
+        }
+        false => None,
+    };
+    let work = match &sides {
+        Some((before, after)) => index_changes(codec, before, after, &old.keys, keys, touched)?,
+        None => Vec::new(),
+    };
     for change in work.iter().filter(|change| codec.indexes[change.index].shape.unique) {
         let (gone, come) = (&change.old, &change.new);
         unique::claim(writer, &gone.keys, &change.rows, KeyLock::Update, |row| gone.exclusive[row])?;
@@ -81,7 +93,8 @@ pub(super) fn rows(
         unique::claim(writer, keys, &keys.order(), KeyLock::NoKeyUpdate, |_| true)?;
     }
     leave(writer, &old.keys, new_keys.as_ref(), &work)?;
-    arrive(writer, table, codec, new, keys, moves, &old.keys, work)?;
+    let after = sides.as_ref().map_or(&[][..], |(_, after)| after);
+    arrive(writer, table, codec, new, after, keys, moves, &old.keys, work)?;
     parent::check(writer, table, new, Some(changed), None)?;
     if keys.len() > 0 {
         for reference in references(writer, table) {
@@ -104,7 +117,8 @@ pub fn update_lock(table: &Table, changed: &[usize]) -> Result<KeyLock> {
 
 /// How rows are locked of which those columns change: as PostgreSQL does, more strongly where a unique key is among them.
 pub(super) fn lock_mode(codec: &Codec, changed: &[usize]) -> KeyLock {
-    let unique = codec.indexes.iter().filter(|index| index.shape.unique).flat_map(|index| &index.places);
+    let keys = codec.indexes.iter().filter(|index| index.shape.unique && index.is_plain());
+    let unique = keys.flat_map(|index| &index.places);
     match codec.key.iter().map(|(place, _)| place).chain(unique).any(|place| changed.contains(place)) {
         true => KeyLock::Update,
         false => KeyLock::NoKeyUpdate,
@@ -123,20 +137,16 @@ struct IndexChange {
 
 fn index_changes(
     codec: &Codec,
-    old: &RecordBatch,
-    new: &RecordBatch,
+    old: &[ArrayRef],
+    new: &[ArrayRef],
     old_keys: &Keys,
     new_keys: &Keys,
-    changed: &[usize],
-    moves: bool,
+    touched: impl Fn(&IndexCodec) -> bool,
 ) -> Result<Vec<IndexChange>> {
     let mut changes = Vec::new();
-    for (i, index) in codec.indexes.iter().enumerate() {
-        if !moves && !index.places.iter().any(|place| changed.contains(place)) {
-            continue;
-        }
-        let before = index.entries(old.columns(), old_keys)?;
-        let after = index.entries(new.columns(), new_keys)?;
+    for (i, index) in codec.indexes.iter().enumerate().filter(|(_, index)| touched(index)) {
+        let before = index.entries(old, old_keys)?;
+        let after = index.entries(new, new_keys)?;
         let differs = |row: &u32| {
             let row = *row as usize;
             before.keys.get(row) != after.keys.get(row) || before.values.get(row) != after.values.get(row)
@@ -155,8 +165,8 @@ fn leave(
     work: &[IndexChange],
 ) -> Result<()> {
     for change in work {
-        for row in &change.rows {
-            writer.txn().delete(change.old.keys.get(*row as usize))?;
+        for row in change.rows.iter().map(|row| *row as usize).filter(|row| change.old.has(*row)) {
+            writer.txn().delete(change.old.keys.get(row))?;
         }
     }
     let Some(new_keys) = new_keys else { return Ok(()) };
@@ -175,6 +185,7 @@ fn arrive(
     table: &Table,
     codec: &Codec,
     new: &RecordBatch,
+    cells: &[ArrayRef],
     keys: &Keys,
     moves: bool,
     old_keys: &Keys,
@@ -195,11 +206,13 @@ fn arrive(
         if index.shape.unique
             && let Some(row) = first_taken(writer, &entries.keys, &change.rows, |row| entries.exclusive[row])?
         {
-            let name = &descriptor.name;
-            return Err(check::duplicate_key(table, name, new.columns(), row, &index.places));
+            return Err(check::duplicate_entry(table, index, descriptor, cells, row));
         }
         for row in change.rows {
             let row = row as usize;
+            if !entries.has(row) {
+                continue;
+            }
             writer.txn().put(entries.keys.get(row), entries.values.get(row))?;
         }
     }

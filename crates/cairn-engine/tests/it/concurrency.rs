@@ -56,7 +56,16 @@ fn foreign_key() -> ConstraintSpec {
 fn create_index(txn: &Transaction, table: &str, column: &str) -> Result<()> {
     let columns = vec![IndexColumnSpec::ascending(column)];
     let (schema, table, kind) = ("public".into(), table.into(), "btree".into());
-    txn.create_index(&IndexSpec { schema, table, name: None, kind, columns, unique: true }).map(|_| ())
+    txn.create_index(&IndexSpec {
+        schema,
+        table,
+        name: None,
+        kind,
+        columns,
+        unique: true,
+        ..Default::default()
+    })
+    .map(|_| ())
 }
 
 /// Both do their work on one snapshot; `a` commits first. The second must conflict exactly where `wanted`.
@@ -118,7 +127,12 @@ fn definitions_and_rows_conflict_in_either_order() {
         &|t| create_index(t, "c", "id").unwrap(),
         &|t| t.set_not_null("public", "c", "p", true).unwrap(),
         &|t| {
-            let unique = ConstraintSpec::Unique { name: None, columns: vec!["p".into(), "id".into()] };
+            let unique = ConstraintSpec::Unique {
+                name: None,
+                columns: vec!["p".into(), "id".into()],
+                nulls_not_distinct: false,
+                include: Vec::new(),
+            };
             t.add_constraint("public", "c", unique).unwrap();
         },
         &|t| t.drop_constraint("public", "c", "c_pkey", false).unwrap(),

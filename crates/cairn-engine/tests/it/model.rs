@@ -100,6 +100,7 @@ pub(crate) fn make(db: &Database) -> Result<()> {
 pub(crate) fn index(txn: &Transaction, name: &str, columns: &[&str], unique: bool) -> Result<()> {
     let columns = columns.iter().map(|c| IndexColumnSpec {
         column: (*c).to_owned(),
+        expression: None,
         descending: name == "by_ba",
         nulls_first: name == "by_ba",
     });
@@ -110,6 +111,7 @@ pub(crate) fn index(txn: &Transaction, name: &str, columns: &[&str], unique: boo
         kind: "btree".into(),
         columns: columns.collect(),
         unique,
+        ..Default::default()
     })?;
     Ok(())
 }

@@ -303,7 +303,7 @@ fn constraint(text: &str) -> ConstraintSpec {
     let columns = names(columns);
     match kind {
         "pk" => ConstraintSpec::PrimaryKey { name, columns },
-        "unique" => ConstraintSpec::Unique { name, columns },
+        "unique" => ConstraintSpec::Unique { name, columns, nulls_not_distinct: false, include: Vec::new() },
         "check" => {
             let sql = parts.next().unwrap().replace('_', " ");
             ConstraintSpec::Check { name, sql, columns }
@@ -355,7 +355,7 @@ fn create_index(txn: &Transaction, text: &str) -> Result<()> {
     let columns = words[2].split(',').map(|c| {
         let descending = c.ends_with(".desc");
         let column = c.trim_end_matches(".desc").to_owned();
-        IndexColumnSpec { column, descending, nulls_first: descending }
+        IndexColumnSpec { column, expression: None, descending, nulls_first: descending }
     });
     let spec = IndexSpec {
         schema: "public".into(),
@@ -364,6 +364,7 @@ fn create_index(txn: &Transaction, text: &str) -> Result<()> {
         kind: "btree".into(),
         columns: columns.collect(),
         unique,
+        ..Default::default()
     };
     txn.create_index(&spec).map(|_| ())
 }

@@ -5,9 +5,12 @@
 //! unique, with NULL            key = encoded columns ++ row key    value = row key
 //! not unique                   key = encoded columns ++ row key    value = length of the row key, u16 LE
 //! ```
+//! With included columns the value is the length of the row key, u16 LE; then, in a unique index, the row key; then the
+//! included columns in key code, ascending, NULLs last.
+//!
 //! I1: rows that collide in a unique index have the same entry key, so that two transactions that insert them
 //! write one key, and the store lets only one commit.
-//! I2: NULLs never collide: a key with a NULL carries the row key.
+//! I2: NULLs never collide, unless the index says that they are not distinct: a key with a NULL carries the row key.
 
 use arrow_array::Array;
 use cairn_storage::KeyRange;
@@ -50,16 +53,20 @@ impl AccessMethod for BTree {
             key::encode_cell(*cell, row, &column.ty, column.order, &mut entry.key)?;
         }
         entry.value.clear();
-        entry.exclusive = shape.unique && !has_null;
+        entry.exclusive = shape.unique && (!has_null || shape.nulls_not_distinct);
         if !entry.exclusive {
             entry.key.extend_from_slice(row_key);
         }
-        if shape.unique {
-            entry.value.extend_from_slice(row_key);
-        } else {
+        if !shape.unique || !shape.include.is_empty() {
             let length =
                 u16::try_from(row_key.len()).map_err(|_| Error::Corrupt("row key above 65535 bytes"))?;
             entry.value.extend_from_slice(&length.to_le_bytes());
+        }
+        if shape.unique {
+            entry.value.extend_from_slice(row_key);
+        }
+        for (column, cell) in shape.include.iter().zip(&cells[shape.columns.len()..]) {
+            key::encode_cell(*cell, row, &column.ty, column.order, &mut entry.value)?;
         }
         Ok(())
     }
@@ -70,19 +77,40 @@ impl AccessMethod for BTree {
         key: &'a [u8],
         value: &'a [u8],
     ) -> Result<(&'a [u8], &'a [u8])> {
-        if shape.unique {
+        if shape.unique && shape.include.is_empty() {
             // Keys with a NULL end with the row key; decoding the columns never reaches it.
             return Ok((key, value));
         }
-        let length: [u8; 2] = value.try_into().map_err(|_| Error::Corrupt("value is not 2 bytes"))?;
-        let at = key.len().checked_sub(usize::from(u16::from_le_bytes(length)));
-        let at = at.ok_or(Error::Corrupt("row key longer than the entry"))?;
+        let (length, rest) = row_key_length(shape, value)?;
+        if shape.unique {
+            let row_key = rest.get(..length).ok_or(Error::Corrupt("row key longer than the value"))?;
+            return Ok((key, row_key));
+        }
+        let at = key.len().checked_sub(length).ok_or(Error::Corrupt("row key longer than the entry"))?;
         Ok(key.split_at(at))
+    }
+
+    fn included<'a>(&self, shape: &IndexShape, value: &'a [u8]) -> Result<&'a [u8]> {
+        if shape.include.is_empty() {
+            return Ok(&[]);
+        }
+        let (length, rest) = row_key_length(shape, value)?;
+        let own = if shape.unique { length } else { 0 };
+        rest.get(own..).ok_or(Error::Corrupt("row key longer than the value"))
     }
 
     fn range(&self, shape: &IndexShape, bounds: &Bounds) -> Result<Option<KeyRange>> {
         key_range(&shape.columns, bounds)
     }
+}
+
+/// The length of the row key, which begins a value, and what follows it.
+fn row_key_length<'a>(shape: &IndexShape, value: &'a [u8]) -> Result<(usize, &'a [u8])> {
+    let (length, rest) = value.split_first_chunk::<2>().ok_or(Error::Corrupt("value is not 2 bytes"))?;
+    if shape.include.is_empty() && !rest.is_empty() {
+        return Err(Error::Corrupt("value is not 2 bytes"));
+    }
+    Ok((usize::from(u16::from_le_bytes(*length)), rest))
 }
 
 #[cfg(test)]
@@ -96,7 +124,8 @@ mod tests {
 
     fn entry(unique: bool, row: usize) -> (IndexShape, Entry) {
         let column = KeyColumn { ty: DataType::Integer, order: KeyOrder::ASCENDING };
-        let shape = IndexShape { columns: vec![column], unique };
+        let shape =
+            IndexShape { columns: vec![column], unique, nulls_not_distinct: false, include: Vec::new() };
         let cells = Int32Array::from(vec![Some(1), None]);
         let mut entry = Entry { key: b"P".to_vec(), ..Entry::default() };
         BTREE.encode_entry(&shape, &[&cells], row, b"rk", &mut entry).unwrap();
@@ -113,6 +142,28 @@ mod tests {
         assert!(!null.exclusive);
         let (_, shared) = entry(false, 0);
         assert_eq!((&shared.key[..], &shared.value[..]), (&b"P\x80\x80\0\0\x01rk"[..], &b"\x02\0"[..]));
+    }
+
+    #[test]
+    fn included_columns_lie_in_the_value_and_nulls_may_collide() {
+        let column = KeyColumn { ty: DataType::Integer, order: KeyOrder::ASCENDING };
+        let cells = Int32Array::from(vec![Some(1), None]);
+        for unique in [true, false] {
+            let (columns, include) = (vec![column.clone()], vec![column.clone()]);
+            let shape = IndexShape { columns, unique, nulls_not_distinct: true, include };
+            for row in [0, 1] {
+                let mut entry = Entry::default();
+                BTREE.encode_entry(&shape, &[&cells, &cells], row, b"rk", &mut entry).unwrap();
+                assert_eq!(entry.exclusive, unique);
+                assert_eq!(BTREE.split_entry(&shape, &entry.key, &entry.value).unwrap().1, b"rk");
+                let included = BTREE.included(&shape, &entry.value).unwrap();
+                let expected: &[u8] = if row == 0 { b"\x80\x80\0\0\x01" } else { b"\xFF" };
+                assert_eq!(included, expected);
+                let head: &[u8] = if unique { b"\x02\0rk" } else { b"\x02\0" };
+                assert_eq!(entry.value, [head, expected].concat());
+            }
+            assert!(BTREE.split_entry(&shape, b"k", b"\xFF\xFF").is_err());
+        }
     }
 
     #[test]

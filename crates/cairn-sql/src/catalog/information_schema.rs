@@ -441,6 +441,7 @@ fn referential_constraints(_context: &Context, catalog: &Catalog) -> Result<Rows
                 }
                 let same = |index: &&cairn_engine::catalog::IndexDescriptor| {
                     index.unique
+                        && index.is_plain()
                         && index.columns.iter().map(|c| c.column).eq(key.parent_columns.iter().copied())
                 };
                 parent.indexes.iter().find(same).map(|index| index.name.clone())

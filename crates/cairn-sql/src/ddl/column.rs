@@ -10,7 +10,7 @@ use cairn_engine::ddl::{ColumnSpec, ConstraintSpec, Generation, SequenceOptions}
 use cairn_types::DataType;
 use sqlparser::ast::{
     self, CheckConstraint, ColumnDef, ColumnOption, ConstraintCharacteristics, Expr, ForeignKeyConstraint,
-    GeneratedAs, Ident, IndexColumn, NullsDistinctOption, ObjectName, TableConstraint, Visit, Visitor,
+    GeneratedAs, Ident, IndexColumn, ObjectName, TableConstraint, Visit, Visitor,
 };
 
 use super::names::stored;
@@ -86,10 +86,12 @@ pub(super) fn define(context: &Context, table: &str, def: &ColumnDef) -> Result<
             }
             ColumnOption::Unique(unique) => {
                 refuse_deferrable(unique.characteristics.as_ref())?;
-                refuse_nulls_not_distinct(unique.nulls_distinct)?;
-                defined
-                    .constraints
-                    .push(ConstraintSpec::Unique { name: constraint, columns: vec![name.clone()] });
+                defined.constraints.push(ConstraintSpec::Unique {
+                    name: constraint,
+                    columns: vec![name.clone()],
+                    nulls_not_distinct: unique.nulls_distinct == ast::NullsDistinctOption::NotDistinct,
+                    include: Vec::new(),
+                });
             }
             ColumnOption::ForeignKey(key) => {
                 let key = foreign_key(context, key, constraint, vec![name.clone()])?;
@@ -179,13 +181,6 @@ fn refuse_deferrable(characteristics: Option<&ConstraintCharacteristics>) -> Res
         return Err(Error::unsupported("a constraint that is NOT ENFORCED"));
     }
     Ok(())
-}
-
-fn refuse_nulls_not_distinct(option: NullsDistinctOption) -> Result<()> {
-    match option {
-        NullsDistinctOption::NotDistinct => Err(Error::unsupported("NULLS NOT DISTINCT")),
-        _ => Ok(()),
-    }
 }
 
 fn check_spec(check: &CheckConstraint, name: Option<String>) -> Result<ConstraintSpec> {
@@ -281,8 +276,13 @@ pub(super) fn constraint(
         }
         TableConstraint::Unique(key) => {
             refuse_deferrable(key.characteristics.as_ref())?;
-            refuse_nulls_not_distinct(key.nulls_distinct)?;
-            (ConstraintSpec::Unique { name: named(&key.name), columns: key_columns(&key.columns)? }, None)
+            let unique = ConstraintSpec::Unique {
+                name: named(&key.name),
+                columns: key_columns(&key.columns)?,
+                nulls_not_distinct: key.nulls_distinct == ast::NullsDistinctOption::NotDistinct,
+                include: Vec::new(),
+            };
+            (unique, None)
         }
         TableConstraint::ForeignKey(key) => {
             let columns = key.columns.iter().map(fold).collect();
@@ -296,7 +296,7 @@ pub(super) fn constraint(
 }
 
 /// A relation of those columns without rows, to plan expressions over.
-fn empty(alias: &str, columns: &[(String, DataType)]) -> Relation {
+pub(super) fn empty(alias: &str, columns: &[(String, DataType)]) -> Relation {
     let fields: Vec<_> = columns.iter().map(|(name, ty)| ty.to_field(name, true)).collect();
     let rows = RecordBatch::new_empty(Arc::new(Schema::new(fields)));
     Relation { alias: alias.to_owned(), rows, in_wildcard: false }
@@ -335,7 +335,7 @@ pub(super) fn validate_check(
 }
 
 /// Words that the parser gives as identifiers and that are no columns.
-fn is_word(name: &str) -> bool {
+pub(super) fn is_word(name: &str) -> bool {
     matches!(
         name,
         "current_date"
@@ -347,7 +347,7 @@ fn is_word(name: &str) -> bool {
     )
 }
 
-fn refuse_subquery(expr: &Expr, place: &str) -> Result<()> {
+pub(super) fn refuse_subquery(expr: &Expr, place: &str) -> Result<()> {
     struct Search(bool);
     impl Visitor for Search {
         type Break = ();

@@ -1,43 +1,29 @@
 //! CREATE INDEX, ALTER INDEX, REINDEX.
 
-use cairn_engine::ddl::{IndexColumnSpec, IndexSpec};
-use sqlparser::ast::{AlterIndexOperation, CreateIndex, Expr, IndexType, ObjectName};
+use cairn_engine::Table;
+use cairn_engine::catalog::{IndexDescriptor, Relation};
+use cairn_engine::ddl::{ExpressionSpec, IndexColumnSpec, IndexSpec};
+use cairn_types::DataType;
+use sqlparser::ast::{AlterIndexOperation, CreateIndex, Expr, IndexColumn, IndexType, ObjectName};
 
 use super::names::{self, Kind};
-use super::notice;
+use super::{expression, notice};
 use crate::context::Context;
+use crate::dml::default::parse_expr;
+use crate::parse::rewrite::column_name;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
 use crate::{Error, Result};
 
 /// CREATE [UNIQUE] INDEX. CONCURRENTLY builds at once: building never blocks readers here.
 pub(super) fn create(context: &Context, create: &CreateIndex) -> Result<StatementResult> {
-    if create.predicate.is_some() {
-        return Err(Error::unsupported("a partial index"));
-    }
-    if !create.include.is_empty() {
-        return Err(Error::unsupported("INCLUDE in an index"));
-    }
-    if create.nulls_distinct == Some(false) {
-        return Err(Error::unsupported("NULLS NOT DISTINCT"));
-    }
     if !create.with.is_empty() || !create.index_options.is_empty() || !create.alter_options.is_empty() {
         return Err(Error::unsupported("a storage option of CREATE INDEX"));
     }
-    let kind = match &create.using {
-        None | Some(IndexType::BTree) => "btree".to_owned(),
-        Some(other) => {
-            let name = other.to_string().to_ascii_lowercase();
-            return Err(match name.as_str() {
-                "hash" | "gin" | "gist" | "spgist" | "brin" | "bloom" => {
-                    Error::unsupported(format!("access method \"{name}\"")).with_hint("Use btree.")
-                }
-                _ => Error::new("42704", format!("access method \"{name}\" does not exist")),
-            });
-        }
-    };
+    let kind = kind(create)?;
     let catalog = context.catalog()?;
-    let (schema, table, _) = names::require(context, &catalog, &create.table_name, Kind::Table)?;
+    let (schema, table, relation) = names::require(context, &catalog, &create.table_name, Kind::Table)?;
+    let Relation::Table(found) = relation else { return Err(Error::internal("a table is no table")) };
     let name =
         create.name.as_ref().and_then(|n| n.0.last()).and_then(|part| part.as_ident()).map(names::stored);
     if let Some(name) = &name
@@ -47,21 +33,133 @@ pub(super) fn create(context: &Context, create: &CreateIndex) -> Result<Statemen
         notice(context, "42P07", format!("relation \"{name}\" already exists, skipping"));
         return Ok(StatementResult::command("CREATE INDEX"));
     }
-    let mut columns = Vec::with_capacity(create.columns.len());
-    for column in &create.columns {
-        let Expr::Identifier(ident) = &column.column.expr else {
-            return Err(Error::unsupported("an index on an expression"));
-        };
-        if column.operator_class.is_some() {
-            return Err(Error::unsupported("an operator class"));
-        }
-        let descending = column.column.options.asc == Some(false);
-        let nulls_first = column.column.options.nulls_first.unwrap_or(descending);
-        columns.push(IndexColumnSpec { column: fold(ident), descending, nulls_first });
-    }
-    let spec = IndexSpec { schema, table, name, kind, columns, unique: create.unique };
+    let columns = create.columns.iter().map(|column| key_column(context, &found, column));
+    let predicate = match &create.predicate {
+        Some(predicate) => Some(condition(context, &found, predicate)?),
+        None => None,
+    };
+    let spec = IndexSpec {
+        columns: columns.collect::<Result<_>>()?,
+        predicate,
+        schema,
+        table,
+        name,
+        kind,
+        unique: create.unique,
+        nulls_not_distinct: create.nulls_distinct == Some(false),
+        include: create.include.iter().map(fold).collect(),
+    };
     context.txn().create_index(&spec)?;
     Ok(StatementResult::command("CREATE INDEX"))
+}
+
+/// The access method, and what PostgreSQL refuses of it.
+fn kind(create: &CreateIndex) -> Result<String> {
+    let name = match &create.using {
+        None | Some(IndexType::BTree) => return Ok("btree".to_owned()),
+        Some(other) => other.to_string().to_ascii_lowercase(),
+    };
+    let refused =
+        |what: &str| Err(Error::new("0A000", format!("access method \"hash\" does not support {what}")));
+    match name.as_str() {
+        "hash" => {
+            if create.unique {
+                return refused("unique indexes");
+            }
+            if !create.include.is_empty() {
+                return refused("included columns");
+            }
+            if create.columns.len() > 1 {
+                return refused("multicolumn indexes");
+            }
+            let options = create.columns.iter().map(|column| &column.column.options);
+            if options.clone().any(|options| options.asc.is_some()) {
+                return refused("ASC/DESC options");
+            }
+            if options.clone().any(|options| options.nulls_first.is_some()) {
+                return refused("NULLS FIRST/LAST options");
+            }
+            Ok(name)
+        }
+        "gin" | "gist" | "spgist" | "brin" | "bloom" => {
+            Err(Error::unsupported(format!("access method \"{name}\"")).with_hint("Use btree."))
+        }
+        _ => Err(Error::new("42704", format!("access method \"{name}\" does not exist"))),
+    }
+}
+
+fn key_column(context: &Context, table: &Table, column: &IndexColumn) -> Result<IndexColumnSpec> {
+    if column.operator_class.is_some() {
+        return Err(Error::unsupported("an operator class"));
+    }
+    let order = &column.column;
+    if order.with_fill.is_some() {
+        return Err(Error::unsupported("WITH FILL"));
+    }
+    let descending = order.options.asc == Some(false);
+    let nulls_first = order.options.nulls_first.unwrap_or(descending);
+    Ok(match &order.expr {
+        Expr::Identifier(ident) => {
+            IndexColumnSpec { column: fold(ident), expression: None, descending, nulls_first }
+        }
+        expr => IndexColumnSpec {
+            column: label(expr),
+            expression: Some(expression::immutable(context, table, expr, "index expression")?),
+            descending,
+            nulls_first,
+        },
+    })
+}
+
+/// What stands for an expression in the index's name, as PostgreSQL chooses it.
+fn label(expr: &Expr) -> String {
+    match column_name(expr) {
+        name if name == "?column?" => "expr".to_owned(),
+        name => name,
+    }
+}
+
+/// The WHERE of a partial index.
+fn condition(context: &Context, table: &Table, predicate: &Expr) -> Result<ExpressionSpec> {
+    let spec = expression::immutable(context, table, predicate, "index predicate")?;
+    match spec.ty {
+        DataType::Boolean => Ok(spec),
+        other => {
+            let ty = other.sql_name();
+            Err(Error::new("42804", format!("argument of WHERE must be type boolean, not type {ty}")))
+        }
+    }
+}
+
+/// What makes an index again, of the table as it is now.
+pub(super) fn spec_of(context: &Context, table: &Table, index: &IndexDescriptor) -> Result<IndexSpec> {
+    let name_of = |id: u32| table.column_by_id(id).map(|column| column.name.clone()).unwrap_or_default();
+    let mut columns = Vec::new();
+    for (column, expression) in index.key_parts() {
+        let expression = match expression {
+            Some(own) => {
+                Some(expression::immutable(context, table, &parse_expr(&own.sql)?, "index expression")?)
+            }
+            None => None,
+        };
+        let (descending, nulls_first) = (column.descending, column.nulls_first);
+        columns.push(IndexColumnSpec { column: name_of(column.column), expression, descending, nulls_first });
+    }
+    let predicate = match &index.predicate {
+        Some(own) => Some(condition(context, table, &parse_expr(&own.sql)?)?),
+        None => None,
+    };
+    Ok(IndexSpec {
+        schema: table.schema.clone(),
+        table: table.name.clone(),
+        name: Some(index.name.clone()),
+        kind: index.kind.clone(),
+        columns,
+        unique: index.unique,
+        nulls_not_distinct: index.nulls_not_distinct,
+        include: index.include.iter().map(|id| name_of(*id)).collect(),
+        predicate,
+    })
 }
 
 /// ALTER INDEX … RENAME TO.
@@ -83,11 +181,11 @@ pub(super) fn rebuild(context: &Context, kind: &str, name: &ObjectName) -> Resul
     let catalog = context.catalog()?;
     let (table, only) = match kind {
         "INDEX" => match names::require(context, &catalog, name, Kind::Index)?.2 {
-            cairn_engine::catalog::Relation::Index(table, id) => (table, Some(id)),
+            Relation::Index(table, id) => (table, Some(id)),
             _ => return Err(Error::internal("an index is no index")),
         },
         "TABLE" => match names::require(context, &catalog, name, Kind::Table)?.2 {
-            cairn_engine::catalog::Relation::Table(table) => (table, None),
+            Relation::Table(table) => (table, None),
             _ => return Err(Error::internal("a table is no table")),
         },
         other => return Err(Error::unsupported(format!("REINDEX {other}"))),
@@ -97,19 +195,7 @@ pub(super) fn rebuild(context: &Context, kind: &str, name: &ObjectName) -> Resul
             // Its constraint may be what foreign keys point to; it is checked, not taken away.
             continue;
         }
-        let column = |c: &cairn_engine::catalog::IndexColumn| IndexColumnSpec {
-            column: table.column_by_id(c.column).map(|column| column.name.clone()).unwrap_or_default(),
-            descending: c.descending,
-            nulls_first: c.nulls_first,
-        };
-        let spec = IndexSpec {
-            schema: table.schema.clone(),
-            table: table.name.clone(),
-            name: Some(index.name.clone()),
-            kind: index.kind.clone(),
-            columns: index.columns.iter().map(column).collect(),
-            unique: index.unique,
-        };
+        let spec = spec_of(context, &table, index)?;
         context.txn().drop_index(&table.schema, &index.name, false)?;
         context.txn().create_index(&spec)?;
     }

@@ -9,6 +9,7 @@ mod alter;
 mod column;
 mod create;
 mod drop;
+mod expression;
 mod extra;
 mod functions;
 mod index;

@@ -41,6 +41,11 @@ pub(super) fn run(
     let place = old.column_place(column).ok_or_else(|| Error::internal("a column is gone"))?;
     let places: Vec<usize> = (0..old.live_columns().len()).collect();
     let view = context.txn().view()?;
+    let id = old.column(column)?.id;
+    let derived: Vec<_> = old.indexes.iter().filter(|i| !i.is_plain() && i.uses(id)).cloned().collect();
+    for index in &derived {
+        context.txn().drop_index(&old.schema, &index.name, false)?;
+    }
     let batches =
         table::scan(&view, old, ScanRequest::full(places))?.collect::<std::result::Result<Vec<_>, _>>()?;
     let new = context.txn().rewrite_column_type(&old.schema, &old.name, column, &ty)?;
@@ -60,6 +65,9 @@ pub(super) fn run(
         let mut columns = batch.columns().to_vec();
         columns[place] = converted;
         table::insert(context.txn(), &new, &batch_of(&new, columns, rows)?, OnConflict::Error)?;
+    }
+    for index in &derived {
+        context.txn().create_index(&super::index::spec_of(context, &new, index)?)?;
     }
     Ok(())
 }

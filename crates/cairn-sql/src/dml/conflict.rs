@@ -1,20 +1,27 @@
 //! ON CONFLICT: which key is meant, and DO UPDATE of the rows that are in the way.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use bytes::Bytes;
 use cairn_engine::table::{self, ConflictTarget as Target, Inserted, OnConflict};
 use cairn_engine::{Isolation, ReadView, Table, Wait};
 use cairn_types::datetime::Zone;
-use sqlparser::ast::{self, ConflictTarget, Expr, OnConflictAction, OnInsert};
+use sqlparser::ast::{self, ConflictTarget, Expr, OnConflictAction, OnInsert, VisitMut, VisitorMut};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
 
 use super::assign::assign_array;
+use super::default::parse_expr;
 use super::relations::{self, Relation, arrow_error};
 use super::replace;
 use super::target::{batch_of, column_place};
 use super::update::{Assigned, NewValue, assignments};
 use crate::context::Context;
+use crate::parse::conflict::MARK;
+use crate::parse::dialect::CairnDialect;
 use crate::session::variables::fold;
 use crate::{Error, Result};
 
@@ -235,32 +242,128 @@ impl Update {
 }
 
 fn by_columns(table: &Table, columns: &[ast::Ident]) -> Result<Target> {
-    let mut wanted = Vec::with_capacity(columns.len());
-    for ident in columns {
-        let place = column_place(table, ident)
-            .map_err(|_| Error::new("42703", format!("column \"{}\" does not exist", fold(ident))))?;
-        wanted.push(table.live_column(place).id);
-    }
-    wanted.sort_unstable();
-    wanted.dedup();
-    let same = |mut key: Vec<u32>| {
-        key.sort_unstable();
-        key == wanted
+    let (elements, condition) = match columns {
+        [one] => match one.value.strip_prefix(MARK) {
+            Some(text) => read_target(text)?,
+            None => (columns.iter().cloned().map(Expr::Identifier).collect(), None),
+        },
+        _ => (columns.iter().cloned().map(Expr::Identifier).collect(), None),
     };
-    if !table.primary_key.is_empty() && same(table.primary_key.clone()) {
+    let mut wanted = Vec::with_capacity(elements.len());
+    for element in &elements {
+        wanted.push(match element {
+            Expr::Identifier(ident) => {
+                let place = column_place(table, ident)
+                    .map_err(|_| Error::new("42703", format!("column \"{}\" does not exist", fold(ident))))?;
+                Element::Column(table.live_column(place).id)
+            }
+            expr => Element::Expression(normal(expr)),
+        });
+    }
+    let same = |key: Vec<Element>| {
+        key.iter().all(|own| wanted.contains(own)) && wanted.iter().all(|own| key.contains(own))
+    };
+    let primary: Vec<Element> = table.primary_key.iter().map(|id| Element::Column(*id)).collect();
+    if !primary.is_empty() && same(primary) {
         return Ok(Target::PrimaryKey);
     }
-    table
-        .indexes
-        .iter()
-        .find(|i| i.unique && same(i.columns.iter().map(|c| c.column).collect()))
-        .map(|i| Target::Index(i.id))
-        .ok_or_else(|| {
-            Error::new(
-                "42P10",
-                "there is no unique or exclusion constraint matching the ON CONFLICT specification",
-            )
-        })
+    let mut terms = Vec::new();
+    condition.iter().for_each(|condition| split(condition, &mut terms));
+    let mut whole = None;
+    for index in table.indexes.iter().filter(|index| index.unique) {
+        let mut key = Vec::new();
+        for (column, expression) in index.key_parts() {
+            key.push(match expression {
+                Some(own) => Element::Expression(normal(&parse_expr(&own.sql)?)),
+                None => Element::Column(column.column),
+            });
+        }
+        let mut own = Vec::new();
+        if let Some(predicate) = &index.predicate {
+            split(&parse_expr(&predicate.sql)?, &mut own);
+        }
+        if same(key) && own.iter().all(|term| terms.contains(term)) {
+            // A condition is there to name a partial index.
+            if index.predicate.is_some() || terms.is_empty() {
+                return Ok(Target::Index(index.id));
+            }
+            whole = whole.or(Some(index.id));
+        }
+    }
+    whole.map(Target::Index).ok_or_else(|| {
+        Error::new(
+            "42P10",
+            "there is no unique or exclusion constraint matching the ON CONFLICT specification",
+        )
+    })
+}
+
+/// One of the things that make up a key.
+#[derive(PartialEq)]
+enum Element {
+    Column(u32),
+    Expression(String),
+}
+
+/// The elements and the condition of a target given as text.
+fn read_target(text: &str) -> Result<(Vec<Expr>, Option<Expr>)> {
+    let wrong = |error: sqlparser::parser::ParserError| crate::error::syntax_error(error, text);
+    let dialect = CairnDialect::default();
+    let mut parser = Parser::new(&dialect).try_with_sql(text).map_err(wrong)?;
+    parser.expect_token(&Token::LParen).map_err(wrong)?;
+    let elements = parser.parse_comma_separated(Parser::parse_expr).map_err(wrong)?;
+    parser.expect_token(&Token::RParen).map_err(wrong)?;
+    let condition = match parser.parse_keyword(Keyword::WHERE) {
+        true => Some(parser.parse_expr().map_err(wrong)?),
+        false => None,
+    };
+    match parser.peek_token().token {
+        Token::EOF => Ok((elements, condition)),
+        other => Err(Error::new("42601", format!("syntax error at or near \"{other}\""))),
+    }
+}
+
+/// The terms of a conjunction in their normal form.
+fn split(condition: &Expr, out: &mut Vec<String>) {
+    match condition {
+        Expr::Nested(inner) => split(inner, out),
+        Expr::BinaryOp { left, op: ast::BinaryOperator::And, right } => {
+            split(left, out);
+            split(right, out);
+        }
+        other => out.push(normal(other)),
+    }
+}
+
+/// An expression as text that is the same however it was written: names folded and without their table, no brackets
+/// around the whole or around names.
+fn normal(expr: &Expr) -> String {
+    struct Names;
+    impl VisitorMut for Names {
+        type Break = ();
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Identifier(ident) => *ident = crate::parse::names::exact(&fold(ident)),
+                Expr::CompoundIdentifier(parts) => {
+                    if let Some(last) = parts.pop() {
+                        *expr = Expr::Identifier(crate::parse::names::exact(&fold(&last)));
+                    }
+                }
+                Expr::Nested(inner) if matches!(**inner, Expr::Identifier(_) | Expr::Value(_)) => {
+                    *expr = Expr::clone(inner);
+                }
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut bare = expr.clone();
+    while let Expr::Nested(inner) = bare {
+        bare = *inner;
+    }
+    // It never breaks off.
+    let _ = VisitMut::visit(&mut bare, &mut Names);
+    bare.to_string().to_lowercase()
 }
 
 fn by_constraint(table: &Table, name: &ast::ObjectName) -> Result<Target> {
@@ -268,7 +371,7 @@ fn by_constraint(table: &Table, name: &ast::ObjectName) -> Result<Target> {
     if !table.primary_key.is_empty() && table.primary_key_name == name {
         return Ok(Target::PrimaryKey);
     }
-    match table.indexes.iter().find(|i| i.name == name && i.unique) {
+    match table.indexes.iter().find(|i| i.name == name && i.constraint) {
         Some(index) => Ok(Target::Index(index.id)),
         None => Err(Error::new(
             "42704",

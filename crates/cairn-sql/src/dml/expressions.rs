@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType as ArrowType, SchemaRef};
+use cairn_engine::catalog::{IndexDescriptor, IndexId};
 use cairn_engine::{CheckFailure, Error as EngineError, Expressions, Isolation, Table, TxnOptions};
 use datafusion::physical_expr::PhysicalExpr;
 use parking_lot::Mutex;
@@ -27,7 +28,8 @@ const COMPILED_MAX: usize = 1024;
 
 /// Gives the database the evaluation of its expressions.
 pub(super) fn install(shared: &Arc<Shared>) {
-    let evaluator = Evaluator { shared: Arc::downgrade(shared), compiled: Mutex::default() };
+    let evaluator =
+        Evaluator { shared: Arc::downgrade(shared), compiled: Mutex::default(), indexes: Mutex::default() };
     // A database that had an SQL engine before keeps that one's, which is the same.
     let _ = shared.database.set_expressions(Arc::new(evaluator));
 }
@@ -38,6 +40,8 @@ struct Evaluator {
     shared: Weak<Shared>,
     /// By table id, with the checks' text that was compiled.
     compiled: Mutex<HashMap<u32, (Vec<String>, Conditions)>>,
+    /// The same of indexes, by table and index id: expressions, and the condition last.
+    indexes: Mutex<HashMap<(u32, IndexId), (Vec<String>, Conditions)>>,
 }
 
 /// A context outside any session.
@@ -80,25 +84,53 @@ impl Evaluator {
         {
             return Ok(Arc::clone(conditions));
         }
-        let shared = self.shared()?;
-        let compiled = shared.clone().runtime.run({
-            let (name, schema) = (table.name.clone(), relaxed(table));
-            let checks: Vec<String> = table.checks.iter().map(|c| c.sql.clone()).collect();
-            move || {
-                let context = context(&shared)?;
-                let conditions: Result<Vec<_>> =
-                    checks.iter().map(|sql| compile(&context, &name, &schema, sql)).collect();
-                context.txn().rollback();
-                conditions
-            }
-        })?;
-        let conditions = Arc::new(compiled);
+        let checks: Vec<String> = table.checks.iter().map(|c| c.sql.clone()).collect();
+        let conditions = self.compiled(table, checks)?;
         let mut all = self.compiled.lock();
         if all.len() >= COMPILED_MAX {
             all.clear();
         }
         all.insert(table.id, (signature, Arc::clone(&conditions)));
         Ok(conditions)
+    }
+}
+
+impl Evaluator {
+    fn compiled(&self, table: &Table, texts: Vec<String>) -> Result<Conditions> {
+        let shared = self.shared()?;
+        let (name, schema) = (table.name.clone(), relaxed(table));
+        let compiled = shared.clone().runtime.run(move || {
+            let context = context(&shared)?;
+            let conditions: Result<Vec<_>> =
+                texts.iter().map(|sql| compile(&context, &name, &schema, sql)).collect();
+            context.txn().rollback();
+            conditions
+        })?;
+        Ok(Arc::new(compiled))
+    }
+
+    /// What an index holds that is no column.
+    fn index(&self, table: &Table, index: &IndexDescriptor) -> Result<Conditions> {
+        let texts: Vec<String> = index
+            .expressions
+            .iter()
+            .map(|e| e.sql.clone())
+            .chain(index.predicate.iter().map(|p| p.sql.clone()))
+            .collect();
+        let signature: Vec<String> = texts.iter().cloned().chain(signature(table)).collect();
+        let key = (table.id, index.id);
+        if let Some((known, compiled)) = self.indexes.lock().get(&key)
+            && *known == signature
+        {
+            return Ok(Arc::clone(compiled));
+        }
+        let compiled = self.compiled(table, texts)?;
+        let mut all = self.indexes.lock();
+        if all.len() >= COMPILED_MAX {
+            all.clear();
+        }
+        all.insert(key, (signature, Arc::clone(&compiled)));
+        Ok(compiled)
     }
 }
 
@@ -138,6 +170,28 @@ impl Expressions for Evaluator {
             }
         }
         Ok(first)
+    }
+
+    fn index_cells(
+        &self,
+        table: &Table,
+        index: IndexId,
+        rows: &RecordBatch,
+    ) -> cairn_engine::Result<Vec<ArrayRef>> {
+        let Some(descriptor) = table.index_by_id(index) else {
+            return Err(EngineError::InvalidArgument(format!("index {index} is not there")));
+        };
+        let compiled = self.index(table, descriptor).map_err(engine_error)?;
+        let types = descriptor.expressions.iter().map(|e| e.ty.to_arrow());
+        let types: Vec<_> = types.chain(descriptor.predicate.iter().map(|_| ArrowType::Boolean)).collect();
+        let cell = |(expr, ty): (&Arc<dyn PhysicalExpr>, &ArrowType)| -> Result<ArrayRef> {
+            let cell = expr.evaluate(rows)?.into_array(rows.num_rows())?;
+            match cell.data_type() == ty {
+                true => Ok(cell),
+                false => arrow::compute::cast(&cell, ty).map_err(relations::arrow_error),
+            }
+        };
+        compiled.iter().zip(&types).map(cell).collect::<Result<_>>().map_err(engine_error)
     }
 
     fn default(&self, table: &Table, place: usize, rows: usize) -> cairn_engine::Result<ArrayRef> {

@@ -4,6 +4,7 @@
 pub(crate) mod as_of;
 pub(crate) mod balance;
 pub(crate) mod check;
+pub(crate) mod conflict;
 pub(crate) mod dialect;
 pub mod guard;
 pub(crate) mod integers;
@@ -62,6 +63,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     }
     let patched = names::before_parsing(text);
     let patched = merge::before_parsing(&patched);
+    let patched = conflict::before_parsing(&patched);
     let (patched, overriding) = names::take_overriding(&patched);
     let patched = locking::before_parsing(&patched);
     let patched = names::without_deferrable(&patched);

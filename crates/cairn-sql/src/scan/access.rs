@@ -14,12 +14,16 @@ use cairn_types::Value;
 use datafusion::logical_expr::Expr;
 
 use super::bounds::{Columns, Restriction};
+use super::derived::Derived;
 use crate::Result;
 
 /// Ranges of one access at most: beyond, lists on later columns are not multiplied out.
 const RANGES_MAX: usize = 1024;
 /// Cost of a row that is fetched by its key after an index entry, in rows of a scan in order.
 pub(crate) const FETCH_COST: f64 = 8.0;
+
+/// Of a table's rows, those that a partial index is taken to hold.
+const PARTIAL_SHARE: f64 = 0.1;
 
 /// A chosen way.
 #[derive(Debug, Clone)]
@@ -60,13 +64,17 @@ fn shorten(text: &str) -> String {
 /// Chooses the way for these conditions and columns wanted.
 pub(crate) fn choose(
     table: &Table,
+    derived: Option<&Derived>,
     approximate_rows: u64,
     filters: &[Expr],
     projection: &[usize],
 ) -> Result<Choice> {
-    let mut columns = Columns::new(table.arrow_schema());
+    let mut columns = Columns::new(derived.map_or(table.arrow_schema().as_ref(), Derived::schema));
     for filter in filters {
-        columns.add(filter);
+        match derived {
+            Some(derived) => columns.add(&derived.rewrite(filter)),
+            None => columns.add(filter),
+        }
     }
     let total = approximate_rows.max(1) as f64;
     let mut best = Choice {
@@ -78,7 +86,7 @@ pub(crate) fn choose(
         ordered: true,
     };
     let mut best_cost = total;
-    if columns.restrictions.is_empty() {
+    if columns.restrictions.is_empty() && derived.is_none() {
         return Ok(best);
     }
     let mut consider = |choice: Choice, cost: f64| {
@@ -94,15 +102,26 @@ pub(crate) fn choose(
         consider(choice, cost);
     }
     for index in &table.indexes {
-        let Some(places) = index.columns.iter().map(|c| table.place_of(c.column)).collect::<Option<Vec<_>>>()
-        else {
-            continue;
+        let places = match (index.is_plain(), derived) {
+            (true, _) => index.columns.iter().map(|c| table.place_of(c.column)).collect::<Option<Vec<_>>>(),
+            (false, Some(derived)) => derived.places(index.id, filters).map(<[usize]>::to_vec),
+            (false, None) => None,
         };
+        let Some(places) = places else { continue };
         if let Some(choice) = by_key(table, index.id, &places, index.unique, &columns, total)? {
             let covered = table::is_covered(table, index.id, projection)?;
             let cost = if covered { choice.rows } else { choice.rows * FETCH_COST };
             consider(choice, cost);
+        } else if derived.is_some_and(|derived| derived.is_partial(index.id)) {
+            let rows = (total * PARTIAL_SHARE).max(1.0);
+            let access = table::index_access(table, index.id, &[Bounds::default()])?;
+            let choice =
+                Choice { access, index: index.id, conditions: Vec::new(), rows, fixed: 0, ordered: true };
+            consider(choice, rows * FETCH_COST);
         }
+    }
+    if let Some(derived) = derived {
+        best.conditions.iter_mut().for_each(|condition| *condition = derived.describe(condition));
     }
     Ok(best)
 }

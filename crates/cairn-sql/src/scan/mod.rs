@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod bounds;
+pub(crate) mod derived;
 pub(crate) mod exec;
 pub(crate) mod narrow;
 pub(crate) mod provider;

@@ -53,7 +53,8 @@ impl Narrowing {
             let output = (child.as_ref() as &dyn Any).downcast_ref::<Column>()?.index();
             let place = *wanted.get(output)?;
             let leads = |index: &&cairn_engine::catalog::IndexDescriptor| {
-                index.columns.first().and_then(|column| table.place_of(column.column)) == Some(place)
+                index.is_plain()
+                    && index.columns.first().and_then(|column| table.place_of(column.column)) == Some(place)
             };
             let index = table.indexes.iter().find(leads)?.id;
             Some(Self { filter: Arc::clone(&filter), output, place, index })

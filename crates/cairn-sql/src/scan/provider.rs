@@ -12,6 +12,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::access;
+use super::derived::Derived;
 use super::exec::{Source, TableScanExec, TableScanSpec};
 use crate::Result;
 use crate::context::Context;
@@ -26,6 +27,7 @@ pub(crate) struct TableScanProvider {
     rows: u64,
     schema: SchemaRef,
     constraints: Constraints,
+    derived: Option<Arc<Derived>>,
 }
 
 impl std::fmt::Debug for TableScanProvider {
@@ -48,6 +50,7 @@ impl TableScanProvider {
             view: context.view()?,
             rows: context.scope.shared.database.approximate_rows(table.id),
             constraints: constraints(&table),
+            derived: Derived::of(context, &table)?,
             schema,
             table,
         })
@@ -83,7 +86,14 @@ impl TableProvider for TableScanProvider {
         let schema = self.table.arrow_schema();
         Ok(filters
             .iter()
-            .map(|filter| match super::bounds::is_usable(filter, schema) {
+            .map(|filter| match &self.derived {
+                None => super::bounds::is_usable(filter, schema),
+                Some(derived) => {
+                    super::bounds::is_usable(&derived.rewrite(filter), derived.schema())
+                        || derived.is_term(filter)
+                }
+            })
+            .map(|usable| match usable {
                 true => TableProviderFilterPushDown::Inexact,
                 false => TableProviderFilterPushDown::Unsupported,
             })
@@ -104,7 +114,7 @@ impl TableProvider for TableScanProvider {
         };
         let with_row_key = wanted.contains(&columns);
         let read: Vec<usize> = wanted.iter().copied().filter(|place| *place < columns).collect();
-        let choice = access::choose(&self.table, self.rows, filters, &read)?;
+        let choice = access::choose(&self.table, self.derived.as_deref(), self.rows, filters, &read)?;
         let parallelism = state.config().target_partitions();
         let parts = match (choice.rows as u64 / ROWS_PER_PARTITION_MIN).min(parallelism as u64) {
             0 | 1 => vec![choice.access.clone()],

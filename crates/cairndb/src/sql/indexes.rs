@@ -126,7 +126,10 @@ impl Database {
                     schema: table.schema.clone(),
                     table: table.name.clone(),
                     name: index.name.clone(),
-                    columns: index.columns.iter().map(|part| name_of(part.column)).collect(),
+                    columns: index
+                        .key_parts()
+                        .map(|(part, own)| own.map_or_else(|| name_of(part.column), |own| own.sql.clone()))
+                        .collect(),
                     unique: index.unique,
                     primary: false,
                 });

@@ -9,3 +9,5 @@ mod transactions;
 
 #[cfg(feature = "sql")]
 mod sql;
+#[cfg(feature = "sql")]
+mod indexes;

@@ -29,7 +29,16 @@ fn world(seed: u64, indexed: bool) -> World {
     if indexed {
         let (schema, table, kind) = ("public".into(), "c".into(), "btree".into());
         let columns = vec![IndexColumnSpec::ascending("p")];
-        txn.create_index(&IndexSpec { schema, table, name: None, kind, columns, unique: false }).unwrap();
+        txn.create_index(&IndexSpec {
+            schema,
+            table,
+            name: None,
+            kind,
+            columns,
+            unique: false,
+            ..Default::default()
+        })
+        .unwrap();
     }
     for id in 1..5 {
         insert(&txn, "p", id, Some(0)).unwrap();

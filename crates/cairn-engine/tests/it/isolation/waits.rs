@@ -242,7 +242,15 @@ fn definitions_and_rows_wait_for_each_other() {
 pub(crate) fn unique_index(column: &str) -> cairn_engine::ddl::IndexSpec {
     let columns = vec![cairn_engine::ddl::IndexColumnSpec::ascending(column)];
     let (schema, table, kind) = ("public".into(), "t".into(), "btree".into());
-    cairn_engine::ddl::IndexSpec { schema, table, name: None, kind, columns, unique: true }
+    cairn_engine::ddl::IndexSpec {
+        schema,
+        table,
+        name: None,
+        kind,
+        columns,
+        unique: true,
+        ..Default::default()
+    }
 }
 
 #[test]

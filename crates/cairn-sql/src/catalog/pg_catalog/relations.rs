@@ -51,7 +51,8 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
         push(i64::from(table.id), &table.name, &table.schema, "r", columns, rest);
         for index in indexes {
             let id = derived(table.id, i64::from(index.id));
-            push(id, &index.name, &table.schema, "i", index.columns.len(), (estimate, false, 0));
+            let columns = index.columns.len() + index.include.len();
+            push(id, &index.name, &table.schema, "i", columns, (estimate, false, 0));
         }
     }
     for view in catalog.views() {
@@ -97,10 +98,9 @@ pub(super) fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows
             push(i64::from(table.id), &column.name, at + 1, &column.ty, flags);
         }
         for index in all_indexes(table) {
-            for (at, (place, _)) in index.columns.iter().enumerate() {
-                let column = table.live_column(*place);
+            for (at, (name, ty, _)) in index.attributes(table).iter().enumerate() {
                 let relation = derived(table.id, i64::from(index.id));
-                push(relation, &column.name, at + 1, &column.ty, (false, false, ""));
+                push(relation, name, at + 1, ty, (false, false, ""));
             }
         }
     }

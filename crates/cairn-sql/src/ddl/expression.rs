@@ -1,0 +1,76 @@
+//! Expressions that definitions keep over the columns of one table: keys and conditions of indexes.
+
+use cairn_engine::Table;
+use cairn_engine::ddl::ExpressionSpec;
+use cairn_types::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr as Logical, ExprSchemable, LogicalPlan, Volatility};
+use sqlparser::ast::Expr;
+
+use super::column::{empty, identifiers, is_word, refuse_subquery};
+use crate::context::Context;
+use crate::dml::relations;
+use crate::functions::cast;
+use crate::{Error, Result};
+
+/// Reads an expression of `what`, such as "index expression".
+///
+/// # Errors
+/// `0A000` for a subquery, `42P17` for what may change from moment to moment or with the session's time zone, `42703`,
+/// `42803`; whatever planning says.
+pub(super) fn immutable(context: &Context, table: &Table, expr: &Expr, what: &str) -> Result<ExpressionSpec> {
+    refuse_subquery(expr, what)?;
+    let columns: Vec<(String, DataType)> =
+        table.live_columns().map(|c| (c.name.clone(), c.ty.clone())).collect();
+    let side = empty(&table.name, &columns);
+    let plan = relations::plan(context, &[side], &[relations::item(expr.clone(), "value")], None)?;
+    let LogicalPlan::Projection(projection) = &plan else {
+        return Err(Error::new(
+            "42803",
+            format!("aggregate and window functions are not allowed in {what}s"),
+        ));
+    };
+    let mut fixed = true;
+    for planned in &projection.expr {
+        planned.apply(|part| {
+            fixed &= is_fixed(part);
+            let zoned = part.get_type(projection.input.schema()).map(|ty| has_zone(&ty));
+            fixed &= !zoned.unwrap_or(false);
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    if !fixed {
+        return Err(Error::new("42P17", format!("functions in {what} must be marked IMMUTABLE")));
+    }
+    let mut named = Vec::new();
+    for name in identifiers(expr) {
+        match table.column_place(&name) {
+            Some(_) if !named.contains(&name) => named.push(name),
+            Some(_) => {}
+            None if name == table.name || is_word(&name) => {}
+            None => return Err(Error::new("42703", format!("column \"{name}\" does not exist"))),
+        }
+    }
+    let sql = match expr {
+        Expr::Nested(inner) => inner.to_string(),
+        other => other.to_string(),
+    };
+    Ok(ExpressionSpec { sql, ty: DataType::from_field(plan.schema().field(0)), columns: named })
+}
+
+/// Whether a function gives the same for the same arguments for ever.
+fn is_fixed(expr: &Logical) -> bool {
+    match expr {
+        Logical::ScalarFunction(call) => match call.func.signature().volatility {
+            Volatility::Immutable => true,
+            // A cast depends on the session where a time zone is involved, which is looked at apart.
+            Volatility::Stable => call.func.name() == cast::NAME,
+            Volatility::Volatile => false,
+        },
+        _ => true,
+    }
+}
+
+fn has_zone(ty: &arrow::datatypes::DataType) -> bool {
+    matches!(ty, arrow::datatypes::DataType::Timestamp(_, Some(_)))
+}
