@@ -102,8 +102,8 @@ pub const LOCK_PLANTS: &[Plant] = &[
     Plant {
         name: "isolation: a lock is taken beside commits under way",
         file: "crates/cairn-storage/src/locks/held.rs",
-        text: "        self.table.await_passers();\n",
-        replacement: "",
+        text: "        self.table.await_passers();\n        Ok(if taken",
+        replacement: "        Ok(if taken",
     },
     Plant {
         name: "isolation: a commit passes by whoever holds locks",

@@ -367,7 +367,7 @@ pub const PLANTS: &[Plant] = &[
         name: "SST: obsolete files removed under readers",
         file: "crates/cairn-storage/src/version.rs",
         text: "        self.obsolete.store(true, Ordering::Release);",
-        replacement: "        self.obsolete.store(true, Ordering::Release);\n        let _ = self.tables.env.files().remove_file(&self.path);\n        *self.table.write() = None;",
+        replacement: "        self.obsolete.store(true, Ordering::Release);\n        let _ = self.tables.env.files().remove_file(&self.path);\n        self.table.store(None);",
     },
     Plant {
         name: "compaction: versions dropped one too eagerly",

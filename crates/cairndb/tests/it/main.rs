@@ -8,6 +8,6 @@ mod locks;
 mod transactions;
 
 #[cfg(feature = "sql")]
-mod sql;
-#[cfg(feature = "sql")]
 mod indexes;
+#[cfg(feature = "sql")]
+mod sql;

@@ -57,7 +57,11 @@ impl Index {
         }
         if let Some(predicate) = &self.predicate {
             let bare = predicate.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            text.push_str(&if bare { format!(" WHERE {predicate}") } else { format!(" WHERE ({predicate})") });
+            text.push_str(&if bare {
+                format!(" WHERE {predicate}")
+            } else {
+                format!(" WHERE ({predicate})")
+            });
         }
         text
     }
