@@ -35,13 +35,15 @@ pub(super) fn install(shared: &Arc<Shared>) {
 }
 
 type Conditions = Arc<Vec<Arc<dyn PhysicalExpr>>>;
+/// What is compiled, with the text that it was compiled from.
+type Kept<K> = Mutex<HashMap<K, (Vec<String>, Conditions)>>;
 
 struct Evaluator {
     shared: Weak<Shared>,
     /// By table id, with the checks' text that was compiled.
-    compiled: Mutex<HashMap<u32, (Vec<String>, Conditions)>>,
+    compiled: Kept<u32>,
     /// The same of indexes, by table and index id: expressions, and the condition last.
-    indexes: Mutex<HashMap<(u32, IndexId), (Vec<String>, Conditions)>>,
+    indexes: Kept<(u32, IndexId)>,
 }
 
 /// A context outside any session.

@@ -117,8 +117,7 @@ fn plan_update(context: &Context, sql: &str, update: &Update) -> Result<Option<P
     }
     let Some((parameters, exprs)) = with_columns(&context.scope.params, exprs) else { return Ok(None) };
     let mut fields: Vec<Arc<Field>> = relaxed(&table).fields().iter().cloned().collect();
-    fields
-        .extend(parameters.iter().map(|(at, ty)| Arc::new(ty.to_field(&format!("{PARAMETER}{at}"), false))));
+    fields.extend(parameters.iter().map(|(at, ty)| Arc::new(ty.to_field(format!("{PARAMETER}{at}"), false))));
     let inputs = Arc::new(Schema::new(fields));
     for (place, expr) in exprs {
         match relations::compile(context, &alias, &inputs, expr)? {

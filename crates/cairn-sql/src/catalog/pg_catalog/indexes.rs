@@ -113,7 +113,7 @@ fn secondary(table: &Table, index: &IndexDescriptor) -> Index {
                 (true, false) => " DESC NULLS LAST",
             };
             let Some(own) = expression else {
-                return Some(column_part(table, table.place_of(column.column)?, order));
+                return table.place_of(column.column).map(|place| column_part(table, place, order));
             };
             let bare = own.sql.ends_with(')') && own.sql.starts_with(|c: char| c.is_ascii_alphabetic());
             let text = if bare { format!("{}{order}", own.sql) } else { format!("({}){order}", own.sql) };
