@@ -5,6 +5,7 @@ use std::fmt;
 use cairn_storage::{AdvisoryKey, LockTarget, LockWait};
 
 use crate::catalog::{IndexId, ObjectId};
+use crate::ddl::lock::NAME;
 use crate::key_space::{PREFIX_BYTES, STORE_TABLE};
 
 /// What a [`LockTarget`] is.
@@ -25,6 +26,8 @@ pub enum LockedThing {
     Keys(bytes::Bytes, Option<bytes::Bytes>),
     /// A table; all its rows too, where so many are locked that each by itself takes too much memory.
     Table(ObjectId),
+    /// The name of a relation, by DDL that uses or gives it.
+    Name,
     /// An advisory lock.
     Advisory(AdvisoryKey),
 }
@@ -33,6 +36,7 @@ impl LockedThing {
     /// What a target is. A key that no transaction of this engine has locked is shown as one of the key-value space.
     pub fn of(target: &LockTarget) -> LockedThing {
         match target {
+            LockTarget::Object(number) if number & NAME != 0 => LockedThing::Name,
             LockTarget::Object(table) => {
                 LockedThing::Table(ObjectId::try_from(*table).unwrap_or(ObjectId::MAX))
             }
@@ -81,6 +85,7 @@ impl fmt::Display for LockedThing {
                 write!(f, "keys from \"{}\"", start.escape_ascii())?;
                 end.as_ref().map_or(Ok(()), |end| write!(f, " to \"{}\"", end.escape_ascii()))
             }
+            LockedThing::Name => f.write_str("name of a relation"),
             LockedThing::Table(table) => write!(f, "relation {table}"),
             LockedThing::Advisory(AdvisoryKey::One(number)) => write!(f, "advisory lock [{number}]"),
             LockedThing::Advisory(AdvisoryKey::Two(a, b)) => write!(f, "advisory lock [{a},{b}]"),

@@ -6,9 +6,9 @@
 //!
 //! I1: the catalog in `definitions` is that of the snapshot plus this transaction's own DDL; `rollback_to` takes both
 //! back together.
-//! I2: a transaction with DDL writes the schema version key, so that of two such transactions one commits.
-//! I4: under Read Committed a statement sees what is committed when it begins; the catalog moves with the snapshot, until
-//! the transaction has DDL of its own: then the schema version is guarded as of the catalog that it began from.
+//! I2: a transaction with DDL writes the schema version key. At the levels that wait it locks that key first, for the time of
+//! its commit; at the others of two such transactions one commits.
+//! I4: under Read Committed a statement sees what is committed when it begins; the catalog moves with the snapshot.
 //! I3: whoever writes rows of a table has guarded its descriptor key (see `Writer::guard_table`).
 
 use std::collections::{HashMap, HashSet};
@@ -23,6 +23,7 @@ use cairn_storage::{
 };
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::catalog::store::Catalogs;
 use crate::catalog::{Catalog, ObjectId};
 use crate::database::Inner;
 use crate::error::{Error, Result};
@@ -70,6 +71,8 @@ pub(crate) struct Definitions {
     pub(crate) catalog: Arc<Catalog>,
     /// Whether the catalog is not the snapshot's.
     pub(crate) changed: bool,
+    /// The version of the snapshot's, which it was made from.
+    of: u64,
     /// Positions of sequences that this transaction created or restarted: written when it commits.
     pub(crate) sequences: HashMap<ObjectId, Position>,
 }
@@ -138,7 +141,8 @@ impl Transaction {
             guarded: HashSet::new(),
             row_changes: HashMap::new(),
         };
-        let definitions = Definitions { catalog, changed: false, sequences: HashMap::new() };
+        let of = catalog.version();
+        let definitions = Definitions { catalog, changed: false, of, sequences: HashMap::new() };
         Transaction {
             database,
             state: Mutex::new(Some(state)),
@@ -257,7 +261,8 @@ impl Transaction {
         let (storage, row_changes) = (kept.storage, kept.row_changes.clone());
         self.restore(kept.definitions.clone(), &state.base);
         state.row_changes = row_changes;
-        Ok(state.txn.rollback_to(storage)?)
+        state.txn.rollback_to(storage)?;
+        self.follow(&state)
     }
 
     /// Forgets a savepoint and later ones; their writes stay. Only saves memory.
@@ -287,13 +292,25 @@ impl Transaction {
             self.database.estimates.change(&state.row_changes);
             return Ok(sequence);
         }
-        let version = state.base.version() + 1;
+        let all = u64::from(key_space::CATALOG);
+        let newest = if self.options.isolation.is_locking() {
+            // From here on nobody else commits definitions.
+            state.txn.claim(&key_space::schema_version_key(), KeyLock::Update)?;
+            Catalogs::newest_version(&state.txn)?
+        } else {
+            state.txn.lock_object(all, ObjectLock::Exclusive, Wait::Block)?;
+            state.base.version()
+        };
+        let version = newest + 1;
         state.txn.put(&key_space::schema_version_key(), &version.to_le_bytes())?;
         state.txn.set_schema_version(version);
-        let mut catalog = (*definitions.catalog).clone();
-        catalog.set_version(version);
+        let whole = (newest == definitions.of).then(|| {
+            let mut catalog = (*definitions.catalog).clone();
+            catalog.set_version(version);
+            Arc::new(catalog)
+        });
         let (txn, base) = (state.txn, state.base);
-        let sequence = self.database.catalogs.publish(Arc::new(catalog), || Ok(txn.commit()?))?;
+        let sequence = self.database.catalogs.publish(&self.database.store, whole, || Ok(txn.commit()?))?;
         let made = definitions.catalog.tables().filter(|t| base.table_by_id(t.id).is_none());
         made.for_each(|table| self.database.estimates.created(table.id));
         self.database.estimates.change(&state.row_changes);
@@ -366,20 +383,6 @@ impl Transaction {
     /// As [`Transaction::lock_key`], without [`Error::Conflict`].
     pub fn lock_table(&self, table: ObjectId, mode: ObjectLock, wait: Wait) -> Result<bool> {
         Ok(self.lock()?.txn.lock_object(u64::from(table), mode, wait)?)
-    }
-
-    /// At the locking levels: waits until no other transaction that has called this is open, before definitions are changed,
-    /// so that DDL waits where it would conflict ([`crate::ddl`], I2). Begin a statement afterwards, to see what the others
-    /// have changed.
-    ///
-    /// # Errors
-    /// As [`Transaction::lock_table`].
-    pub fn lock_definitions(&self) -> Result<()> {
-        if self.options.isolation.is_locking() {
-            let mut state = self.lock()?;
-            state.txn.lock_object(u64::from(key_space::CATALOG), ObjectLock::Exclusive, Wait::Block)?;
-        }
-        Ok(())
     }
 
     /// Takes an advisory lock until the end of the transaction; false where it is skipped.
@@ -462,20 +465,31 @@ impl Transaction {
     /// The state, at the beginning of a statement (I4).
     fn statement(&self) -> Result<parking_lot::MappedMutexGuard<'_, State>> {
         let mut state = self.lock()?;
-        if self.options.isolation == Isolation::ReadCommitted && state.txn.begin_statement() {
-            self.moved(&mut state)?;
+        if self.options.isolation == Isolation::ReadCommitted {
+            state.txn.begin_statement();
+            if state.txn.snapshot_seq() != state.base_seq {
+                self.moved(&mut state)?;
+            }
         }
         Ok(state)
     }
 
     /// The catalog moves with the snapshot (I4).
     fn moved(&self, state: &mut State) -> Result<()> {
+        state.base = self.database.catalogs.of_txn(&state.txn)?;
+        state.base_seq = state.txn.snapshot_seq();
+        self.follow(state)
+    }
+
+    /// Makes the catalog that of the snapshot again, with own DDL (I1).
+    fn follow(&self, state: &State) -> Result<()> {
         let mut definitions = self.definitions.lock();
         if !definitions.changed {
-            state.base = self.database.catalogs.of_txn(&state.txn)?;
-            state.base_seq = state.txn.snapshot_seq();
             definitions.catalog = state.base.clone();
+        } else if definitions.of != state.base.version() {
+            definitions.catalog = Arc::new(self.database.catalogs.with_own(&state.txn)?);
         }
+        definitions.of = state.base.version();
         Ok(())
     }
 
@@ -483,6 +497,7 @@ impl Transaction {
     fn restore(&self, mut definitions: Definitions, base: &Arc<Catalog>) {
         if !definitions.changed {
             definitions.catalog = base.clone();
+            definitions.of = base.version();
         }
         *self.definitions.lock() = definitions;
     }
@@ -539,6 +554,22 @@ impl Writer<'_> {
 
     pub(crate) fn is_serializable(&self) -> bool {
         self.transaction.options.isolation == Isolation::Serializable
+    }
+
+    pub(crate) fn isolation(&self) -> Isolation {
+        self.transaction.options.isolation
+    }
+
+    /// The commit fails if anybody else changes definitions; once is enough.
+    pub(crate) fn guard_version(&mut self) {
+        if !self.transaction.definitions.lock().changed {
+            self.guard_since_base(&key_space::schema_version_key());
+        }
+    }
+
+    /// The commit fails if the key changes after the commit that the catalog is of.
+    pub(crate) fn guard_since_base(&mut self, key: &[u8]) {
+        self.state.txn.guard_key_since(key, self.state.base_seq);
     }
 
     /// A view of what is written so far.
@@ -615,9 +646,6 @@ impl Writer<'_> {
     /// Replaces the catalog; `change` works on a copy of its own.
     pub(crate) fn change_catalog<T>(&mut self, change: impl FnOnce(&mut Catalog) -> T) -> T {
         let mut definitions = self.transaction.definitions.lock();
-        if !definitions.changed && self.is_locking() {
-            self.state.txn.guard_key_since(&key_space::schema_version_key(), self.state.base_seq);
-        }
         let catalog = Arc::make_mut(&mut self.catalog);
         let answer = change(catalog);
         catalog.set_version(self.database.catalogs.private_version());

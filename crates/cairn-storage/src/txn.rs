@@ -544,6 +544,13 @@ impl Txn {
         self.lock_other(Name::Object(object), LockMode::Object(mode), wait)
     }
 
+    /// Whether it has locked an object at least so strongly.
+    pub fn holds_object(&self, object: u64, mode: ObjectLock) -> bool {
+        self.locks
+            .as_ref()
+            .is_some_and(|locks| locks.covers(Name::Object(object).id(), LockMode::Object(mode)))
+    }
+
     /// Takes an advisory lock until the end of the transaction; false where it is skipped.
     ///
     /// # Errors

@@ -76,10 +76,25 @@ impl Catalogs {
         Ok(Arc::new(load(get, scan)?))
     }
 
+    /// The catalog of a transaction's snapshot, without definitions of its own.
     pub(crate) fn of_txn(&self, txn: &Txn) -> Result<Arc<Catalog>> {
-        self.at(txn.snapshot_seq(), &|key| Ok(txn.get(key)?), &|range, each| {
-            drain(txn.scan(range, Direction::Forward), each)
+        let view = || txn.read_view().without_writes();
+        self.at(txn.snapshot_seq(), &|key| Ok(view().get(key)?), &|range, each| {
+            drain(view().scan(range, Direction::Forward), each)
         })
+    }
+
+    /// The catalog as a transaction sees it: that of its snapshot with definitions of its own.
+    pub(crate) fn with_own(&self, txn: &Txn) -> Result<Catalog> {
+        let mut catalog =
+            load(&|key| Ok(txn.get(key)?), &|range, each| drain(txn.scan(range, Direction::Forward), each))?;
+        catalog.set_version(self.private_version());
+        Ok(catalog)
+    }
+
+    /// The version of the newest committed catalog, for one that keeps others from committing one.
+    pub(crate) fn newest_version(txn: &Txn) -> Result<u64> {
+        version(&|key| Ok(txn.get_latest(key)?))
     }
 
     pub(crate) fn of_snapshot(&self, snapshot: &cairn_storage::Snapshot) -> Result<Arc<Catalog>> {
@@ -88,10 +103,12 @@ impl Catalogs {
         })
     }
 
-    /// Commits a transaction with DDL through `commit`, and publishes its catalog.
+    /// Commits a transaction with DDL through `commit`, and publishes its catalog; where it is not given, as others have
+    /// committed DDL beside this one, that of the commit.
     pub(crate) fn publish(
         &self,
-        catalog: Arc<Catalog>,
+        store: &Store,
+        catalog: Option<Arc<Catalog>>,
         commit: impl FnOnce() -> Result<CommitSeq>,
     ) -> Result<CommitSeq> {
         struct Publishing<'a>(&'a AtomicU64);
@@ -101,11 +118,29 @@ impl Catalogs {
             }
         }
         self.publishing.fetch_add(1, Ordering::SeqCst);
-        let _publishing = Publishing(&self.publishing);
+        let publishing = Publishing(&self.publishing);
         let sequence = commit()?;
+        let (since, catalog) = match catalog {
+            Some(catalog) => (sequence, catalog),
+            None => {
+                let snapshot = store.snapshot();
+                let all = load(&|key| Ok(snapshot.get(key)?), &|range, each| {
+                    drain(snapshot.scan(range, Direction::Forward), each)
+                });
+                match all {
+                    Ok(all) => (snapshot.seq(), Arc::new(all)),
+                    Err(_) => {
+                        // It is committed. The old picture stays, and as if a commit were under way everybody looks whether
+                        // it is still right (I1).
+                        std::mem::forget(publishing);
+                        return Ok(sequence);
+                    }
+                }
+            }
+        };
         let mut latest = self.latest.lock();
         if latest.1.version() < catalog.version() {
-            *latest = (sequence, catalog);
+            *latest = (since, catalog);
         }
         Ok(sequence)
     }
@@ -168,6 +203,7 @@ fn load(get: Get<'_>, scan: Scan<'_>) -> Result<Catalog> {
 impl Writer<'_> {
     pub(crate) fn put_schema(&mut self, schema: SchemaDescriptor) -> Result<()> {
         let bytes = schema.encode()?;
+        self.begin_definitions()?;
         self.txn().put(&key_space::object_key(section::SCHEMAS, schema.id), &bytes)?;
         self.change_catalog(|catalog| catalog.put_schema(schema));
         Ok(())
@@ -175,13 +211,18 @@ impl Writer<'_> {
 
     pub(crate) fn put_table(&mut self, table: TableDescriptor) -> Result<Arc<super::Table>> {
         let bytes = table.encode()?;
+        self.begin_definitions()?;
+        self.claim_table_names(&table)?;
         self.lock_definition(table.id)?;
+        self.guard_definition(table.id);
         self.txn().put(&key_space::object_key(section::TABLES, table.id), &bytes)?;
         Ok(self.change_catalog(|catalog| catalog.put_table(table)))
     }
 
     pub(crate) fn put_view(&mut self, view: ViewDescriptor) -> Result<()> {
         let bytes = view.encode()?;
+        self.begin_definitions()?;
+        self.claim_name(&view.schema, &view.name)?;
         self.txn().put(&key_space::object_key(section::VIEWS, view.id), &bytes)?;
         self.change_catalog(|catalog| catalog.put_view(view));
         Ok(())
@@ -189,12 +230,15 @@ impl Writer<'_> {
 
     pub(crate) fn put_sequence(&mut self, sequence: SequenceDescriptor) -> Result<()> {
         let bytes = sequence.encode()?;
+        self.begin_definitions()?;
+        self.claim_name(&sequence.schema, &sequence.name)?;
         self.txn().put(&key_space::object_key(section::SEQUENCES, sequence.id), &bytes)?;
         self.change_catalog(|catalog| catalog.put_sequence(sequence));
         Ok(())
     }
 
     pub(crate) fn remove_schema(&mut self, schema: &SchemaDescriptor) -> Result<()> {
+        self.begin_definitions()?;
         self.txn().delete(&key_space::object_key(section::SCHEMAS, schema.id))?;
         self.change_catalog(|catalog| catalog.remove_schema(&schema.name));
         Ok(())
@@ -202,13 +246,16 @@ impl Writer<'_> {
 
     /// Takes the descriptor away; the rows are the caller's.
     pub(crate) fn remove_table(&mut self, id: super::ObjectId) -> Result<()> {
+        self.begin_definitions()?;
         self.lock_definition(id)?;
+        self.guard_definition(id);
         self.txn().delete(&key_space::object_key(section::TABLES, id))?;
         self.change_catalog(|catalog| catalog.remove_table(id));
         Ok(())
     }
 
     pub(crate) fn remove_view(&mut self, id: super::ObjectId) -> Result<()> {
+        self.begin_definitions()?;
         self.txn().delete(&key_space::object_key(section::VIEWS, id))?;
         self.change_catalog(|catalog| catalog.remove_view(id));
         Ok(())
@@ -217,6 +264,7 @@ impl Writer<'_> {
     /// Takes the descriptor away. Its position stays behind: `nextval` may have written it since this transaction's
     /// snapshot, which would make the commit a conflict; the id is never used again.
     pub(crate) fn remove_sequence(&mut self, id: super::ObjectId) -> Result<()> {
+        self.begin_definitions()?;
         self.txn().delete(&key_space::object_key(section::SEQUENCES, id))?;
         self.change_catalog(|catalog| catalog.remove_sequence(id));
         Ok(())

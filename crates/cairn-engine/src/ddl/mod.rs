@@ -5,13 +5,14 @@
 //!
 //! I1: DDL that goes by the rows of a table (an index built, a constraint checked) guards all its rows, so that no
 //! other transaction's rows come in between; DML guards the descriptor, so that none goes by an old definition.
-//! I2: two transactions with DDL conflict: both write the schema version. Those that call
-//! [`Transaction::lock_definitions`](crate::Transaction::lock_definitions) first wait for each other instead.
+//! I2: two transactions with DDL conflict, as both rely on the schema version. Those at the levels that wait do so instead, but
+//! where each changes tables of its own ([`lock`]).
 
 mod column;
 mod comment;
 mod constraint;
 mod index;
+pub(crate) mod lock;
 mod name;
 mod removal;
 mod schema;
@@ -20,6 +21,7 @@ mod spec;
 mod table;
 mod view;
 
+pub use lock::Definitions;
 pub(crate) use sequence::restart_sequence;
 pub use spec::{
     Backfill, ColumnSpec, CommentTarget, ConstraintSpec, ExpressionSpec, Generation, IndexColumnSpec,

@@ -63,6 +63,7 @@ fn row(lock: &LockInfo) -> Vec<Value> {
             relation = Value::BigInt(STORE_ID);
             "key"
         }
+        LockedThing::Name => "object",
         LockedThing::Keys(..) => {
             relation = Value::BigInt(STORE_ID);
             "keys"

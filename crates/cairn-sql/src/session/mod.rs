@@ -20,6 +20,7 @@ pub(crate) mod settings;
 mod timeouts;
 mod transaction;
 pub(crate) mod variables;
+mod waits;
 
 use std::sync::Arc;
 

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cairn_engine::catalog::Relation;
 use cairn_engine::{ObjectLock, Transaction, Wait};
 use parking_lot::Mutex;
 use sqlparser::ast::{Query, SetExpr, Statement};
@@ -10,6 +9,7 @@ use sqlparser::ast::{Query, SetExpr, Statement};
 use super::settings::Settings;
 use super::timeouts::{self, StatementTimer};
 use super::transaction::{self, Modes};
+use super::waits::wait_for_tables;
 use super::{Parameters, State, prepared, variables};
 use crate::context::{Context, Scope};
 use crate::engine::Shared;
@@ -168,7 +168,7 @@ fn try_point_write(
     let context = context(shared, state, parameters.to_vec())?;
     let Some(mut plan) = shared.point_writes.get(&context, sql) else { return Ok(None) };
     if state.block.is_some() && context.txn().options().isolation.is_locking() {
-        // As `wait_for_tables`; outside of a block the statement is simply run again.
+        // As `waits::wait_for_tables`; outside of a block the statement is simply run again.
         context.txn().lock_table(plan.table_id(), ObjectLock::RowExclusive, Wait::Block)?;
         context.txn().begin_statement()?;
         let Some(still) = shared.point_writes.get(&context, sql) else { return Ok(None) };
@@ -368,40 +368,6 @@ fn in_transaction(
             other => return other,
         }
     }
-}
-
-/// Has a statement wait for other DDL, or for DDL on the table that it changes, before it looks at definitions and rows:
-/// afterwards it begins anew, with what was waited for. Only where the level waits.
-fn wait_for_tables(context: &Context, statement: &Statement) -> Result<()> {
-    let txn = context.txn();
-    if !txn.options().isolation.is_locking() {
-        return Ok(());
-    }
-    if ddl::is_definition(statement) {
-        txn.lock_definitions()?;
-        return Ok(txn.begin_statement()?);
-    }
-    let all = context.catalog()?;
-    let body = match statement {
-        Statement::Query(query) => match &*query.body {
-            SetExpr::Insert(body) | SetExpr::Update(body) | SetExpr::Delete(body) | SetExpr::Merge(body) => {
-                body
-            }
-            _ => statement,
-        },
-        _ => statement,
-    };
-    for name in dml::with::statements(statement).chain([body]).filter_map(dml::with::changed_name) {
-        // What is missing or no table is told by the statement itself.
-        if let Ok((schema, table)) = crate::catalog::resolve_name(context, &all, name)
-            && let Some(Relation::Table(table)) = all.relation(&schema, &table)
-            && !txn.options().read_only
-        {
-            txn.lock_table(table.id, ObjectLock::RowExclusive, Wait::Block)?;
-            txn.begin_statement()?;
-        }
-    }
-    Ok(())
 }
 
 fn autocommit_settings(settings: &Arc<Settings>) -> Arc<Settings> {

@@ -163,7 +163,7 @@ impl HeldLocks {
     }
 
     /// Whether a mode at least as strong is held.
-    fn covers(&self, id: TargetId, mode: LockMode) -> bool {
+    pub(crate) fn covers(&self, id: TargetId, mode: LockMode) -> bool {
         self.holds.get(&id).is_some_and(|hold| {
             let covered = LockMode::of(hold.modes).fold(0, |all, mode| all | mode.conflicting());
             mode.conflicting() & !covered == 0

@@ -159,10 +159,16 @@ fn who_waits_for_whom_is_shown() {
     });
 }
 
-/// Blocks that change definitions of different tables wait for each other and all succeed.
+/// Blocks that change definitions of different tables do so side by side, and all of it is there afterwards, also when the
+/// database is opened again.
 #[test]
 fn definitions_of_different_tables_do_not_conflict() {
-    let db = table();
+    let directory = tempfile::tempdir().unwrap();
+    let options = || cairndb::OpenOptions::new().sync(cairndb::SyncMode::None);
+    let db = Database::open_with(directory.path().join("db"), options()).unwrap();
+    let mut keeper = db.session();
+    run(&mut keeper, "begin").unwrap();
+    run(&mut keeper, "create table kept (id serial primary key)").unwrap();
     std::thread::scope(|threads| {
         for own in 0..3 {
             let db = &db;
@@ -177,6 +183,7 @@ fn definitions_of_different_tables_do_not_conflict() {
                         &format!("create index on {name} (v)"),
                         "commit",
                         &format!("alter table {name} add column w int default 3"),
+                        &format!("create table {name}_last (id serial primary key)"),
                         &format!("drop table {name}"),
                     ] {
                         run(&mut session, sql).unwrap_or_else(|state| panic!("{sql}: {state}"));
@@ -185,8 +192,55 @@ fn definitions_of_different_tables_do_not_conflict() {
             });
         }
     });
-    let left = "select count(*) from pg_tables where tablename like 'own%'";
-    assert_eq!(run(&mut db.session(), left).unwrap(), ["0"]);
+    // Others commit definitions while this block has its own open: it sees theirs and they not its.
+    let seen = "select count(*) from pg_tables where tablename like 'own%' or tablename = 'kept'";
+    assert_eq!(run(&mut db.session(), seen).unwrap(), ["12"]);
+    assert_eq!(run(&mut keeper, seen).unwrap(), ["13"]);
+    run(&mut keeper, "insert into own_0_0_last default values").unwrap();
+    run(&mut keeper, "commit").unwrap();
+    assert_eq!(run(&mut db.session(), seen).unwrap(), ["13"]);
+    let names = |db: &Database| -> Vec<String> {
+        db.catalog().tables().map(|table| format!("{} {:?}", table.name, table.indexes)).collect()
+    };
+    let before = names(&db);
+    db.verify().unwrap();
+    drop(keeper);
+    db.close().unwrap();
+    let db = Database::open_with(directory.path().join("db"), options()).unwrap();
+    assert_eq!((names(&db), run(&mut db.session(), seen).unwrap()), (before, vec!["13".to_owned()]));
+}
+
+/// A name that another block has given is waited for, and taken then; what concerns several tables waits for all.
+#[test]
+fn names_and_what_concerns_others_are_waited_for() {
+    let db = table();
+    for (first, second, wanted) in [
+        ("create table n (id int primary key)", "create table n (id int)", Err("42P07".to_owned())),
+        ("create table m (id int primary key)", "create table if not exists m (id int)", Ok(Vec::new())),
+        ("create table a (b_c serial)", "create table a_b (c serial)", Ok(Vec::new())),
+        ("alter table t rename to u", "create table u (id int)", Err("42P07".to_owned())),
+        ("drop table u", "create view v as select id from u", Err("42P01".to_owned())),
+        ("create table p (id int primary key)", "create table c (id int references p)", Ok(Vec::new())),
+        ("create schema s", "create table s.x (id int)", Ok(Vec::new())),
+    ] {
+        let (mut one, mut two) = (db.session(), db.session());
+        run(&mut one, "begin").unwrap();
+        run(&mut one, first).unwrap();
+        std::thread::scope(|threads| {
+            let waiting = threads.spawn(|| run(&mut two, second));
+            let mut looker = db.session();
+            while run(&mut looker, "select count(*) from pg_locks where not granted").unwrap() != ["1"] {
+                assert!(!waiting.is_finished(), "{second} does not wait");
+                std::thread::yield_now();
+            }
+            run(&mut one, "commit").unwrap();
+            assert_eq!(waiting.join().unwrap(), wanted, "{second}");
+        });
+    }
+    let sequences =
+        "select count(distinct sequencename) from pg_sequences where sequencename like 'a_b_c_seq%'";
+    assert_eq!(run(&mut db.session(), sequences).unwrap(), ["2"]);
+    db.verify().unwrap();
 }
 
 /// Definitions of a table change while others write it: nobody is refused, no row and no index entry is lost.
