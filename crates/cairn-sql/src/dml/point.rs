@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use cairn_engine::Table;
 use cairn_types::{ColumnBuilder, Value};
 use parking_lot::Mutex;
@@ -16,7 +17,7 @@ use sqlparser::ast::{Expr, Insert, Statement, TableObject};
 
 use super::default::Default;
 use super::point_change::{self, PointChange};
-use super::target::batch_of;
+use super::target::{batch_with, relaxed};
 use super::{insert, literal, target};
 use crate::Result;
 use crate::context::Context;
@@ -49,6 +50,8 @@ enum Kind {
 /// An INSERT … VALUES of literals, parameters and DEFAULT.
 struct PointInsert {
     table: Arc<Table>,
+    /// That of its rows.
+    schema: SchemaRef,
     /// For each row, for each live column, what it gets.
     rows: Vec<Vec<Cell>>,
 }
@@ -160,7 +163,8 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
         }
         rows.push(cells);
     }
-    Ok(Some(PointInsert { table, rows }))
+    let schema = relaxed(&table);
+    Ok(Some(PointInsert { table, schema, rows }))
 }
 
 /// Whether an expression is a literal or parameter, and nothing else.
@@ -196,7 +200,7 @@ impl PointInsert {
         }
         let arrays =
             builders.iter_mut().map(ColumnBuilder::finish).collect::<std::result::Result<Vec<_>, _>>()?;
-        let batch = batch_of(&self.table, arrays, self.rows.len())?;
+        let batch = batch_with(Arc::clone(&self.schema), arrays, self.rows.len())?;
         let inserted = cairn_engine::table::insert(
             context.txn(),
             &self.table,

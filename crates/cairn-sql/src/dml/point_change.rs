@@ -23,7 +23,7 @@ use sqlparser::ast::{
 
 use super::assign::assign_array;
 use super::relations::{self, quoted};
-use super::target::{self, batch_of, batch_with, relaxed};
+use super::target::{self, batch_with, relaxed};
 use super::update::{NewValue, assignments, changed_table};
 use super::{literal, point};
 use crate::Result;
@@ -50,6 +50,8 @@ struct Assignments {
     new: Vec<(usize, New)>,
     /// Their places.
     changed: Vec<usize>,
+    /// That of the table's rows.
+    schema: SchemaRef,
     /// The columns that compiled expressions see: the table's, then the parameters'.
     inputs: SchemaRef,
     /// The parameters in them, counted from 0, with their types.
@@ -116,7 +118,8 @@ fn plan_update(context: &Context, sql: &str, update: &Update) -> Result<Option<P
         return Ok(None);
     }
     let Some((parameters, exprs)) = with_columns(&context.scope.params, exprs) else { return Ok(None) };
-    let mut fields: Vec<Arc<Field>> = relaxed(&table).fields().iter().cloned().collect();
+    let schema = relaxed(&table);
+    let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
     fields.extend(parameters.iter().map(|(at, ty)| Arc::new(ty.to_field(format!("{PARAMETER}{at}"), false))));
     let inputs = Arc::new(Schema::new(fields));
     for (place, expr) in exprs {
@@ -128,7 +131,7 @@ fn plan_update(context: &Context, sql: &str, update: &Update) -> Result<Option<P
         }
     }
     let changed = new.iter().map(|(place, _)| *place).collect();
-    let change = Change::Update(Assignments { new, changed, inputs, parameters });
+    let change = Change::Update(Assignments { new, changed, schema, inputs, parameters });
     Ok(Some(PointChange { table, key, change }))
 }
 
@@ -290,7 +293,7 @@ impl Assignments {
                 (New::Given(_), None) => return Err(crate::Error::internal("a value given has none")),
             };
         }
-        batch_of(table, columns, 1)
+        batch_with(Arc::clone(&self.schema), columns, 1)
     }
 }
 
