@@ -560,6 +560,11 @@ impl Writer<'_> {
         self.transaction.options.isolation
     }
 
+    /// The definitions as committed, which own DDL is based on.
+    pub(crate) fn base(&self) -> &Catalog {
+        &self.state.base
+    }
+
     /// The commit fails if anybody else changes definitions; once is enough.
     pub(crate) fn guard_version(&mut self) {
         if !self.transaction.definitions.lock().changed {

@@ -109,11 +109,13 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// A name that is about to be given: nobody else gives it before this transaction ends (I2).
+    /// A name that is about to be given: nobody else gives it before this transaction ends (I2). One that was there before
+    /// was taken away by this transaction, and is taken for everybody else.
     pub(crate) fn claim_name(&mut self, schema: &str, name: &str) -> Result<()> {
         let object = name_object(schema, name);
         if !self.is_beside_others()
             || self.catalog.relation(schema, name).is_some()
+            || self.base().relation(schema, name).is_some()
             || self.txn_ref().holds_object(object, ObjectLock::AccessExclusive)
         {
             return Ok(());

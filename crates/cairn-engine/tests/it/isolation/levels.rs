@@ -1,6 +1,7 @@
 //! What each level shows and refuses, one transaction's steps between another's, on one thread: nothing here waits.
 
 use super::*;
+use cairn_engine::ddl::Definitions;
 use cairn_engine::{KeyLock, Wait};
 
 fn open() -> Database {
@@ -48,13 +49,32 @@ fn a_statement_of_read_committed_sees_new_definitions() {
     reader.rollback_to(savepoint).unwrap();
     insert(&reader, "new", 1, None).unwrap();
     reader.commit().unwrap();
-    // DDL of two transactions does not lose any of it.
+    // DDL of two transactions, side by side, does not lose any of it.
     let (a, b) = (begin(&db, Isolation::ReadCommitted), begin(&db, Isolation::ReadCommitted));
-    simple_table(&a, "a", &[]).unwrap();
-    simple_table(&b, "b", &[]).unwrap();
+    for (txn, name) in [(&a, "a"), (&b, "b")] {
+        txn.lock_definitions(Definitions::Own(&[("public".to_owned(), name.to_owned())])).unwrap();
+        simple_table(txn, name, &[]).unwrap();
+    }
     a.commit().unwrap();
     b.begin_statement().unwrap();
-    assert!(b.catalog().table("public", "b").is_ok());
+    assert!(b.catalog().table("public", "b").is_ok() && b.catalog().table("public", "a").is_ok());
+    b.commit().unwrap();
+    let both = |catalog: &cairn_engine::Catalog| {
+        ["a", "b", "new"].iter().all(|name| catalog.table("public", name).is_ok())
+    };
+    assert!(both(&db.catalog()) && both(&begin(&db, Isolation::Snapshot).catalog()));
+    // A name that it has taken away it may give again.
+    let again = begin(&db, Isolation::ReadCommitted);
+    again.lock_definitions(Definitions::Own(&[("public".to_owned(), "x".to_owned())])).unwrap();
+    again.rename_table("public", "a", "x").unwrap();
+    simple_table(&again, "a", &[]).unwrap();
+    again.commit().unwrap();
+    assert!(both(&db.catalog()) && db.catalog().table("public", "x").is_ok());
+    // At the levels that do not wait the second is refused.
+    let (a, b) = (begin(&db, Isolation::Snapshot), begin(&db, Isolation::Serializable));
+    simple_table(&a, "c", &[]).unwrap();
+    simple_table(&b, "d", &[]).unwrap();
+    a.commit().unwrap();
     assert_eq!(outcome(&b.commit()), "40001");
 }
 
