@@ -51,6 +51,16 @@ pub trait Expressions: Send + Sync {
     /// Whatever evaluating fails with.
     fn default(&self, table: &Table, place: usize, rows: usize) -> Result<ArrayRef>;
 
+    /// The values of the generated columns, in the order of [`Table::generated_places`], for the rows of a batch (live
+    /// columns of `table`; what stands in the generated ones does not matter).
+    ///
+    /// # Errors
+    /// Whatever evaluating fails with. The default knows no expressions.
+    fn generated(&self, table: &Table, rows: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        let _ = rows;
+        Err(Error::InvalidArgument(format!("generated columns of table \"{}\" need SQL", table.name)))
+    }
+
     /// What an index holds that is no column, for the rows of a batch (live columns of `table`): its expressions, of
     /// their types, and last, where it is partial, whether its condition holds (Boolean; NULL = not).
     ///

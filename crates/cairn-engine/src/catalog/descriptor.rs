@@ -33,6 +33,15 @@ pub struct Identity {
     pub sequence: ObjectId,
 }
 
+/// GENERATED ALWAYS AS (…) STORED.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generated {
+    /// The expression, as SQL text.
+    pub sql: String,
+    /// The columns that it names.
+    pub columns: Vec<ColumnId>,
+}
+
 /// A column. Dropped columns stay in their place, so that older rows keep their meaning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
@@ -50,6 +59,8 @@ pub struct Column {
     pub missing: Option<Value>,
     /// GENERATED AS IDENTITY.
     pub identity: Option<Identity>,
+    /// GENERATED AS an expression over the other columns.
+    pub generated: Option<Generated>,
     /// Dropped: no longer visible, written as NULL.
     pub dropped: bool,
     /// COMMENT ON COLUMN.
@@ -174,6 +185,8 @@ pub struct Check {
     pub sql: String,
     /// The columns that it names.
     pub columns: Vec<ColumnId>,
+    /// Whether rows that were there before it need not keep it (NOT VALID).
+    pub not_valid: bool,
 }
 
 /// What happens to the child rows when a parent row goes or changes its key.
@@ -207,6 +220,8 @@ pub struct ForeignKey {
     pub on_delete: ReferentialAction,
     /// ON UPDATE.
     pub on_update: ReferentialAction,
+    /// Whether rows that were there before it need not keep it (NOT VALID).
+    pub not_valid: bool,
 }
 
 /// A table.

@@ -8,9 +8,9 @@ use cairn_types::row::{RowEncoder, decode_row};
 use cairn_types::{DataType, Value};
 
 use super::descriptor::{
-    Check, Column, Dependency, ForeignKey, Identity, IndexColumn, IndexDescriptor, IndexExpression,
-    IndexPredicate, ReferentialAction, SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewColumn,
-    ViewDescriptor,
+    Check, Column, Dependency, ForeignKey, Generated, Identity, IndexColumn, IndexDescriptor,
+    IndexExpression, IndexPredicate, ReferentialAction, SchemaDescriptor, SequenceDescriptor,
+    TableDescriptor, ViewColumn, ViewDescriptor,
 };
 use crate::error::{Error, Result};
 
@@ -20,6 +20,10 @@ const PLAIN: u8 = 1;
 const EXTENDED: u8 = 2;
 /// Extras of an index: expressions, predicate, INCLUDE, NULLS NOT DISTINCT.
 const EXTRA_INDEX: u8 = 1;
+/// Extras of a column: the expression that generates it.
+const EXTRA_COLUMN: u8 = 2;
+/// The names of constraints that are NOT VALID.
+const EXTRA_NOT_VALID: u8 = 3;
 /// More elements than this in one list are damage, not data.
 const LIST_MAX: u32 = 1 << 20;
 
@@ -266,7 +270,7 @@ fn read_column(from: &mut Decoder<'_>) -> Result<Column> {
     let identity = from.option(|from| Ok(Identity { always: from.bool()?, sequence: from.u32()? }))?;
     let dropped = from.bool()?;
     let comment = from.option(Decoder::text)?;
-    Ok(Column { id, name, ty, nullable, default, missing, identity, dropped, comment })
+    Ok(Column { id, name, ty, nullable, default, missing, identity, generated: None, dropped, comment })
 }
 
 fn write_index(out: &mut Encoder, index: &IndexDescriptor) {
@@ -405,7 +409,8 @@ impl Descriptor for TableDescriptor {
             primary_key_name: from.text()?,
             indexes: from.list(read_index)?,
             checks: from.list(|from| {
-                Ok(Check { name: from.text()?, sql: from.text()?, columns: from.list(Decoder::u32)? })
+                let (name, sql, columns) = (from.text()?, from.text()?, from.list(Decoder::u32)?);
+                Ok(Check { name, sql, columns, not_valid: false })
             })?,
             foreign_keys: from.list(|from| {
                 Ok(ForeignKey {
@@ -415,6 +420,7 @@ impl Descriptor for TableDescriptor {
                     parent_columns: from.list(Decoder::u32)?,
                     on_delete: read_action(from)?,
                     on_update: read_action(from)?,
+                    not_valid: false,
                 })
             })?,
             next_column: from.u32()?,
@@ -424,12 +430,51 @@ impl Descriptor for TableDescriptor {
     }
 
     fn extras(&self) -> Result<Vec<(u8, Vec<u8>)>> {
-        Ok(self.indexes.iter().filter_map(index_extra).map(|bytes| (EXTRA_INDEX, bytes)).collect())
+        let mut extras: Vec<_> =
+            self.indexes.iter().filter_map(index_extra).map(|bytes| (EXTRA_INDEX, bytes)).collect();
+        for column in &self.columns {
+            if let Some(generated) = &column.generated {
+                let mut out = Encoder { bytes: Vec::new() };
+                out.u32(column.id);
+                out.text(&generated.sql);
+                out.list(&generated.columns, |out, id| out.u32(*id));
+                extras.push((EXTRA_COLUMN, out.bytes));
+            }
+        }
+        let checks = self.checks.iter().filter(|c| c.not_valid).map(|c| &c.name);
+        let keys = self.foreign_keys.iter().filter(|k| k.not_valid).map(|k| &k.name);
+        let names: Vec<&String> = checks.chain(keys).collect();
+        if !names.is_empty() {
+            let mut out = Encoder { bytes: Vec::new() };
+            out.list(&names, |out, name| out.text(name));
+            extras.push((EXTRA_NOT_VALID, out.bytes));
+        }
+        Ok(extras)
     }
 
     fn read_extra(&mut self, tag: u8, from: &mut Decoder<'_>) -> Result<()> {
         match tag {
             EXTRA_INDEX => read_index_extra(&mut self.indexes, from),
+            EXTRA_COLUMN => {
+                let id = from.u32()?;
+                let generated = Generated { sql: from.text()?, columns: from.list(Decoder::u32)? };
+                let column = self.columns.iter_mut().find(|column| column.id == id);
+                let column = column.ok_or_else(|| from.damage("extras of a column that is not there"))?;
+                column.generated = Some(generated);
+                Ok(())
+            }
+            EXTRA_NOT_VALID => {
+                for name in from.list(Decoder::text)? {
+                    let check = self.checks.iter_mut().find(|c| c.name == name);
+                    let key = self.foreign_keys.iter_mut().find(|k| k.name == name);
+                    match (check, key) {
+                        (Some(check), _) => check.not_valid = true,
+                        (None, Some(key)) => key.not_valid = true,
+                        (None, None) => return Err(from.damage("a constraint that is not there")),
+                    }
+                }
+                Ok(())
+            }
             _ => Err(from.damage(&format!("an extra of kind {tag}, which this program does not know"))),
         }
     }
@@ -523,6 +568,7 @@ pub(crate) mod tests {
             default: (id == 2).then(|| "1 + 1".to_owned()),
             missing: (id == 2).then(|| Value::from("old")),
             identity: (id == 1).then_some(Identity { always: true, sequence: 1001 }),
+            generated: None,
             dropped: id == 3,
             comment: None,
         };
@@ -546,7 +592,12 @@ pub(crate) mod tests {
                     vec![IndexColumn { column: 2, descending: true, nulls_first: true }],
                 )
             }],
-            checks: vec![Check { name: "k".to_owned(), sql: "id > 0".to_owned(), columns: vec![1] }],
+            checks: vec![Check {
+                name: "k".to_owned(),
+                sql: "id > 0".to_owned(),
+                columns: vec![1],
+                not_valid: false,
+            }],
             foreign_keys: vec![ForeignKey {
                 name: "f".to_owned(),
                 columns: vec![2],
@@ -554,6 +605,7 @@ pub(crate) mod tests {
                 parent_columns: vec![1],
                 on_delete: ReferentialAction::Cascade,
                 on_update: ReferentialAction::SetDefault,
+                not_valid: false,
             }],
             next_column: 4,
             next_index: 2,
@@ -569,6 +621,9 @@ pub(crate) mod tests {
 
     pub(crate) fn extended() -> TableDescriptor {
         let mut table = table();
+        table.columns[1].generated = Some(Generated { sql: "id + 1".to_owned(), columns: vec![1] });
+        table.checks[0].not_valid = true;
+        table.foreign_keys[0].not_valid = true;
         table.indexes.push(IndexDescriptor {
             unique: true,
             expressions: vec![IndexExpression {
@@ -591,7 +646,7 @@ pub(crate) mod tests {
         assert_eq!(bytes[0], 2);
         assert_eq!(TableDescriptor::decode(&bytes).unwrap(), extended());
         let mut unknown = bytes.clone();
-        let tag = bytes.len() - index_extra(&extended().indexes[1]).unwrap().len() - 5;
+        let tag = table().encode().unwrap().len() + 4;
         assert_eq!(unknown[tag], EXTRA_INDEX);
         unknown[tag] = 200;
         assert!(TableDescriptor::decode(&unknown).is_err());

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use descriptor::{
-    Check, Column, ColumnId, Dependency, ForeignKey, Identity, IndexColumn, IndexDescriptor, IndexExpression,
-    IndexId, IndexPredicate, ObjectId, ReferentialAction, SchemaDescriptor, SequenceDescriptor,
-    TableDescriptor, ViewColumn, ViewDescriptor,
+    Check, Column, ColumnId, Dependency, ForeignKey, Generated, Identity, IndexColumn, IndexDescriptor,
+    IndexExpression, IndexId, IndexPredicate, ObjectId, ReferentialAction, SchemaDescriptor,
+    SequenceDescriptor, TableDescriptor, ViewColumn, ViewDescriptor,
 };
 pub use table::Table;
 

@@ -116,6 +116,12 @@ impl Table {
         self.descriptor.foreign_keys.iter().find(|k| k.name == name)
     }
 
+    /// The places of the generated columns.
+    pub fn generated_places(&self) -> Vec<usize> {
+        let columns = self.live_columns().enumerate();
+        columns.filter(|(_, column)| column.generated.is_some()).map(|(place, _)| place).collect()
+    }
+
     /// Whether rows are found by a hidden row id, because there is no primary key.
     pub fn has_hidden_key(&self) -> bool {
         self.key.is_empty()

@@ -35,7 +35,10 @@ impl Transaction {
                 return Err(Error::duplicate_in(ObjectKind::Column, &column.name, table));
             }
             let mut descriptor = old.descriptor().clone();
+            let mut column = column;
+            let expression = column.expression.take().map(|own| (column.name.clone(), own));
             let created = add_column(writer, &mut descriptor, column)?;
+            super::table::generate(&mut descriptor, expression)?;
             let added = descriptor.columns.last_mut();
             let added = added.ok_or_else(|| Error::corrupt("catalog", "the column just made is missing"))?;
             if let Backfill::Value(value) = backfill
@@ -82,6 +85,11 @@ impl Transaction {
             for check in &mut descriptor.checks {
                 if check.columns.is_empty() || check.columns.contains(&id) {
                     check.sql = name::rename_in_sql(&check.sql, column, new_name);
+                }
+            }
+            for generated in descriptor.columns.iter_mut().filter_map(|c| c.generated.as_mut()) {
+                if generated.columns.contains(&id) {
+                    generated.sql = name::rename_in_sql(&generated.sql, column, new_name);
                 }
             }
             for index in descriptor.indexes.iter_mut().filter(|index| index.uses(id)) {
@@ -156,6 +164,19 @@ impl Transaction {
             let old = find(writer, schema, table)?;
             let id = old.column(column)?.id;
             not_read_by_views(writer, old.id, Some(id), "alter type of", &format!("column \"{column}\""))?;
+            let uses =
+                |c: &&Column| !c.dropped && c.generated.as_ref().is_some_and(|g| g.columns.contains(&id));
+            if let Some(generated) = old.columns.iter().find(uses) {
+                return Err(Error::InvalidDefinition {
+                    sqlstate: "0A000",
+                    message: "cannot alter type of a column used by a generated column".to_owned(),
+                    detail: Some(format!(
+                        "Column \"{column}\" is used by generated column \"{}\".",
+                        generated.name
+                    )),
+                    hint: None,
+                });
+            }
             if old.primary_key.contains(&id)
                 || old
                     .indexes
@@ -172,6 +193,48 @@ impl Transaction {
             // All rows are written anew, so none is older than a column.
             descriptor.columns.iter_mut().for_each(|c| c.missing = None);
             writer.put_table(descriptor)
+        })
+    }
+
+    /// DROP EXPRESSION: the column stays, with its values, and is an ordinary one.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::InvalidDefinition`] (55000) where it is no generated column.
+    pub fn drop_expression(&self, schema: &str, table: &str, column: &str) -> Result<()> {
+        self.write("ALTER TABLE", |writer| {
+            let old = find(writer, schema, table)?;
+            let found = old.column(column)?;
+            if found.generated.is_none() {
+                let message =
+                    format!("column \"{column}\" of relation \"{table}\" is not a stored generated column");
+                return Err(Error::definition("55000", message));
+            }
+            let mut descriptor = old.descriptor().clone();
+            column_mut(&mut descriptor, found.id)?.generated = None;
+            writer.put_table(descriptor)?;
+            Ok(())
+        })
+    }
+
+    /// SET GENERATED ALWAYS or BY DEFAULT of an identity column.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::InvalidDefinition`] (55000) where it is no identity column.
+    pub fn set_identity(&self, schema: &str, table: &str, column: &str, always: bool) -> Result<()> {
+        self.write("ALTER TABLE", |writer| {
+            let old = find(writer, schema, table)?;
+            let found = old.column(column)?;
+            let mut descriptor = old.descriptor().clone();
+            match &mut column_mut(&mut descriptor, found.id)?.identity {
+                Some(identity) => identity.always = always,
+                None => {
+                    let message =
+                        format!("column \"{column}\" of relation \"{table}\" is not an identity column");
+                    return Err(Error::definition("55000", message));
+                }
+            }
+            writer.put_table(descriptor)?;
+            Ok(())
         })
     }
 
@@ -281,6 +344,11 @@ fn drop_column(
     for (_, child, key) in &referring {
         dependents.push(format!("constraint {key} on table {child} depends on {subject}"));
     }
+    let uses = |c: &&Column| !c.dropped && c.generated.as_ref().is_some_and(|g| g.columns.contains(&id));
+    let generated: Vec<String> = old.columns.iter().filter(uses).map(|c| c.name.clone()).collect();
+    for name in &generated {
+        dependents.push(format!("column {name} of table {table} depends on {subject}"));
+    }
     if !cascade && !dependents.is_empty() {
         return Err(Error::DependentObjects {
             message: format!("cannot drop {subject} because other objects depend on it"),
@@ -288,6 +356,10 @@ fn drop_column(
         });
     }
     views.run(writer, true)?;
+    for name in &generated {
+        drop_column(writer, schema, table, name, true)?;
+    }
+    let old = table_by_id(writer, old.id)?;
     for (schema, child, key) in &referring {
         constraint::drop(writer, schema, child, key, true)?;
     }
@@ -311,6 +383,7 @@ fn drop_column(
     gone.nullable = true;
     gone.default = None;
     gone.identity = None;
+    gone.generated = None;
     gone.comment = None;
     gone.missing = None::<Value>;
     writer.put_table(descriptor)?;

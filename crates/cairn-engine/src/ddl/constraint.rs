@@ -37,6 +37,66 @@ impl Transaction {
         self.write("ALTER TABLE", |writer| drop(writer, schema, table, name, cascade))
     }
 
+    /// VALIDATE CONSTRAINT: a CHECK or FOREIGN KEY that was added NOT VALID.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::InvalidDefinition`] (42809) for another kind, [`Error::Constraint`] where a row does
+    /// not keep it.
+    pub fn validate_constraint(&self, schema: &str, table: &str, name: &str) -> Result<()> {
+        self.write("ALTER TABLE", |writer| {
+            let table = find(writer, schema, table)?;
+            validate(writer, &table, name)
+        })
+    }
+
+    /// ADD CONSTRAINT … UNIQUE USING INDEX: a unique index becomes that of a constraint, and takes its name.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::Duplicate`], [`Error::InvalidDefinition`] (42809, 55000) for an index that cannot.
+    pub fn unique_using_index(
+        &self,
+        schema: &str,
+        table: &str,
+        index: &str,
+        name: Option<&str>,
+    ) -> Result<()> {
+        self.write("ALTER TABLE", |writer| {
+            let table = find(writer, schema, table)?;
+            let mut descriptor = table.descriptor().clone();
+            let missing = || Error::definition("42704", format!("index \"{index}\" does not exist"));
+            let own = descriptor.indexes.iter_mut().find(|i| i.name == index).ok_or_else(missing)?;
+            let refuse = |state, message: String| Err(Error::definition(state, message));
+            if own.constraint {
+                return refuse("55000", format!("index \"{index}\" is already associated with a constraint"));
+            }
+            if !own.unique {
+                return refuse("42809", format!("\"{index}\" is not a unique index"));
+            }
+            if !own.expressions.is_empty() {
+                return refuse("42809", format!("index \"{index}\" contains expressions"));
+            }
+            if own.predicate.is_some() {
+                return refuse("42809", format!("\"{index}\" is a partial index"));
+            }
+            if own.columns.iter().any(|c| c.descending || c.nulls_first) {
+                return refuse(
+                    "42809",
+                    format!("index \"{index}\" column number 1 does not have default sorting behavior"),
+                );
+            }
+            if let Some(name) = name.filter(|name| *name != index) {
+                if name::has_constraint(&table, name) {
+                    return Err(Error::duplicate_in(ObjectKind::Constraint, name, &table.name));
+                }
+                name::free(&writer.catalog, schema, name)?;
+                own.name = name.to_owned();
+            }
+            own.constraint = true;
+            writer.put_table(descriptor)?;
+            Ok(())
+        })
+    }
+
     /// RENAME CONSTRAINT.
     ///
     /// # Errors
@@ -75,10 +135,20 @@ pub(super) fn add(writer: &mut Writer<'_>, id: ObjectId, constraint: ConstraintS
         ConstraintSpec::Unique { name, columns, nulls_not_distinct, include } => {
             add_unique(writer, &table, name, &columns, nulls_not_distinct, &include)
         }
-        ConstraintSpec::Check { name, sql, columns } => add_check(writer, &table, name, sql, &columns),
-        ConstraintSpec::ForeignKey { name, columns, parent, parent_columns, on_delete, on_update } => {
+        ConstraintSpec::Check { name, sql, columns, not_valid } => {
+            add_check(writer, &table, name, sql, &columns, not_valid)
+        }
+        ConstraintSpec::ForeignKey {
+            name,
+            columns,
+            parent,
+            parent_columns,
+            on_delete,
+            on_update,
+            not_valid,
+        } => {
             let actions = (on_delete, on_update);
-            add_foreign_key(writer, &table, name, &columns, &parent, &parent_columns, actions)
+            add_foreign_key(writer, &table, name, &columns, &parent, &parent_columns, actions, not_valid)
         }
     }
 }
@@ -230,18 +300,25 @@ fn add_check(
     name: Option<String>,
     sql: String,
     columns: &[String],
+    not_valid: bool,
 ) -> Result<()> {
     let ids = column_ids(table, columns)?;
     let one = if columns.len() == 1 { columns } else { &[] };
     let name = constraint_name(writer, table, name, one, "check", false)?;
     let mut descriptor = table.descriptor().clone();
-    descriptor.checks.push(Check { name: name.clone(), sql, columns: ids });
+    descriptor.checks.push(Check { name: name.clone(), sql, columns: ids, not_valid });
     let added = descriptor.checks.len() - 1;
     let new = writer.put_table(descriptor)?;
-    writer.guard_rows(table.id);
+    if not_valid { Ok(()) } else { check_all(writer, &new, added) }
+}
+
+/// All rows of a table against one of its CHECKs.
+fn check_all(writer: &mut Writer<'_>, new: &Arc<Table>, added: usize) -> Result<()> {
+    let name = &new.checks[added].name;
+    writer.guard_rows(new.id);
     let all: Vec<usize> = (0..new.live_columns().len()).collect();
-    for batch in table::scan(&writer.view(), &new, ScanRequest::full(all))? {
-        check::check_constraints(writer.database, &new, &[added], &batch?).map_err(|e| match e {
+    for batch in table::scan(&writer.view(), new, ScanRequest::full(all))? {
+        check::check_constraints(writer.database, new, &[added], &batch?).map_err(|e| match e {
             Error::Constraint { violation: Violation::Check, object, .. } => Error::Constraint {
                 violation: Violation::Check,
                 message: format!(
@@ -257,6 +334,7 @@ fn add_check(
     Ok(())
 }
 
+#[allow(clippy::too_many_arguments)]
 fn add_foreign_key(
     writer: &mut Writer<'_>,
     table: &Arc<Table>,
@@ -265,6 +343,7 @@ fn add_foreign_key(
     (parent_schema, parent_name): &(String, String),
     parent_columns: &[String],
     (on_delete, on_update): (ReferentialAction, ReferentialAction),
+    not_valid: bool,
 ) -> Result<()> {
     let ids = column_ids(table, columns).map_err(|_| {
         let missing = columns.iter().find(|name| table.column(name).is_err());
@@ -301,6 +380,7 @@ fn add_foreign_key(
         parent_columns: parent_ids,
         on_delete,
         on_update,
+        not_valid,
     };
     let mut descriptor = table.descriptor().clone();
     descriptor.foreign_keys.push(key.clone());
@@ -309,7 +389,35 @@ fn add_foreign_key(
         // Written again, so that a transaction that deletes parents and does not know of the key conflicts.
         writer.put_table(parent.descriptor().clone())?;
     }
-    check_rows(writer, &new, &key)
+    if not_valid { Ok(()) } else { check_rows(writer, &new, &key) }
+}
+
+/// Marks a constraint as kept by all rows, after looking at them.
+fn validate(writer: &mut Writer<'_>, table: &Arc<Table>, name: &str) -> Result<()> {
+    let mut descriptor = table.descriptor().clone();
+    if let Some(at) = table.checks.iter().position(|check| check.name == name) {
+        if table.checks[at].not_valid {
+            check_all(writer, table, at)?;
+        }
+        descriptor.checks[at].not_valid = false;
+    } else if let Some(at) = table.foreign_keys.iter().position(|key| key.name == name) {
+        if table.foreign_keys[at].not_valid {
+            check_rows(writer, table, &table.foreign_keys[at])?;
+        }
+        descriptor.foreign_keys[at].not_valid = false;
+    } else if name::has_constraint(table, name) {
+        return Err(Error::definition(
+            "42809",
+            format!(
+                "constraint \"{name}\" of relation \"{}\" is not a foreign key or check constraint",
+                table.name
+            ),
+        ));
+    } else {
+        return Err(Error::undefined_constraint(&table.name, name));
+    }
+    writer.put_table(descriptor)?;
+    Ok(())
 }
 
 /// Each pair of columns can hold the same keys.

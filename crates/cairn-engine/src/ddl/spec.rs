@@ -52,12 +52,21 @@ pub struct ColumnSpec {
     pub default: Option<String>,
     /// SERIAL or IDENTITY.
     pub generation: Option<Generation>,
+    /// GENERATED ALWAYS AS an expression: its text and the columns that it names.
+    pub expression: Option<ExpressionSpec>,
 }
 
 impl ColumnSpec {
     /// A nullable column without default.
     pub fn new(name: impl Into<String>, ty: DataType) -> ColumnSpec {
-        ColumnSpec { name: name.into(), ty, nullable: true, default: None, generation: None }
+        ColumnSpec {
+            name: name.into(),
+            ty,
+            nullable: true,
+            default: None,
+            generation: None,
+            expression: None,
+        }
     }
 
     /// The same, NOT NULL.
@@ -126,6 +135,8 @@ pub enum ConstraintSpec {
         sql: String,
         /// The columns that it names.
         columns: Vec<String>,
+        /// NOT VALID.
+        not_valid: bool,
     },
     /// FOREIGN KEY.
     ForeignKey {
@@ -141,6 +152,8 @@ pub enum ConstraintSpec {
         on_delete: ReferentialAction,
         /// ON UPDATE.
         on_update: ReferentialAction,
+        /// NOT VALID.
+        not_valid: bool,
     },
 }
 

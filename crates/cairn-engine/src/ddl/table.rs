@@ -8,9 +8,11 @@ use cairn_types::DataType;
 use super::name;
 use super::removal::Removal;
 use super::sequence;
-use super::spec::{ColumnSpec, ConstraintSpec, Generation, SequenceOptions, TableSpec};
+use super::spec::{ColumnSpec, ConstraintSpec, ExpressionSpec, Generation, SequenceOptions, TableSpec};
 use super::{constraint, find, not_read_by_views};
-use crate::catalog::{Column, ColumnId, Identity, ObjectId, SequenceDescriptor, Table, TableDescriptor};
+use crate::catalog::{
+    Column, ColumnId, Generated, Identity, ObjectId, SequenceDescriptor, Table, TableDescriptor,
+};
 use crate::error::{Error, ObjectKind, Result};
 use crate::transaction::{Transaction, Writer};
 
@@ -47,13 +49,16 @@ impl Transaction {
             }
             let mut names = HashSet::new();
             let mut sequences = Vec::new();
-            for column in spec.columns {
+            let mut expressions = Vec::new();
+            for mut column in spec.columns {
                 if !names.insert(column.name.clone()) {
                     let message = format!("column \"{}\" specified more than once", column.name);
                     return Err(Error::Duplicate { kind: ObjectKind::Column, message });
                 }
+                expressions.extend(column.expression.take().map(|own| (column.name.clone(), own)));
                 sequences.extend(add_column(writer, &mut table, column)?);
             }
+            generate(&mut table, expressions)?;
             // The table is there before its constraints, so that a foreign key can refer to it.
             writer.put_table(table)?;
             for sequence in sequences {
@@ -169,6 +174,7 @@ pub(super) fn add_column(
         default: spec.default,
         missing: None,
         identity: None,
+        generated: None,
         dropped: false,
         comment: None,
     };
@@ -204,6 +210,26 @@ pub(super) fn add_column(
     };
     table.columns.push(column);
     Ok(sequence)
+}
+
+/// Gives the columns of that name the expressions that generate them, now that all columns are there.
+pub(super) fn generate(
+    table: &mut TableDescriptor,
+    expressions: impl IntoIterator<Item = (String, ExpressionSpec)>,
+) -> Result<()> {
+    for (name, expression) in expressions {
+        let id_of =
+            |name: &String| table.columns.iter().find(|c| !c.dropped && c.name == *name).map(|c| c.id);
+        let columns: Option<Vec<ColumnId>> = expression.columns.iter().map(id_of).collect();
+        let columns = columns.ok_or_else(|| {
+            Error::definition("42703", "a generated column names a column that does not exist")
+        })?;
+        let own = table.columns.iter_mut().find(|c| !c.dropped && c.name == name);
+        if let Some(column) = own {
+            column.generated = Some(Generated { sql: expression.sql, columns });
+        }
+    }
+    Ok(())
 }
 
 fn owned_sequence(

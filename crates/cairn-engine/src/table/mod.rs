@@ -29,6 +29,7 @@ pub(crate) mod check;
 mod children;
 pub(crate) mod codec;
 mod delete;
+mod generated;
 mod insert;
 mod lock;
 pub(crate) mod parent;
@@ -43,6 +44,7 @@ pub use access::{index_access, is_covered, primary_access, rows_by_index, split}
 pub use cairn_index::{Bounds, Match};
 pub(crate) use delete::empty;
 pub use delete::{delete, truncate};
+pub use generated::with_generated;
 pub(crate) use insert::insert_raw;
 pub use insert::{insert, insert_batch};
 pub use lock::{LockedRows, RowLock, lock_rows};

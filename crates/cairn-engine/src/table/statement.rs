@@ -74,6 +74,8 @@ impl Statement {
                 }
                 Work::Assign { table, keys, places, values } => {
                     let (keys, batch) = assigned(writer, &table, &keys, &places, &values)?;
+                    let batch = super::generated::fill(writer.database, &table, batch)?;
+                    let places: Vec<usize> = places.into_iter().chain(table.generated_places()).collect();
                     super::check::rows(writer.database, &table, &batch, Some(&places))?;
                     update::rows(writer, &table, &keys, &batch, &places, &mut self, false)?;
                 }

@@ -50,6 +50,7 @@ fn foreign_key() -> ConstraintSpec {
         parent_columns: vec![],
         on_delete: Default::default(),
         on_update: Default::default(),
+        not_valid: false,
     }
 }
 
@@ -173,7 +174,15 @@ fn a_statement_of_several_batches_may_refer_forward() {
     let own = match foreign_key() {
         ConstraintSpec::ForeignKey { name, columns, parent_columns, on_delete, on_update, .. } => {
             let parent = ("public".into(), "c".into());
-            ConstraintSpec::ForeignKey { name, columns, parent, parent_columns, on_delete, on_update }
+            ConstraintSpec::ForeignKey {
+                name,
+                columns,
+                parent,
+                parent_columns,
+                on_delete,
+                on_update,
+                not_valid: false,
+            }
         }
         other => other,
     };

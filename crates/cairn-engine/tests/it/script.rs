@@ -288,7 +288,7 @@ fn column(text: &str) -> ColumnSpec {
     let (rest, default) = rest.split_once('=').map_or((rest, None), |(rest, d)| (rest, Some(d.to_owned())));
     let nullable = !rest.ends_with('!');
     let ty = DataType::parse(rest.trim_end_matches('!')).unwrap();
-    ColumnSpec { name: name.into(), ty, nullable, default, generation }
+    ColumnSpec { name: name.into(), ty, nullable, default, generation, expression: None }
 }
 
 fn names(text: &str) -> Vec<String> {
@@ -306,7 +306,7 @@ fn constraint(text: &str) -> ConstraintSpec {
         "unique" => ConstraintSpec::Unique { name, columns, nulls_not_distinct: false, include: Vec::new() },
         "check" => {
             let sql = parts.next().unwrap().replace('_', " ");
-            ConstraintSpec::Check { name, sql, columns }
+            ConstraintSpec::Check { name, sql, columns, not_valid: false }
         }
         "fk" => {
             let parent = parts.next().unwrap();
@@ -327,7 +327,15 @@ fn constraint(text: &str) -> ConstraintSpec {
                 if event == "delete" { on_delete = action } else { on_update = action }
             }
             let parent = ("public".to_owned(), parent.to_owned());
-            ConstraintSpec::ForeignKey { name, columns, parent, parent_columns, on_delete, on_update }
+            ConstraintSpec::ForeignKey {
+                name,
+                columns,
+                parent,
+                parent_columns,
+                on_delete,
+                on_update,
+                not_valid: false,
+            }
         }
         _ => panic!("no constraint {kind}"),
     }

@@ -219,6 +219,7 @@ struct ColumnRow<'a> {
     nullable: bool,
     ty: &'a DataType,
     identity: Option<bool>,
+    generated: bool,
     writable: bool,
 }
 
@@ -261,7 +262,7 @@ impl ColumnRow<'_> {
             text(self.ty.pg_name()),
             yes_no(self.identity.is_some()),
             self.identity.map_or(Value::Null, |always| text(if always { "ALWAYS" } else { "BY DEFAULT" })),
-            text("NEVER"),
+            text(if self.generated { "ALWAYS" } else { "NEVER" }),
             yes_no(self.writable),
         ]
     }
@@ -281,6 +282,7 @@ fn columns(_context: &Context, catalog: &Catalog) -> Result<Rows> {
                     nullable: column.nullable,
                     ty: &column.ty,
                     identity: column.identity.map(|identity| identity.always),
+                    generated: column.generated.is_some(),
                     writable: true,
                 }
                 .values(),
@@ -291,7 +293,19 @@ fn columns(_context: &Context, catalog: &Catalog) -> Result<Rows> {
         for (position, (name, ty)) in all.enumerate() {
             let position = position + 1;
             let (default, nullable, identity, writable) = (None, true, None, false);
-            let row = ColumnRow { schema, table, name, position, default, nullable, ty, identity, writable };
+            let generated = false;
+            let row = ColumnRow {
+                schema,
+                table,
+                name,
+                position,
+                default,
+                nullable,
+                ty,
+                identity,
+                generated,
+                writable,
+            };
             rows.push(row.values());
         }
     };

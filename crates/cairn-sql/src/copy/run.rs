@@ -81,13 +81,18 @@ pub(crate) fn execute(context: &Context, copy: &Statement, streams: Streams) -> 
 
 fn places(table: &Table, columns: &[Ident]) -> Result<Vec<usize>> {
     if columns.is_empty() {
-        return Ok((0..table.live_columns().len()).collect());
+        let columns = table.live_columns().enumerate();
+        return Ok(columns.filter(|(_, c)| c.generated.is_none()).map(|(place, _)| place).collect());
     }
     let mut places = Vec::with_capacity(columns.len());
     for ident in columns {
         let place = target::column_place(table, ident)?;
         if places.contains(&place) {
             return Err(Error::new("42701", format!("column \"{}\" specified more than once", fold(ident))));
+        }
+        if table.live_column(place).generated.is_some() {
+            return Err(Error::new("42P10", format!("column \"{}\" is a generated column", fold(ident)))
+                .with_detail("Generated columns cannot be used in COPY."));
         }
         places.push(place);
     }

@@ -8,7 +8,7 @@ use cairn_engine::ddl::{Backfill, ConstraintSpec, Generation};
 use cairn_types::{DataType, Value};
 use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, DropBehavior, Expr, Ident, ObjectName,
-    RenameTableNameKind,
+    RenameTableNameKind, TableConstraint,
 };
 
 use super::column::{self, Defined};
@@ -103,10 +103,24 @@ impl Alter<'_> {
             }
             AlterTableOperation::AlterColumn { column_name, op } => self.alter_column(column_name, op),
             AlterTableOperation::AddConstraint { constraint, not_valid } => {
-                if *not_valid {
-                    return Err(Error::unsupported("NOT VALID"));
+                if self.using_index(constraint)? {
+                    return Ok(());
                 }
-                let (spec, check) = column::constraint(self.context, constraint)?;
+                let (mut spec, check) = column::constraint(self.context, constraint)?;
+                match &mut spec {
+                    ConstraintSpec::Check { not_valid: own, .. }
+                    | ConstraintSpec::ForeignKey { not_valid: own, .. } => *own = *not_valid,
+                    ConstraintSpec::PrimaryKey { .. } if *not_valid => {
+                        return Err(Error::new(
+                            "0A000",
+                            "PRIMARY KEY constraints cannot be marked NOT VALID",
+                        ));
+                    }
+                    ConstraintSpec::Unique { .. } if *not_valid => {
+                        return Err(Error::new("0A000", "UNIQUE constraints cannot be marked NOT VALID"));
+                    }
+                    _ => {}
+                }
                 self.add_constraint(spec, check.as_ref())
             }
             AlterTableOperation::DropConstraint { if_exists, name: constraint, drop_behavior } => {
@@ -123,23 +137,47 @@ impl Alter<'_> {
             AlterTableOperation::RenameConstraint { old_name, new_name } => {
                 Ok(txn.rename_constraint(schema, name, &fold(old_name), &names::stored(new_name))?)
             }
-            // Constraints are always valid: NOT VALID is refused.
             AlterTableOperation::ValidateConstraint { name: constraint } => {
-                let constraint = fold(constraint);
-                match self.has_constraint(&constraint)? {
-                    true => Ok(()),
-                    false => Err(Error::new(
-                        "42704",
-                        format!("constraint \"{constraint}\" of relation \"{name}\" does not exist"),
-                    )),
-                }
+                Ok(txn.validate_constraint(schema, name, &fold(constraint))?)
             }
+            AlterTableOperation::OwnerTo { .. } => Err(Error::unsupported("OWNER TO")),
             other => {
                 let text = other.to_string();
                 let words: Vec<&str> = text.split_whitespace().take(2).collect();
                 Err(Error::unsupported(format!("ALTER TABLE ... {}", words.join(" "))))
             }
         }
+    }
+
+    /// ADD CONSTRAINT … USING INDEX; whether it is that.
+    fn using_index(&self, constraint: &TableConstraint) -> Result<bool> {
+        let (own, primary) = match constraint {
+            TableConstraint::PrimaryKeyUsingIndex(own) => (own, true),
+            TableConstraint::UniqueUsingIndex(own) => (own, false),
+            _ => return Ok(false),
+        };
+        if own.characteristics.is_some() {
+            return Err(Error::unsupported("a deferrable constraint"));
+        }
+        let (txn, schema, name) = (self.context.txn(), self.schema, self.name);
+        let index = fold(&own.index_name);
+        let called = own.name.as_ref().map(names::stored);
+        if !primary {
+            txn.unique_using_index(schema, name, &index, called.as_deref())?;
+            return Ok(true);
+        }
+        let table = self.table()?;
+        let found = table.index_by_name(&index).filter(|index| index.unique && index.is_plain());
+        let Some(found) = found.filter(|index| !index.constraint && index.include.is_empty()) else {
+            return Err(Error::new("42809", format!("\"{index}\" is not a unique index")));
+        };
+        let column = |id: u32| table.column_by_id(id).map(|column| column.name.clone()).unwrap_or_default();
+        let columns = found.columns.iter().map(|part| column(part.column)).collect();
+        // The rows themselves are the index of a primary key here.
+        txn.drop_index(schema, &index, false)?;
+        let name_of = Some(called.unwrap_or(index));
+        txn.add_constraint(schema, name, ConstraintSpec::PrimaryKey { name: name_of, columns })?;
+        Ok(true)
     }
 
     fn has_constraint(&self, constraint: &str) -> Result<bool> {
@@ -162,7 +200,8 @@ impl Alter<'_> {
 
     fn add_column(&self, if_not_exists: bool, def: &ColumnDef) -> Result<()> {
         let (txn, schema, name) = (self.context.txn(), self.schema, self.name);
-        let Defined { mut column, constraints, checks, default } = column::define(self.context, name, def)?;
+        let Defined { mut column, constraints, checks, default, expression } =
+            column::define(self.context, name, def)?;
         if self.table()?.column_place(&column.name).is_some() && if_not_exists {
             let message =
                 format!("column \"{}\" of relation \"{name}\" already exists, skipping", column.name);
@@ -170,12 +209,21 @@ impl Alter<'_> {
             return Ok(());
         }
         let added = column.name.clone();
+        if let Some(expr) = &expression {
+            let table = self.table()?;
+            let others: Vec<(String, DataType)> =
+                table.live_columns().map(|c| (c.name.clone(), c.ty.clone())).collect();
+            let generated: Vec<String> =
+                table.live_columns().filter(|c| c.generated.is_some()).map(|c| c.name.clone()).collect();
+            let read = column::generated(self.context, name, &others, &generated, &column, expr)?;
+            column.expression = Some(read);
+        }
         let constant = match &default {
             None => Some(Value::Null),
             Some(expr) => literal::value(expr, &column.ty, &added, &[], self.context.zone())?,
         };
         // What differs from row to row, and SERIAL and IDENTITY, are filled in row by row.
-        let fill = column.generation.is_some() || constant.is_none();
+        let fill = column.generation.is_some() || constant.is_none() || expression.is_some();
         let null = matches!(constant, Some(Value::Null));
         let not_null = !column.nullable && column.generation.is_none();
         if not_null && (fill || null) {

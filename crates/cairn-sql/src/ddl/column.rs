@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use cairn_engine::catalog::ReferentialAction;
-use cairn_engine::ddl::{ColumnSpec, ConstraintSpec, Generation, SequenceOptions};
+use cairn_engine::ddl::{ColumnSpec, ConstraintSpec, ExpressionSpec, Generation, SequenceOptions};
 use cairn_types::DataType;
 use sqlparser::ast::{
     self, CheckConstraint, ColumnDef, ColumnOption, ConstraintCharacteristics, Expr, ForeignKeyConstraint,
@@ -30,6 +30,8 @@ pub(super) struct Defined {
     pub(super) checks: Vec<Expr>,
     /// DEFAULT, still parsed.
     pub(super) default: Option<Expr>,
+    /// GENERATED ALWAYS AS, to be read when all columns are known.
+    pub(super) expression: Option<Expr>,
 }
 
 /// The type of SERIAL and its relatives.
@@ -62,7 +64,8 @@ pub(super) fn define(context: &Context, table: &str, def: &ColumnDef) -> Result<
         column.generation = Some(Generation::Serial);
         column.nullable = false;
     }
-    let mut defined = Defined { column, constraints: Vec::new(), checks: Vec::new(), default: None };
+    let mut defined =
+        Defined { column, constraints: Vec::new(), checks: Vec::new(), default: None, expression: None };
     let mut null = None;
     for option in &def.options {
         let constraint = option.name.as_ref().map(stored);
@@ -120,7 +123,14 @@ pub(super) fn define(context: &Context, table: &str, def: &ColumnDef) -> Result<
                 defined.column.generation = Some(Generation::Identity { always, options });
                 defined.column.nullable = false;
             }
-            ColumnOption::Generated { .. } => return Err(Error::unsupported("a generated column")),
+            ColumnOption::Generated {
+                generation_expr: Some(expr),
+                generation_expr_mode: Some(ast::GeneratedExpressionMode::Stored),
+                generated_as: GeneratedAs::Always | GeneratedAs::ExpStored,
+                sequence_options: None,
+                ..
+            } => defined.expression = Some(expr.clone()),
+            ColumnOption::Generated { .. } => return Err(Error::unsupported("a virtual generated column")),
             ColumnOption::Collation(collation) => collation_supported(collation)?,
             other => return Err(Error::unsupported(format!("column option {other}"))),
         }
@@ -132,6 +142,13 @@ pub(super) fn define(context: &Context, table: &str, def: &ColumnDef) -> Result<
             return Err(Error::new("42601", message));
         }
         defined.column.nullable &= nullable;
+    }
+    if defined.expression.is_some() && (defined.default.is_some() || defined.column.generation.is_some()) {
+        let what = if defined.default.is_some() { "default" } else { "identity" };
+        let message = format!(
+            "both {what} and generation expression specified for column \"{name}\" of table \"{table}\""
+        );
+        return Err(Error::new("42601", message));
     }
     if let Some(expr) = &defined.default {
         if defined.column.generation.is_some() {
@@ -188,7 +205,7 @@ fn check_spec(check: &CheckConstraint, name: Option<String>) -> Result<Constrain
         return Err(Error::unsupported("a constraint that is NOT ENFORCED"));
     }
     let columns = identifiers(&check.expr);
-    Ok(ConstraintSpec::Check { name, sql: check.expr.to_string(), columns })
+    Ok(ConstraintSpec::Check { name, sql: check.expr.to_string(), columns, not_valid: false })
 }
 
 /// The column names in an expression, each once, in order.
@@ -257,7 +274,16 @@ fn foreign_key(
         parent_columns: key.referred_columns.iter().map(fold).collect(),
         on_delete: action(key.on_delete),
         on_update: action(key.on_update),
+        not_valid: false,
     })
+}
+
+/// Refuses what other dialects say of the index of a key.
+fn refuse_index_clause(plain: bool) -> Result<()> {
+    match plain {
+        true => Ok(()),
+        false => Err(Error::unsupported("an index clause in a constraint")),
+    }
 }
 
 /// Reads a constraint of a table; the condition of a CHECK comes with it.
@@ -272,10 +298,14 @@ pub(super) fn constraint(
     Ok(match constraint {
         TableConstraint::PrimaryKey(key) => {
             refuse_deferrable(key.characteristics.as_ref())?;
+            let plain = key.index_name.is_none() && key.index_type.is_none() && key.index_options.is_empty();
+            refuse_index_clause(plain)?;
             (ConstraintSpec::PrimaryKey { name: named(&key.name), columns: key_columns(&key.columns)? }, None)
         }
         TableConstraint::Unique(key) => {
             refuse_deferrable(key.characteristics.as_ref())?;
+            let plain = key.index_name.is_none() && key.index_type.is_none() && key.index_options.is_empty();
+            refuse_index_clause(plain)?;
             let unique = ConstraintSpec::Unique {
                 name: named(&key.name),
                 columns: key_columns(&key.columns)?,
@@ -285,6 +315,7 @@ pub(super) fn constraint(
             (unique, None)
         }
         TableConstraint::ForeignKey(key) => {
+            refuse_index_clause(key.index_name.is_none())?;
             let columns = key.columns.iter().map(fold).collect();
             (foreign_key(context, key, named(&key.name), columns)?, None)
         }
@@ -293,6 +324,42 @@ pub(super) fn constraint(
         }
         other => return Err(Error::unsupported(format!("constraint {other}"))),
     })
+}
+
+/// Reads the expression of a generated column. `others` are the columns that it may name.
+///
+/// # Errors
+/// As those of index expressions; `42P17` where it names a generated column, `42804` for its type.
+pub(super) fn generated(
+    context: &Context,
+    table: &str,
+    others: &[(String, DataType)],
+    generated: &[String],
+    column: &ColumnSpec,
+    expr: &Expr,
+) -> Result<ExpressionSpec> {
+    if let Some(name) = identifiers(expr).into_iter().find(|name| generated.contains(name)) {
+        return Err(Error::new(
+            "42P17",
+            format!("cannot use generated column \"{name}\" in column generation expression"),
+        )
+        .with_detail("A generated column cannot reference another generated column."));
+    }
+    let spec =
+        super::expression::immutable_over(context, table, others, expr, "column generation expression")
+            .map_err(|error| match error.sqlstate() {
+                "42P17" => Error::new("42P17", "generation expression is not immutable"),
+                _ => error,
+            })?;
+    if !literal::is_unknown(expr) && !assign::is_assignable(&spec.ty, &column.ty) {
+        let (name, to, from) = (&column.name, column.ty.sql_name(), spec.ty.sql_name());
+        return Err(Error::new(
+            "42804",
+            format!("column \"{name}\" is of type {to} but default expression is of type {from}"),
+        )
+        .with_hint("You will need to rewrite or cast the expression."));
+    }
+    Ok(spec)
 }
 
 /// A relation of those columns without rows, to plan expressions over.

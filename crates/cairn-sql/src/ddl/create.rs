@@ -56,8 +56,10 @@ fn spec(
         }
     }
     let mut checks = Vec::new();
+    let mut expressions = Vec::new();
     for def in &create.columns {
         let defined = column::define(context, &name, def)?;
+        expressions.extend(defined.expression.map(|expr| (spec.columns.len(), expr)));
         spec.columns.push(defined.column);
         spec.constraints.extend(defined.constraints);
         checks.extend(defined.checks);
@@ -84,6 +86,11 @@ fn spec(
         spec.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect();
     for check in &checks {
         column::validate_check(context, &name, &columns, check)?;
+    }
+    let generated: Vec<String> = expressions.iter().map(|(at, _)| spec.columns[*at].name.clone()).collect();
+    for (at, expr) in &expressions {
+        let read = column::generated(context, &name, &columns, &generated, &spec.columns[*at], expr)?;
+        spec.columns[*at].expression = Some(read);
     }
     keep_columns_of_checks(&mut spec.constraints, &columns);
     Ok(spec)

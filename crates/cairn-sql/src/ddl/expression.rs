@@ -19,16 +19,35 @@ use crate::{Error, Result};
 /// `0A000` for a subquery, `42P17` for what may change from moment to moment or with the session's time zone, `42703`,
 /// `42803`; whatever planning says.
 pub(super) fn immutable(context: &Context, table: &Table, expr: &Expr, what: &str) -> Result<ExpressionSpec> {
-    refuse_subquery(expr, what)?;
     let columns: Vec<(String, DataType)> =
         table.live_columns().map(|c| (c.name.clone(), c.ty.clone())).collect();
-    let side = empty(&table.name, &columns);
+    immutable_over(context, &table.name, &columns, expr, what)
+}
+
+/// The same over the columns of a table that is not there yet.
+///
+/// # Errors
+/// As [`immutable`].
+pub(super) fn immutable_over(
+    context: &Context,
+    table: &str,
+    columns: &[(String, DataType)],
+    expr: &Expr,
+    what: &str,
+) -> Result<ExpressionSpec> {
+    refuse_subquery(expr, what)?;
+    let side = empty(table, columns);
     let plan = relations::plan(context, &[side], &[relations::item(expr.clone(), "value")], None)?;
+    let mut sets = false;
+    plan.apply(|node| {
+        sets |= matches!(node, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_));
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if sets {
+        return Err(Error::new("42803", format!("aggregate functions are not allowed in {what}s")));
+    }
     let LogicalPlan::Projection(projection) = &plan else {
-        return Err(Error::new(
-            "42803",
-            format!("aggregate and window functions are not allowed in {what}s"),
-        ));
+        return Err(Error::internal("an expression did not plan as a projection"));
     };
     let mut fixed = true;
     for planned in &projection.expr {
@@ -44,11 +63,11 @@ pub(super) fn immutable(context: &Context, table: &Table, expr: &Expr, what: &st
     }
     let mut named = Vec::new();
     for name in identifiers(expr) {
-        match table.column_place(&name) {
-            Some(_) if !named.contains(&name) => named.push(name),
-            Some(_) => {}
-            None if name == table.name || is_word(&name) => {}
-            None => return Err(Error::new("42703", format!("column \"{name}\" does not exist"))),
+        match columns.iter().any(|(column, _)| *column == name) {
+            true if !named.contains(&name) => named.push(name),
+            true => {}
+            false if name == table || is_word(&name) => {}
+            false => return Err(Error::new("42703", format!("column \"{name}\" does not exist"))),
         }
     }
     let sql = match expr {

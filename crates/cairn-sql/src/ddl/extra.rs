@@ -11,6 +11,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::alter_more::{self, AlterMore};
 use super::names::{self, Kind};
 use super::{index, notice, sequence};
 use crate::context::Context;
@@ -29,6 +30,16 @@ pub(crate) fn parse(sql: &str) -> Option<Parsed<Statement>> {
     let own = first == "REINDEX" || second == "SEQUENCE" && (first == "ALTER" || first == "CREATE");
     if own {
         return Some(carried(sql));
+    }
+    if first == "ALTER" {
+        let dialect = PostgreSqlDialect {};
+        let mut parser = Parser::new(&dialect).try_with_sql(sql).ok()?;
+        parser.next_token();
+        match alter_more::read(&mut parser) {
+            Ok(Some(_)) => return Some(carried(sql)),
+            Ok(None) => {}
+            Err(error) => return Some(Err(error)),
+        }
     }
     let table = second == "TABLE" && (first == "CREATE" || first == "ALTER");
     match table && sql.to_ascii_uppercase().contains("IDENTITY") {
@@ -110,6 +121,7 @@ fn text_of(call: &Function) -> Option<&str> {
 }
 
 enum Own {
+    Alter(Box<AlterMore>),
     Reindex {
         kind: String,
         name: ObjectName,
@@ -146,13 +158,20 @@ fn read(sql: &str) -> Parsed<Own> {
             let (options, owner) = options(&mut parser, false)?;
             Own::CreateSequence { name, if_not_exists, options, owner }
         }
-        _ => {
-            parser.expect_keyword(Keyword::SEQUENCE)?;
-            alter_sequence(&mut parser)?
-        }
+        _ if parser.parse_keyword(Keyword::SEQUENCE) => alter_sequence(&mut parser)?,
+        _ => match alter_more::read(&mut parser)? {
+            Some(alter) => Own::Alter(Box::new(alter)),
+            None => return parser.expected("another form of ALTER", parser.peek_token()),
+        },
     };
+    ends(&mut parser)?;
+    Ok(own)
+}
+
+/// Nothing may follow.
+pub(super) fn ends(parser: &mut Parser<'_>) -> Parsed<()> {
     match parser.next_token() {
-        token if matches!(token.token, Token::EOF | Token::SemiColon) => Ok(own),
+        token if matches!(token.token, Token::EOF | Token::SemiColon) => Ok(()),
         token => parser.expected("end of statement", token),
     }
 }
@@ -247,7 +266,7 @@ fn starts_number(parser: &Parser<'_>) -> bool {
     matches!(parser.peek_token().token, Token::Number(..) | Token::Minus | Token::Plus)
 }
 
-fn integer(parser: &mut Parser<'_>) -> Parsed<i64> {
+pub(super) fn integer(parser: &mut Parser<'_>) -> Parsed<i64> {
     let expr: Expr = parser.parse_expr()?;
     sequence::number(&expr).map_err(|e| ParserError::ParserError(e.to_string()))
 }
@@ -256,6 +275,7 @@ fn integer(parser: &mut Parser<'_>) -> Parsed<i64> {
 pub(super) fn run(context: &Context, call: &Function) -> Result<StatementResult> {
     let Some(text) = text_of(call) else { return Err(Error::unsupported("CALL")) };
     match read(text).map_err(|e| Error::new("42601", e.to_string()))? {
+        Own::Alter(alter) => alter_more::run(context, &alter),
         Own::Reindex { kind, name } => index::rebuild(context, &kind, &name),
         Own::AlterSequence { name, if_exists, change } => alter(context, &name, if_exists, change),
         Own::CreateSequence { name, if_not_exists, options, owner } => {

@@ -6,6 +6,7 @@
 //! I1. A clause that is not supported is refused with `0A000`, never dropped.
 
 mod alter;
+mod alter_more;
 mod column;
 mod create;
 mod drop;

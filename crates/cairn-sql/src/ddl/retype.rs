@@ -64,7 +64,8 @@ pub(super) fn run(
         };
         let mut columns = batch.columns().to_vec();
         columns[place] = converted;
-        table::insert(context.txn(), &new, &batch_of(&new, columns, rows)?, OnConflict::Error)?;
+        let batch = table::with_generated(context.txn(), &new, batch_of(&new, columns, rows)?)?;
+        table::insert(context.txn(), &new, &batch, OnConflict::Error)?;
     }
     for index in &derived {
         context.txn().create_index(&super::index::spec_of(context, &new, index)?)?;
@@ -106,6 +107,7 @@ pub(super) fn fill(context: &Context, table: &Arc<Table>, column: &str) -> Resul
         let mut columns: Vec<ArrayRef> = batch.columns()[..places.len()].to_vec();
         columns[place] = default.array(context, target, rows)?;
         let new = crate::dml::target::batch_with(relaxed(table), columns, rows)?;
+        let new = table::with_generated(context.txn(), table, new)?;
         table::update(context.txn(), table, &keys, &new, &[place])?;
     }
     Ok(())

@@ -149,7 +149,7 @@ impl Update {
         if !txn.options().isolation.is_locking() {
             return Ok(txn.view()?);
         }
-        let changed: Vec<usize> = self.assigned.iter().map(|a| a.place).collect();
+        let changed = replace::changed(table, &self.assigned);
         let mode = table::update_lock(table, &changed)?;
         Ok(table::lock_rows(txn, table, keys, mode, Wait::Block)?.view)
     }
@@ -175,7 +175,8 @@ impl Update {
                 for (place, value) in values {
                     columns[place] = value;
                 }
-                batch_of(table, columns, rows)?
+                let new = batch_of(table, columns, rows)?;
+                table::with_generated(context.txn(), table, new)?
             }
             None => {
                 let relation = |alias: &str, rows: RecordBatch| Relation {
@@ -208,7 +209,7 @@ impl Update {
         if keys.is_empty() {
             return Ok(None);
         }
-        let changed: Vec<usize> = self.assigned.iter().map(|a| a.place).collect();
+        let changed = replace::changed(table, &self.assigned);
         table::update(context.txn(), table, &keys, &new, &changed)?;
         Ok(Some((new, places)))
     }

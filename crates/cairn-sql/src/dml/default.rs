@@ -36,6 +36,10 @@ impl Default {
     /// # Errors
     /// `42P01` where its sequence is gone; what is wrong with its text.
     pub(crate) fn of(context: &Context, column: &Column) -> Result<Default> {
+        if column.generated.is_some() {
+            // What the engine's `with_generated` replaces.
+            return Ok(Default::Constant(Value::Null));
+        }
         if let Some(identity) = &column.identity {
             return Ok(Default::Sequence(identity.sequence));
         }

@@ -10,11 +10,14 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, SchemaRef};
-use cairn_engine::catalog::{IndexDescriptor, IndexId};
+use cairn_engine::catalog::{Column, IndexDescriptor, IndexId};
 use cairn_engine::{CheckFailure, Error as EngineError, Expressions, Isolation, Table, TxnOptions};
+use cairn_types::DataType;
+use cairn_types::datetime::Zone;
 use datafusion::physical_expr::PhysicalExpr;
 use parking_lot::Mutex;
 
+use super::assign::assign_array;
 use super::default::{Default, parse_expr};
 use super::relations;
 use super::target::relaxed;
@@ -111,6 +114,35 @@ impl Evaluator {
         Ok(Arc::new(compiled))
     }
 
+    fn generated_values(&self, table: &Table, rows: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        let columns: Vec<&Column> = table.live_columns().filter(|c| c.generated.is_some()).collect();
+        let texts: Vec<String> =
+            columns.iter().filter_map(|c| Some(c.generated.as_ref()?.sql.clone())).collect();
+        let signature: Vec<String> = texts.iter().cloned().chain(signature(table)).collect();
+        // No index has this id.
+        let key = (table.id, IndexId::MAX);
+        let known =
+            self.indexes.lock().get(&key).filter(|(own, _)| *own == signature).map(|(_, c)| Arc::clone(c));
+        let compiled = match known {
+            Some(compiled) => compiled,
+            None => {
+                let compiled = self.compiled(table, texts)?;
+                self.indexes.lock().insert(key, (signature, Arc::clone(&compiled)));
+                compiled
+            }
+        };
+        let mut values = Vec::with_capacity(columns.len());
+        for (column, expr) in columns.into_iter().zip(compiled.iter()) {
+            let value = expr.evaluate(rows)?.into_array(rows.num_rows())?;
+            let from = match expr.return_field(&rows.schema()) {
+                Ok(field) => DataType::from_field(&field),
+                Err(_) => column.ty.clone(),
+            };
+            values.push(assign_array(&value, &from, &column.ty, &column.name, true, Zone::UTC)?);
+        }
+        Ok(values)
+    }
+
     /// What an index holds that is no column.
     fn index(&self, table: &Table, index: &IndexDescriptor) -> Result<Conditions> {
         let texts: Vec<String> = index
@@ -172,6 +204,10 @@ impl Expressions for Evaluator {
             }
         }
         Ok(first)
+    }
+
+    fn generated(&self, table: &Table, rows: &RecordBatch) -> cairn_engine::Result<Vec<ArrayRef>> {
+        self.generated_values(table, rows).map_err(engine_error)
     }
 
     fn index_cells(

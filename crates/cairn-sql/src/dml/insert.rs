@@ -143,6 +143,11 @@ fn merge_with(query: &mut Query, with: Option<&With>) -> Result<()> {
 /// Refuses a value for a GENERATED ALWAYS column.
 pub(super) fn refuse_generated(table: &Table, place: usize) -> Result<()> {
     let column = table.live_column(place);
+    if column.generated.is_some() {
+        let name = &column.name;
+        return Err(Error::new("428C9", format!("cannot insert a non-DEFAULT value into column \"{name}\""))
+            .with_detail(format!("Column \"{name}\" is a generated column.")));
+    }
     match column.identity {
         Some(identity) if identity.always => {
             let name = &column.name;
@@ -170,8 +175,8 @@ impl Target<'_> {
 
     fn refuse_generated(&self, place: usize) -> Result<()> {
         match self.overriding {
-            Some(_) => Ok(()),
-            None => refuse_generated(self.table, place),
+            Some(_) if self.table.live_column(place).generated.is_none() => Ok(()),
+            _ => refuse_generated(self.table, place),
         }
     }
 

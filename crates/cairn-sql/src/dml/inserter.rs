@@ -73,7 +73,7 @@ impl<'c> Inserter<'c> {
             all[*place] = Some(default.array(self.context, self.table.live_column(*place), rows)?);
         }
         let batch = batch_of(&self.table, all.into_iter().flatten().collect(), rows)?;
-        self.insert(batch)
+        self.insert(table::with_generated(self.context.txn(), &self.table, batch)?)
     }
 
     fn insert(&mut self, batch: RecordBatch) -> Result<()> {

@@ -172,7 +172,7 @@ fn read_insert(table: &Table, insert: &MergeInsertExpr) -> Result<Action> {
         if draws || literal::is_default(expr) {
             continue;
         }
-        if overriding.is_none() {
+        if overriding.is_none() || table.live_column(place).generated.is_some() {
             refuse_generated(table, place)?;
         }
         given.push((place, expr.clone()));
@@ -337,7 +337,7 @@ impl Work<'_> {
             let keys = match self.action(*clause) {
                 Action::Delete => &mut deleted,
                 Action::Update(assigned) => {
-                    let changed: Vec<usize> = assigned.iter().map(|a| a.place).collect();
+                    let changed = replace::changed(self.table, assigned);
                     if table::update_lock(self.table, &changed)? == KeyLock::Update {
                         updated.1 = KeyLock::Update;
                     }
@@ -405,7 +405,7 @@ impl Work<'_> {
                 if keys.is_empty() {
                     return Ok(0);
                 }
-                let changed: Vec<usize> = assigned.iter().map(|a| a.place).collect();
+                let changed = replace::changed(self.table, assigned);
                 table::update(txn, self.table, &keys, &new, &changed)?
             }
             Action::Insert(given) => return self.insert(joined, given, rows),

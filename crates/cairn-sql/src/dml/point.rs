@@ -142,6 +142,9 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
     }
     let Some(values) = statement.source.as_deref().and_then(insert::values_of) else { return Ok(None) };
     let table = target::find(context, name, "INSERT")?;
+    if !table.generated_places().is_empty() {
+        return Ok(None);
+    }
     let given = insert::columns(&table, statement)?;
     let mut rows = Vec::with_capacity(values.len());
     for value in values {

@@ -104,6 +104,9 @@ fn plan_update(context: &Context, sql: &str, update: &Update) -> Result<Option<P
     else {
         return Ok(None);
     };
+    if !table.generated_places().is_empty() {
+        return Ok(None);
+    }
     let (mut new, mut exprs) = (Vec::new(), Vec::new());
     for assigned in assignments(context, &table, &update.assignments)? {
         let NewValue::Expr(expr) = assigned.value else { return Ok(None) };

@@ -49,7 +49,13 @@ pub(super) fn with_values(
             }
         };
     }
-    batch_of(table, columns, rows)
+    let new = batch_of(table, columns, rows)?;
+    Ok(cairn_engine::table::with_generated(context.txn(), table, new)?)
+}
+
+/// The places of the columns that those assignments change.
+pub(super) fn changed(table: &Table, assigned: &[Assigned]) -> Vec<usize> {
+    assigned.iter().map(|a| a.place).chain(table.generated_places()).collect()
 }
 
 /// The same, evaluated over `sides`, whose rows are those of `old`.

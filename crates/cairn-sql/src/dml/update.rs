@@ -67,7 +67,7 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
     let table = target::find(context, name, "UPDATE")?;
     let alias = alias.unwrap_or_else(|| table.name.clone());
     let assigned = assignments(context, &table, &update.assignments)?;
-    let changed: Vec<usize> = assigned.iter().map(|a| a.place).collect();
+    let changed = replace::changed(&table, &assigned);
     let from = match &update.from {
         None => &[][..],
         Some(UpdateTableFromKind::AfterSet(from)) => from.as_slice(),
@@ -161,6 +161,14 @@ pub(super) fn assignments(context: &Context, table: &Table, list: &[Assignment])
             let value = if literal::is_default(&expr) {
                 NewValue::Default
             } else {
+                if column.generated.is_some() {
+                    let name = &column.name;
+                    return Err(Error::new(
+                        "428C9",
+                        format!("column \"{name}\" can only be updated to DEFAULT"),
+                    )
+                    .with_detail(format!("Column \"{name}\" is a generated column.")));
+                }
                 if column.identity.is_some_and(|i| i.always) {
                     let name = &column.name;
                     return Err(Error::new(

@@ -39,7 +39,7 @@ const CONDITIONS: [(&str, &str); 9] = [
 
 fn agrees(db: &Database) {
     for (condition, plain) in CONDITIONS {
-        for list in ["id", "k", "n", "id || n"] {
+        for list in ["id", "k, n"] {
             let by = |condition: &str| {
                 let mut found = rows(db, &format!("select {list} from t where {condition}"));
                 found.sort();
@@ -71,7 +71,7 @@ fn they_agree_with_the_rows_whatever_happens() {
             let db = &db;
             threads.spawn(move || {
                 let mut session = db.session();
-                for i in 0..12 {
+                for i in 0..6 {
                     let id = own * 100 + i * 7 + 1;
                     for sql in [
                         format!("update t set k = k + 1000, state = 'done' where id = {id}"),
@@ -127,4 +127,26 @@ fn one_of_two_that_insert_the_same_partial_key_fails() {
         assert_eq!(won.iter().filter(|won| **won).count(), 1, "{won:?}");
     }
     db.verify().unwrap();
+}
+
+#[test]
+fn generated_columns_and_constraints_not_valid_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let db = Database::open(&path).unwrap();
+    db.execute("create table t (a int, b int generated always as (a * 2) stored)", &[]).unwrap();
+    db.execute("insert into t (a) values (-1), (4)", &[]).unwrap();
+    db.execute("alter table t add constraint pos check (a > 0) not valid", &[]).unwrap();
+    db.close().unwrap();
+    let db = Database::open(&path).unwrap();
+    db.execute("insert into t (a) values (3)", &[]).unwrap();
+    let fails = |sql: &str| db.execute(sql, &[]).unwrap_err().sqlstate().to_owned();
+    assert_eq!(fails("insert into t (a) values (-5)"), "23514");
+    assert_eq!(fails("alter table t validate constraint pos"), "23514");
+    db.execute("update t set a = 1 where a = -1", &[]).unwrap();
+    db.execute("alter table t validate constraint pos", &[]).unwrap();
+    db.close().unwrap();
+    let db = Database::open(&path).unwrap();
+    assert_eq!(rows(&db, "select b from t order by a"), ["2", "6", "8"]);
+    assert_eq!(rows(&db, "select convalidated from pg_constraint where conname = 'pos'"), ["t"]);
 }

@@ -24,6 +24,7 @@ fn world(seed: u64, indexed: bool) -> World {
         parent_columns: vec![],
         on_delete: Default::default(),
         on_update: Default::default(),
+        not_valid: false,
     };
     txn.add_constraint("public", "c", foreign_key).unwrap();
     if indexed {

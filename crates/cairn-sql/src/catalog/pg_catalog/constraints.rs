@@ -19,6 +19,7 @@ struct Constraint<'t> {
     index: i64,
     foreign: Option<&'t ForeignKey>,
     definition: String,
+    valid: bool,
 }
 
 fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
@@ -38,6 +39,7 @@ fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
             kind: if kind == "UNIQUE" { "u" } else { "p" },
             index: derived(table.id, index),
             foreign: None,
+            valid: true,
         });
     }
     for check in &table.checks {
@@ -47,7 +49,8 @@ fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
             kind: "c",
             index: 0,
             foreign: None,
-            definition: format!("CHECK ({})", check.sql),
+            definition: format!("CHECK ({}){}", check.sql, if check.not_valid { " NOT VALID" } else { "" }),
+            valid: !check.not_valid,
         });
     }
     for key in &table.foreign_keys {
@@ -58,6 +61,7 @@ fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
             index: 0,
             foreign: Some(key),
             definition: foreign_definition(catalog, table, key),
+            valid: !key.not_valid,
         });
     }
     all
@@ -87,6 +91,9 @@ fn foreign_definition(catalog: &Catalog, table: &Table, key: &ForeignKey) -> Str
             text.push_str(action_name(action));
         }
     }
+    if key.not_valid {
+        text.push_str(" NOT VALID");
+    }
     text
 }
 
@@ -113,7 +120,7 @@ pub(super) fn pg_constraint(_context: &Context, catalog: &Catalog) -> Result<Row
                 text(constraint.kind),
                 Value::Boolean(false),
                 Value::Boolean(false),
-                Value::Boolean(true),
+                Value::Boolean(constraint.valid),
                 Value::BigInt(i64::from(table.id)),
                 Value::BigInt(constraint.index),
                 Value::BigInt(constraint.foreign.map_or(0, |key| i64::from(key.parent))),

@@ -72,6 +72,7 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
 pub(super) fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows> {
     let mut rows = Rows::new();
     let mut push = |relation: i64, name: &str, number: usize, ty: &DataType, flags: (bool, bool, &str)| {
+        let (identity, generated) = if flags.2 == "s" { ("", "s") } else { (flags.2, "") };
         rows.push(vec![
             Value::BigInt(relation),
             text(name),
@@ -82,8 +83,8 @@ pub(super) fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows
             Value::Boolean(flags.0),
             Value::Boolean(flags.1),
             Value::Boolean(false),
-            text(flags.2),
-            text(""),
+            text(identity),
+            text(generated),
             Value::BigInt(0),
         ]);
     };
@@ -92,9 +93,11 @@ pub(super) fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows
             let identity = match column.identity {
                 Some(identity) if identity.always => "a",
                 Some(_) => "d",
+                None if column.generated.is_some() => "s",
                 None => "",
             };
-            let flags = (!column.nullable, column.default.is_some(), identity);
+            let has_default = column.default.is_some() || column.generated.is_some();
+            let flags = (!column.nullable, has_default, identity);
             push(i64::from(table.id), &column.name, at + 1, &column.ty, flags);
         }
         for index in all_indexes(table) {

@@ -1,0 +1,154 @@
+//! Forms of ALTER that the parser does not know: SET SCHEMA, ALTER VIEW and ALTER INDEX IF EXISTS … RENAME TO, and what is
+//! done to generated and identity columns.
+
+use cairn_engine::ddl::SequenceOptions;
+use sqlparser::ast::{Ident, ObjectName};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
+
+use super::extra::{ends, integer};
+use super::names::{self, Kind};
+use super::notice;
+use crate::context::Context;
+use crate::results::StatementResult;
+use crate::session::variables::fold;
+use crate::{Error, Result};
+
+type Parsed<T> = std::result::Result<T, ParserError>;
+
+/// One of these statements.
+pub(super) struct AlterMore {
+    kind: Kind,
+    name: ObjectName,
+    if_exists: bool,
+    change: Change,
+}
+
+enum Change {
+    SetSchema(Ident),
+    Rename(Ident),
+    Column { column: Ident, action: Action },
+}
+
+enum Action {
+    DropExpression { if_exists: bool },
+    DropIdentity { if_exists: bool },
+    SetGenerated { always: bool },
+    Restart { with: Option<i64> },
+}
+
+/// Reads a text that begins with ALTER; `None` where the parser knows it, or nobody does.
+pub(super) fn read(parser: &mut Parser<'_>) -> Parsed<Option<AlterMore>> {
+    let word = |parser: &mut Parser<'_>| match parser.next_token().token {
+        Token::Word(word) => word.value.to_ascii_uppercase(),
+        _ => String::new(),
+    };
+    let kind = match word(parser).as_str() {
+        "TABLE" => Kind::Table,
+        "VIEW" => Kind::View,
+        "INDEX" => Kind::Index,
+        _ => return Ok(None),
+    };
+    let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+    let _ = parser.parse_keyword(Keyword::ONLY);
+    let Ok(name) = parser.parse_object_name(false) else { return Ok(None) };
+    let statement = |change| Some(AlterMore { kind, name, if_exists, change });
+    if kind != Kind::Index && parser.parse_keywords(&[Keyword::SET, Keyword::SCHEMA]) {
+        let schema = parser.parse_identifier()?;
+        ends(parser)?;
+        return Ok(statement(Change::SetSchema(schema)));
+    }
+    if kind != Kind::Table && parser.parse_keywords(&[Keyword::RENAME, Keyword::TO]) {
+        let new = parser.parse_identifier()?;
+        ends(parser)?;
+        return Ok(statement(Change::Rename(new)));
+    }
+    if kind != Kind::Table || !parser.parse_keyword(Keyword::ALTER) {
+        return Ok(None);
+    }
+    let _ = parser.parse_keyword(Keyword::COLUMN);
+    let Ok(column) = parser.parse_identifier() else { return Ok(None) };
+    let (first, second) = (word(parser), word(parser));
+    let action = match (first.as_str(), second.as_str()) {
+        ("DROP", "EXPRESSION") => {
+            Action::DropExpression { if_exists: parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]) }
+        }
+        ("DROP", "IDENTITY") => {
+            Action::DropIdentity { if_exists: parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]) }
+        }
+        ("SET", "GENERATED") => match parser.parse_keyword(Keyword::ALWAYS) {
+            true => Action::SetGenerated { always: true },
+            false => {
+                parser.expect_keywords(&[Keyword::BY, Keyword::DEFAULT])?;
+                Action::SetGenerated { always: false }
+            }
+        },
+        ("RESTART", "") => Action::Restart { with: None },
+        ("RESTART", "WITH") => Action::Restart { with: Some(integer(parser)?) },
+        _ => return Ok(None),
+    };
+    ends(parser)?;
+    Ok(statement(Change::Column { column, action }))
+}
+
+/// Runs one.
+pub(super) fn run(context: &Context, alter: &AlterMore) -> Result<StatementResult> {
+    let AlterMore { kind, name, if_exists, change } = alter;
+    let done = || Ok(StatementResult::command(format!("ALTER {}", kind.word().to_uppercase())));
+    let catalog = context.catalog()?;
+    // ALTER TABLE moves other relations, too, and ALTER INDEX renames them.
+    let found = match names::find(context, &catalog, name, *kind)? {
+        Some(found) => found,
+        None if *if_exists => {
+            let shown = names::missing(name, *kind, true);
+            notice(context, "00000", format!("{}, skipping", shown.message()));
+            return done();
+        }
+        None => return Err(names::missing(name, *kind, true)),
+    };
+    let (schema, relation, _) = found;
+    let txn = context.txn();
+    match (change, kind) {
+        (Change::SetSchema(new), Kind::Table) => txn.set_table_schema(&schema, &relation, &fold(new))?,
+        (Change::SetSchema(_), _) => return Err(Error::unsupported("ALTER VIEW ... SET SCHEMA")),
+        (Change::Rename(new), Kind::View) => txn.rename_view(&schema, &relation, &names::stored(new))?,
+        (Change::Rename(new), _) => txn.rename_index(&schema, &relation, &names::stored(new))?,
+        (Change::Column { column, action }, _) => {
+            of_column(context, &schema, &relation, &fold(column), action)?
+        }
+    }
+    done()
+}
+
+fn of_column(context: &Context, schema: &str, table: &str, column: &str, action: &Action) -> Result<()> {
+    let txn = context.txn();
+    let found = context.catalog()?.table(schema, table)?;
+    let own = found.column(column)?;
+    let skip = |what: &str| {
+        let message = format!("column \"{column}\" of relation \"{table}\" is not {what}, skipping");
+        notice(context, "00000", message);
+        Ok(())
+    };
+    match action {
+        Action::DropExpression { if_exists: true } if own.generated.is_none() => {
+            skip("a stored generated column")
+        }
+        Action::DropIdentity { if_exists: true } if own.identity.is_none() => skip("an identity column"),
+        Action::DropExpression { .. } => Ok(txn.drop_expression(schema, table, column)?),
+        Action::DropIdentity { .. } => Ok(txn.drop_identity(schema, table, column)?),
+        Action::SetGenerated { always } => Ok(txn.set_identity(schema, table, column, *always)?),
+        Action::Restart { with } => {
+            let Some(identity) = own.identity else {
+                let message =
+                    format!("column \"{column}\" of relation \"{table}\" is not an identity column");
+                return Err(Error::new("55000", message));
+            };
+            let all = context.catalog()?;
+            let sequence = all.sequence_by_id(identity.sequence).cloned();
+            let sequence = sequence.ok_or_else(|| Error::internal("a sequence is gone"))?;
+            let options = SequenceOptions { restart: Some(*with), ..SequenceOptions::default() };
+            Ok(txn.alter_sequence(&sequence.schema, &sequence.name, &options)?)
+        }
+    }
+}
