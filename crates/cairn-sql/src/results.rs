@@ -122,6 +122,13 @@ impl Results {
         self
     }
 
+    /// The same without the hook: for a reader that holds what the hook would lock.
+    #[must_use]
+    pub(crate) fn without_hook(mut self) -> Self {
+        self.on_error = None;
+        self
+    }
+
     /// Has the instants (TIMESTAMPTZ) shown by the clock of `zone`: the name goes into the Arrow types, from which
     /// [`cairn_types::text::format_cell`] takes it. The instants stay what they are.
     #[must_use]

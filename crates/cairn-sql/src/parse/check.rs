@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Expr, Function, FunctionArguments, GroupByExpr, JoinOperator, LimitClause, ObjectName, ObjectNamePart,
-    OrderByKind, Query, Select, SelectItem, SetExpr, SetQuantifier, Statement, TableFactor, Visit, Visitor,
-    WildcardAdditionalOptions,
+    OrderByKind, Query, Select, SelectItem, SetExpr, SetQuantifier, Statement, TableFactor, TableSampleKind,
+    Visit, Visitor, WildcardAdditionalOptions,
 };
 
 use crate::{Error, Result};
@@ -87,7 +87,6 @@ impl Visitor for Check {
 
 fn check_query(query: &Query) -> Result<()> {
     if let Some(fetch) = &query.fetch {
-        refuse(fetch.with_ties, "FETCH ... WITH TIES")?;
         refuse(fetch.percent, "FETCH ... PERCENT")?;
     }
     if let Some(LimitClause::LimitOffset { limit_by, .. }) = &query.limit_clause {
@@ -131,7 +130,7 @@ fn check_set_operation(body: &SetExpr) -> Result<()> {
 fn check_select(select: &Select) -> Result<()> {
     refuse(select.top.is_some(), "TOP")?;
     if select.into.is_some() {
-        return Err(Error::unsupported("SELECT INTO").with_hint("Use CREATE TABLE AS."));
+        return Err(Error::new("42601", "SELECT ... INTO is not allowed here"));
     }
     refuse(!select.lateral_views.is_empty(), "LATERAL VIEW")?;
     refuse(select.prewhere.is_some(), "PREWHERE")?;
@@ -195,6 +194,7 @@ fn check_factor(factor: &TableFactor) -> Result<()> {
     match factor {
         TableFactor::Table {
             name,
+            args,
             with_hints,
             version,
             with_ordinality,
@@ -205,19 +205,21 @@ fn check_factor(factor: &TableFactor) -> Result<()> {
             ..
         } => {
             refuse_reserved(name)?;
-            refuse(sample.is_some(), "TABLESAMPLE")?;
+            if let Some(
+                TableSampleKind::BeforeTableAlias(sample) | TableSampleKind::AfterTableAlias(sample),
+            ) = sample
+            {
+                super::sample::check(sample)?;
+            }
             refuse(version.is_some(), "AS OF")?;
-            refuse(*with_ordinality, "WITH ORDINALITY")?;
+            refuse(*with_ordinality && args.is_none(), "WITH ORDINALITY of a table")?;
             refuse(!partitions.is_empty(), "PARTITION")?;
             refuse(json_path.is_some(), "a JSON path")?;
             refuse(!with_hints.is_empty() || !index_hints.is_empty(), "a table hint")
         }
         TableFactor::Derived { sample, .. } => refuse(sample.is_some(), "TABLESAMPLE"),
-        TableFactor::Function { with_ordinality, .. } => refuse(*with_ordinality, "WITH ORDINALITY"),
-        TableFactor::UNNEST { with_offset, with_ordinality, .. } => {
-            refuse(*with_ordinality, "WITH ORDINALITY")?;
-            refuse(*with_offset, "WITH OFFSET")
-        }
+        TableFactor::Function { .. } => Ok(()),
+        TableFactor::UNNEST { with_offset, .. } => refuse(*with_offset, "WITH OFFSET"),
         TableFactor::NestedJoin { .. } | TableFactor::TableFunction { .. } => Ok(()),
         _ => Err(Error::unsupported("this form in FROM")),
     }

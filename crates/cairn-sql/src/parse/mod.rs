@@ -5,15 +5,19 @@ pub(crate) mod as_of;
 pub(crate) mod balance;
 pub(crate) mod check;
 pub(crate) mod conflict;
+pub(crate) mod cursor;
 pub(crate) mod dialect;
 pub mod guard;
 pub(crate) mod integers;
+pub(crate) mod into;
 pub(crate) mod lexer;
 pub(crate) mod locking;
 pub(crate) mod merge;
 pub(crate) mod names;
+pub(crate) mod ordinality;
 pub(crate) mod parameters;
 pub(crate) mod rewrite;
+pub(crate) mod sample;
 pub mod split;
 pub(crate) mod types;
 
@@ -54,7 +58,7 @@ fn parse_one(text: &str) -> Result<Statement> {
 
 /// Parses one statement that the guard has passed.
 pub(crate) fn parse_text(text: &str) -> Result<Statement> {
-    let own = crate::copy::parse(text).or_else(|| crate::ddl::parse(text));
+    let own = crate::copy::parse(text).or_else(|| crate::ddl::parse(text)).or_else(|| cursor::parse(text));
     if let Some(parsed) = own {
         let mut statement = parsed.map_err(|error| syntax_error(error, text))?;
         balance::statement(&mut statement);
@@ -82,6 +86,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     if let Some(moment) = as_of {
         as_of::note(&mut statement, &moment)?;
     }
+    into::rewrite(&mut statement)?;
     balance::statement(&mut statement);
     check::statement(&statement)?;
     Ok(statement)

@@ -61,8 +61,17 @@ impl VisitorMut for Rewrite {
             return ControlFlow::Break(Error::unsupported("AS OF SYSTEM TIME in this place"));
         }
         if let Some(fetch) = query.fetch.take() {
-            let quantity =
+            let mut quantity =
                 fetch.quantity.unwrap_or_else(|| Expr::Value(Value::Number("1".to_owned(), false).into()));
+            if fetch.with_ties {
+                if query.order_by.is_none() {
+                    return ControlFlow::Break(Error::new(
+                        "42601",
+                        "WITH TIES cannot be specified without ORDER BY clause",
+                    ));
+                }
+                quantity = call(crate::query::ties::NAME, vec![quantity]);
+            }
             query.limit_clause = Some(match query.limit_clause.take() {
                 Some(LimitClause::LimitOffset { offset, limit_by, .. }) => {
                     LimitClause::LimitOffset { limit: Some(quantity), offset, limit_by }
@@ -110,6 +119,9 @@ impl VisitorMut for Rewrite {
                     .map(|part| ObjectNamePart::Identifier(Ident::with_quote('"', part)))
                     .to_vec(),
             );
+        }
+        if let Err(error) = super::sample::rewrite(factor).and_then(|()| super::ordinality::rewrite(factor)) {
+            return ControlFlow::Break(error);
         }
         name_set_column(factor);
         ControlFlow::Continue(())
@@ -186,6 +198,13 @@ fn in_select_list(select: &mut Select) -> Result<()> {
                     Err(error) => return ControlFlow::Break(error),
                 }
             }
+            if let Expr::Function(function) = expr
+                && let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice()
+                && fold(name) == "generate_series"
+            {
+                let set = take(expr);
+                *expr = call("unnest", vec![set]);
+            }
             ControlFlow::Continue(())
         }
     }
@@ -193,13 +212,6 @@ fn in_select_list(select: &mut Select) -> Result<()> {
         let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { continue };
         if let ControlFlow::Break(error) = expr.visit(&mut List { queries: 0 }) {
             return Err(error);
-        }
-        if let Expr::Function(function) = expr
-            && let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice()
-            && fold(name) == "generate_series"
-        {
-            let set = take(expr);
-            *expr = call("unnest", vec![set]);
         }
     }
     Ok(())

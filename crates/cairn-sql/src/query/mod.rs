@@ -18,5 +18,6 @@ pub(crate) mod predicates;
 pub(crate) mod reuse;
 pub(crate) mod run;
 pub(crate) mod state;
+pub(crate) mod ties;
 pub(crate) mod unnest;
 pub(crate) mod zones;

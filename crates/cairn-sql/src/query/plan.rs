@@ -103,6 +103,10 @@ impl<'s> Planner<'s> {
         {
             return Ok(provider_as_source(rows));
         }
+        if let Some(plan) = catalog::sample::plan(self.context, &self.catalog, name)? {
+            let schema = Arc::new(plan.schema().as_arrow().clone());
+            return Ok(Arc::new(ViewSource { plan, schema }));
+        }
         let found = catalog::find(self.context, &self.catalog, name)?;
         let source = match found {
             Found::Provider(provider) => provider_as_source(provider),

@@ -51,6 +51,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     let mut rules = vec![
         Arc::new(UnknownLiterals) as Arc<dyn AnalyzerRule + Send + Sync>,
         Arc::new(SessionZone),
+        Arc::new(super::ties::Ties),
         Arc::new(UnnestedKeys),
         Arc::new(LongPredicates),
     ];
@@ -64,6 +65,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
         .with_physical_optimizer_rules(physical)
         .build();
     crate::functions::register(&mut state)?;
+    register_scalar(&mut state, super::ties::function())?;
     Ok(state)
 }
 

@@ -14,6 +14,7 @@
 //! I1: a statement that fails in a block is undone to its savepoint, and the block is failed.
 //! I2: the state is locked only while one statement starts; rows stream without the lock.
 
+mod cursor;
 pub(crate) mod prepared;
 mod route;
 pub(crate) mod settings;
@@ -62,6 +63,7 @@ pub(crate) struct State {
     pub(crate) prepared: prepared::PreparedStatements,
     pub(crate) sequences: Arc<Mutex<SequenceMemory>>,
     pub(crate) exchange: Arc<Mutex<Exchange>>,
+    pub(crate) cursors: cursor::Cursors,
 }
 
 /// What PREPARE found out about a statement.
@@ -97,6 +99,7 @@ impl Session {
             prepared: prepared::PreparedStatements::default(),
             sequences: Arc::new(Mutex::new(SequenceMemory::default())),
             exchange: Arc::default(),
+            cursors: cursor::Cursors::default(),
         };
         Self { shared, state: Arc::new(Mutex::new(state)) }
     }

@@ -10,7 +10,7 @@ use super::settings::Settings;
 use super::timeouts::{self, StatementTimer};
 use super::transaction::{self, Modes};
 use super::waits::wait_for_tables;
-use super::{Parameters, State, prepared, variables};
+use super::{Parameters, State, cursor, prepared, variables};
 use crate::context::{Context, Scope};
 use crate::engine::Shared;
 use crate::error::{Class, locate};
@@ -249,12 +249,22 @@ fn dispatch(
     parameters: Vec<Value>,
 ) -> Result<StatementResult> {
     match statement {
-        Statement::Commit { chain, .. } => return transaction::commit(shared, state, *chain),
+        Statement::Commit { chain, .. } => {
+            let ending =
+                state.block.as_ref().filter(|block| !block.failed).map(|block| Arc::clone(&block.txn));
+            let result = transaction::commit(shared, state, *chain)?;
+            if let Some(txn) = ending {
+                cursor::committed(state, &txn);
+            }
+            return Ok(result);
+        }
         Statement::Rollback { chain, savepoint: None } => {
             return transaction::rollback(shared, state, *chain);
         }
         Statement::Rollback { savepoint: Some(name), .. } => {
-            return transaction::rollback_to(state, &variables::fold(name));
+            let result = transaction::rollback_to(state, &variables::fold(name))?;
+            cursor::rolled_back_to_savepoint(state);
+            return Ok(result);
         }
         _ => {}
     }
@@ -286,7 +296,30 @@ fn dispatch(
         Statement::Set(set) => variables::set(shared, state, set),
         Statement::ShowVariable { variable } => variables::show(state, variable),
         Statement::Reset(reset) => variables::reset(state, reset),
-        Statement::Discard { .. } => variables::discard(state),
+        Statement::Discard { .. } => {
+            cursor::discard(state);
+            variables::discard(state)
+        }
+        Statement::Declare { stmts } => {
+            let [declare] = stmts.as_slice() else { return Err(Error::unsupported("this form of DECLARE")) };
+            let (name, hold) = cursor::read(declare)?;
+            if state.block.is_none() && !hold {
+                return Err(Error::new("25P01", "DECLARE CURSOR can only be used in transaction blocks"));
+            }
+            let Some(query) = &declare.for_query else {
+                return Err(Error::unsupported("this form of DECLARE"));
+            };
+            let query = Statement::Query(query.clone());
+            let text = query.to_string();
+            match in_transaction(shared, shared_state, state, &query, &text, parameters)? {
+                StatementResult::Rows(rows) => cursor::open(state, name, declare, rows),
+                StatementResult::Command { .. } => Err(Error::internal("a query without rows")),
+            }
+        }
+        Statement::Fetch { name, direction, into, .. } => {
+            cursor::fetch(state, name, direction, parse::cursor::is_move(into.as_ref()))
+        }
+        Statement::Close { cursor } => cursor::close(state, cursor),
         Statement::Prepare { name, data_types, statement } => {
             prepared::sql_prepare(shared, state, &variables::fold(name), data_types, statement)
         }

@@ -36,6 +36,13 @@ pub(crate) struct Block {
     pub(crate) settings_session: Arc<Settings>,
 }
 
+impl Block {
+    /// Savepoints that are set.
+    pub(crate) fn savepoint_count(&self) -> usize {
+        self.savepoints.len()
+    }
+}
+
 /// What a list of modes asks for.
 #[derive(Default)]
 pub(crate) struct Modes {

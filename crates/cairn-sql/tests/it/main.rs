@@ -1,6 +1,7 @@
 //! Integration tests of the SQL layer, one binary.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod clauses;
 mod hostile;
 mod point_changes;
 mod queries;
