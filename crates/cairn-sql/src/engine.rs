@@ -8,11 +8,12 @@ use datafusion::execution::SessionState;
 use datafusion::execution::runtime_env::RuntimeEnv;
 
 use crate::dml::point::PointWrites;
+use crate::functions::closure::{Closures, ScalarFunction};
 use crate::query::cache::PlanCache;
 use crate::query::reuse::Plans;
 use crate::runtime::Runtime;
 use crate::scan::derived::DerivedIndexes;
-use crate::{Result, Session};
+use crate::{Error, Result, Session};
 
 /// Bounds and places for queries.
 #[derive(Debug, Clone)]
@@ -66,6 +67,7 @@ pub(crate) struct Shared {
     pub(crate) reuse: Plans,
     pub(crate) point_writes: PointWrites,
     pub(crate) derived: DerivedIndexes,
+    pub(crate) closures: Closures,
 }
 
 impl Shared {
@@ -97,6 +99,7 @@ impl Engine {
             reuse: Plans::default(),
             point_writes: PointWrites::default(),
             derived: DerivedIndexes::default(),
+            closures: Closures::default(),
         });
         crate::dml::install_expressions(&shared);
         Ok(Self { shared })
@@ -105,6 +108,25 @@ impl Engine {
     /// A new session with default settings, outside any transaction.
     pub fn session(&self) -> Session {
         Session::new(Arc::clone(&self.shared))
+    }
+
+    /// Lets SQL call a Rust closure, in all sessions, until the engine is closed.
+    ///
+    /// # Errors
+    /// `42723` where there is a function of that name, built in or given before; `42602` for an empty name.
+    pub fn create_function(&self, function: ScalarFunction) -> Result<()> {
+        let template = &self.shared.template;
+        let name = &function.name;
+        if name.is_empty() {
+            return Err(Error::new("42602", "zero-length delimited identifier"));
+        }
+        let taken = template.scalar_functions().contains_key(name)
+            || template.aggregate_functions().contains_key(name)
+            || template.window_functions().contains_key(name);
+        if taken {
+            return Err(Error::new("42723", format!("function \"{name}\" already exists")));
+        }
+        self.shared.closures.add(function)
     }
 
     /// Where files that SQL names are found.

@@ -31,6 +31,7 @@ mod session;
 pub use context::Notice;
 pub use engine::{Engine, SqlOptions};
 pub use error::{Class, Error, Result};
+pub use functions::closure::{Code, ScalarFunction, Volatility};
 pub use parse::split::{Split, split_statements};
 pub use results::{Column, Results, StatementResult};
 pub use session::{Parameters, Prepared, Script, Session};

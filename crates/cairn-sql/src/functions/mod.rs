@@ -5,6 +5,7 @@
 
 pub(crate) mod cast;
 pub(crate) mod checked;
+pub(crate) mod closure;
 pub(crate) mod lock;
 pub(crate) mod missing;
 pub(crate) mod operators;

@@ -203,7 +203,8 @@ impl ContextProvider for Planner<'_> {
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         let known = self.state.scalar_functions().get(name).cloned();
-        known.or_else(|| (!self.is_function(name)).then(|| missing::function(name)))
+        let own = || self.context.scope.shared.closures.get(name);
+        known.or_else(own).or_else(|| (!self.is_function(name)).then(|| missing::function(name)))
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {

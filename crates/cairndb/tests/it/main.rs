@@ -8,6 +8,8 @@ mod locks;
 mod transactions;
 
 #[cfg(feature = "sql")]
+mod functions;
+#[cfg(feature = "sql")]
 mod indexes;
 #[cfg(feature = "sql")]
 mod sql;
