@@ -100,7 +100,8 @@ fn own_operation(operation: &AlterTableOperation) -> Option<Option<String>> {
         AlterTableOperation::DropColumn { drop_behavior, .. }
         | AlterTableOperation::DropConstraint { drop_behavior, .. } => alone(restricts(drop_behavior)),
         AlterTableOperation::AddConstraint { constraint, .. } => {
-            alone(!matches!(constraint, TableConstraint::ForeignKey(_)))
+            use TableConstraint::{ForeignKey, PrimaryKeyUsingIndex, UniqueUsingIndex};
+            alone(!matches!(constraint, ForeignKey(_) | PrimaryKeyUsingIndex(_) | UniqueUsingIndex(_)))
         }
         AlterTableOperation::AlterColumn { .. } | AlterTableOperation::RenameColumn { .. } => Some(None),
         AlterTableOperation::RenameTable { table_name: RenameTableNameKind::To(name) } => {
