@@ -274,6 +274,7 @@ pub(crate) fn convert(value: Value, source: &DataType, ty: &DataType, zone: Zone
             Value::Interval(cairn_types::Interval { months: 0, days: 0, nanos: t * 1000 })
         }
         (Value::BigInt(i), T::Boolean) => Value::Boolean(i != 0),
+        (Value::Jsonb(text), ty) if ty.is_numeric() || *ty == T::Boolean => from_jsonb(&text, ty)?,
         (value @ (Value::TimestampTz(_) | Value::Array(_)), character) if character.is_character() => {
             let mut text = String::new();
             value.write_text_in(source, zone, &mut text);
@@ -294,6 +295,36 @@ pub(crate) fn convert(value: Value, source: &DataType, ty: &DataType, zone: Zone
         (value, ty) if source.is_character() => Value::parse_text(value.as_str().unwrap_or_default(), ty)?,
         (value, ty) => Value::parse_text(&value.to_text(source), ty)?,
     })
+}
+
+/// A number or boolean of JSONB.
+fn from_jsonb(text: &str, ty: &DataType) -> Result<Value> {
+    let kind = match text.as_bytes().first() {
+        Some(b'"') => "string",
+        Some(b'{') => "object",
+        Some(b'[') => "array",
+        Some(b't' | b'f') => "boolean",
+        Some(b'n') => "null",
+        _ => "numeric",
+    };
+    let wanted = if *ty == DataType::Boolean { "boolean" } else { "numeric" };
+    if kind != wanted {
+        return Err(Error::new("22023", format!("cannot cast jsonb {kind} to type {}", ty.base_name())));
+    }
+    if ty.is_numeric() && !matches!(ty, DataType::Numeric(_)) {
+        // By way of NUMERIC, which rounds.
+        let number = cairn_types::Decimal::parse(text)?;
+        return match ty {
+            DataType::Real | DataType::Double => Ok(Value::parse_text(text, ty)?),
+            _ => {
+                let range = || Error::new("22003", format!("{} out of range", ty.base_name()));
+                let whole =
+                    number.rescale(0).and_then(|n| i64::try_from(n.unscaled).ok()).ok_or_else(range)?;
+                Value::BigInt(whole).fit(ty).map_err(|_| range())
+            }
+        };
+    }
+    Ok(Value::parse_text(text, ty)?)
 }
 
 /// An explicit cast to VARCHAR(n) or CHAR(n) cuts what is too long.

@@ -3,12 +3,25 @@
 //! A function is a [`Simple`] (name, signature, result, code) or, where its type depends on its arguments, a
 //! `ScalarUDFImpl` of its own; either way one line in [`register`].
 
+mod aggregate;
+mod array;
+mod bytes;
 pub(crate) mod cast;
 pub(crate) mod checked;
 pub(crate) mod closure;
+mod datetime;
+mod format_number;
+mod format_time;
+pub(crate) mod json;
 pub(crate) mod lock;
+mod math;
 pub(crate) mod missing;
 pub(crate) mod operators;
+pub(crate) mod overload;
+mod parse_time;
+pub(crate) mod regex;
+mod similar;
+mod strings;
 pub(crate) mod sum;
 pub(crate) mod system;
 pub(crate) mod text;
@@ -37,6 +50,12 @@ pub(crate) const POSTGRES_VERSION: &str = "17.0 (CairnDB 0.1.0)";
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     let mut all = vec![ScalarUDF::from(cast::Cast::new())];
     all.extend(lock::functions());
+    all.extend(bytes::functions());
+    all.extend(datetime::functions());
+    all.extend(format_number::functions());
+    all.extend(format_time::functions());
+    all.extend(math::functions());
+    all.extend(of_operators());
     all.extend(operators::functions());
     all.extend(system::functions());
     all.extend(text::functions());
@@ -46,7 +65,30 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
         register_scalar(state, function)?;
     }
     state.register_udaf(Arc::new(AggregateUDF::from(sum::Sum::new()))).map_err(Error::from)?;
+    for function in aggregate::functions() {
+        state.register_udaf(Arc::new(function)).map_err(Error::from)?;
+    }
     Ok(())
+}
+
+/// Functions that operators become, and their kin.
+pub(crate) fn of_operators() -> Vec<ScalarUDF> {
+    let mut all = array::functions();
+    all.extend(json::functions());
+    all.extend(regex::functions());
+    all.extend(strings::functions());
+    all
+}
+
+/// `min` or `max` by the order of values, for types that the query engine orders otherwise.
+pub(crate) fn extreme(name: &str) -> Arc<AggregateUDF> {
+    static ALL: std::sync::LazyLock<Vec<Arc<AggregateUDF>>> =
+        std::sync::LazyLock::new(|| aggregate::functions().into_iter().map(Arc::new).collect());
+    let ours = if name == "min" { "cairn_min" } else { "cairn_max" };
+    ALL.iter()
+        .find(|function| function.name() == ours)
+        .map(Arc::clone)
+        .expect("aggregate::functions has both")
 }
 
 /// What a simple function is called with: one row's arguments, and the statement's configuration.

@@ -65,6 +65,17 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                 Err(error) => Err(error),
             },
         ),
+        Simple::new("pg_my_temp_schema", none(), T::BigInt, stable, |_| Ok(Value::BigInt(0))),
+        Simple::new("pg_is_other_temp_schema", one(T::BigInt), T::Boolean, stable, |_| {
+            Ok(Value::Boolean(false))
+        }),
+        Simple::new("pg_trigger_depth", none(), T::Integer, stable, |_| Ok(Value::Integer(0))),
+        Simple::new("pg_jit_available", none(), T::Boolean, stable, |_| Ok(Value::Boolean(false))),
+        Simple::new("pg_notification_queue_usage", none(), T::Double, stable, |_| Ok(Value::Double(0.0))),
+        Simple::new("inet_client_addr", none(), T::Text, stable, |_| Ok(Value::Null)),
+        Simple::new("inet_client_port", none(), T::Integer, stable, |_| Ok(Value::Null)),
+        Simple::new("inet_server_addr", none(), T::Text, stable, |_| Ok(Value::Null)),
+        Simple::new("inet_server_port", none(), T::Integer, stable, |_| Ok(Value::Null)),
         Simple::new("pg_is_in_recovery", none(), T::Boolean, stable, |_| Ok(Value::Boolean(false))),
         Simple::new("format_type", Takes::Exact(vec![T::BigInt, T::BigInt]), T::Text, stable, |call| {
             if call.values[0].is_null() {

@@ -1,4 +1,4 @@
-//! Dates and times: the clock's functions, AT TIME ZONE, `to_char`, `age`.
+//! Dates and times: the clock's functions, AT TIME ZONE, arithmetic, `age`.
 
 use std::sync::Arc;
 
@@ -88,17 +88,6 @@ pub(crate) fn functions() -> Vec<ScalarUDF> {
             T::Time,
             Volatility::Immutable,
             shift_time,
-        ),
-        Simple::new(
-            "to_char",
-            Takes::OneOf(vec![
-                vec![T::TimestampTz, T::Text],
-                vec![T::Timestamp, T::Text],
-                vec![T::Date, T::Text],
-            ]),
-            T::Text,
-            stable,
-            to_char,
         ),
         Simple::new("age", Takes::Variadic, T::Interval, stable, age),
     ]
@@ -244,7 +233,15 @@ fn local(utc_us: i64, zone: Zone) -> i64 {
 
 /// AT TIME ZONE, in both directions.
 fn at_time_zone(call: &Call<'_>) -> Result<Value> {
-    let zone = Zone::parse(call.text(1)?)?;
+    let zone = match &call.values[1] {
+        Value::Interval(by) if by.months == 0 && by.days == 0 => {
+            Zone::Fixed((by.nanos / 1_000_000_000) as i32)
+        }
+        Value::Interval(_) => {
+            return Err(Error::new("22023", "interval time zone must not include months or days"));
+        }
+        _ => Zone::parse(call.text(1)?)?,
+    };
     match &call.values[0] {
         Value::TimestampTz(t) => Ok(Value::Timestamp(local(*t, zone))),
         Value::Date(d) => {
@@ -312,185 +309,9 @@ fn parts(micros: i64) -> (i64, i64, i64) {
     (year, i64::from(month), i64::from(day))
 }
 
-fn to_char(call: &Call<'_>) -> Result<Value> {
-    let mut clock = Clock { micros: 0, offset_seconds: 0, zone: String::new() };
-    match &call.values[0] {
-        Value::TimestampTz(t) => {
-            let zone = session_zone(call)?;
-            let (offset_seconds, zone) = (zone.offset_at(*t), zone.abbreviation_at(*t));
-            clock = Clock { micros: t + i64::from(offset_seconds) * 1_000_000, offset_seconds, zone };
-        }
-        Value::Timestamp(t) => clock.micros = *t,
-        Value::Date(d) => clock.micros = i64::from(*d) * DAY_US,
-        _ => return Err(Error::new("42804", "to_char needs a date or timestamp")),
-    }
-    Ok(Value::Text(format_template(&clock, call.text(1)?)))
-}
-
-/// What a clock shows.
-struct Clock {
-    micros: i64,
-    offset_seconds: i32,
-    /// Empty for local time.
-    zone: String,
-}
-
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
-
-/// The patterns of PostgreSQL's `to_char`, longest first where one begins another.
-const PATTERNS: &[&str] = &[
-    "Y,YYY", "YYYY", "YYY", "YY", "Y", "MONTH", "Month", "month", "MON", "Mon", "mon", "MM", "MI", "MS",
-    "US", "DAY", "Day", "day", "DDD", "DD", "DY", "Dy", "dy", "D", "HH24", "HH12", "HH", "SSSS", "SS", "AM",
-    "PM", "am", "pm", "TZH", "TZM", "TZ", "tz", "OF", "IYYY", "IW", "ID", "WW", "W", "Q", "CC", "J",
-];
-
-/// Formats by PostgreSQL's template patterns; `FM` drops padding, `"…"` is literal.
-fn format_template(clock: &Clock, template: &str) -> String {
-    let mut out = String::new();
-    let mut rest = template;
-    let mut fill = true;
-    while let Some(first) = rest.chars().next() {
-        if let Some(after) = rest.strip_prefix("FM").or_else(|| rest.strip_prefix("fm")) {
-            fill = false;
-            rest = after;
-            continue;
-        }
-        if let Some(quoted) = rest.strip_prefix('"') {
-            let end = quoted.find('"').unwrap_or(quoted.len());
-            out.push_str(&quoted[..end]);
-            rest = quoted.get(end + 1..).unwrap_or("");
-            continue;
-        }
-        let pattern = PATTERNS.iter().find(|p| {
-            rest.get(..p.len())
-                .is_some_and(|head| head == **p || head.eq_ignore_ascii_case(p) && !is_cased(p))
-        });
-        match pattern {
-            Some(pattern) => {
-                out.push_str(&field(clock, pattern, fill));
-                rest = &rest[pattern.len()..];
-            }
-            None => {
-                out.push(first);
-                rest = &rest[first.len_utf8()..];
-            }
-        }
-    }
-    out
-}
-
-/// Patterns whose letters' case means something.
-fn is_cased(pattern: &str) -> bool {
-    matches!(pattern.to_ascii_uppercase().as_str(), "MONTH" | "MON" | "DAY" | "DY" | "AM" | "PM" | "TZ")
-}
-
-fn field(clock: &Clock, pattern: &str, fill: bool) -> String {
-    let micros = clock.micros;
-    let days = micros.div_euclid(DAY_US);
-    let time = micros.rem_euclid(DAY_US);
-    let (year, month, day) = datetime::civil_from_days(days);
-    let (hour, minute, second) = (time / 3_600_000_000, time / 60_000_000 % 60, time / 1_000_000 % 60);
-    let weekday = (days + 4).rem_euclid(7);
-    let day_of_year = days - datetime::days_from_civil(year, 1, 1) + 1;
-    let number = |value: i64, width: usize| {
-        if fill { format!("{value:0width$}") } else { value.to_string() }
-    };
-    let name = |name: &str, width: usize| if fill { format!("{name:<width$}") } else { name.to_owned() };
-    let (month_name, day_name) = (MONTHS[month as usize - 1], DAYS[weekday as usize]);
-    let twelve = if hour % 12 == 0 { 12 } else { hour % 12 };
-    let (iso_year, iso_week) = iso_week(days);
-    match pattern {
-        "YYYY" => number(year, 4),
-        "Y,YYY" => format!("{},{:03}", year / 1000, year % 1000),
-        "YYY" => number(year % 1000, 3),
-        "YY" => number(year % 100, 2),
-        "Y" => number(year % 10, 1),
-        "MONTH" => name(&month_name.to_uppercase(), 9),
-        "Month" => name(month_name, 9),
-        "month" => name(&month_name.to_lowercase(), 9),
-        "MON" => month_name[..3].to_uppercase(),
-        "Mon" => month_name[..3].to_owned(),
-        "mon" => month_name[..3].to_lowercase(),
-        "MM" => number(i64::from(month), 2),
-        "MI" => number(minute, 2),
-        "MS" => number(time / 1000 % 1000, 3),
-        "US" => number(time % 1_000_000, 6),
-        "DAY" => name(&day_name.to_uppercase(), 9),
-        "Day" => name(day_name, 9),
-        "day" => name(&day_name.to_lowercase(), 9),
-        "DDD" => number(day_of_year, 3),
-        "DD" => number(i64::from(day), 2),
-        "DY" => day_name[..3].to_uppercase(),
-        "Dy" => day_name[..3].to_owned(),
-        "dy" => day_name[..3].to_lowercase(),
-        "D" => (weekday + 1).to_string(),
-        "HH24" => number(hour, 2),
-        "HH12" | "HH" => number(twelve, 2),
-        "SSSS" => (time / 1_000_000).to_string(),
-        "SS" => number(second, 2),
-        "AM" | "PM" => if hour < 12 { "AM" } else { "PM" }.to_owned(),
-        "am" | "pm" => if hour < 12 { "am" } else { "pm" }.to_owned(),
-        "IYYY" => number(iso_year, 4),
-        "IW" => number(iso_week, 2),
-        "ID" => if weekday == 0 { 7 } else { weekday }.to_string(),
-        "WW" => number((day_of_year - 1) / 7 + 1, 2),
-        "W" => ((i64::from(day) - 1) / 7 + 1).to_string(),
-        "Q" => ((month - 1) / 3 + 1).to_string(),
-        "TZ" => clock.zone.to_uppercase(),
-        "tz" => clock.zone.to_lowercase(),
-        "OF" | "TZH" | "TZM" => offset_field(clock.offset_seconds, pattern),
-        "CC" => number((year + 99) / 100, 2),
-        "J" => (days + 2_440_588).to_string(),
-        other => other.to_owned(),
-    }
-}
-
-/// The distance from UTC.
-fn offset_field(seconds: i32, pattern: &str) -> String {
-    let sign = if seconds < 0 { '-' } else { '+' };
-    let (hours, minutes) = (seconds.abs() / 3600, seconds.abs() / 60 % 60);
-    match pattern {
-        "TZM" => format!("{minutes:02}"),
-        "OF" if minutes != 0 => format!("{sign}{hours:02}:{minutes:02}"),
-        _ => format!("{sign}{hours:02}"),
-    }
-}
-
-/// The ISO 8601 year and week of a day.
-fn iso_week(days: i64) -> (i64, i64) {
-    // The week's Thursday decides its year.
-    let thursday = days - (days + 3).rem_euclid(7) + 3;
-    let (year, _, _) = datetime::civil_from_days(thursday);
-    (year, (thursday - datetime::days_from_civil(year, 1, 1)) / 7 + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn templates() {
-        let micros = (datetime::days_from_civil(2013, 1, 5) * DAY_US) + 13 * 3_600_000_000 + 4 * 60_000_000;
-        let moment = &Clock { micros, offset_seconds: -19_800, zone: "IST".to_owned() };
-        assert_eq!(format_template(moment, "TZ tz OF TZH:TZM"), "IST ist -05:30 -05:30");
-        assert_eq!(format_template(moment, "YYYY-MM-DD HH24:MI:SS"), "2013-01-05 13:04:00");
-        assert_eq!(format_template(moment, "FMMonth FMDD, YYYY"), "January 5, 2013");
-        assert_eq!(format_template(moment, "Dy HH12:MI am \"at\" IYYY-IW"), "Sat 01:04 pm at 2013-01");
-    }
 
     #[test]
     fn ages() {

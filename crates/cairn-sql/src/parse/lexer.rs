@@ -28,6 +28,55 @@ pub(crate) struct Token {
     pub(crate) end: usize,
 }
 
+/// Words behind which an expression begins, so that `?` is a parameter.
+const WORDS_BEFORE_OPERANDS: &[&str] = &[
+    "all",
+    "and",
+    "any",
+    "as",
+    "between",
+    "by",
+    "case",
+    "distinct",
+    "else",
+    "escape",
+    "except",
+    "fetch",
+    "filter",
+    "first",
+    "for",
+    "from",
+    "having",
+    "ilike",
+    "in",
+    "intersect",
+    "interval",
+    "into",
+    "is",
+    "like",
+    "limit",
+    "next",
+    "not",
+    "offset",
+    "on",
+    "or",
+    "returning",
+    "select",
+    "set",
+    "similar",
+    "some",
+    "step",
+    "then",
+    "to",
+    "union",
+    "using",
+    "values",
+    "when",
+    "where",
+    "with",
+    "zone",
+];
+
 /// Iterator over the tokens of a text; white space and comments are skipped.
 #[derive(Debug, Clone)]
 pub(crate) struct Lexer<'t> {
@@ -90,6 +139,30 @@ impl<'t> Lexer<'t> {
     /// Whether what stands directly before is a name, number or bracket: then `:` makes an array slice.
     fn touches_operand(&self, at: usize) -> bool {
         at > 0 && (is_word(self.text[at - 1]) || matches!(self.text[at - 1], b')' | b']' | b'[' | b':'))
+    }
+
+    /// Whether the `?` here is JSONB's operator: an operand stands before it, and one after it.
+    fn asks_for_a_key(&self) -> bool {
+        // `@?` is one operator.
+        if self.at > 0 && self.text[self.at - 1] == b'@' {
+            return true;
+        }
+        let operand = match self.previous {
+            Some(Kind::Word) => {
+                let before = self.text[..self.at].trim_ascii_end();
+                let start = before.iter().rposition(|b| !is_word(*b)).map_or(0, |at| at + 1);
+                !WORDS_BEFORE_OPERANDS
+                    .iter()
+                    .any(|word| word.as_bytes().eq_ignore_ascii_case(&before[start..]))
+            }
+            Some(Kind::Quoted | Kind::Parameter | Kind::Number | Kind::Punctuation(b')' | b']')) => true,
+            _ => false,
+        };
+        let after = if matches!(self.peek(1), b'|' | b'&') { 2 } else { 1 };
+        let next = self.text[self.at + after..].trim_ascii_start().first();
+        operand
+            && next
+                .is_some_and(|b| is_name_start(*b) || matches!(b, b'\'' | b'"' | b'$' | b'(' | b'?' | b':'))
     }
 
     /// Moves past a quoted run that begins at `self.at`; doubled quotes stay inside.
@@ -246,6 +319,10 @@ impl Iterator for Lexer<'_> {
             b'$' => self.dollar(),
             b'0'..=b'9' => self.number(),
             b'.' if self.peek(1).is_ascii_digit() && self.previous != Some(Kind::Word) => self.number(),
+            b'?' if self.asks_for_a_key() => {
+                self.at += if matches!(self.peek(1), b'|' | b'&') { 2 } else { 1 };
+                Kind::Operator
+            }
             b'?' => {
                 self.at += 1;
                 while self.peek(0).is_ascii_digit() {

@@ -18,8 +18,11 @@ pub(crate) mod ordinality;
 pub(crate) mod parameters;
 pub(crate) mod rewrite;
 pub(crate) mod sample;
+pub(crate) mod sets;
+mod spelled;
 pub mod split;
 pub(crate) mod types;
+pub(crate) mod values;
 
 use self::dialect::CairnDialect;
 use sqlparser::ast::Statement;

@@ -57,6 +57,10 @@ impl VisitorMut for Rewrite {
                 "WITH clause containing a data-modifying statement must be at the top level",
             ));
         }
+        super::values::adopt(query);
+        if let Err(error) = super::sets::in_from(query) {
+            return ControlFlow::Break(error);
+        }
         if super::as_of::is_noted(query) {
             return ControlFlow::Break(Error::unsupported("AS OF SYSTEM TIME in this place"));
         }
@@ -189,6 +193,11 @@ fn in_select_list(select: &mut Select) -> Result<()> {
             if self.queries > 0 {
                 return ControlFlow::Continue(());
             }
+            match super::sets::in_list(expr) {
+                Ok(Some(unnested)) => *expr = unnested,
+                Ok(None) => {}
+                Err(error) => return ControlFlow::Break(error),
+            }
             if let Expr::Exists { subquery, negated } = expr {
                 let op = if *negated { "= 0" } else { "> 0" };
                 let text = format!("SELECT (SELECT count(*) {op} FROM ({subquery}) AS \"exists\")");
@@ -249,11 +258,11 @@ fn order_by_alias(query: &mut Query) {
     }
 }
 
-fn take(expr: &mut Expr) -> Expr {
+pub(super) fn take(expr: &mut Expr) -> Expr {
     mem::replace(expr, Expr::Value(Value::Null.into()))
 }
 
-fn string(text: impl Into<String>) -> Expr {
+pub(super) fn string(text: impl Into<String>) -> Expr {
     Expr::Value(Value::SingleQuotedString(text.into()).into())
 }
 
@@ -284,6 +293,9 @@ pub(crate) fn cast_to(expr: Expr, ty: &cairn_types::DataType) -> Expr {
 }
 
 fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Result<()> {
+    if super::spelled::rewrite(expr)? {
+        return Ok(());
+    }
     match expr {
         Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr: inner, data_type, .. } => {
             let ty = data_type_of(data_type)?;
@@ -328,12 +340,12 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
             op: op @ (UnaryOperator::PGSquareRoot | UnaryOperator::PGCubeRoot | UnaryOperator::PGAbs),
             expr: inner,
         } => {
-            let name = match op {
-                UnaryOperator::PGSquareRoot => "sqrt",
-                UnaryOperator::PGCubeRoot => "cbrt",
-                _ => "abs",
+            let double = |inner| cast_to(inner, &cairn_types::DataType::Double);
+            *expr = match op {
+                UnaryOperator::PGSquareRoot => call("sqrt", vec![double(take(inner))]),
+                UnaryOperator::PGCubeRoot => call("cbrt", vec![double(take(inner))]),
+                _ => call("abs", vec![take(inner)]),
             };
-            *expr = call(name, vec![take(inner)]);
         }
         // ~x = -1 - x in two's complement.
         Expr::UnaryOp { op: UnaryOperator::BitwiseNot, expr: inner } => {

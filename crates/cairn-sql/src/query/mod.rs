@@ -19,5 +19,7 @@ pub(crate) mod reuse;
 pub(crate) mod run;
 pub(crate) mod state;
 pub(crate) mod ties;
+pub(crate) mod typed_operators;
 pub(crate) mod unnest;
+mod value_order;
 pub(crate) mod zones;

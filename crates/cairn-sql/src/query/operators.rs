@@ -10,8 +10,8 @@ use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, cast};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, cast};
 use sqlparser::ast::BinaryOperator;
 
 use crate::functions::operators::{Arithmetic, chained, function};
@@ -43,6 +43,9 @@ impl ExprPlanner for Operators {
         let (Ok(left), Ok(right)) = (type_of(&raw.left, schema), type_of(&raw.right, schema)) else {
             return Ok(PlannerResult::Original(raw));
         };
+        if let Some(call) = super::typed_operators::plan(&mut raw, &left, &right)? {
+            return Ok(PlannerResult::Planned(call));
+        }
         if raw.op == BinaryOperator::StringConcat {
             joined_as_text(&mut raw, &left, &right);
             return Ok(PlannerResult::Original(raw));
@@ -55,6 +58,13 @@ impl ExprPlanner for Operators {
         }
         if comparison && left != right {
             without_blanks(&mut raw, &left, &right);
+            // A NUMERIC beside a float is compared as one: the float may be NaN.
+            let float = |ty: &DataType| matches!(ty, DataType::Real | DataType::Double);
+            for (side, own, other) in [(&mut raw.left, &left, &right), (&mut raw.right, &right, &left)] {
+                if matches!(own, DataType::Numeric(_)) && float(other) {
+                    *side = as_float(std::mem::take(side));
+                }
+            }
         }
         let Some(operator) = arithmetic else { return Ok(PlannerResult::Original(raw)) };
         let (Ok(left), Ok(right)) = (type_of(&raw.left, schema), type_of(&raw.right, schema)) else {
@@ -101,6 +111,25 @@ impl ExprPlanner for Operators {
             args,
         ))))
     }
+
+    fn plan_field_access(
+        &self,
+        raw: RawFieldAccessExpr,
+        schema: &DFSchema,
+    ) -> DataFusionResult<PlannerResult<RawFieldAccessExpr>> {
+        if !matches!(type_of(&raw.expr, schema), Ok(DataType::Jsonb)) {
+            return Ok(PlannerResult::Original(raw));
+        }
+        let key = match raw.field_access {
+            GetFieldAccess::NamedStructField { name } => Expr::Literal(name, None),
+            GetFieldAccess::ListIndex { key } => *key,
+            GetFieldAccess::ListRange { .. } => {
+                return Err(Error::new("42804", "jsonb subscript does not support slices").into());
+            }
+        };
+        let part = super::typed_operators::call("cairn_json_get", vec![raw.expr, key])?;
+        Ok(PlannerResult::Planned(part))
+    }
 }
 
 /// The value of an operation on constants. Folding at once keeps long sums short: planning costs with the cube
@@ -108,6 +137,13 @@ impl ExprPlanner for Operators {
 fn fold(operator: Arithmetic, args: &[Expr]) -> Option<Expr> {
     let values = args.iter().map(constant).collect::<Option<Vec<_>>>()?;
     crate::functions::operators::evaluate(operator, &values).map(|value| Expr::Literal(value, None))
+}
+
+fn as_float(expr: Expr) -> Expr {
+    match constant(&expr).and_then(|value| value.cast_to(&ArrowType::Float64).ok()) {
+        Some(value) => Expr::Literal(value, None),
+        None => cast(expr, ArrowType::Float64),
+    }
 }
 
 /// The value of a literal, cast or not.

@@ -19,6 +19,7 @@ use super::literals::UnknownLiterals;
 use super::operators::Operators;
 use super::predicates::LongPredicates;
 use super::unnest::UnnestedKeys;
+use super::value_order::ValueOrder;
 use super::zones::SessionZone;
 use crate::context::{Context, ScopeExtension};
 use crate::engine::SqlOptions;
@@ -53,6 +54,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
         Arc::new(SessionZone),
         Arc::new(super::ties::Ties),
         Arc::new(UnnestedKeys),
+        Arc::new(ValueOrder),
         Arc::new(LongPredicates),
     ];
     rules.extend(state.analyzer().rules.iter().cloned());

@@ -1,0 +1,456 @@
+//! Functions of numbers that the query engine lacks or computes otherwise.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use cairn_types::{DataType as T, Decimal, Value};
+use datafusion::functions::math;
+use datafusion::logical_expr::{ScalarUDF, Volatility};
+
+use super::overload::{Args, Code, Kind, Overload, Overloaded, Returns, function, is};
+use crate::{Error, Result};
+
+/// Registers them.
+pub(super) fn functions() -> Vec<ScalarUDF> {
+    let numeric = || T::Numeric(None);
+    let double = |code: Code| vec![Overload::new(vec![is(T::Double)], Returns::Is(T::Double), code)];
+    let to_whole = |code: Code, float: Code, native: Arc<ScalarUDF>| {
+        vec![
+            Overload::new(vec![is(numeric())], Returns::Numeric(|_| 0), code),
+            Overload::new(vec![is(T::Double)], Returns::Is(T::Double), float).native(native),
+        ]
+    };
+    let pair = |name: &'static str, ints: Code, decimals: Code| {
+        function(
+            name,
+            vec![
+                Overload::new(vec![is(T::Integer), is(T::Integer)], Returns::Is(T::Integer), ints),
+                Overload::new(vec![is(T::BigInt), is(T::BigInt)], Returns::Is(T::BigInt), ints),
+                Overload::new(vec![is(numeric()), is(numeric())], Returns::Numeric(widest), decimals),
+            ],
+        )
+    };
+    let volatile = |name, overloads| Overloaded::new(name, overloads, Volatility::Volatile);
+    vec![
+        function(
+            "ceil",
+            to_whole(|args| towards(args, Rounding::Up), |args| float(args, f64::ceil), math::ceil()),
+        ),
+        function(
+            "floor",
+            to_whole(|args| towards(args, Rounding::Down), |args| float(args, f64::floor), math::floor()),
+        ),
+        function(
+            "div",
+            vec![Overload::new(vec![is(numeric()), is(numeric())], Returns::Numeric(|_| 0), div)],
+        ),
+        function(
+            "trunc",
+            vec![
+                Overload::new(vec![is(numeric())], Returns::Numeric(|_| 0), |args| {
+                    towards(args, Rounding::Zero)
+                }),
+                Overload::new(vec![is(T::Double)], Returns::Is(T::Double), |args| float(args, f64::trunc)),
+                Overload::new(vec![is(numeric()), is(T::Integer)], Returns::Digits(1, widest), |args| {
+                    towards(args, Rounding::Zero)
+                }),
+            ],
+        ),
+        function(
+            "round",
+            vec![
+                Overload::new(vec![is(numeric())], Returns::Numeric(|_| 0), |args| {
+                    towards(args, Rounding::Half)
+                }),
+                Overload::new(vec![is(T::Double)], Returns::Is(T::Double), |args| {
+                    float(args, f64::round_ties_even)
+                }),
+                Overload::new(vec![is(numeric()), is(T::Integer)], Returns::Digits(1, widest), |args| {
+                    towards(args, Rounding::Half)
+                }),
+            ],
+        ),
+        function(
+            "sqrt",
+            vec![
+                Overload::new(vec![is(T::Double)], Returns::Is(T::Double), |args| {
+                    let x = args.double(0)?;
+                    if x < 0.0 { Err(no_root()) } else { Ok(Value::Double(x.sqrt())) }
+                }),
+                Overload::new(vec![is(numeric())], Returns::Numeric(|_| 15), square_root),
+            ],
+        ),
+        function(
+            "scale",
+            vec![Overload::new(vec![is(numeric())], Returns::Is(T::Integer), |args| {
+                Ok(Value::Integer(i32::from(args.decimal(0)?.scale)))
+            })],
+        ),
+        function(
+            "min_scale",
+            vec![Overload::new(vec![is(numeric())], Returns::Is(T::Integer), |args| {
+                Ok(Value::Integer(i32::from(args.decimal(0)?.normalised().scale)))
+            })],
+        ),
+        function(
+            "trim_scale",
+            vec![Overload::new(vec![is(numeric())], Returns::Numeric(widest), |args| {
+                Ok(Value::Numeric(args.decimal(0)?.normalised()))
+            })],
+        ),
+        function("factorial", vec![Overload::new(vec![is(T::BigInt)], Returns::Numeric(|_| 0), factorial)]),
+        pair("gcd", integer_gcd, |args| {
+            let (a, b, scale) = aligned(args)?;
+            Ok(Value::Numeric(Decimal::new(gcd(a, b), scale)))
+        }),
+        pair("lcm", integer_lcm, |args| {
+            let (a, b, scale) = aligned(args)?;
+            let divisor = gcd(a, b);
+            let product = if divisor == 0 { Some(0) } else { (a / divisor).checked_mul(b).map(i128::abs) };
+            let overflow = || Error::new("22003", "value overflows numeric format");
+            product.map(|n| Value::Numeric(Decimal::new(n, scale))).ok_or_else(overflow)
+        }),
+        function(
+            "width_bucket",
+            vec![
+                Overload::new(
+                    vec![is(numeric()), is(numeric()), is(numeric()), is(T::Integer)],
+                    Returns::Is(T::Integer),
+                    |args| {
+                        let number = |at| args.decimal(at).map(Decimal::to_f64);
+                        bucket(number(0)?, number(1)?, number(2)?, args.int(3)?)
+                    },
+                ),
+                Overload::new(
+                    vec![is(T::Double), is(T::Double), is(T::Double), is(T::Integer)],
+                    Returns::Is(T::Integer),
+                    |args| bucket(args.double(0)?, args.double(1)?, args.double(2)?, args.int(3)?),
+                ),
+                Overload::new(vec![Kind::Element, Kind::Array], Returns::Is(T::Integer), |args| {
+                    let bounds = args.array(1)?;
+                    if bounds.iter().any(Value::is_null) {
+                        return Err(Error::new("22004", "thresholds array must not contain NULLs"));
+                    }
+                    Ok(Value::Integer(bounds.partition_point(|bound| *bound <= args.values[0]) as i32))
+                }),
+            ],
+        ),
+        function("erf", double(|args| Ok(Value::Double(erf(args.double(0)?))))),
+        function("erfc", double(|args| Ok(Value::Double(erfc(args.double(0)?))))),
+        function(
+            "acosh",
+            double(|args| {
+                let x = args.double(0)?;
+                if x < 1.0 { Err(out_of_range()) } else { Ok(Value::Double(x.acosh())) }
+            }),
+        ),
+        function(
+            "atanh",
+            double(|args| {
+                let x = args.double(0)?;
+                if x.abs() > 1.0 { Err(out_of_range()) } else { Ok(Value::Double(x.atanh())) }
+            }),
+        ),
+        function("sind", double(|args| degrees(args, sind))),
+        function("cosd", double(|args| degrees(args, |x| sind(x + 90.0)))),
+        function("tand", double(|args| degrees(args, |x| sind(x) / sind(x + 90.0)))),
+        function("cotd", double(|args| degrees(args, |x| sind(x + 90.0) / sind(x)))),
+        function("asind", double(|args| inverse(args, |x| exact_degrees(x.asin())))),
+        function("acosd", double(|args| inverse(args, |x| exact_degrees(x.acos())))),
+        function("atand", double(|args| Ok(Value::Double(exact_degrees(args.double(0)?.atan()))))),
+        function(
+            "atan2d",
+            vec![Overload::new(vec![is(T::Double), is(T::Double)], Returns::Is(T::Double), |args| {
+                Ok(Value::Double(exact_degrees(args.double(0)?.atan2(args.double(1)?))))
+            })],
+        ),
+        volatile(
+            "setseed",
+            vec![Overload::new(vec![is(T::Double)], Returns::Is(T::Text), |args| {
+                let seed = args.double(0)?;
+                if !(-1.0..=1.0).contains(&seed) {
+                    return Err(Error::new(
+                        "22023",
+                        format!("setseed parameter {seed} is out of allowed range [-1,1]"),
+                    ));
+                }
+                STATE.set(seed.to_bits() | 1);
+                Ok(Value::Text(String::new()))
+            })],
+        )
+        .into(),
+        volatile(
+            "random_normal",
+            vec![
+                Overload::new(vec![is(T::Double), is(T::Double)], Returns::Is(T::Double), |args| {
+                    let mean = if args.len() > 0 { args.double(0)? } else { 0.0 };
+                    let deviation = if args.len() > 1 { args.double(1)? } else { 1.0 };
+                    let (u, v) = (1.0 - random(), random());
+                    let normal = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
+                    Ok(Value::Double(mean + deviation * normal))
+                })
+                .optional(2),
+            ],
+        )
+        .into(),
+        function("num_nulls", counting(|args| Ok(count(args, true)))),
+        function("num_nonnulls", counting(|args| Ok(count(args, false)))),
+    ]
+}
+
+/// A function of one argument or more.
+fn counting(code: Code) -> Vec<Overload> {
+    vec![Overload::new(vec![Kind::Any, Kind::Any], Returns::Is(T::Integer), code).variadic().with_nulls()]
+}
+
+fn count(args: &Args<'_>, nulls: bool) -> Value {
+    Value::Integer(args.values.iter().filter(|value| value.is_null() == nulls).count() as i32)
+}
+
+thread_local! {
+    static STATE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A random number from 0 to 1 (xorshift, seeded from the hasher's random keys).
+pub(super) fn random() -> f64 {
+    use std::hash::{BuildHasher, Hasher};
+    STATE.with(|state| {
+        let mut x = state.get();
+        if x == 0 {
+            x = std::collections::hash_map::RandomState::new().build_hasher().finish() | 1;
+        }
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        state.set(x);
+        (x >> 11) as f64 / (1u64 << 53) as f64
+    })
+}
+
+fn out_of_range() -> Error {
+    Error::new("22003", "input is out of range")
+}
+
+/// The most digits after the point of any argument.
+fn widest(types: &[T]) -> i8 {
+    let scale = |ty: &T| match ty {
+        T::Numeric(Some((_, scale))) => *scale,
+        T::Numeric(None) => cairn_types::datatype::NUMERIC_DEFAULT_SCALE,
+        _ => 0,
+    };
+    types.iter().map(scale).max().unwrap_or(0)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Rounding {
+    Up,
+    Down,
+    Zero,
+    Half,
+}
+
+/// A numeric with as many digits after the point as the second argument says, or none.
+fn towards(args: &Args<'_>, rounding: Rounding) -> Result<Value> {
+    let (number, digits) = (args.decimal(0)?, args.int_or(1, 0)?.clamp(-38, 38) as i8);
+    let overflow = || Error::new("22003", "value overflows numeric format");
+    if digits >= number.scale {
+        return number.rescale(digits.max(0)).map(Value::Numeric).ok_or_else(overflow);
+    }
+    let rounded = match rounding {
+        Rounding::Half => number.rescale(digits).ok_or_else(overflow)?,
+        _ => {
+            let Some(factor) = 10i128.checked_pow(u32::from((number.scale - digits).unsigned_abs())) else {
+                return Ok(Value::Numeric(Decimal::new(0, digits.max(0))));
+            };
+            let (whole, rest) = (number.unscaled / factor, number.unscaled % factor);
+            let step = match rounding {
+                Rounding::Up if rest > 0 => 1,
+                Rounding::Down if rest < 0 => -1,
+                _ => 0,
+            };
+            Decimal::new(whole + step, digits)
+        }
+    };
+    rounded.rescale(digits.max(0)).map(Value::Numeric).ok_or_else(overflow)
+}
+
+fn float(args: &Args<'_>, code: fn(f64) -> f64) -> Result<Value> {
+    Ok(Value::Double(code(args.double(0)?)))
+}
+
+/// Two numerics with one scale.
+fn aligned(args: &Args<'_>) -> Result<(i128, i128, i8)> {
+    let (a, b) = (args.decimal(0)?, args.decimal(1)?);
+    let scale = a.scale.max(b.scale);
+    let overflow = || Error::new("22003", "value overflows numeric format");
+    let rescaled = |n: Decimal| n.rescale(scale).map(|n| n.unscaled).ok_or_else(overflow);
+    Ok((rescaled(a)?, rescaled(b)?, scale))
+}
+
+fn div(args: &Args<'_>) -> Result<Value> {
+    let (a, b, _) = aligned(args)?;
+    match b {
+        0 => Err(Error::new("22012", "division by zero")),
+        b => Ok(Value::Numeric(Decimal::new(a / b, 0))),
+    }
+}
+
+fn no_root() -> Error {
+    Error::new("2201F", "cannot take square root of a negative number")
+}
+
+/// With 16 significant digits at least, as PostgreSQL chooses them.
+fn square_root(args: &Args<'_>) -> Result<Value> {
+    let number = args.decimal(0)?;
+    if number.unscaled < 0 {
+        return Err(no_root());
+    }
+    let whole =
+        number.unscaled / 10i128.checked_pow(u32::from(number.scale.unsigned_abs())).unwrap_or(i128::MAX);
+    // Groups of four digits before the point, or none.
+    let digits = if whole == 0 { 0 } else { whole.to_string().len() as i32 };
+    let weight = (digits + 3) / 4 - 1;
+    let scale = (16 - ((weight + 1) * 2 - 1)).max(i32::from(number.scale)).clamp(0, 38);
+    let shift = u32::try_from(2 * (scale + 1) - i32::from(number.scale)).unwrap_or(0);
+    let root =
+        10i128.checked_pow(shift).and_then(|factor| number.unscaled.checked_mul(factor)).map(i128::isqrt);
+    // One digit more was computed, for the rounding.
+    let root =
+        root.map(|root| Decimal::new(root, scale as i8 + 1)).and_then(|root| root.rescale(scale as i8));
+    match root {
+        Some(root) => Ok(Value::Numeric(root)),
+        None => Ok(Value::Numeric(Decimal::parse(&format!("{:.15}", number.to_f64().sqrt()))?)),
+    }
+}
+
+fn factorial(args: &Args<'_>) -> Result<Value> {
+    let n = args.int(0)?;
+    if n < 0 {
+        return Err(Error::new("22003", "factorial of a negative number is undefined"));
+    }
+    let product = (1..=i128::from(n)).try_fold(1i128, |product, k| product.checked_mul(k));
+    let fits = product.filter(|product| *product < 10i128.pow(38));
+    let overflow = || Error::new("22003", "value overflows numeric format");
+    fits.map(|n| Value::Numeric(Decimal::new(n, 0))).ok_or_else(overflow)
+}
+
+fn gcd(a: i128, b: i128) -> i128 {
+    let (mut a, mut b) = (a.abs(), b.abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+/// An integer of the result's width.
+fn integer(args: &Args<'_>, value: Option<i128>) -> Result<Value> {
+    let range = || Error::new("22003", format!("{} out of range", args.result.base_name()));
+    let value = value.ok_or_else(range)?;
+    match args.result {
+        T::BigInt => i64::try_from(value).map(Value::BigInt).map_err(|_| range()),
+        _ => i32::try_from(value).map(Value::Integer).map_err(|_| range()),
+    }
+}
+
+fn integer_gcd(args: &Args<'_>) -> Result<Value> {
+    integer(args, Some(gcd(i128::from(args.int(0)?), i128::from(args.int(1)?))))
+}
+
+fn integer_lcm(args: &Args<'_>) -> Result<Value> {
+    let (a, b) = (i128::from(args.int(0)?), i128::from(args.int(1)?));
+    let divisor = gcd(a, b);
+    integer(args, Some(if divisor == 0 { 0 } else { (a / divisor * b).abs() }))
+}
+
+fn bucket(operand: f64, low: f64, high: f64, count: i64) -> Result<Value> {
+    let wrong = |message: &str| Err(Error::new("2201G", message));
+    if count <= 0 {
+        return wrong("count must be greater than zero");
+    }
+    if operand.is_nan() || low.is_nan() || high.is_nan() {
+        return wrong("operand, lower bound, and upper bound cannot be NaN");
+    }
+    if low.is_infinite() || high.is_infinite() {
+        return wrong("lower and upper bounds must be finite");
+    }
+    if low == high {
+        return wrong("lower bound cannot equal upper bound");
+    }
+    let share = (operand - low) / (high - low);
+    let number = if share < 0.0 {
+        0
+    } else if share >= 1.0 {
+        count + 1
+    } else {
+        (share * count as f64) as i64 + 1
+    };
+    i32::try_from(number).map(Value::Integer).map_err(|_| Error::new("22003", "integer out of range"))
+}
+
+/// The error function by its series, or its continued fraction where that converges faster.
+fn erf(x: f64) -> f64 {
+    if x.abs() > 2.5 {
+        return if x > 0.0 { 1.0 - erfc(x) } else { erfc(-x) - 1.0 };
+    }
+    let (mut term, mut sum, mut n) = (x, x, 0.0);
+    while term.abs() > sum.abs() * 1e-17 {
+        n += 1.0;
+        term *= -x * x / n;
+        sum += term / (2.0 * n + 1.0);
+    }
+    sum * std::f64::consts::FRAC_2_SQRT_PI
+}
+
+fn erfc(x: f64) -> f64 {
+    if x <= 2.5 {
+        return if x < -2.5 { 2.0 - erfc(-x) } else { 1.0 - erf(x) };
+    }
+    let mut fraction = 0.0;
+    for k in (1..=60).rev() {
+        fraction = f64::from(k) / 2.0 / (x + fraction);
+    }
+    (-x * x).exp() / ((x + fraction) * std::f64::consts::PI.sqrt())
+}
+
+fn degrees(args: &Args<'_>, code: fn(f64) -> f64) -> Result<Value> {
+    let x = args.double(0)?;
+    if x.is_infinite() { Err(out_of_range()) } else { Ok(Value::Double(code(x))) }
+}
+
+/// The sine of degrees, exact where it is 0, a half or 1.
+fn sind(x: f64) -> f64 {
+    let mut x = x % 360.0;
+    let mut sign = 1.0;
+    if x < 0.0 {
+        (x, sign) = (-x, -1.0);
+    }
+    if x > 180.0 {
+        (x, sign) = (360.0 - x, -sign);
+    }
+    if x > 90.0 {
+        x = 180.0 - x;
+    }
+    let value = match x {
+        0.0 => return 0.0,
+        30.0 => 0.5,
+        90.0 => 1.0,
+        x if x <= 30.0 => x.to_radians().sin() / 30f64.to_radians().sin() / 2.0,
+        x => (90.0 - x).to_radians().cos(),
+    };
+    sign * value
+}
+
+fn inverse(args: &Args<'_>, code: fn(f64) -> f64) -> Result<Value> {
+    let x = args.double(0)?;
+    if !(-1.0..=1.0).contains(&x) && !x.is_nan() {
+        return Err(out_of_range());
+    }
+    Ok(Value::Double(code(x)))
+}
+
+/// Radians as degrees, without the error of the last digit where a whole number is meant.
+fn exact_degrees(radians: f64) -> f64 {
+    let degrees = radians.to_degrees();
+    let whole = degrees.round();
+    if (degrees - whole).abs() < 1e-12 { whole } else { degrees }
+}

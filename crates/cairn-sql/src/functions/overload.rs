@@ -1,0 +1,565 @@
+//! Functions with PostgreSQL's overloads: which one a call means is decided by the types of its arguments, string
+//! literals without a type fitting any; arguments are brought to the types of the one that is found; where none
+//! fits, the call fails with `42883` and PostgreSQL's words.
+//!
+//! I1: what an overload's code is called with has the types that the overload takes.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType as ArrowType, FieldRef};
+use cairn_types::datetime::Zone;
+use cairn_types::{DataType, Decimal, Interval, Value};
+use datafusion::common::ScalarValue;
+use datafusion::common::config::ConfigOptions;
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
+    Volatility,
+};
+
+use super::missing;
+use crate::context::{Scope, ScopeExtension};
+use crate::{Error, Result};
+
+/// What an argument may be.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// This type, or one that casts to it implicitly.
+    Is(DataType),
+    /// Any type, unchanged.
+    Any,
+    /// A value of the call's element type (PostgreSQL's `anycompatible`).
+    Element,
+    /// An array of the call's element type (`anycompatiblearray`).
+    Array,
+}
+
+/// The type of a result.
+#[derive(Debug, Clone)]
+pub(crate) enum Returns {
+    /// Always this one.
+    Is(DataType),
+    /// An array of the call's element type.
+    Array,
+    /// NUMERIC with as many digits after the point as the value has where all arguments are constant, else with as
+    /// many as the function says for the types of its arguments; below 0 it does not know.
+    Numeric(fn(&[DataType]) -> i8),
+    /// NUMERIC with as many digits after the point as that argument says, which is constant; else as [`Self::Numeric`].
+    Digits(usize, fn(&[DataType]) -> i8),
+}
+
+/// The code of an overload.
+pub(crate) type Code = fn(&Args<'_>) -> Result<Value>;
+
+/// One list of arguments of a function, and what it does with them.
+#[derive(Debug, Clone)]
+pub(crate) struct Overload {
+    takes: Vec<Kind>,
+    /// How many arguments at the end may be left out.
+    optional: usize,
+    /// The last argument may come any number of times, also none.
+    variadic: bool,
+    /// NULL in, NULL out, without calling.
+    strict: bool,
+    returns: Returns,
+    code: Code,
+    /// The query engine's function, which does the same with arguments of just these types, but by columns.
+    native: Option<Arc<ScalarUDF>>,
+}
+
+impl Overload {
+    /// A strict overload.
+    pub(crate) fn new(takes: Vec<Kind>, returns: Returns, code: Code) -> Self {
+        Self { takes, optional: 0, variadic: false, strict: true, returns, code, native: None }
+    }
+
+    /// The last arguments may be left out.
+    pub(crate) fn optional(mut self, count: usize) -> Self {
+        self.optional = count;
+        self
+    }
+
+    /// The last argument may be repeated.
+    pub(crate) fn variadic(mut self) -> Self {
+        self.variadic = true;
+        self
+    }
+
+    /// The code is called for NULL too.
+    pub(crate) fn with_nulls(mut self) -> Self {
+        self.strict = false;
+        self
+    }
+
+    /// What is called where no argument needs to be brought to its type.
+    pub(crate) fn native(mut self, function: Arc<ScalarUDF>) -> Self {
+        self.native = Some(function);
+        self
+    }
+
+    fn kind(&self, at: usize) -> Option<&Kind> {
+        match self.variadic && at + 1 >= self.takes.len() {
+            true => self.takes.last(),
+            false => self.takes.get(at),
+        }
+    }
+
+    fn takes_count(&self, count: usize) -> bool {
+        let most = self.takes.len();
+        let least = most - self.optional - usize::from(self.variadic);
+        count >= least && (count <= most || self.variadic)
+    }
+}
+
+/// Shorthand for an argument or result of one type.
+pub(crate) fn is(ty: DataType) -> Kind {
+    Kind::Is(ty)
+}
+
+/// A function.
+#[derive(Debug)]
+pub(crate) struct Overloaded {
+    name: &'static str,
+    /// How PostgreSQL writes the operator that this function is, for messages.
+    operator: Option<&'static str>,
+    signature: Signature,
+    overloads: Vec<Overload>,
+}
+
+impl PartialEq for Overloaded {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+impl Eq for Overloaded {}
+impl Hash for Overloaded {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+/// A function that depends on its arguments alone.
+pub(crate) fn function(name: &'static str, overloads: Vec<Overload>) -> ScalarUDF {
+    Overloaded::new(name, overloads, Volatility::Immutable).into()
+}
+
+/// A function that depends on the session too.
+pub(crate) fn stable(name: &'static str, overloads: Vec<Overload>) -> ScalarUDF {
+    Overloaded::new(name, overloads, Volatility::Stable).into()
+}
+
+/// The function of an operator.
+pub(crate) fn operator(name: &'static str, symbol: &'static str, overloads: Vec<Overload>) -> ScalarUDF {
+    let mut function = Overloaded::new(name, overloads, Volatility::Immutable);
+    function.operator = Some(symbol);
+    function.into()
+}
+
+/// An argument's type; `None` for a literal that has none yet.
+type Found = Option<DataType>;
+
+/// An overload that fits, with the types that its arguments are brought to.
+struct Choice<'o> {
+    overload: &'o Overload,
+    types: Vec<DataType>,
+    element: Option<DataType>,
+}
+
+impl Overloaded {
+    pub(crate) fn new(name: &'static str, overloads: Vec<Overload>, volatility: Volatility) -> Self {
+        let signature =
+            Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], volatility);
+        Self { name, operator: None, signature, overloads }
+    }
+
+    fn choose(&self, found: &[Found]) -> Result<Choice<'_>> {
+        let mut best: Option<(i32, Choice<'_>)> = None;
+        for overload in self.overloads.iter().filter(|overload| overload.takes_count(found.len())) {
+            if let Some((score, choice)) = fits(overload, found)
+                && best.as_ref().is_none_or(|(other, _)| score > *other)
+            {
+                best = Some((score, choice));
+            }
+        }
+        best.map(|(_, choice)| choice).ok_or_else(|| self.no_match(found))
+    }
+
+    fn no_match(&self, found: &[Found]) -> Error {
+        let names: Vec<String> =
+            found.iter().map(|ty| ty.as_ref().map_or_else(|| "unknown".to_owned(), type_name)).collect();
+        let Some(symbol) = self.operator else { return missing::error(self.name, &names) };
+        let words = match names.as_slice() {
+            [one] => format!("{symbol} {one}"),
+            [left, right] => format!("{left} {symbol} {right}"),
+            _ => symbol.to_owned(),
+        };
+        Error::new("42883", format!("operator does not exist: {words}")).with_hint(
+            "No operator matches the given name and argument types. You might need to add explicit type casts.",
+        )
+    }
+}
+
+/// The name of a type without parameters, `[]` after that of an array.
+pub(crate) fn type_name(ty: &DataType) -> String {
+    match ty {
+        DataType::Array(_) => format!("{}[]", ty.base_name()),
+        other => other.base_name().to_owned(),
+    }
+}
+
+/// How well an overload fits: an argument of the very type counts most, a literal as text more than as another.
+fn fits<'o>(overload: &'o Overload, found: &[Found]) -> Option<(i32, Choice<'o>)> {
+    let mut element: Option<DataType> = None;
+    for (at, ty) in found.iter().enumerate() {
+        let own = match (overload.kind(at)?, ty) {
+            (Kind::Element, Some(ty)) => ty,
+            (Kind::Array, Some(DataType::Array(item))) => item,
+            (Kind::Array, Some(_)) => return None,
+            _ => continue,
+        };
+        element = Some(match element {
+            None => own.clone(),
+            Some(other) => common(&other, own)?,
+        });
+    }
+    let mut score = 0;
+    let mut types = Vec::with_capacity(found.len());
+    for (at, ty) in found.iter().enumerate() {
+        let item = || element.clone().unwrap_or(DataType::Text);
+        let wanted = match overload.kind(at)? {
+            Kind::Is(wanted) => wanted.clone(),
+            Kind::Any => ty.clone().unwrap_or(DataType::Text),
+            Kind::Element => item(),
+            Kind::Array => DataType::Array(Box::new(item())),
+        };
+        score += match ty {
+            None if matches!(wanted, DataType::Text) => 20,
+            None => 10,
+            Some(ty) => closeness(ty, &wanted)?,
+        };
+        types.push(wanted);
+    }
+    Some((score, Choice { overload, types, element }))
+}
+
+/// The type in which values of two types meet.
+pub(crate) fn common(a: &DataType, b: &DataType) -> Option<DataType> {
+    use DataType as T;
+    if a == b {
+        return Some(a.clone());
+    }
+    if a.is_character() && b.is_character() {
+        return Some(T::Text);
+    }
+    if let (T::Numeric(Some((_, s))), T::Numeric(Some((_, t)))) = (a, b) {
+        return Some(T::Numeric(Some((38, *s.max(t)))));
+    }
+    let wider = |a: &T, b: &T| closeness(a, b).is_some();
+    if wider(a, b) {
+        return Some(b.clone());
+    }
+    wider(b, a).then(|| a.clone())
+}
+
+/// How near a type is to another that it casts to implicitly; `None` where it does not.
+fn closeness(from: &DataType, to: &DataType) -> Option<i32> {
+    use DataType as T;
+    let rank = |ty: &T| match ty {
+        T::SmallInt => Some(1),
+        T::Integer => Some(2),
+        T::BigInt => Some(3),
+        T::Numeric(_) => Some(4),
+        T::Real => Some(5),
+        T::Double => Some(6),
+        _ => None,
+    };
+    if from == to || matches!((from, to), (T::Numeric(_), T::Numeric(_))) {
+        return Some(100);
+    }
+    match (from, to) {
+        (T::Varchar(_) | T::Char(_) | T::Text, T::Text | T::Varchar(_)) => Some(90),
+        (T::Char(_), T::Char(_)) => Some(100),
+        (T::Date, T::Timestamp) => Some(30),
+        (T::Date | T::Timestamp, T::TimestampTz) => Some(40),
+        (T::Time, T::Interval) => Some(30),
+        (T::Array(a), T::Array(b)) => closeness(a, b),
+        (a, b) => match (rank(a)?, rank(b)?) {
+            // Small numbers are BIGINT where the planner writes them.
+            (3, 1 | 2) => Some(5),
+            // The preferred type wins over one that is merely nearer.
+            (a, b) if a < b => Some(if b == 6 { 45 } else { 40 - (b - a) }),
+            _ => None,
+        },
+    }
+}
+
+/// What a call is made with: one row's arguments.
+pub(crate) struct Args<'a> {
+    pub(crate) values: Vec<Value>,
+    pub(crate) types: &'a [DataType],
+    pub(crate) result: &'a DataType,
+    config: Option<&'a ConfigOptions>,
+}
+
+impl<'a> Args<'a> {
+    fn wrong(&self, at: usize, what: &str) -> Error {
+        Error::internal(format!("argument {} is no {what}", at + 1))
+    }
+
+    /// How many arguments there are.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// A text.
+    pub(crate) fn text(&self, at: usize) -> Result<&str> {
+        self.values.get(at).and_then(Value::as_str).ok_or_else(|| self.wrong(at, "text"))
+    }
+
+    /// A text that may be left out.
+    pub(crate) fn text_or(&'a self, at: usize, other: &'a str) -> Result<&'a str> {
+        if at < self.len() { self.text(at) } else { Ok(other) }
+    }
+
+    /// An integer.
+    pub(crate) fn int(&self, at: usize) -> Result<i64> {
+        self.values.get(at).and_then(Value::as_i64).ok_or_else(|| self.wrong(at, "integer"))
+    }
+
+    /// An integer that may be left out.
+    pub(crate) fn int_or(&self, at: usize, other: i64) -> Result<i64> {
+        if at < self.len() { self.int(at) } else { Ok(other) }
+    }
+
+    /// A boolean that may be left out.
+    pub(crate) fn bool_or(&self, at: usize, other: bool) -> Result<bool> {
+        match self.values.get(at) {
+            None => Ok(other),
+            Some(Value::Boolean(b)) => Ok(*b),
+            Some(_) => Err(self.wrong(at, "boolean")),
+        }
+    }
+
+    /// A float.
+    pub(crate) fn double(&self, at: usize) -> Result<f64> {
+        self.values.get(at).and_then(Value::as_f64).ok_or_else(|| self.wrong(at, "number"))
+    }
+
+    /// A numeric.
+    pub(crate) fn decimal(&self, at: usize) -> Result<Decimal> {
+        match self.values.get(at) {
+            Some(Value::Numeric(n)) => Ok(*n),
+            _ => Err(self.wrong(at, "numeric")),
+        }
+    }
+
+    /// The bytes of a BYTEA.
+    pub(crate) fn bytes(&self, at: usize) -> Result<&[u8]> {
+        match self.values.get(at) {
+            Some(Value::Bytea(bytes)) => Ok(bytes),
+            _ => Err(self.wrong(at, "bytea")),
+        }
+    }
+
+    /// The elements of an array.
+    pub(crate) fn array(&self, at: usize) -> Result<&[Value]> {
+        match self.values.get(at) {
+            Some(Value::Array(items)) => Ok(items),
+            _ => Err(self.wrong(at, "array")),
+        }
+    }
+
+    /// An interval.
+    pub(crate) fn interval(&self, at: usize) -> Result<Interval> {
+        match self.values.get(at) {
+            Some(Value::Interval(interval)) => Ok(*interval),
+            _ => Err(self.wrong(at, "interval")),
+        }
+    }
+
+    /// The statement.
+    pub(crate) fn scope(&self) -> Result<Arc<Scope>> {
+        let config = self.config.ok_or_else(|| Error::internal("no statement"))?;
+        ScopeExtension::of(config)
+    }
+
+    /// The session's time zone.
+    pub(crate) fn zone(&self) -> Zone {
+        self.config.and_then(|config| ScopeExtension::of(config).ok()).map_or(Zone::UTC, |s| s.zone())
+    }
+
+    /// An argument in PostgreSQL's text form.
+    pub(crate) fn as_text(&self, at: usize) -> Result<String> {
+        let (Some(value), Some(ty)) = (self.values.get(at), self.types.get(at)) else {
+            return Err(self.wrong(at, "value"));
+        };
+        Ok(text_of(value, ty, self.zone()))
+    }
+}
+
+/// A value in PostgreSQL's text form, as casts to text give it.
+pub(crate) fn text_of(value: &Value, ty: &DataType, zone: Zone) -> String {
+    match (value, ty) {
+        (Value::Text(text), DataType::Char(_)) => text.trim_end_matches(' ').to_owned(),
+        _ => {
+            let mut text = String::new();
+            value.write_text_in(ty, zone, &mut text);
+            text
+        }
+    }
+}
+
+/// A value as one of another type, to which it casts implicitly; a literal by its text.
+fn coerce(value: Value, from: &Found, to: &DataType, zone: Zone) -> Result<Value> {
+    if value.is_null() {
+        return Ok(value);
+    }
+    let Some(from) = from else { return parse(value, to, zone) };
+    if from == to {
+        return Ok(value);
+    }
+    Ok(match (value, to) {
+        (value @ Value::Numeric(_), DataType::Numeric(_)) => value,
+        (value, DataType::Numeric(_)) if value.as_i64().is_some() => {
+            Value::Numeric(Decimal::from(value.as_i64().unwrap_or_default()))
+        }
+        (Value::Numeric(n), DataType::Double) => Value::Double(n.to_f64()),
+        (value, to) if from.is_numeric() && to.is_numeric() => value.fit(to)?,
+        (Value::Array(items), DataType::Array(item)) => {
+            let own = match from {
+                DataType::Array(own) => Some((**own).clone()),
+                other => Some(other.clone()),
+            };
+            Value::Array(items.into_iter().map(|v| coerce(v, &own, item, zone)).collect::<Result<_>>()?)
+        }
+        (Value::Text(text), DataType::Text | DataType::Varchar(_)) => match from {
+            DataType::Char(_) => Value::Text(text.trim_end_matches(' ').to_owned()),
+            _ => Value::Text(text),
+        },
+        (value, to) => super::cast::convert(value, from, to, zone)?,
+    })
+}
+
+fn parse(value: Value, to: &DataType, zone: Zone) -> Result<Value> {
+    match (value, to) {
+        (Value::Text(text), DataType::Numeric(_)) => Ok(Value::Numeric(Decimal::parse(&text)?)),
+        (Value::Text(text), DataType::TimestampTz) => {
+            Ok(Value::TimestampTz(cairn_types::datetime::parse_timestamptz(&text, zone)?))
+        }
+        (Value::Text(text), to) => Ok(Value::parse_text(&text, to)?),
+        (value, _) => Ok(value),
+    }
+}
+
+fn found(field: &FieldRef, constant: bool) -> Found {
+    if field.data_type().is_null() {
+        return None;
+    }
+    let ty = super::sql_type(field);
+    (!(constant && ty == DataType::Text)).then_some(ty)
+}
+
+impl ScalarUDFImpl for Overloaded {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _types: &[ArrowType]) -> DataFusionResult<ArrowType> {
+        Err(Error::internal("the type of a call follows from its arguments").into())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> DataFusionResult<FieldRef> {
+        let found: Vec<Found> = args
+            .arg_fields
+            .iter()
+            .zip(args.scalar_arguments)
+            .map(|(field, constant)| found(field, constant.is_some()))
+            .collect();
+        let choice = self.choose(&found)?;
+        let ty = match &choice.overload.returns {
+            Returns::Is(ty) => ty.clone(),
+            Returns::Array => DataType::Array(Box::new(choice.element.clone().unwrap_or(DataType::Text))),
+            Returns::Numeric(scale) | Returns::Digits(_, scale) => {
+                let known = match choice.overload.returns {
+                    Returns::Digits(at, _) => digits(args.scalar_arguments.get(at)),
+                    _ => constant_scale(&choice, &found, args.scalar_arguments),
+                };
+                let own: Vec<DataType> = found
+                    .iter()
+                    .zip(&choice.types)
+                    .map(|(own, wanted)| own.clone().unwrap_or_else(|| wanted.clone()))
+                    .collect();
+                match known.unwrap_or_else(|| scale(&own)) {
+                    digits @ 0.. => DataType::Numeric(Some((38, digits.min(38)))),
+                    _ => DataType::Numeric(None),
+                }
+            }
+        };
+        Ok(Arc::new(ty.to_field(self.name, true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
+        let result = super::sql_type(&args.return_field);
+        let own: Vec<DataType> = args.arg_fields.iter().map(|field| super::sql_type(field)).collect();
+        let found: Vec<Found> = args
+            .arg_fields
+            .iter()
+            .zip(&args.args)
+            .map(|(field, arg)| found(field, matches!(arg, ColumnarValue::Scalar(_))))
+            .collect();
+        let choice = self.choose(&found)?;
+        if let Some(native) = &choice.overload.native
+            && own == choice.types
+        {
+            return native.invoke_with_args(args);
+        }
+        let config = Arc::clone(&args.config_options);
+        let zone = ScopeExtension::of(&config).map_or(Zone::UTC, |scope| scope.zone());
+        let each = self.signature.volatility == Volatility::Volatile;
+        super::column(&args, &result, each, |args, row| {
+            let mut values = super::row_values(args, &own, row)?;
+            if choice.overload.strict && values.iter().any(Value::is_null) {
+                return Ok(Value::Null);
+            }
+            for (at, value) in values.iter_mut().enumerate() {
+                *value = coerce(std::mem::take(value), &found[at], &choice.types[at], zone)?;
+            }
+            (choice.overload.code)(&Args {
+                values,
+                types: &choice.types,
+                result: &result,
+                config: Some(&config),
+            })
+        })
+    }
+}
+
+/// The digits after the point that a constant argument asks for.
+fn digits(constant: Option<&Option<&ScalarValue>>) -> Option<i8> {
+    match constant?.as_ref()?.cast_to(&ArrowType::Int64).ok()? {
+        ScalarValue::Int64(Some(digits)) => Some(digits.clamp(0, 38) as i8),
+        _ => None,
+    }
+}
+
+/// The digits after the point of a call's value whose arguments are all constant.
+fn constant_scale(choice: &Choice<'_>, found: &[Found], constants: &[Option<&ScalarValue>]) -> Option<i8> {
+    let mut values = Vec::with_capacity(constants.len());
+    for (at, constant) in constants.iter().enumerate() {
+        let array = constant.as_ref()?.to_array().ok()?;
+        let own = found[at].clone().unwrap_or(DataType::Text);
+        let value = Value::from_array(&*array, 0, &own);
+        values.push(coerce(value, &found[at], &choice.types[at], Zone::UTC).ok()?);
+    }
+    let result = DataType::Numeric(None);
+    let args = Args { values, types: &choice.types, result: &result, config: None };
+    match (choice.overload.code)(&args).ok()? {
+        Value::Numeric(n) => Some(n.scale),
+        _ => None,
+    }
+}

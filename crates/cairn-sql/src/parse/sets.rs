@@ -1,0 +1,342 @@
+//! Functions that yield sets, said with `unnest`: `jsonb_each(x)` in FROM becomes a lateral subquery that unnests the
+//! list of members and takes each apart; in a select list a function becomes the unnesting of its list. The lists
+//! come from functions called `cairn_set_…`.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select,
+    SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, Visit, Visitor,
+};
+
+use crate::session::variables::fold;
+use crate::{Error, Result};
+
+/// A column of what a function yields.
+struct Column {
+    /// Its name; empty for the function's own.
+    name: &'static str,
+    /// How it is made of `item`.
+    expr: &'static str,
+}
+
+/// A function that yields a set.
+struct Set {
+    name: &'static str,
+    /// The function that gives the list; empty for `cairn_set_` and the name.
+    list: &'static str,
+    columns: &'static [Column],
+}
+
+const fn column(name: &'static str, expr: &'static str) -> Column {
+    Column { name, expr }
+}
+
+const TEXT: &[Column] = &[column("value", "item")];
+const JSON: &[Column] = &[column("value", "item::json")];
+const JSONB: &[Column] = &[column("value", "item::jsonb")];
+const OWN: &[Column] = &[column("", "item")];
+const OWN_JSONB: &[Column] = &[column("", "item::jsonb")];
+const TEXTS: &[Column] = &[column("", "cairn_json_texts(item::json)")];
+const EACH_TEXT: &[Column] = &[
+    column("key", "cairn_json_get_text(item::json, 0)"),
+    column("value", "cairn_json_get_text(item::json, 1)"),
+];
+const EACH_JSON: &[Column] =
+    &[column("key", "cairn_json_get_text(item::json, 0)"), column("value", "cairn_json_get(item::json, 1)")];
+const EACH_JSONB: &[Column] = &[
+    column("key", "cairn_json_get_text(item::json, 0)"),
+    column("value", "cairn_json_get(item::json, 1)::jsonb"),
+];
+
+const fn set(name: &'static str, list: &'static str, columns: &'static [Column]) -> Set {
+    Set { name, list, columns }
+}
+
+const SETS: &[Set] = &[
+    set("json_array_elements", "", JSON),
+    set("jsonb_array_elements", "", JSONB),
+    set("json_array_elements_text", "", TEXT),
+    set("jsonb_array_elements_text", "", TEXT),
+    set("json_each", "", EACH_JSON),
+    set("jsonb_each", "", EACH_JSONB),
+    set("json_each_text", "", EACH_TEXT),
+    set("jsonb_each_text", "", EACH_TEXT),
+    set("json_object_keys", "", OWN),
+    set("jsonb_object_keys", "", OWN),
+    set("jsonb_path_query", "", OWN_JSONB),
+    set("jsonb_path_query_tz", "", OWN_JSONB),
+    set("regexp_matches", "", TEXTS),
+    set("regexp_split_to_table", "", OWN),
+    set("string_to_table", "string_to_array", OWN),
+    set("generate_subscripts", "", OWN),
+    set("generate_series", "", OWN),
+];
+
+/// Functions whose columns are named where they are called.
+const RECORDS: &[&str] = &["json_to_record", "jsonb_to_record", "json_to_recordset", "jsonb_to_recordset"];
+
+fn find(name: &ObjectName) -> Option<&'static Set> {
+    let name = bare_name(name)?;
+    SETS.iter().find(|set| set.name == name)
+}
+
+fn bare_name(name: &ObjectName) -> Option<String> {
+    match name.0.as_slice() {
+        [ObjectNamePart::Identifier(name)] => Some(fold(name)),
+        [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(name)]
+            if fold(schema) == "pg_catalog" =>
+        {
+            Some(fold(name))
+        }
+        _ => None,
+    }
+}
+
+impl Set {
+    fn list(&self, args: &str) -> String {
+        match self.list {
+            "" => format!("cairn_set_{}({args})", self.name),
+            list => format!("{list}({args})"),
+        }
+    }
+}
+
+/// Rewrites the functions in FROM of a query's SELECTs.
+///
+/// # Errors
+/// `42601` for a record function without names of columns.
+pub(crate) fn in_from(query: &mut Query) -> Result<()> {
+    if !calls(&query.body) {
+        return Ok(());
+    }
+    // Names are looked up in the query as it was.
+    let before = query.clone();
+    in_body(&mut query.body, &|name| uses(name, &before))
+}
+
+/// Whether a function stands in any FROM.
+fn calls(body: &SetExpr) -> bool {
+    let call = |factor: &TableFactor| {
+        matches!(
+            factor,
+            TableFactor::Table { args: Some(_), .. }
+                | TableFactor::Function { .. }
+                | TableFactor::NestedJoin { .. }
+        )
+    };
+    match body {
+        SetExpr::Select(select) => select
+            .from
+            .iter()
+            .any(|table| call(&table.relation) || table.joins.iter().any(|join| call(&join.relation))),
+        SetExpr::SetOperation { left, right, .. } => calls(left) || calls(right),
+        _ => false,
+    }
+}
+
+fn in_body(body: &mut SetExpr, used: &dyn Fn(&str) -> bool) -> Result<()> {
+    match body {
+        SetExpr::Select(select) => in_select(select, used),
+        SetExpr::SetOperation { left, right, .. } => {
+            in_body(left, used)?;
+            in_body(right, used)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn in_select(select: &mut Select, used: &dyn Fn(&str) -> bool) -> Result<()> {
+    for table in &mut select.from {
+        factor(&mut table.relation, used)?;
+        for join in &mut table.joins {
+            factor(&mut join.relation, used)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether any expression of a query is this name alone.
+fn uses(name: &str, query: &Query) -> bool {
+    struct Names<'n>(&'n str);
+    impl Visitor for Names<'_> {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Identifier(ident) if fold(ident) == self.0 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    query.visit(&mut Names(name)).is_break()
+}
+
+fn factor(factor: &mut TableFactor, used: &dyn Fn(&str) -> bool) -> Result<()> {
+    let (name, args, alias, numbered) = match factor {
+        TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } => {
+            (&*name, args.args.clone(), alias.clone(), *with_ordinality)
+        }
+        TableFactor::Function { name, args, alias, with_ordinality, .. } => {
+            (&*name, args.clone(), alias.clone(), *with_ordinality)
+        }
+        TableFactor::NestedJoin { table_with_joins, .. } => {
+            self::factor(&mut table_with_joins.relation, used)?;
+            for join in &mut table_with_joins.joins {
+                self::factor(&mut join.relation, used)?;
+            }
+            return Ok(());
+        }
+        _ => return Ok(()),
+    };
+    let Some(bare) = bare_name(name) else { return Ok(()) };
+    let known = RECORDS.contains(&bare.as_str()) || find(name).is_some();
+    if numbered && known && bare != "generate_series" {
+        return Err(Error::unsupported(format!("WITH ORDINALITY of {bare}")));
+    }
+    let lateral = args.iter().any(has_columns);
+    let list: Vec<String> = args.iter().map(ToString::to_string).collect();
+    let list = list.join(", ");
+    if RECORDS.contains(&bare.as_str()) {
+        *factor = record(&bare, &list, alias, lateral)?;
+        return Ok(());
+    }
+    if bare == "generate_series" && !args.iter().any(is_moment) {
+        return Ok(());
+    }
+    let Some(set) = find(name) else { return Ok(()) };
+    let own = alias.as_ref().map_or_else(|| bare.clone(), |alias| fold(&alias.name));
+    let columns: Vec<String> = set
+        .columns
+        .iter()
+        .map(|column| {
+            let name = match column.name {
+                "" => own.as_str(),
+                // The whole of a row of one column is that column.
+                _ if set.columns.len() == 1 && alias.is_some() && used(&own) => own.as_str(),
+                name => name,
+            };
+            format!("{} AS {}", column.expr, super::names::exact(name))
+        })
+        .collect();
+    let text = format!(
+        "SELECT {} FROM (SELECT unnest({}) AS item) AS cairn_set",
+        columns.join(", "),
+        set.list(&list)
+    );
+    *factor = derived(&text, alias.unwrap_or_else(|| plain_alias(&bare)), lateral)?;
+    Ok(())
+}
+
+/// `json_to_record(x) AS t(a int, b text)`.
+fn record(name: &str, list: &str, alias: Option<TableAlias>, lateral: bool) -> Result<TableFactor> {
+    let missing =
+        || Error::new("42601", "a column definition list is required for functions returning \"record\"");
+    let mut alias = alias.filter(|alias| !alias.columns.is_empty()).ok_or_else(missing)?;
+    let mut columns = Vec::with_capacity(alias.columns.len());
+    for column in &mut alias.columns {
+        let ty = super::types::data_type(&column.data_type.take().ok_or_else(missing)?)?;
+        let key = fold(&column.name).replace('\'', "''");
+        columns.push(match ty {
+            cairn_types::DataType::Json | cairn_types::DataType::Jsonb => {
+                format!("cairn_json_get(item, '{key}')::{}", ty.sql_name())
+            }
+            cairn_types::DataType::Array(_) => {
+                format!("cairn_json_array_text(cairn_json_get(item, '{key}'))::{}", ty.sql_name())
+            }
+            _ => format!("cairn_json_get_text(item, '{key}')::{}", ty.sql_name()),
+        });
+    }
+    let json = if name.starts_with("jsonb") { "jsonb" } else { "json" };
+    let from = match name.ends_with("set") {
+        true => format!("SELECT unnest(cairn_set_{json}_array_elements({list}))::{json} AS item"),
+        false => format!("SELECT ({list})::{json} AS item"),
+    };
+    derived(&format!("SELECT {} FROM ({from}) AS cairn_set", columns.join(", ")), alias, lateral)
+}
+
+fn plain_alias(name: &str) -> TableAlias {
+    TableAlias {
+        explicit: true,
+        name: Ident::new(name),
+        columns: Vec::<TableAliasColumnDef>::new(),
+        at: None,
+    }
+}
+
+fn derived(text: &str, alias: TableAlias, lateral: bool) -> Result<TableFactor> {
+    let Statement::Query(subquery) = super::parse_text(text)? else {
+        return Err(Error::internal("a set is no query"));
+    };
+    Ok(TableFactor::Derived { lateral, subquery, alias: Some(alias), sample: None })
+}
+
+/// A literal or cast of a type of moments: `generate_series` of these is ours.
+fn is_moment(arg: &FunctionArg) -> bool {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else { return false };
+    let ty = match expr {
+        Expr::Cast { data_type, .. } => data_type,
+        Expr::TypedString(typed) => &typed.data_type,
+        _ => return false,
+    };
+    use cairn_types::DataType as T;
+    matches!(super::types::data_type(ty), Ok(T::Timestamp | T::TimestampTz | T::Date))
+}
+
+fn has_columns(arg: &FunctionArg) -> bool {
+    struct Columns;
+    impl Visitor for Columns {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => expr.visit(&mut Columns).is_break(),
+        _ => false,
+    }
+}
+
+/// A function of a select list as the unnesting of its list; `None` for any other expression.
+///
+/// # Errors
+/// `0A000` for functions that yield rows.
+pub(crate) fn in_list(expr: &Expr) -> Result<Option<Expr>> {
+    let Expr::Function(function) = expr else { return Ok(None) };
+    let moments = |args: &FunctionArguments| match args {
+        FunctionArguments::List(list) => list.args.iter().any(is_moment),
+        _ => false,
+    };
+    let Some(set) =
+        find(&function.name).filter(|set| set.name != "generate_series" || moments(&function.args))
+    else {
+        return match bare_name(&function.name) {
+            Some(name) if RECORDS.contains(&name.as_str()) => Err(Error::new(
+                "0A000",
+                "function returning record called in context that cannot accept type record",
+            )),
+            _ => Ok(None),
+        };
+    };
+    let [column] = set.columns else {
+        return Err(
+            Error::unsupported(format!("{} in a select list", set.name)).with_hint("Call it in FROM.")
+        );
+    };
+    let args = match &function.args {
+        FunctionArguments::List(list) => {
+            list.args.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        }
+        _ => String::new(),
+    };
+    let unnested = format!("unnest({})", set.list(&args));
+    let text = format!("SELECT {}", column.expr.replace("item", &unnested));
+    let Statement::Query(query) = super::parse_text(&text)? else { return Ok(None) };
+    let SetExpr::Select(select) = *query.body else { return Ok(None) };
+    Ok(select.projection.into_iter().find_map(|item| match item {
+        sqlparser::ast::SelectItem::UnnamedExpr(expr) => Some(expr),
+        _ => None,
+    }))
+}

@@ -1,0 +1,99 @@
+//! One order of values everywhere: where the query engine orders or tells apart values otherwise than SQL does, an
+//! analyzer rule puts a key in their place. ORDER BY of JSONB and of intervals goes by it (`1 mon` is `30 days`), DISTINCT
+//! in aggregates takes -0 for 0, `min` and `max` of intervals compare spans. Comparisons are seen to by
+//! `query::typed_operators`.
+
+use cairn_types::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::optimizer::AnalyzerRule;
+
+use super::typed_operators::call;
+use crate::functions::sql_type;
+
+/// The rule.
+#[derive(Debug)]
+pub(crate) struct ValueOrder;
+
+impl AnalyzerRule for ValueOrder {
+    fn name(&self) -> &str {
+        "value_order"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> DataFusionResult<LogicalPlan> {
+        Ok(plan.transform_up_with_subqueries(analyze)?.data)
+    }
+}
+
+fn analyze(node: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
+    match node {
+        LogicalPlan::Sort(mut sort) => {
+            let mut changed = false;
+            for key in &mut sort.expr {
+                if let Some(name) = type_of(&key.expr, sort.input.schema()).as_ref().and_then(key_of) {
+                    key.expr = call(name, vec![key.expr.clone()])?;
+                    changed = true;
+                }
+            }
+            Ok(Transformed::new_transformed(LogicalPlan::Sort(sort), changed))
+        }
+        LogicalPlan::Aggregate(_) => {
+            let schema = node.inputs()[0].schema().as_ref().clone();
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let rewritten = expr.transform_up(|expr| aggregate(expr, &schema))?;
+                Ok(rewritten.update_data(|expr| name.restore(expr)))
+            })
+        }
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+fn type_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
+    expr.to_field(schema).ok().map(|(_, field)| sql_type(&field))
+}
+
+/// The function that gives a type's sort key.
+pub(super) fn key_of(ty: &DataType) -> Option<&'static str> {
+    match ty {
+        DataType::Jsonb => Some("cairn_jsonb_key"),
+        DataType::Interval => Some("cairn_interval_key"),
+        _ => None,
+    }
+}
+
+fn aggregate(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
+    let Expr::AggregateFunction(mut function) = expr else { return Ok(Transformed::no(expr)) };
+    let name = function.func.name().to_owned();
+    let mut changed = false;
+    if let [arg] = function.params.args.as_mut_slice() {
+        match (type_of(arg, schema), name.as_str()) {
+            (Some(DataType::Interval), "min" | "max") => {
+                function.func = crate::functions::extreme(&name);
+                changed = true;
+            }
+            (Some(DataType::Interval), "count") if function.params.distinct => {
+                *arg = call("cairn_interval_key", vec![std::mem::take(arg)])?;
+                changed = true;
+            }
+            (Some(DataType::Double | DataType::Real), _) if function.params.distinct => {
+                // -0 + 0 = 0.
+                let zero = match type_of(arg, schema) {
+                    Some(DataType::Real) => ScalarValue::Float32(Some(0.0)),
+                    _ => ScalarValue::Float64(Some(0.0)),
+                };
+                let zero = Expr::Literal(zero, None);
+                let whole = BinaryExpr::new(Box::new(std::mem::take(arg)), Operator::Plus, Box::new(zero));
+                *arg = Expr::BinaryExpr(whole);
+                changed = true;
+            }
+            _ => {}
+        }
+    }
+    Ok(Transformed::new_transformed(Expr::AggregateFunction(function), changed))
+}
