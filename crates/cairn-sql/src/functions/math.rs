@@ -68,6 +68,13 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                 Overload::new(vec![is(numeric()), is(T::Integer)], Returns::Digits(1, widest), |args| {
                     towards(args, Rounding::Half)
                 }),
+                // Not PostgreSQL's: there `avg` of integers is NUMERIC.
+                Overload::new(vec![is(T::Double), is(T::Integer)], Returns::Is(T::Double), |args| {
+                    let factor = 10f64.powi(args.int_or(1, 0)?.clamp(-300, 300) as i32);
+                    let x = args.double(0)?;
+                    let rounded = (x * factor).round() / factor;
+                    Ok(Value::Double(if rounded.is_finite() { rounded } else { x }))
+                }),
             ],
         ),
         function(
