@@ -645,8 +645,17 @@ pub(crate) mod tests {
         let bytes = extended().encode().unwrap();
         assert_eq!(bytes[0], 2);
         assert_eq!(TableDescriptor::decode(&bytes).unwrap(), extended());
+        let mut plain = extended();
+        plain.columns[1].generated = None;
+        plain.checks[0].not_valid = false;
+        plain.foreign_keys[0].not_valid = false;
+        let index = plain.indexes.last_mut().unwrap();
+        (index.expressions, index.include) = (Vec::new(), Vec::new());
+        (index.predicate, index.nulls_not_distinct) = (None, false);
+        let plain = plain.encode().unwrap();
+        assert_eq!(plain[0], 1);
         let mut unknown = bytes.clone();
-        let tag = table().encode().unwrap().len() + 4;
+        let tag = plain.len() + 4;
         assert_eq!(unknown[tag], EXTRA_INDEX);
         unknown[tag] = 200;
         assert!(TableDescriptor::decode(&unknown).is_err());

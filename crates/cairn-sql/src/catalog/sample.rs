@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::datatypes::DataType as ArrowType;
 use cairn_engine::Catalog;
-use cairn_engine::catalog::Relation;
+use cairn_engine::catalog::{Relation, STORE};
 use cairn_engine::table::ROW_KEY;
 use datafusion::datasource::provider_as_source;
 use datafusion::functions::math::random;
@@ -49,6 +49,9 @@ pub(crate) fn plan(
         Some(_) => {
             let message = "TABLESAMPLE clause can only be applied to tables and materialized views";
             return Err(Error::new("0A000", message));
+        }
+        None if name.table() == STORE || super::is_system_table(name.table()) => {
+            return Err(Error::unsupported("TABLESAMPLE on what is no table"));
         }
         None => return Err(missing(name.table())),
     };

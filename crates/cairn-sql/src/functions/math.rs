@@ -59,15 +59,15 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         function(
             "round",
             vec![
-                Overload::new(vec![is(numeric())], Returns::Numeric(|_| 0), |args| {
-                    towards(args, Rounding::Half)
-                }),
+                Overload::new(vec![is(numeric())], Returns::Numeric(|_| 0), half),
                 Overload::new(vec![is(T::Double)], Returns::Is(T::Double), |args| {
                     float(args, f64::round_ties_even)
                 }),
-                Overload::new(vec![is(numeric()), is(T::Integer)], Returns::Digits(1, widest), |args| {
-                    towards(args, Rounding::Half)
-                }),
+                Overload::new(vec![is(numeric()), is(T::Integer)], Returns::Digits(1, widest), half),
+                // Integers are not to become floats by the last one.
+                Overload::new(vec![is(T::BigInt), is(T::Integer)], Returns::Digits(1, widest), half),
+                Overload::new(vec![is(T::Integer), is(T::Integer)], Returns::Digits(1, widest), half),
+                Overload::new(vec![is(T::SmallInt), is(T::Integer)], Returns::Digits(1, widest), half),
                 // Not PostgreSQL's: there `avg` of integers is NUMERIC.
                 Overload::new(vec![is(T::Double), is(T::Integer)], Returns::Is(T::Double), |args| {
                     let factor = 10f64.powi(args.int_or(1, 0)?.clamp(-300, 300) as i32);
@@ -254,6 +254,10 @@ enum Rounding {
     Down,
     Zero,
     Half,
+}
+
+fn half(args: &Args<'_>) -> Result<Value> {
+    towards(args, Rounding::Half)
 }
 
 /// A numeric with as many digits after the point as the second argument says, or none.

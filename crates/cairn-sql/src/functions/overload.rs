@@ -350,6 +350,9 @@ impl<'a> Args<'a> {
     pub(crate) fn decimal(&self, at: usize) -> Result<Decimal> {
         match self.values.get(at) {
             Some(Value::Numeric(n)) => Ok(*n),
+            Some(Value::SmallInt(n)) => Ok(Decimal::new(i128::from(*n), 0)),
+            Some(Value::Integer(n)) => Ok(Decimal::new(i128::from(*n), 0)),
+            Some(Value::BigInt(n)) => Ok(Decimal::new(i128::from(*n), 0)),
             _ => Err(self.wrong(at, "numeric")),
         }
     }

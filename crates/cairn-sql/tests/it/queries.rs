@@ -236,8 +236,16 @@ fn errors_are_postgresqls() {
         ("SELECT nosuch", "42703", "column \"nosuch\" does not exist"),
         ("SELECT v.x FROM (VALUES (1)) v(a)", "42703", "column v.x does not exist"),
         ("SELECT * FROM store FOR UPDATE", "0A000", "FOR UPDATE on what is no table is not supported"),
-        ("SELECT * FROM store TABLESAMPLE BERNOULLI (10)", "0A000", "TABLESAMPLE is not supported"),
-        ("SELECT 1 FETCH FIRST 1 ROWS WITH TIES", "0A000", "FETCH ... WITH TIES is not supported"),
+        (
+            "SELECT * FROM store TABLESAMPLE BERNOULLI (10)",
+            "0A000",
+            "TABLESAMPLE on what is no table is not supported",
+        ),
+        (
+            "SELECT 1 FETCH FIRST 1 ROWS WITH TIES",
+            "42601",
+            "WITH TIES cannot be specified without ORDER BY clause",
+        ),
     ];
     for (sql, state, message) in cases {
         assert_eq!(fails(&mut s, sql), (state.to_owned(), message.to_owned()), "{sql}");
