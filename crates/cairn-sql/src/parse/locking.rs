@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use sqlparser::ast::{LockClause, LockType, NonBlock};
+use sqlparser::ast::{Ident, LockClause, LockType, NonBlock, ObjectName};
 
 use super::lexer::{Kind, Lexer, Token};
 use crate::session::variables::fold;
@@ -67,6 +67,15 @@ impl Locking {
         };
         let of = of.iter().map(|ident| fold(ident)).collect();
         Some(Locking { strength: strength.unwrap_or(plain), of, nonblock: clause.nonblock })
+    }
+
+    /// The clause as the parser has it.
+    pub(crate) fn written(&self) -> LockClause {
+        let names =
+            std::iter::once(format!("{MARK}{}", self.strength.words())).chain(self.of.iter().cloned());
+        let name = names.map(|name| Ident::with_quote('"', name)).collect::<Vec<_>>();
+        let lock_type = if self.strength <= Strength::Share { LockType::Share } else { LockType::Update };
+        LockClause { lock_type, of: Some(ObjectName::from(name)), nonblock: self.nonblock }
     }
 }
 
@@ -265,6 +274,7 @@ mod tests {
             (Strength::Share, vec![], None),
         ];
         for (clause, (strength, of, nonblock)) in clauses.iter().zip(expected) {
+            assert_eq!(Locking::of(&clause.written()).as_ref(), Some(clause));
             assert_eq!(
                 (clause.strength, clause.of.iter().map(String::as_str).collect(), clause.nonblock),
                 (strength, of, nonblock)

@@ -117,7 +117,7 @@ impl VisitorMut for Work<'_> {
 }
 
 /// A query that gives the rows of one that has run.
-fn locked(context: &Context, query: &Query) -> Result<Query> {
+pub(super) fn locked(context: &Context, query: &Query) -> Result<Query> {
     let rows = lock::select(context, query)?;
     let schema = Arc::clone(rows.schema());
     let batches: Vec<RecordBatch> = rows.collect()?;
