@@ -229,6 +229,7 @@ impl Core {
         let readable = self.snapshots.readable();
         let oldest = readable.first().copied().unwrap_or(0);
         self.tree.flush(table, floor, table.seq_max(), oldest)?;
+        self.warm_new_files();
         self.change_sources(|sources| {
             sources.immutable.retain(|other| !Arc::ptr_eq(other, table));
             sources.version = self.tree.version();
@@ -343,6 +344,7 @@ impl Core {
 
     /// Shows readers the tree's newest version.
     pub(crate) fn install_version(&self) {
+        self.warm_new_files();
         self.change_sources(|sources| sources.version = self.tree.version());
         self.room.notify_all();
     }

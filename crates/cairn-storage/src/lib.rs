@@ -65,6 +65,7 @@ mod verify;
 mod version;
 mod visible;
 mod wal;
+mod warm;
 mod write_set;
 
 pub use batch::WriteBatch;

@@ -135,6 +135,11 @@ impl TableFile {
         self.with_table(Arc::clone)
     }
 
+    /// The table, if it is open.
+    pub(crate) fn open_table(&self) -> Option<Arc<Table>> {
+        self.table.load_full()
+    }
+
     /// Looks into the open table.
     #[inline]
     fn with_table<T>(self: &Arc<Self>, look: impl FnOnce(&Arc<Table>) -> T) -> Result<T> {

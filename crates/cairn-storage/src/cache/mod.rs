@@ -78,6 +78,13 @@ impl<T> fmt::Debug for Slot<T> {
     }
 }
 
+impl<T: Clone> Slot<T> {
+    /// What it holds; that is not a use.
+    pub(crate) fn held(&self) -> Option<T> {
+        self.held.read().clone()
+    }
+}
+
 /// A slot as the policies see it.
 pub(crate) trait Evictable {
     /// How it was used; the policy says what the number means.
@@ -305,6 +312,29 @@ impl BlockCache {
         let (found, bytes) = load()?;
         self.insert(slot, &place(), &found, bytes);
         Ok(search(&found))
+    }
+
+    /// Whether a slot holds a piece that was used since it was loaded.
+    pub(crate) fn is_used<T>(&self, slot: &Slot<T>) -> bool {
+        self.eviction.is_used(slot.mark.load(Ordering::Relaxed)) && slot.held.read().is_some()
+    }
+
+    /// Keeps a piece as if it had been used: it takes the place of others that were. Nobody asked for it, so it
+    /// counts neither as found nor as missed.
+    pub(crate) fn warm<T: Clone>(
+        &self,
+        slot: &Slot<T>,
+        place: &Place,
+        load: impl FnOnce() -> Result<(T, usize)>,
+    ) -> Result<()> {
+        if slot.held.read().is_some() {
+            return Ok(());
+        }
+        let (found, bytes) = load()?;
+        self.insert(slot, place, &found, bytes);
+        let mark = slot.mark.load(Ordering::Relaxed);
+        slot.mark.store(self.eviction.touched(mark, &self.now), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Keeps a piece, evicting others.

@@ -42,6 +42,14 @@ impl Eviction {
         }
     }
 
+    /// Whether a piece with this mark was used since it was loaded, as far as the policy knows.
+    pub(super) fn is_used(self, mark: u32) -> bool {
+        match self {
+            Eviction::S3Fifo | Eviction::Lfu => mark > 0,
+            Eviction::Lru => true,
+        }
+    }
+
     /// The mark of a piece just loaded.
     pub(super) fn first_mark(self, now: u32) -> u32 {
         match self {

@@ -234,6 +234,14 @@ impl Table {
         Ok(index)
     }
 
+    /// A filter with its bytes.
+    #[cold]
+    fn read_filter(&self, handle: Handle) -> Result<(Arc<Filter>, usize)> {
+        let body = self.source.extent(handle, BlockKind::Filter)?;
+        let filter = Filter::parse(&body).map_err(|what| self.source.damaged(handle, what))?;
+        Ok((Arc::new(filter), body.len()))
+    }
+
     /// Whether the filter lets a key pass; `None` where there is no filter.
     #[inline]
     fn may_contain(&self, partition: usize, hash: u64) -> Result<Option<bool>> {
@@ -241,15 +249,41 @@ impl Table {
         if handle.pages == 0 {
             return Ok(None);
         }
-        let load = || {
-            let body = self.source.extent(handle, BlockKind::Filter)?;
-            let filter = Filter::parse(&body).map_err(|what| self.source.damaged(handle, what))?;
-            Ok((Arc::new(filter), body.len()))
-        };
+        let load = || self.read_filter(handle);
         let place = || self.place(partition, Piece::Filter);
         let slot = &self.partitions.0[partition].filter;
         let test = |filter: &Arc<Filter>| filter.may_contain(hash);
         self.cache.with(slot, (Piece::Filter, partition), place, load, test).map(Some)
+    }
+
+    /// The leaf of a partition, if the cache holds it.
+    pub(crate) fn held_leaf(&self, partition: usize) -> Option<Arc<Leaf>> {
+        self.partitions.0[partition].leaf.held()
+    }
+
+    /// Whether the cache holds a data block that was used since it was loaded.
+    pub(crate) fn is_block_used(&self, leaf: &Leaf, at: usize) -> bool {
+        self.cache.is_used(&leaf.blocks[at])
+    }
+
+    /// Takes a data block into the cache as one that is used.
+    pub(crate) fn warm_block(&self, leaf: &Arc<Leaf>, at: usize, stream: &mut Stream) -> Result<()> {
+        let load = || {
+            let (block, _) = self.read_streamed(leaf, at, stream)?;
+            let bytes = block.len();
+            Ok((block, bytes))
+        };
+        self.cache.warm(&leaf.blocks[at], &self.block_place(leaf, at), load)
+    }
+
+    /// Takes the filter of a partition into the cache.
+    pub(crate) fn warm_filter(&self, partition: usize) -> Result<()> {
+        let handle = self.top.handle(partition, 1);
+        if handle.pages == 0 {
+            return Ok(());
+        }
+        let slot = &self.partitions.0[partition].filter;
+        self.cache.warm(slot, &self.place(partition, Piece::Filter), || self.read_filter(handle))
     }
 
     /// The newest version of `key` that is not newer than `seq_max`. `hash` is [`super::filter::hash`]
@@ -324,12 +358,16 @@ impl Table {
             let bytes = block.len();
             Ok((block, bytes))
         };
-        let place = || {
-            let shelf: Weak<Leaf> = Arc::downgrade(leaf);
-            let (file, page) = (self.source.id.number, leaf.index.handle(at, 0).page);
-            Place { shelf, at: at as u32, piece: Piece::Block, file, page }
-        };
+        let place = || self.block_place(leaf, at);
         self.cache.with(&leaf.blocks[at], (Piece::Block, at), place, load, search)
+    }
+
+    /// Where a data block is kept.
+    #[cold]
+    fn block_place(&self, leaf: &Arc<Leaf>, at: usize) -> Place {
+        let shelf: Weak<Leaf> = Arc::downgrade(leaf);
+        let (file, page) = (self.source.id.number, leaf.index.handle(at, 0).page);
+        Place { shelf, at: at as u32, piece: Piece::Block, file, page }
     }
 
     /// A data block, from the cache or the file.

@@ -27,3 +27,4 @@ mod sweep;
 mod threads;
 mod transactions;
 mod versions;
+mod warm;
