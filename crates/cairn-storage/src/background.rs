@@ -226,9 +226,8 @@ impl Core {
     /// Writes the oldest immutable memtable, of which the log is synced and needed from `floor` on without it.
     /// The caller holds the flush lock.
     pub(crate) fn flush_table(&self, table: &Arc<Memtable>, floor: u64) -> Result<()> {
-        let readable = self.snapshots.readable();
-        let oldest = readable.first().copied().unwrap_or(0);
-        self.tree.flush(table, floor, table.seq_max(), oldest)?;
+        let kept = self.snapshots.kept(table.seq_max(), self.tree.newest_time());
+        self.tree.flush(table, floor, table.seq_max(), kept)?;
         self.warm_new_files();
         self.change_sources(|sources| {
             sources.immutable.retain(|other| !Arc::ptr_eq(other, table));

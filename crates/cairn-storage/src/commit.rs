@@ -27,7 +27,7 @@ use crate::wal::{Effect, LogWriter, RecordBuffer, RecordHeader, RecordKind};
 const EFFECTS_WHOLE: &str = "I4: a request's effects were encoded by this process";
 
 /// Bits of the hybrid clock below the microseconds.
-const CLOCK_COUNTER_BITS: u32 = 16;
+pub(crate) const CLOCK_COUNTER_BITS: u32 = 12;
 
 /// A transaction ready to commit.
 pub(crate) struct Request {
@@ -145,7 +145,12 @@ impl Core {
 
     /// The sequence and the hybrid time of the next commit.
     pub(crate) fn next_stamp(&self, writer: &mut Writer) -> (CommitSeq, u64) {
-        let seq = writer.last_seq + 1;
+        self.stamp_after(writer.last_seq, writer)
+    }
+
+    /// The sequence and the hybrid time of the commit after another.
+    fn stamp_after(&self, seq: CommitSeq, writer: &mut Writer) -> (CommitSeq, u64) {
+        let seq = seq + 1;
         assert!(seq <= SEQ_MAX, "the commit sequence has 55 bits");
         let now = (self.env.clock().wall_micros().max(0) as u64) << CLOCK_COUNTER_BITS;
         writer.last_time = now.max(writer.last_time + 1);
@@ -192,16 +197,14 @@ impl Core {
                 results.push(Err(error));
                 continue;
             }
-            seq += 1;
-            assert!(seq <= SEQ_MAX, "the commit sequence has 55 bits");
-            let now = (self.env.clock().wall_micros().max(0) as u64) << CLOCK_COUNTER_BITS;
-            writer.last_time = now.max(writer.last_time + 1);
+            let time;
+            (seq, time) = self.stamp_after(seq, writer);
             let header = RecordHeader {
                 kind: RecordKind::Commit,
                 effects: request.record.effects(),
                 epoch: 0,
                 seq,
-                time: writer.last_time,
+                time,
                 txn_id: request.txn_id,
                 client_token: request.client_token,
                 schema_version: request.schema_version,

@@ -25,6 +25,7 @@ use crate::background::Background;
 use crate::commit::Writer;
 use crate::commit_queue::Queue;
 use crate::error::{Error, Result};
+use crate::history::History;
 use crate::key::{CommitSeq, Cursor, Kind, RangeTombstone};
 use crate::locks::LockTable;
 use crate::memtable::Memtable;
@@ -165,6 +166,9 @@ pub(crate) struct Parts {
     pub(crate) sources: Sources,
     pub(crate) writer: Writer,
     pub(crate) last_seq: CommitSeq,
+    /// No version that a commit from this one on saw was dropped.
+    pub(crate) kept_from: CommitSeq,
+    pub(crate) history: Option<History>,
     pub(crate) last_txn_id: u64,
     pub(crate) file_lock: Box<dyn FileLock>,
     /// The memtables are to be flushed before anything is written.
@@ -174,7 +178,8 @@ pub(crate) struct Parts {
 impl Core {
     pub(crate) fn new(parts: Parts) -> Core {
         let room = parts.env.signal();
-        let snapshots = Snapshots::new(&parts.env, &parts.options, parts.last_seq);
+        let snapshots =
+            Snapshots::new(&parts.env, &parts.options, parts.last_seq, parts.kept_from, parts.history);
         let locks = Arc::new(LockTable::new(&parts.env, parts.options.lock_bytes_max));
         Core {
             env: parts.env,

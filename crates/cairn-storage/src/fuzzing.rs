@@ -509,6 +509,7 @@ fn sample_edits() -> Vec<Vec<u8>> {
     all.added.push((5, manifest::FileMeta { number: 6, place: 1, ..user.clone() }));
     all.added.push((3, user));
     all.blobs_added = vec![blob];
+    (all.kept_from, all.times) = (Some(40), vec![(1_000, 39), (1_000, 41), (2_500, 60)]);
     let removed = Edit { removed: vec![(1, 4), (2, 5)], blobs_removed: vec![5], ..Edit::default() };
     vec![all.encode(), removed.encode(), Edit { snapshot: true, ..Edit::default() }.encode()]
 }

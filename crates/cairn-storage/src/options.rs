@@ -183,8 +183,8 @@ pub struct Options {
     /// one that nothing else is waiting with.
     pub awaited_bytes_max: usize,
     /// All versions are kept for at least this long, for [`crate::Store::snapshot_at`]; `None`, the default, keeps what
-    /// snapshots and transactions read. What is overwritten takes space until then. Times are known since the store
-    /// was opened.
+    /// snapshots and transactions read. What is overwritten takes space until then. Of earlier
+    /// runs without a retention the times are not known.
     pub retention: Option<Duration>,
     /// A snapshot or transaction that is older than this does not keep versions from being dropped; once some were, its
     /// reads and its commit fail with [`Error::SnapshotTooOld`]. `None`, the default, lets it keep them for ever.

@@ -40,6 +40,17 @@ struct Past {
     history: Option<History>,
 }
 
+/// What a flush keeps, and what it records of the past.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// Not newer than any commit that is to stay readable.
+    pub(crate) oldest: CommitSeq,
+    /// The commit from which on everything stays.
+    pub(crate) from: CommitSeq,
+    /// Commits and when they were made.
+    pub(crate) times: Vec<(u64, CommitSeq)>,
+}
+
 /// A commit that is being read; see [`crate::Store::snapshots`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SnapshotInfo {
@@ -53,15 +64,31 @@ pub struct SnapshotInfo {
     pub expired: bool,
 }
 
+#[cfg(test)]
+impl Kept {
+    /// Keeps what snapshots from this one on see.
+    pub(crate) fn at(seq: CommitSeq) -> Kept {
+        Kept { oldest: seq, from: seq, times: Vec::new() }
+    }
+}
+
 impl Snapshots {
-    /// For a store that was opened at `last_seq`: what was dropped before that is not known.
-    pub(crate) fn new(env: &Env, options: &Options, last_seq: CommitSeq) -> Snapshots {
-        let history = options.retention.map(|retention| History::new(retention, now_micros(env), last_seq));
+    /// For a store that was opened at `last_seq`; `kept_from` is the first commit of which no version was dropped.
+    pub(crate) fn new(
+        env: &Env,
+        options: &Options,
+        last_seq: CommitSeq,
+        kept_from: CommitSeq,
+        mut history: Option<History>,
+    ) -> Snapshots {
+        if let Some(history) = &mut history {
+            history.begin(now_micros(env), last_seq);
+        }
         let age_max = options.snapshot_age_max.map(|age| u64::try_from(age.as_nanos()).unwrap_or(u64::MAX));
         Snapshots {
             registry: Registry::new(last_seq),
             keeps_history: history.is_some(),
-            past: Mutex::new(Past { floor: last_seq, expired: BTreeSet::new(), history }),
+            past: Mutex::new(Past { floor: kept_from, expired: BTreeSet::new(), history }),
             env: env.clone(),
             age_max: age_max.unwrap_or(u64::MAX),
             expired_below: AtomicU64::new(0),
@@ -134,7 +161,8 @@ impl Snapshots {
         let mut seqs = self.registry.readable();
         let newest = seqs.last().copied().unwrap_or_default();
         let now = now_micros(&self.env);
-        let horizon = past.history.as_mut().map_or(newest, |history| history.horizon(now).min(newest));
+        let floor = past.floor;
+        let horizon = past.history.as_mut().map_or(newest, |history| history.horizon(now, floor).min(newest));
         if self.age_max < u64::MAX || !past.expired.is_empty() {
             let (held, now) = (self.registry.holdings(), self.nanos());
             past.expired.retain(|seq| held.iter().any(|(held, _)| held == seq));
@@ -148,6 +176,19 @@ impl Snapshots {
         seqs.push(horizon);
         past.floor = past.floor.max(horizon);
         seqs
+    }
+
+    /// What a flush of commits up to `seq` is to keep and to record; `recorded` is the newest commit whose time is.
+    pub(crate) fn kept(&self, seq: CommitSeq, recorded: CommitSeq) -> Kept {
+        let readable = self.readable();
+        let past = self.past.lock();
+        let times =
+            past.history.as_ref().map(|history| history.between(recorded, seq, now_micros(&self.env)));
+        Kept {
+            oldest: readable.first().copied().unwrap_or_default(),
+            from: readable.last().copied().unwrap_or_default().min(seq),
+            times: times.unwrap_or_default(),
+        }
     }
 
     /// What is held, oldest first, for telling.

@@ -16,9 +16,10 @@ use std::sync::Arc;
 use cairn_env::{Env, FileLock};
 
 use crate::batch::WriteBatch;
-use crate::commit::Writer;
+use crate::commit::{CLOCK_COUNTER_BITS, Writer};
 use crate::core::{Core, Parts, Sources};
 use crate::error::{Error, Result};
+use crate::history::History;
 use crate::key::{CommitSeq, Kind};
 use crate::manifest::identity::{CURRENT, FileName, create_dir, parse_name};
 use crate::memtable::{Hint, Memtable};
@@ -124,6 +125,8 @@ struct Recovered {
     log: Log,
     /// Newest first; the first takes new commits.
     memtables: Vec<Arc<Memtable>>,
+    /// When commits were made, where there is a retention.
+    history: Option<History>,
     /// Whether the log is as a clean close left it, all of it durable.
     was_clean: bool,
 }
@@ -194,11 +197,15 @@ impl Replay {
 fn read_back(env: &Env, dir: &Path, options: &Options, state: &TreeState) -> Result<Recovered> {
     let identity = Identity { database_id: state.database_id, epoch: state.epoch };
     let mut replay = Replay::new(options);
+    let mut history = options.retention.map(|retention| History::new(retention, &state.times));
     let log = wal::read_log(env, dir, &identity, state.log_floor, state.last_seq, &mut |segment, record| {
         if record.header.seq <= state.last_seq {
             return Ok(());
         }
         replay.begin_record(segment);
+        if let Some(history) = &mut history {
+            history.note(record.header.time >> CLOCK_COUNTER_BITS, record.header.seq);
+        }
         for effect in record.effects() {
             // The reader adds the place.
             let effect = effect.map_err(|what| Error::corrupt(dir, 0, what))?;
@@ -210,7 +217,7 @@ fn read_back(env: &Env, dir: &Path, options: &Options, state: &TreeState) -> Res
     log.check_reaches(dir, state.log_floor, state.durable_seq)?;
     // A seal may be in the page cache only; that a close went through to the end is known from the manifest.
     let was_clean = log.is_sealed && state.durable_seq >= log.last_seq;
-    Ok(Recovered { identity, log, memtables, was_clean })
+    Ok(Recovered { identity, log, memtables, history, was_clean })
 }
 
 fn assemble(
@@ -222,7 +229,7 @@ fn assemble(
     recovered: Recovered,
     file_lock: Box<dyn FileLock>,
 ) -> Result<Core> {
-    let Recovered { identity, log, mut memtables, was_clean } = recovered;
+    let Recovered { identity, log, mut memtables, history, was_clean } = recovered;
     let len = |segment: &u64| {
         let path = dir.join(wal::format::file_name(*segment));
         (*segment, env.files().metadata(&path).map_or(0, |metadata| metadata.len))
@@ -243,6 +250,8 @@ fn assemble(
         sources,
         writer: Writer::new(writer, log.last_seq, log.last_time),
         last_seq: log.last_seq,
+        kept_from: state.kept_from.map_or(log.last_seq, |kept| kept.min(log.last_seq)),
+        history,
         last_txn_id: log.last_txn_id,
         file_lock,
         recovering: flush,

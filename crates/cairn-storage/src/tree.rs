@@ -44,6 +44,7 @@ use crate::manifest::identity::{
 use crate::manifest::log::{ManifestLog, Replayed, State, replay};
 use crate::memtable::Memtable;
 use crate::options::Options;
+use crate::past::Kept;
 use crate::places::{MAIN, Places, SECOND};
 use crate::sst::format::FileId;
 use crate::stats::{Counters, timed};
@@ -54,7 +55,7 @@ use crate::version::{TableCache, TableFile, Version};
 const MANIFEST_BYTES: u64 = 1 << 20;
 
 /// What the rest of the store needs to know at open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TreeState {
     /// The next file number to be given out.
     pub(crate) next_file: u64,
@@ -67,6 +68,10 @@ pub(crate) struct TreeState {
     pub(crate) epoch: u64,
     /// Every commit up to this one must be found, in the tree or in the log.
     pub(crate) durable_seq: CommitSeq,
+    /// What every commit from this one on saw is still there; `None`: not known.
+    pub(crate) kept_from: Option<CommitSeq>,
+    /// Commits in the tree and when they were made.
+    pub(crate) times: Vec<(u64, CommitSeq)>,
     /// Names the database.
     pub(crate) database_id: [u8; 16],
 }
@@ -153,7 +158,7 @@ impl Tree {
         let mut database = [0; 16];
         env.random().fill(&mut database);
         let id = FileId { number: next_file, database };
-        let state = State { next_file: next_file + 1, epoch: 1, ..State::default() };
+        let state = State { next_file: next_file + 1, epoch: 1, kept_from: Some(0), ..State::default() };
         write_identity(env, dir, database)?;
         ManifestLog::create(env, dir, id, &state)?;
         sync_dir(env, dir)?;
@@ -213,6 +218,8 @@ impl Tree {
             log_floor: state.log_floor,
             epoch: state.epoch,
             durable_seq: state.durable_seq,
+            kept_from: state.kept_from,
+            times: state.times.clone(),
             database_id: database,
         };
         let waiting = waiting_files(&version, &options);
@@ -292,8 +299,7 @@ impl Tree {
     /// Writes a memtable to level 0 and records how far the log is now in the tree.
     ///
     /// Every commit in it is newer than those in the tree. `log_floor` is the oldest log segment still
-    /// needed afterwards, `last_seq` the newest commit in the memtable, `oldest_snapshot` not newer than
-    /// any live snapshot nor the newest visible sequence.
+    /// needed afterwards, `last_seq` the newest commit in the memtable.
     ///
     /// # Errors
     /// After any error nothing has changed; the flush can be tried again.
@@ -302,7 +308,7 @@ impl Tree {
         table: &Memtable,
         log_floor: u64,
         last_seq: CommitSeq,
-        oldest_snapshot: CommitSeq,
+        kept: Kept,
     ) -> Result<()> {
         let _one_at_a_time = self.flushing.lock();
         self.mend_manifest()?;
@@ -329,17 +335,28 @@ impl Tree {
             grandparents: &[],
         };
         let fragments = Fragments::build(&table.tombstones());
-        let retention = Retention::new(&[oldest_snapshot]);
+        let retention = Retention::new(&[kept.oldest]);
         let outputs = timed(&self.env, &self.counters.flush_micros, || {
             let (below, all) = (Below::unknown(), Span::default());
             rewrite(&target, &mut table.cursor(), &fragments, &retention, &below, &all)
         })?;
         let bytes = outputs.bytes();
-        let edit = Edit { last_seq: Some(last_seq), log_floor: Some(log_floor), ..Edit::default() };
+        let edit = Edit {
+            last_seq: Some(last_seq),
+            log_floor: Some(log_floor),
+            kept_from: Some(kept.from),
+            times: kept.times,
+            ..Edit::default()
+        };
         self.install(edit, 0, outputs)?;
         self.flushes.fetch_add(1, Ordering::Relaxed);
         self.flushed_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The newest commit in the tree of which the time is recorded.
+    pub(crate) fn newest_time(&self) -> CommitSeq {
+        self.manifest.lock().state.times.last().map_or(0, |(_, seq)| *seq)
     }
 
     /// Bytes of all SSTs and blob files.

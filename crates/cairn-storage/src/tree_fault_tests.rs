@@ -8,6 +8,7 @@ use cairn_env::sim::{Fault, Repeat, SimOptions, Simulation};
 use crate::error::{Error, Result};
 use crate::key::CommitSeq;
 use crate::memtable::Memtable;
+use crate::past::Kept;
 use crate::range::KeyRange;
 use crate::tree::Tree;
 use crate::tree_tests::{DIR, Dice, Model, check, fill, open, pick, seeds};
@@ -29,7 +30,7 @@ fn step(
                 *waiting = Some((table, model.states.len() as CommitSeq));
             }
             if let Some((table, last)) = waiting {
-                tree.flush(table, 0, *last, *flushed)?;
+                tree.flush(table, 0, *last, Kept::at(*flushed))?;
                 *flushed = *last;
                 *waiting = None;
             }
@@ -124,7 +125,7 @@ fn a_failed_operation_leaves_the_tree_usable() {
             // Reads go on, and the work succeeds when the cause is gone.
             check(&tree.version(), &model, flushed, &random);
             if let Some((table, last)) = waiting.take() {
-                tree.flush(&table, 0, last, flushed).unwrap();
+                tree.flush(&table, 0, last, Kept::at(flushed)).unwrap();
                 flushed = last;
             }
             tree.compact_step(&[flushed]).unwrap();
@@ -154,7 +155,7 @@ fn every_flipped_bit_of_a_closed_tree_is_found_or_harmless() {
     let (tree, _) = open(&env).unwrap();
     for _ in 0..3 {
         let table = fill(&random, &mut model);
-        tree.flush(&table, 0, model.states.len() as u64, 0).unwrap();
+        tree.flush(&table, 0, model.states.len() as u64, Kept::at(0)).unwrap();
     }
     tree.close(0).unwrap();
     drop(tree);

@@ -15,6 +15,7 @@ use crate::key::{CommitSeq, Cursor, Kind, SEQ_LAST};
 use crate::memtable::Memtable;
 use crate::merge::MergeCursor;
 use crate::options::Options;
+use crate::past::Kept;
 use crate::range::KeyRange;
 use crate::tombstone::Fragments;
 use crate::tree::Tree;
@@ -190,7 +191,7 @@ fn agrees_with_a_model_through_flush_compaction_and_reopening() {
                     let table = fill(&random, &mut model);
                     let oldest = readable.iter().copied().min().unwrap();
                     let last = model.states.len() as CommitSeq;
-                    tree.flush(&table, 0, last, oldest).unwrap();
+                    tree.flush(&table, 0, last, Kept::at(oldest)).unwrap();
                 }
                 5 | 6 => {
                     tree.compact_step(&readable).unwrap();
@@ -244,7 +245,7 @@ fn conflict_checks_see_every_change() {
         let mut model = Model::default();
         for _ in 0..6 {
             let table = fill(&random, &mut model);
-            tree.flush(&table, 0, model.states.len() as u64, 0).unwrap();
+            tree.flush(&table, 0, model.states.len() as u64, Kept::at(0)).unwrap();
             if pick(&random, 3) == 0 {
                 tree.compact_step(&[0]).unwrap();
             }
@@ -277,13 +278,13 @@ fn deleted_ranges_drop_files_unread() {
         Dice::new(u64::from(i)).fill(&mut value);
         table.insert(format!("a{i:06}").as_bytes(), 1, Kind::Put, &value, &mut hint);
     }
-    tree.flush(&table, 0, 1, 0).unwrap();
+    tree.flush(&table, 0, 1, Kept::at(0)).unwrap();
     tree.compact_range(&KeyRange::all(), &[1]).unwrap();
     let files = tree.version().files().count();
     assert!(files > 3, "{files}");
     let table = Memtable::new();
     table.delete_range(b"a", b"b", 2);
-    tree.flush(&table, 0, 2, 2).unwrap();
+    tree.flush(&table, 0, 2, Kept::at(2)).unwrap();
     while tree.compact_step(&[1, 2]).unwrap() {}
     assert!(tree.version().files().count() > files, "a snapshot still sees the files");
     let written = tree.stats().compacted_bytes;
@@ -302,14 +303,14 @@ fn checkpoint_is_a_database_and_survives_its_source() {
     let mut model = Model::default();
     for _ in 0..5 {
         let table = fill(&random, &mut model);
-        tree.flush(&table, 3, model.states.len() as u64, 0).unwrap();
+        tree.flush(&table, 3, model.states.len() as u64, Kept::at(0)).unwrap();
     }
     let last = model.states.len() as CommitSeq;
     let copy = Path::new("/copy");
     assert_eq!(tree.checkpoint(copy).unwrap(), last);
     assert!(matches!(tree.checkpoint(copy), Err(Error::InvalidArgument(_))));
     let later = fill(&random, &mut model.clone());
-    tree.flush(&later, 3, last + 40, 0).unwrap();
+    tree.flush(&later, 3, last + 40, Kept::at(0)).unwrap();
     tree.compact_range(&KeyRange::all(), &[last + 40]).unwrap();
     drop(tree);
     assert!(verify_closed(&env, copy).unwrap().is_sound());
@@ -327,7 +328,7 @@ fn estimates_follow_the_data() {
     for i in 0..20_000u32 {
         table.insert(format!("k{i:06}").as_bytes(), 1, Kind::Put, &i.to_be_bytes().repeat(20), &mut hint);
     }
-    tree.flush(&table, 0, 1, 0).unwrap();
+    tree.flush(&table, 0, 1, Kept::at(0)).unwrap();
     tree.compact_range(&KeyRange::all(), &[1]).unwrap();
     // In files, in a memtable, and half in each.
     let upper = Memtable::new();
@@ -346,7 +347,7 @@ fn estimates_follow_the_data() {
             &mut hint,
         );
     }
-    half_tree.flush(&half_table, 0, 1, 0).unwrap();
+    half_tree.flush(&half_table, 0, 1, Kept::at(0)).unwrap();
     let none = Arc::new(Memtable::new());
     let sources = [
         Sources { active: none, immutable: Vec::new(), version },

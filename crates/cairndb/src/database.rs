@@ -207,7 +207,7 @@ impl Database {
     /// ```
     ///
     /// # Errors
-    /// SQLSTATE `72000` when it is too long ago, or before the database was opened; `22023` for the future, and for a time
+    /// SQLSTATE `72000` when it is too long ago, or in a run without a retention; `22023` for the future, and for a time
     /// without a retention.
     pub fn snapshot_at(&self, as_of: AsOf) -> Result<Snapshot> {
         Ok(Snapshot { view: self.shared.kernel.view_at(as_of)? })

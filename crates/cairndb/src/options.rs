@@ -161,7 +161,8 @@ impl OpenOptions {
     }
 
     /// How long all versions are kept at least, for [`Database::snapshot_at`](crate::Database::snapshot_at); default only as
-    /// long as somebody reads them. What is overwritten or deleted takes space until then.
+    /// long as somebody reads them. What is overwritten or deleted takes space until then. Closing, opening and crashes do
+    /// not shorten it; what a run without it dropped is gone.
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> OpenOptions {
         self.storage.retention = Some(retention);

@@ -50,6 +50,11 @@ impl Retention {
         Retention { snapshots }
     }
 
+    /// What commits from this one on saw stays; `None`: everything stays.
+    pub(crate) fn kept_from(&self) -> Option<CommitSeq> {
+        self.snapshots.last().copied()
+    }
+
     /// The number of snapshots that cannot see commit `seq`.
     fn stripe(&self, seq: CommitSeq) -> usize {
         self.snapshots.partition_point(|&snapshot| snapshot < seq)

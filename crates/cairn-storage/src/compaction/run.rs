@@ -172,6 +172,7 @@ impl Tree {
         if edit.removed.is_empty() {
             return Ok(false);
         }
+        edit.kept_from = retention.kept_from();
         self.edit_files(edit)?;
         self.compactions.fetch_add(1, Ordering::Relaxed);
         Ok(true)
@@ -277,6 +278,7 @@ impl Tree {
             self.rewrite_spans(&job, &target, &tombstones, retention, &below)
         })?;
         let bytes = outputs.bytes();
+        edit.kept_from = retention.kept_from();
         self.install(edit, job.output_level, outputs)?;
         self.compactions.fetch_add(1, Ordering::Relaxed);
         self.compacted_bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use crate::sst::format::{FileId, Properties, Refused, checksum};
 /// First eight bytes of a manifest.
 pub(crate) const MAGIC: [u8; 8] = *b"CAIRNMAN";
 /// The newest version read, and the one in which manifests are written; identity and `CURRENT` have 1.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 /// Bytes of the header.
 pub(crate) const HEADER: usize = 64;
 /// Levels of the tree: 0 to 6.
@@ -101,6 +101,10 @@ pub(crate) struct Edit {
     pub(crate) blobs_added: Vec<BlobMeta>,
     /// Blob files removed, by number.
     pub(crate) blobs_removed: Vec<u64>,
+    /// What every commit from this one on saw is still there; older ones may have lost versions.
+    pub(crate) kept_from: Option<CommitSeq>,
+    /// Commits in the tree and when they were made, in microseconds since 1970; both ascend.
+    pub(crate) times: Vec<(u64, CommitSeq)>,
 }
 
 impl Edit {
@@ -124,6 +128,12 @@ impl Edit {
         number(3, self.log_floor);
         number(4, self.epoch);
         number(9, self.durable_seq);
+        number(14, self.kept_from);
+        for (micros, seq) in &self.times {
+            out.push(15);
+            out.extend_from_slice(&micros.to_le_bytes());
+            out.extend_from_slice(&seq.to_le_bytes());
+        }
         if self.snapshot {
             out.push(8);
         }
@@ -222,6 +232,17 @@ impl Edit {
                     records: fields.u64("records of the blob file")?,
                 }),
                 11 => edit.blobs_removed.push(fields.u64("blob file")?),
+                14 => edit.kept_from = Some(fields.u64("sequence kept from")?),
+                15 => {
+                    let time = (fields.u64("time of a commit")?, fields.u64("commit of a time")?);
+                    if edit.times.last().is_some_and(|last| time.0 < last.0 || time.1 <= last.1) {
+                        return Err(BadField(format!(
+                            "the commit {} is not newer than the one before",
+                            time.1
+                        )));
+                    }
+                    edit.times.push(time);
+                }
                 tag => return Err(BadField(format!("unknown edit tag {tag}"))),
             }
         }

@@ -47,6 +47,10 @@ pub(crate) struct State {
     pub(crate) levels: [Vec<FileMeta>; LEVELS],
     /// Blob files by number.
     pub(crate) blobs: BTreeMap<u64, BlobMeta>,
+    /// What every commit from this one on saw is still there; `None`: not known.
+    pub(crate) kept_from: Option<CommitSeq>,
+    /// Commits in the tree that can still be read at, and when they were made; both ascend.
+    pub(crate) times: Vec<(u64, CommitSeq)>,
 }
 
 impl State {
@@ -60,6 +64,14 @@ impl State {
         self.log_floor = edit.log_floor.unwrap_or(self.log_floor);
         self.epoch = edit.epoch.unwrap_or(self.epoch);
         self.durable_seq = edit.durable_seq.unwrap_or(self.durable_seq);
+        self.kept_from = self.kept_from.max(edit.kept_from);
+        let newest = self.times.last().map_or(0, |(_, seq)| *seq);
+        self.times.extend(edit.times.iter().filter(|(_, seq)| *seq > newest));
+        if let Some(kept_from) = self.kept_from {
+            // The newest of those before counts until the first one that is kept.
+            let behind = self.times.partition_point(|(_, seq)| *seq <= kept_from);
+            self.times.drain(..behind.saturating_sub(1));
+        }
         for (level, number) in &edit.removed {
             let files = &mut self.levels[usize::from(*level)];
             match files.iter().position(|file| file.number == *number) {
@@ -118,6 +130,8 @@ impl State {
             log_floor: Some(self.log_floor),
             epoch: Some(self.epoch),
             durable_seq: Some(self.durable_seq),
+            kept_from: self.kept_from,
+            times: self.times.clone(),
             added,
             blobs_added: self.blobs.values().cloned().collect(),
             ..Edit::default()

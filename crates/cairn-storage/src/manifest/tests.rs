@@ -104,6 +104,24 @@ fn blob_files_come_and_go_with_their_users() {
     assert!(state.blobs.is_empty() && state.apply(&cleared).is_err());
 }
 
+/// Which commits can still be read at, and when they were made: what is older than the first that is kept is forgotten.
+#[test]
+fn times_of_commits_are_kept_as_long_as_their_versions() {
+    let mut state = State { next_file: 10, kept_from: Some(0), ..State::default() };
+    let edit = Edit { kept_from: Some(4), times: vec![(50, 2), (50, 3), (70, 9)], ..Edit::default() };
+    assert_eq!(Edit::decode(&edit.encode()), Ok(edit.clone()));
+    state.apply(&edit).unwrap();
+    assert_eq!((state.kept_from, &state.times[..]), (Some(4), &[(50, 3), (70, 9)][..]));
+    assert_eq!(Edit::decode(&state.to_edit().encode()), Ok(state.to_edit()));
+    // Neither goes back.
+    let late = Edit { kept_from: Some(1), times: vec![(60, 8), (90, 12)], ..Edit::default() };
+    state.apply(&late).unwrap();
+    assert_eq!((state.kept_from, &state.times[..]), (Some(4), &[(50, 3), (70, 9), (90, 12)][..]));
+    for times in [vec![(50, 3), (49, 4)], vec![(50, 3), (51, 3)]] {
+        assert!(Edit::decode(&Edit { times, ..Edit::default() }.encode()).is_err());
+    }
+}
+
 /// Manifests of older versions are read, and not gone on with; identity and `CURRENT` are still written in the first.
 #[test]
 fn older_versions_are_read() {
@@ -113,9 +131,9 @@ fn older_versions_are_read() {
     let file = env.files().open(&path, OpenMode::ReadWrite).unwrap();
     let mut header = vec![0; 60];
     file.read_exact_at(&mut header, 0).unwrap();
-    assert_eq!(header[8], 3);
+    assert_eq!(header[8], 4);
     assert!(replay(&env, dir(), ID).unwrap().is_durable);
-    for version in [1, 2] {
+    for version in [1, 2, 3] {
         header[8] = version;
         let sum = crate::sst::format::checksum(3, 0, &header);
         file.write_all_at(&[&header[..], &sum.to_le_bytes()].concat(), 0).unwrap();

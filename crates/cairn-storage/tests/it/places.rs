@@ -208,7 +208,7 @@ fn a_damaged_record_of_the_second_directory_is_told() {
 /// A manifest as the versions before wrote it is read, and followed by one of the newest version.
 #[test]
 fn an_older_manifest_is_opened() {
-    for version in [1, 2] {
+    for version in [1, 2, 3] {
         let env = Env::memory();
         let mut plain = options(None);
         // What version 1 knew: no blob files, and no times of files.
@@ -224,7 +224,7 @@ fn an_older_manifest_is_opened() {
         let file = env.files().open(&old, OpenMode::ReadWrite).unwrap();
         let mut header = [0; 60];
         file.read_exact_at(&mut header, 0).unwrap();
-        assert_eq!(header[8], 3);
+        assert_eq!(header[8], 4);
         header[8] = version;
         let sum = crc32c::crc32c(&[&header[16..24], &[0; 8], &header[..]].concat());
         file.write_all_at(&[&header[..], &sum.to_le_bytes()].concat(), 0).unwrap();

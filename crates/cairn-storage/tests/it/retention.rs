@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use cairn_env::Env;
 use cairn_env::sim::{SimOptions, Simulation};
+use cairn_env::{Env, SeededRandom};
 use cairn_storage::{AsOf, Direction, Error, Isolation, KeyRange, Options, Store, TxnOptions};
 
 fn options(retention: Option<u64>, age_max: Option<u64>) -> Options {
@@ -101,6 +101,91 @@ fn without_a_retention_a_commit_can_be_read_until_its_versions_are_dropped() {
     let store = open(&env, Some(1_000), None);
     assert!(is_too_old(read(&store, AsOf::Commit(first))));
     assert!(is_too_old(read(&store, AsOf::Micros(0))));
+}
+
+/// Closed, crashed, flushed, compacted in between: within the retention every commit can still be read, by number and by
+/// time, and what is beyond it is refused.
+#[test]
+fn the_past_outlives_closing_and_crashes() {
+    for seed in 0..30u64 {
+        let simulation = Simulation::new(SimOptions::new(seed));
+        let mut env = simulation.env();
+        let mut dice = SeededRandom::new(seed);
+        let mut store = open(&env, Some(200), None);
+        let mut commits: Vec<(u64, i64, u64)> = Vec::new();
+        for n in 0..60u64 {
+            commits.push((n, env.clock().wall_micros(), put(&store, n)));
+            pass(&env, 1 + dice.below(8));
+            match dice.below(8) {
+                0 => store.flush().unwrap(),
+                1 => {
+                    store.flush().unwrap();
+                    store.compact(KeyRange::all()).unwrap();
+                }
+                2 => {
+                    store.close().unwrap();
+                    store = open(&env, Some(200), None);
+                }
+                3 => {
+                    // Commits wait for the disk: none is lost.
+                    simulation.crash();
+                    drop(store);
+                    env = simulation.restart();
+                    store = open(&env, Some(200), None);
+                }
+                _ => {}
+            }
+            let now = env.clock().wall_micros();
+            for (at, (value, time, seq)) in commits.iter().enumerate() {
+                let age = (now - time) / 1_000_000;
+                let until = commits.get(at + 1).map_or(now, |(_, next, _)| *next);
+                let read_at = [AsOf::Commit(*seq), AsOf::Micros(time + 100_000), AsOf::Micros(until - 1_000)];
+                for as_of in read_at {
+                    let found = read(&store, as_of);
+                    if age <= 190 {
+                        assert_eq!(
+                            found.unwrap(),
+                            Some(value.to_string()),
+                            "seed {seed}: {as_of:?} after {age} s"
+                        );
+                    } else if let Ok(found) = found {
+                        assert_eq!(found, Some(value.to_string()), "seed {seed}: {as_of:?} after {age} s");
+                    }
+                }
+            }
+        }
+        let oldest = commits[0];
+        assert!(is_too_old(read(&store, AsOf::Micros(oldest.1))), "seed {seed}");
+    }
+}
+
+/// A run without a retention drops versions: the one after it does not answer for times of which it does not know.
+#[test]
+fn a_run_without_retention_leaves_a_gap() {
+    let env = Simulation::new(SimOptions::new(9)).env();
+    let store = open(&env, Some(1_000), None);
+    let (first, begun) = (put(&store, 1), env.clock().wall_micros());
+    pass(&env, 5);
+    store.flush().unwrap();
+    store.close().unwrap();
+    let store = open(&env, None, None);
+    put(&store, 2);
+    pass(&env, 5);
+    let third = put(&store, 3);
+    store.flush().unwrap();
+    store.compact(KeyRange::all()).unwrap();
+    pass(&env, 5);
+    store.close().unwrap();
+    let store = open(&env, Some(1_000), None);
+    assert!(is_too_old(read(&store, AsOf::Commit(first))));
+    for seconds in [0, 2, 6, 9] {
+        assert!(is_too_old(read(&store, AsOf::Micros(begun + seconds * 1_000_000))), "{seconds}");
+    }
+    assert_eq!(read(&store, AsOf::Commit(third)).unwrap().as_deref(), Some("3"));
+    pass(&env, 5);
+    let now = AsOf::Micros(env.clock().wall_micros());
+    put(&store, 4);
+    assert_eq!(read(&store, now).unwrap().as_deref(), Some("3"));
 }
 
 #[test]

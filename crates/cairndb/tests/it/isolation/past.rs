@@ -86,3 +86,32 @@ fn a_time_needs_a_retention() {
     db.execute("create table t (id int)", &[]).unwrap();
     assert_eq!(rows(&mut db.session(), "select id from t as of system time '-1s'").unwrap_err(), "22023");
 }
+
+/// What was there before the database was closed can still be read, with its definitions.
+#[test]
+fn the_past_is_there_after_opening_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || {
+        let options = OpenOptions::new().retention(Duration::from_secs(3600));
+        Database::open_with(directory.path().join("db"), options).unwrap()
+    };
+    let db = open();
+    let mut session = db.session();
+    for sql in ["create table t (id int primary key, v int)", "insert into t values (1, 10), (2, 20)"] {
+        rows(&mut session, sql).unwrap();
+    }
+    let then = db.stats().last_committed;
+    for sql in
+        ["update t set v = v + 1", "vacuum", "alter table t drop column v", "delete from t where id = 1"]
+    {
+        rows(&mut session, sql).unwrap();
+    }
+    drop(session);
+    db.close().unwrap();
+    let db = open();
+    let mut session = db.session();
+    rows(&mut session, "vacuum").unwrap();
+    let old = format!("select v from t as of system time {then} order by id");
+    assert_eq!(rows(&mut session, &old).unwrap(), ["10", "20"]);
+    assert_eq!(rows(&mut session, "select id from t").unwrap(), ["2"]);
+}
