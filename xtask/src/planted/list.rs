@@ -258,8 +258,8 @@ pub const PLANTS: &[Plant] = &[
     Plant {
         name: "flush: log removed before the manifest says so",
         file: "crates/cairn-storage/src/background.rs",
-        text: "        self.tree.flush(table, floor, table.seq_max(), oldest)?;",
-        replacement: "        self.remove_segments_below(floor);\n        self.tree.flush(table, floor, table.seq_max(), oldest)?;",
+        text: "        self.tree.flush(table, floor, table.seq_max(), kept)?;",
+        replacement: "        self.remove_segments_below(floor);\n        self.tree.flush(table, floor, table.seq_max(), kept)?;",
     },
     Plant {
         name: "flush: floor of the log one segment too far",
