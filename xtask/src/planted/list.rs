@@ -281,9 +281,9 @@ pub const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "flush: newest snapshot instead of the oldest",
-        file: "crates/cairn-storage/src/background.rs",
-        text: "let oldest = readable.first().copied().unwrap_or(0);",
-        replacement: "let oldest = readable.last().copied().unwrap_or(0);",
+        file: "crates/cairn-storage/src/past.rs",
+        text: "oldest: readable.first().copied().unwrap_or_default(),",
+        replacement: "oldest: readable.last().copied().unwrap_or_default(),",
     },
     Plant {
         name: "background: failed work does not tell who waits for it",
