@@ -21,6 +21,7 @@ use datafusion::logical_expr::LogicalPlan;
 use parking_lot::{Mutex, RwLock};
 
 use crate::engine::Shared;
+use crate::query::slots::Slots;
 use crate::results::Results;
 use crate::session::settings::Settings;
 use crate::{Error, Result};
@@ -48,6 +49,8 @@ pub(crate) struct Scope {
     pub(crate) past: Option<ReadView>,
     /// What the scans of a kept plan read from: the state in which its execution began.
     pub(crate) view: OnceLock<ReadView>,
+    /// What a kept plan reads in the place of its parameters.
+    pub(crate) slots: OnceLock<Slots>,
     /// The rows that parts of one statement have changed ([`crate::dml::with`]), by table.
     pub(crate) modified: Option<Arc<Modified>>,
 }
@@ -102,6 +105,7 @@ impl Scope {
             sources: Mutex::new(self.sources.lock().clone()),
             past: Some(view),
             view: OnceLock::new(),
+            slots: OnceLock::new(),
             modified: self.modified.clone(),
         }
     }

@@ -1,5 +1,8 @@
 //! From conditions to ways of reaching rows, and their division for parallel scans.
 
+use std::cmp::Ordering;
+use std::ops::Bound;
+
 use bytes::Bytes;
 use cairn_index::{Bounds, KeyColumn, key_range};
 use cairn_storage::{Direction, KeyRange};
@@ -113,8 +116,8 @@ pub fn split(view: &ReadView, table: &Table, access: &Access, parts: usize) -> V
     let mut start = range.start.clone();
     for point in points {
         let point = point.slice(PREFIX_BYTES..);
-        out.push(access.with_ranges(vec![KeyRange::new(start, std::ops::Bound::Excluded(point.clone()))]));
-        start = std::ops::Bound::Included(point);
+        out.push(access.with_ranges(vec![KeyRange::new(start, Bound::Excluded(point.clone()))]));
+        start = Bound::Included(point);
     }
     out.push(access.with_ranges(vec![KeyRange::new(start, range.end.clone())]));
     out
@@ -150,6 +153,47 @@ pub fn rows_by_index(
     }
     keys.sort_unstable();
     Ok(Some(Access::Rows(keys)))
+}
+
+/// The rows with these values of the primary key's first columns, as far as they are among those of `within` (all rows,
+/// or ranges of the primary key), in key order. `None` where `within` is by an index.
+///
+/// # Errors
+/// [`Error::InvalidArgument`], values that are not of the columns' types.
+pub fn rows_by_key(table: &Table, bounds: &[Bounds], within: &Access) -> Result<Option<Access>> {
+    let ((0, parts), false) = (within.parts(), matches!(within, Access::Rows(_))) else { return Ok(None) };
+    let Access::Primary(wanted) = primary_access(table, bounds)? else { return Ok(None) };
+    let within = |range: &KeyRange| parts.iter().filter_map(|part| both(range, part)).collect::<Vec<_>>();
+    Ok(Some(Access::Primary(wanted.iter().flat_map(within).collect())))
+}
+
+/// The keys in two ranges; `None` where there are none.
+fn both(a: &KeyRange, b: &KeyRange) -> Option<KeyRange> {
+    let start = match (&a.start, &b.start) {
+        (Bound::Unbounded, other) | (other, Bound::Unbounded) => other.clone(),
+        (Bound::Included(x) | Bound::Excluded(x), Bound::Included(y) | Bound::Excluded(y)) => {
+            match x.cmp(y).then_with(|| {
+                matches!(a.start, Bound::Excluded(_)).cmp(&matches!(b.start, Bound::Excluded(_)))
+            }) {
+                Ordering::Less => b.start.clone(),
+                _ => a.start.clone(),
+            }
+        }
+    };
+    let end = match (&a.end, &b.end) {
+        (Bound::Unbounded, other) | (other, Bound::Unbounded) => other.clone(),
+        (Bound::Included(x) | Bound::Excluded(x), Bound::Included(y) | Bound::Excluded(y)) => {
+            match x
+                .cmp(y)
+                .then_with(|| matches!(a.end, Bound::Included(_)).cmp(&matches!(b.end, Bound::Included(_))))
+            {
+                Ordering::Greater => b.end.clone(),
+                _ => a.end.clone(),
+            }
+        }
+    };
+    let range = KeyRange::new(start, end);
+    (!range.is_empty()).then_some(range)
 }
 
 /// Whether a scan of that index (0 = the rows themselves: always) gives these columns without reading rows: it holds

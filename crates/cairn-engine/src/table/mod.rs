@@ -40,7 +40,7 @@ mod statement;
 pub(crate) mod unique;
 mod update;
 
-pub use access::{index_access, is_covered, primary_access, rows_by_index, split};
+pub use access::{index_access, is_covered, primary_access, rows_by_index, rows_by_key, split};
 pub use cairn_index::{Bounds, Match};
 pub(crate) use delete::empty;
 pub use delete::{delete, truncate};

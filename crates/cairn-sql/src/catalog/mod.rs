@@ -6,6 +6,7 @@ pub(crate) mod file;
 pub(crate) mod information_schema;
 pub(crate) mod locks;
 pub(crate) mod pg_catalog;
+mod plans;
 pub(crate) mod sample;
 pub(crate) mod snapshots;
 pub(crate) mod store;

@@ -68,6 +68,7 @@ fn context(shared: &Arc<Shared>) -> Result<Context> {
             sources: Mutex::default(),
             past: None,
             view: OnceLock::new(),
+            slots: OnceLock::new(),
             modified: None,
         }),
     })

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use cairn_engine::Table;
@@ -33,6 +34,7 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 #[derive(Default)]
 pub(crate) struct PointWrites {
     by_text: Mutex<HashMap<String, Arc<PointWrite>>>,
+    hits: AtomicU64,
 }
 
 /// A statement that writes rows it names.
@@ -71,7 +73,13 @@ impl PointWrites {
         if !current {
             self.by_text.lock().remove(sql);
         }
+        self.hits.fetch_add(u64::from(current), Ordering::Relaxed);
         current.then_some(found)
+    }
+
+    /// Texts that are remembered, and how often one served.
+    pub(crate) fn usage(&self) -> (usize, u64) {
+        (self.by_text.lock().len(), self.hits.load(Ordering::Relaxed))
     }
 
     /// Whether that text is remembered, perhaps for another schema version.

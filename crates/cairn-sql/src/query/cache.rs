@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -14,6 +15,7 @@ const PLANS_MAX: usize = 1024;
 #[derive(Default)]
 pub(crate) struct PlanCache {
     plans: Mutex<HashMap<Arc<str>, Entry>>,
+    hits: AtomicU64,
 }
 
 struct Entry {
@@ -22,6 +24,11 @@ struct Entry {
 }
 
 impl PlanCache {
+    /// Texts with plans, and how often one served.
+    pub(crate) fn usage(&self) -> (usize, u64) {
+        (self.plans.lock().len(), self.hits.load(Ordering::Relaxed))
+    }
+
     /// Whether a text has a plan, perhaps of another schema version.
     pub(crate) fn knows(&self, sql: &str) -> bool {
         self.plans.lock().contains_key(sql)
@@ -32,6 +39,7 @@ impl PlanCache {
         let mut plans = self.plans.lock();
         let entry = plans.get(sql)?;
         if entry.schema_version == schema_version {
+            self.hits.fetch_add(1, Ordering::Relaxed);
             return Some(Arc::clone(&entry.plan));
         }
         if entry.schema_version < schema_version {

@@ -17,6 +17,7 @@ pub(crate) mod point_key;
 pub(crate) mod predicates;
 pub(crate) mod reuse;
 pub(crate) mod run;
+pub(crate) mod slots;
 pub(crate) mod state;
 pub(crate) mod ties;
 pub(crate) mod typed_operators;

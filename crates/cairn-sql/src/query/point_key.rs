@@ -70,7 +70,7 @@ pub(crate) fn place_of(table: &Table, known_as: &str, expr: &Expr) -> Option<usi
 }
 
 /// Whether a value stands for itself in a column of that type, without any conversion of PostgreSQL's.
-fn is_of(value: &Value, ty: &DataType) -> bool {
+pub(crate) fn is_of(value: &Value, ty: &DataType) -> bool {
     matches!(
         (value, ty),
         (

@@ -5,34 +5,44 @@
 //! back, made new, when that has ended; an execution that finds none plans for itself. While a plan rests here it
 //! holds no transaction: its scans and functions find theirs in the scope that each execution puts in.
 //!
-//! Kept are plans that the same text must give again: no parameters, no function that is stable or volatile, only
-//! tables of this database as sources, and no recursion.
+//! Kept are plans that the same text must give again: no function that is stable or volatile, only tables of this
+//! database as sources, and no recursion. Plans with parameters have slots for them ([`super::slots`]).
 //!
 //! I1: a plan is used only at the schema version and under the settings that it was made for, and while every
 //! table has about the number of rows that it was made for.
 
+use std::any::Any;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cairn_engine::catalog::ObjectId;
 use cairn_types::Value;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
+use datafusion::physical_expr::{PhysicalExpr, conjunction, split_conjunction};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
+use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use parking_lot::Mutex;
+use sqlparser::ast::{SetExpr, Statement};
 
 use super::output::Output;
+use super::plan::Planner;
 use super::run;
+use super::slots::{self, Shape};
 use crate::Result;
 use crate::context::{Context, ScopeExtension};
 use crate::engine::Shared;
-use crate::results::Results;
+use crate::results::{Column, Results};
 use crate::scan::exec::TableScanExec;
+use crate::scan::template::Template;
 use crate::session::settings::Settings;
 
 /// Texts with plans at most; beyond, the cache starts anew.
@@ -43,6 +53,10 @@ const PLANS_MAX: usize = 4;
 const SEEN_MAX: usize = 4096;
 /// Longest text that is remembered, in bytes.
 const TEXT_BYTES_MAX: usize = 64 << 10;
+/// Plans of one text for parameters that are put in as literals, at most.
+const VARIANTS_MAX: usize = 8;
+/// Attempts to plan a text for all values of its parameters: the values at hand may not be what it expects.
+const FAILURES_MAX: u32 = 4;
 /// Nodes of a plan that is kept, at most: starting it recurses on the caller's stack.
 const NODES_MAX: usize = 200;
 /// Executions after which a plan is made anew, whatever it may have gathered.
@@ -54,8 +68,19 @@ const ROWS_SMALL: u64 = 256;
 #[derive(Default)]
 pub(crate) struct Plans {
     resting: Mutex<HashMap<Arc<str>, Vec<Plan>>>,
+    /// What parameters are in texts that have some.
+    shapes: Mutex<HashMap<Arc<str>, Known>>,
+    hits: AtomicU64,
     seen: Mutex<HashSet<u64>>,
     hasher: RandomState,
+}
+
+/// What is known of a text with parameters.
+#[derive(Clone, Default)]
+struct Known {
+    shape: Option<Arc<Shape>>,
+    /// How often it could not be planned for all values.
+    failures: u32,
 }
 
 /// A plan at rest.
@@ -64,6 +89,8 @@ struct Plan {
     task: Arc<TaskContext>,
     output: Output,
     scope: ScopeExtension,
+    /// Of the scans that parameters tell what to read.
+    templates: Vec<Arc<Template>>,
     schema_version: u64,
     settings: Arc<Settings>,
     /// Rows of each table when the plan was made.
@@ -110,6 +137,28 @@ impl Plans {
         self.resting.lock().get(sql).is_some_and(|plans| !plans.is_empty())
     }
 
+    /// Texts with plans, and how often one served.
+    pub(crate) fn usage(&self) -> (usize, u64) {
+        (self.resting.lock().len(), self.hits.load(Ordering::Relaxed))
+    }
+
+    fn shape(&self, sql: &str) -> Option<Arc<Shape>> {
+        self.shapes.lock().get(sql).and_then(|known| known.shape.clone())
+    }
+
+    /// Remembers what the parameters of a text are, or that this could not be found out.
+    fn put_shape(&self, sql: &str, shape: Option<Shape>) {
+        let mut shapes = self.shapes.lock();
+        if shapes.len() >= TEXTS_MAX {
+            shapes.clear();
+        }
+        let known = shapes.entry(Arc::from(sql)).or_default();
+        match shape {
+            Some(shape) => known.shape = Some(Arc::new(shape)),
+            None => known.failures += 1,
+        }
+    }
+
     fn take(&self, context: &Context, sql: &str) -> Option<(Arc<str>, Plan)> {
         let mut resting = self.resting.lock();
         let (text, _) = resting.get_key_value(sql)?;
@@ -117,6 +166,12 @@ impl Plans {
         let plans = resting.get_mut(sql)?;
         let at = plans.iter().position(|plan| plan.fits(context))?;
         Some((text, plans.swap_remove(at)))
+    }
+
+    /// Plans for parameters of that text.
+    fn variants(&self, sql: &str) -> usize {
+        let prefix = Shape::prefix(sql);
+        self.resting.lock().keys().filter(|text| text.starts_with(&prefix)).count()
     }
 
     /// Whether the text has run before or was prepared; notes that it has.
@@ -149,22 +204,70 @@ fn renewed(
     task: &TaskContext,
 ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
     let plan = reset_plan_states(plan)?;
+    let plan = plan.transform_up(without_dynamic_filter)?.data;
     // Joins and scans are connected anew.
     FilterPushdown::new_post_optimization().optimize(plan, task.session_config().options())
 }
 
+/// A filter without what a join or sort of the execution before has told it, which says nothing of the next one.
+fn without_dynamic_filter(
+    node: Arc<dyn ExecutionPlan>,
+) -> datafusion::error::Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    let Some(filter) = node.downcast_ref::<FilterExec>() else { return Ok(Transformed::no(node)) };
+    let is_dynamic = |part: &&Arc<dyn PhysicalExpr>| {
+        let found = part.exists(|expr| Ok((expr.as_ref() as &dyn Any).is::<DynamicFilterPhysicalExpr>()));
+        found.unwrap_or(false)
+    };
+    let (told, own): (Vec<_>, Vec<_>) =
+        split_conjunction(filter.predicate()).into_iter().partition(is_dynamic);
+    if told.is_empty() {
+        return Ok(Transformed::no(node));
+    }
+    if own.is_empty() && filter.projection().is_none() && filter.fetch().is_none() {
+        return Ok(Transformed::yes(Arc::clone(filter.input())));
+    }
+    let predicate = conjunction(own.into_iter().cloned());
+    let filter = FilterExecBuilder::from(filter).with_predicate(predicate).build()?;
+    Ok(Transformed::yes(Arc::new(filter)))
+}
+
 /// Starts a text from a kept plan, on the caller's thread; `None` where there is none that fits.
-pub(crate) fn run(context: &Context, sql: &str) -> Option<Result<Results>> {
+pub(crate) fn run(context: &Context, sql: &str, parameters: &[Value]) -> Option<Result<Results>> {
     if context.txn().has_ddl() {
         return None;
     }
     let shared = &context.scope.shared;
-    let (text, plan) = shared.reuse.take(context, sql)?;
+    let (key, mut slots) = match parameters {
+        [] => (Cow::Borrowed(sql), None),
+        _ => {
+            let (key, slots) = shared.reuse.shape(sql)?.bind(sql, parameters)?;
+            (Cow::Owned(key), Some(slots))
+        }
+    };
+    let (text, plan) = shared.reuse.take(context, &key)?;
     match context.txn().view() {
         // Scans may open when the next statement has begun.
-        Ok(view) => _ = context.scope.view.set(view),
+        Ok(view) => {
+            if let Some(slots) = &mut slots {
+                for template in &plan.templates {
+                    match template.bind(&view, slots) {
+                        Ok(Some(parts)) => slots.accesses.push(parts),
+                        Ok(None) => {
+                            shared.reuse.put(&text, plan);
+                            return None;
+                        }
+                        Err(error) => return Some(Err(error)),
+                    }
+                }
+            }
+            _ = context.scope.view.set(view);
+        }
         Err(error) => return Some(Err(error.into())),
     }
+    if let Some(slots) = slots {
+        _ = context.scope.slots.set(slots);
+    }
+    shared.reuse.hits.fetch_add(1, Ordering::Relaxed);
     plan.scope.set(Some(Arc::clone(&context.scope)));
     let (physical, task, output) = (Arc::clone(&plan.physical), Arc::clone(&plan.task), plan.output.clone());
     let lease = Lease { shared: Arc::clone(shared), text, plan: Some(plan) };
@@ -173,7 +276,100 @@ pub(crate) fn run(context: &Context, sql: &str) -> Option<Result<Results>> {
 
 /// Whether a text has a plan: asked before a transaction is begun for it.
 pub(crate) fn knows(shared: &Shared, sql: &str, parameters: &[Value]) -> bool {
-    parameters.is_empty() && shared.reuse.knows(sql)
+    if parameters.is_empty() { shared.reuse.knows(sql) } else { shared.reuse.shape(sql).is_some() }
+}
+
+/// Plans a query with parameters for its next execution, when it has run a second time. `columns` are those that it
+/// gave: the plan has to give the same.
+pub(crate) fn keep_with_slots(
+    context: &Context,
+    sql: &str,
+    statement: &Statement,
+    columns: &[Column],
+) -> Result<()> {
+    let shared = &context.scope.shared;
+    if context.scope.params.is_empty()
+        || sql.len() > TEXT_BYTES_MAX
+        || context.txn().has_ddl()
+        || shared.plans.knows(sql)
+        || !is_plain(statement)
+        || !shared.reuse.is_seen(sql)
+    {
+        return Ok(());
+    }
+    let known = shared.reuse.shapes.lock().get(sql).cloned().unwrap_or_default();
+    let is_full = |shape: &Arc<Shape>| !shape.is_all_slots() && shared.reuse.variants(sql) >= VARIANTS_MAX;
+    if known.failures >= FAILURES_MAX || known.shape.as_ref().is_some_and(is_full) {
+        return Ok(());
+    }
+    let plan = match plan_with_slots(context, sql, statement, columns) {
+        Ok(plan) => plan,
+        // It has run: what cannot be planned for all values is planned for each.
+        Err(_) => None,
+    };
+    let Some((shape, plan)) = plan else {
+        shared.reuse.put_shape(sql, None);
+        return Ok(());
+    };
+    let Some((key, _)) = shape.bind(sql, &context.scope.params) else { return Ok(()) };
+    shared.reuse.put_shape(sql, Some(shape));
+    shared.reuse.put(&Arc::from(key), plan);
+    Ok(())
+}
+
+/// Whether a statement is a query that only reads, now, and locks nothing.
+fn is_plain(statement: &Statement) -> bool {
+    matches!(statement, Statement::Query(query) if !matches!(
+        *query.body,
+        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
+    )) && super::nested::without(statement).is_none()
+        && crate::dml::with::statements(statement).next().is_none()
+}
+
+fn plan_with_slots(
+    context: &Context,
+    sql: &str,
+    statement: &Statement,
+    columns: &[Column],
+) -> Result<Option<(Shape, Plan)>> {
+    let params = &context.scope.params;
+    let Some(Statement::Query(query)) = slots::with_slots(statement, params) else { return Ok(None) };
+    // A scope of its own: the statement's may be without slots.
+    let mut scope = context.scope.in_past(context.view()?);
+    scope.past = context.scope.past.clone();
+    let context = &Context { scope: Arc::new(scope) };
+    let state = super::state::of(context);
+    let logical = Planner::new(context, &state)?.query(*query)?;
+    let Some(shape) = slots::shape(&logical, params.len())? else { return Ok(None) };
+    let Some((_, values)) = shape.bind(sql, params) else { return Ok(None) };
+    if super::describe::output_columns(&logical) != columns || !is_immutable(&logical) {
+        return Ok(None);
+    }
+    _ = context.scope.slots.set(values);
+    let output = Output::of(logical.schema().as_arrow());
+    let optimized = slots::with_functions(state.optimize(&logical)?)?;
+    let shared = &context.scope.shared;
+    let made = shared.runtime.wait(state.query_planner().create_physical_plan(&optimized, &state))??;
+    let task = run::task_context(context, &state);
+    let Some((physical, tables, templates)) = detached(&made) else { return Ok(None) };
+    if templates.iter().any(|template| !template.serves_others()) {
+        return Ok(None);
+    }
+    let scope = state.config().options().extensions.get::<ScopeExtension>().cloned();
+    let Some(scope) = scope else { return Ok(None) };
+    scope.set(None);
+    let plan = Plan {
+        physical,
+        task,
+        output,
+        scope,
+        templates,
+        schema_version: context.catalog_version(),
+        settings: Arc::clone(&context.scope.settings),
+        rows: tables.into_iter().map(|id| (id, shared.database.approximate_rows(id))).collect(),
+        uses: 0,
+    };
+    Ok(Some((shape, plan)))
 }
 
 /// The lease of a plan that is about to run for the first time and may be kept; `None` where it may not.
@@ -196,8 +392,9 @@ pub(crate) fn keep(
     {
         return None;
     }
-    let (physical, tables) = detached(physical)?;
+    let (physical, tables, templates) = detached(physical)?;
     let plan = Plan {
+        templates,
         physical,
         task: Arc::clone(task),
         output: output.clone(),
@@ -244,9 +441,10 @@ pub(crate) fn is_immutable(plan: &LogicalPlan) -> bool {
                     | Expr::Exists(_)
                     | Expr::InSubquery(_)
                     | Expr::ScalarSubquery(_)
+                    | Expr::Placeholder(_)
                     | Expr::OuterReferenceColumn(..)
                     | Expr::GroupingSet(_) => Volatility::Immutable,
-                    // Parameters, variables, and what a later version brings.
+                    // Variables, and what a later version brings.
                     _ => Volatility::Volatile,
                 };
                 immutable &= volatility == Volatility::Immutable;
@@ -257,15 +455,21 @@ pub(crate) fn is_immutable(plan: &LogicalPlan) -> bool {
     immutable && walked.is_ok()
 }
 
-/// The plan with scans that read from whatever transaction runs it, and the tables read; `None` where a node is bound
-/// to one execution.
-fn detached(plan: &Arc<dyn ExecutionPlan>) -> Option<(Arc<dyn ExecutionPlan>, Vec<ObjectId>)> {
-    let (mut tables, mut bound, mut nodes) = (Vec::new(), false, 0);
+/// A plan that is bound to no execution, the tables that it reads, and the templates of its scans, by their numbers.
+type Detached = (Arc<dyn ExecutionPlan>, Vec<ObjectId>, Vec<Arc<Template>>);
+
+/// The plan with scans that read from whatever transaction runs it; `None` where a node is bound to one execution.
+fn detached(plan: &Arc<dyn ExecutionPlan>) -> Option<Detached> {
+    let (mut tables, mut templates, mut bound, mut nodes) = (Vec::new(), Vec::new(), false, 0);
     let detached = Arc::clone(plan).transform_up(|node| {
         nodes += 1;
         if let Some(scan) = node.downcast_ref::<TableScanExec>() {
             tables.push(scan.table().id);
-            return Ok(Transformed::yes(Arc::new(scan.detached()) as Arc<dyn ExecutionPlan>));
+            let slot = scan.template().map(|template| {
+                templates.push(Arc::clone(template));
+                templates.len() - 1
+            });
+            return Ok(Transformed::yes(Arc::new(scan.detached(slot)) as Arc<dyn ExecutionPlan>));
         }
         if node.children().is_empty() {
             bound |= !matches!(node.name(), "EmptyExec" | "PlaceholderRowExec");
@@ -274,5 +478,5 @@ fn detached(plan: &Arc<dyn ExecutionPlan>) -> Option<(Arc<dyn ExecutionPlan>, Ve
         Ok(Transformed::no(node))
     });
     let detached = detached.ok()?.data;
-    (!bound && nodes <= NODES_MAX).then_some((detached, tables))
+    (!bound && nodes <= NODES_MAX).then_some((detached, tables, templates))
 }

@@ -1,8 +1,10 @@
 //! Running a query: optimise, make the physical plan, stream its batches to the reader.
 
 use std::sync::Arc;
+use std::task::Poll;
 
-use datafusion::execution::{SessionState, TaskContext};
+use arrow::array::RecordBatch;
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
@@ -140,13 +142,24 @@ pub(crate) fn start(
     let entered = handle.enter();
     let batches = execute_stream(physical, task)?;
     drop(entered);
+    let mut batches = batches;
+    let begun = match &lease {
+        Some(_) => begin(&mut batches, &output, &handle)?,
+        None => Begun::default(),
+    };
+    if begun.is_over {
+        return Ok(Results::from_batches(output.schema(), begun.batches));
+    }
     let (results, sender) = Results::channel(output.schema());
+    for batch in begun.batches {
+        // The queue holds more than these.
+        let _ = sender.try_send(Ok(batch));
+    }
     let scope = Arc::clone(&context.scope);
     let deadline = deadline_ns(context);
     handle.spawn(async move {
         // The plan goes back when its streams are gone.
         let _lease = lease;
-        let mut batches = batches;
         let task = async {
             while let Some(batch) = batches.next().await {
                 let batch = batch.map_err(Error::from).and_then(|batch| output.convert(&batch));
@@ -166,6 +179,41 @@ pub(crate) fn start(
         }
     });
     Ok(results)
+}
+
+/// Batches that are asked for on the caller's thread, at most.
+const FIRST_BATCHES: usize = 2;
+
+/// What an execution gave at once.
+#[derive(Default)]
+struct Begun {
+    batches: Vec<RecordBatch>,
+    is_over: bool,
+}
+
+/// Runs the beginning of a kept plan on the caller's thread, as far as it does not wait: most are over then.
+fn begin(
+    stream: &mut SendableRecordBatchStream,
+    output: &Output,
+    handle: &tokio::runtime::Handle,
+) -> Result<Begun> {
+    let _entered = handle.enter();
+    let mut task = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut begun = Begun::default();
+    while begun.batches.len() < FIRST_BATCHES {
+        let poll = || stream.poll_next_unpin(&mut task);
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(poll)) {
+            Ok(Poll::Ready(Some(batch))) => begun.batches.push(output.convert(&batch?)?),
+            Ok(Poll::Ready(None)) => {
+                begun.is_over = true;
+                break;
+            }
+            // Whoever goes on is woken: it asks again first.
+            Ok(Poll::Pending) => break,
+            Err(panic) => return Err(panicked(&panic)),
+        }
+    }
+    Ok(begun)
 }
 
 /// When the statement's time is over, in nanoseconds of the monotonic clock.

@@ -69,7 +69,49 @@ pub(crate) fn choose(
     filters: &[Expr],
     projection: &[usize],
 ) -> Result<Choice> {
-    let mut columns = Columns::new(derived.map_or(table.arrow_schema().as_ref(), Derived::schema));
+    let columns = Columns::new(derived.map_or(table.arrow_schema().as_ref(), Derived::schema));
+    choose_for(columns, table, derived, approximate_rows, filters, projection)
+}
+
+/// Whether conditions on these columns could lead to a key or an index, if not with these values.
+pub(crate) fn has_ways(table: &Table, derived: Option<&Derived>, filters: &[Expr]) -> bool {
+    let mut columns = Columns::silent(derived.map_or(table.arrow_schema().as_ref(), Derived::schema));
+    for filter in filters {
+        columns.add(&derived.map_or_else(|| filter.clone(), |derived| derived.rewrite(filter)));
+    }
+    let is_restricted = |place: usize| columns.restrictions.iter().any(|(at, ..)| *at == place);
+    let serves = |index: &cairn_engine::catalog::IndexDescriptor| match (index.is_plain(), derived) {
+        (false, Some(derived)) => derived.may_serve(index.id, is_restricted),
+        _ => index.columns.first().and_then(|c| table.place_of(c.column)).is_some_and(is_restricted),
+    };
+    let by_key = || table.primary_key_places().first().copied().is_some_and(is_restricted);
+    !table.has_hidden_key() && by_key() || table.indexes.iter().any(serves)
+}
+
+/// The way chosen before for conditions of the same form with other values; `None` where another one is chosen now.
+pub(crate) fn choose_again(
+    before: &Choice,
+    table: &Table,
+    derived: Option<&Derived>,
+    approximate_rows: u64,
+    filters: &[Expr],
+    projection: &[usize],
+) -> Result<Option<Choice>> {
+    let columns = Columns::silent(derived.map_or(table.arrow_schema().as_ref(), Derived::schema));
+    let choice = choose_for(columns, table, derived, approximate_rows, filters, projection)?;
+    let alike = std::mem::discriminant(&choice.access) == std::mem::discriminant(&before.access)
+        && (choice.index, choice.fixed, choice.ordered) == (before.index, before.fixed, before.ordered);
+    Ok(alike.then_some(choice))
+}
+
+fn choose_for(
+    mut columns: Columns<'_>,
+    table: &Table,
+    derived: Option<&Derived>,
+    approximate_rows: u64,
+    filters: &[Expr],
+    projection: &[usize],
+) -> Result<Choice> {
     for filter in filters {
         match derived {
             Some(derived) => columns.add(&derived.rewrite(filter)),

@@ -69,12 +69,19 @@ fn with_values(condition: &Expr) -> Expr {
 /// Restrictions by column name, with the conditions that made them.
 pub(crate) struct Columns<'s> {
     schema: &'s arrow::datatypes::Schema,
+    /// Whether conditions are described.
+    described: bool,
     pub(crate) restrictions: Vec<(usize, Restriction, String)>,
 }
 
 impl<'s> Columns<'s> {
     pub(crate) fn new(schema: &'s arrow::datatypes::Schema) -> Self {
-        Self { schema, restrictions: Vec::new() }
+        Self { schema, described: true, restrictions: Vec::new() }
+    }
+
+    /// The same without descriptions of the conditions, which take time.
+    pub(crate) fn silent(schema: &'s arrow::datatypes::Schema) -> Self {
+        Self { described: false, ..Self::new(schema) }
     }
 
     /// Takes a condition apart.
@@ -220,7 +227,8 @@ impl<'s> Columns<'s> {
     }
 
     fn push(&mut self, column: usize, restriction: Restriction, condition: &Expr) {
-        self.restrictions.push((column, restriction, super::access::describe(condition)));
+        let description = if self.described { super::access::describe(condition) } else { String::new() };
+        self.restrictions.push((column, restriction, description));
     }
 }
 

@@ -114,6 +114,15 @@ impl Derived {
         (implied && !own.places.contains(&usize::MAX)).then_some(own.places.as_slice())
     }
 
+    /// Whether an index could serve conditions on these columns, if not with the values at hand.
+    pub(crate) fn may_serve(&self, index: IndexId, is_restricted: impl Fn(usize) -> bool) -> bool {
+        let Some(own) = self.indexes.get(&index) else { return false };
+        let names = |term: &Expr| {
+            term.column_refs().into_iter().any(|c| self.schema.index_of(c.name()).is_ok_and(&is_restricted))
+        };
+        own.places.first().is_some_and(|place| is_restricted(*place)) || own.predicate.iter().any(names)
+    }
+
     /// Whether an index has a condition.
     pub(crate) fn is_partial(&self, index: IndexId) -> bool {
         self.indexes.get(&index).is_some_and(|own| !own.predicate.is_empty())

@@ -32,6 +32,7 @@ use datafusion::physical_plan::{
 
 use super::access::Choice;
 use super::narrow::Narrowing;
+use super::template::Template;
 use crate::context::ScopeExtension;
 use crate::{Error, Result};
 
@@ -45,6 +46,10 @@ pub(crate) struct TableScanSpec {
     pub(crate) with_row_key: bool,
     pub(crate) limit: Option<usize>,
     pub(crate) reverse: bool,
+    /// Set where the conditions hold parameters.
+    pub(crate) template: Option<Arc<Template>>,
+    /// Which of the statement's accesses it reads, of a kept plan with parameters.
+    pub(crate) slot: Option<usize>,
 }
 
 /// Where a scan takes what it reads from.
@@ -102,8 +107,10 @@ impl TableScanExec {
         if !self.choice.conditions.is_empty() {
             text.push_str(&format!(" ({})", self.choice.conditions.join(" AND ")));
         }
-        if let Some(index) = self.narrowing.as_ref().and_then(|n| table.index_by_id(n.index)) {
-            text.push_str(&format!(", or by index {} when the join has few values", index.name));
+        if let Some(narrowing) = &self.narrowing {
+            let by = table.index_by_id(narrowing.index);
+            let by = by.map_or("primary key".to_owned(), |index| format!("index {}", index.name));
+            text.push_str(&format!(", or by {by} when the join has few values"));
         }
         if self.spec.reverse {
             text.push_str(" backward");
@@ -119,11 +126,17 @@ impl TableScanExec {
         &self.spec.table
     }
 
-    /// The same scan for a plan that is kept.
-    pub(crate) fn detached(&self) -> Self {
+    /// The same scan for a plan that is kept; its accesses are those of that number where parameters tell them.
+    pub(crate) fn detached(&self, slot: Option<usize>) -> Self {
         let mut detached = self.clone();
         detached.spec.source = Source::Statement;
+        detached.spec.slot = slot;
         detached
+    }
+
+    /// What makes its access path for other parameters.
+    pub(crate) fn template(&self) -> Option<&Arc<Template>> {
+        self.spec.template.as_ref()
     }
 
     /// Estimated rows.
@@ -239,11 +252,18 @@ impl ExecutionPlan for TableScanExec {
             _ if self.spec.reverse => self.parts.len().checked_sub(partition + 1),
             _ => Some(partition),
         };
-        let Some(access) = part.and_then(|part| self.parts.get(part)) else {
-            return internal_err!("the scan has no partition {partition}");
-        };
         // Only statements run scans: the scope is there.
         let scope = ScopeExtension::of(task.session_config().options())?;
+        let parts = match self.spec.slot {
+            None => &self.parts,
+            Some(slot) => match scope.slots.get().and_then(|slots| slots.accesses.get(slot)) {
+                Some(parts) => parts,
+                None => return internal_err!("a kept plan ran without its accesses"),
+            },
+        };
+        let Some(access) = part.and_then(|part| parts.get(part)).cloned() else {
+            return internal_err!("the scan has no partition {partition}");
+        };
         let view = match &self.spec.source {
             Source::View(view) => view.clone(),
             Source::Statement => {
@@ -251,7 +271,7 @@ impl ExecutionPlan for TableScanExec {
                 view.ok_or_else(|| Error::internal("a kept plan ran without a view"))?
             }
         };
-        let mut request = ScanRequest::new(access.clone(), self.read());
+        let mut request = ScanRequest::new(access, self.read());
         request.with_row_key = self.spec.with_row_key;
         request.limit = self.spec.limit;
         request.batch_rows = task.session_config().batch_size();

@@ -6,3 +6,4 @@ pub(crate) mod derived;
 pub(crate) mod exec;
 pub(crate) mod narrow;
 pub(crate) mod provider;
+pub(crate) mod template;

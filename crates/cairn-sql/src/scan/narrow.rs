@@ -40,6 +40,7 @@ pub(crate) struct Narrowing {
     output: usize,
     /// Place of the column among the live columns.
     place: usize,
+    /// 0 = the rows themselves.
     pub(crate) index: IndexId,
 }
 
@@ -52,6 +53,9 @@ impl Narrowing {
         filter.children().into_iter().find_map(|child| {
             let output = (child.as_ref() as &dyn Any).downcast_ref::<Column>()?.index();
             let place = *wanted.get(output)?;
+            if table.primary_key_places().first() == Some(&place) && !table.has_hidden_key() {
+                return Some(Self { filter: Arc::clone(&filter), output, place, index: 0 });
+            }
             let leads = |index: &&cairn_engine::catalog::IndexDescriptor| {
                 index.is_plain()
                     && index.columns.first().and_then(|column| table.place_of(column.column)) == Some(place)
@@ -82,8 +86,12 @@ impl Narrowing {
             .into_iter()
             .map(|value| Bounds { equal: vec![Match::Equal(value)], ..Bounds::default() })
             .collect();
-        let access = table::index_access(table, self.index, &bounds)?;
         let most = (rows / FETCH_COST) as usize;
+        if self.index == 0 {
+            let few = bounds.len() <= most.max(ROWS_ALWAYS);
+            return Ok(few.then(|| table::rows_by_key(table, &bounds, within)).transpose()?.flatten());
+        }
+        let access = table::index_access(table, self.index, &bounds)?;
         Ok(table::rows_by_index(view, table, &access, within, most.max(ROWS_ALWAYS))?)
     }
 

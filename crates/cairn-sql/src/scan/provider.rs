@@ -14,6 +14,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::access;
 use super::derived::Derived;
 use super::exec::{Source, TableScanExec, TableScanSpec};
+use super::template::Template;
 use crate::Result;
 use crate::context::Context;
 
@@ -114,7 +115,14 @@ impl TableProvider for TableScanProvider {
         };
         let with_row_key = wanted.contains(&columns);
         let read: Vec<usize> = wanted.iter().copied().filter(|place| *place < columns).collect();
-        let choice = access::choose(&self.table, self.derived.as_deref(), self.rows, filters, &read)?;
+        let bound = crate::query::slots::bound(filters, state.config_options())?;
+        let choice = access::choose(
+            &self.table,
+            self.derived.as_deref(),
+            self.rows,
+            bound.as_deref().unwrap_or(filters),
+            &read,
+        )?;
         let parallelism = state.config().target_partitions();
         let parts = match (choice.rows as u64 / ROWS_PER_PARTITION_MIN).min(parallelism as u64) {
             0 | 1 => vec![choice.access.clone()],
@@ -130,6 +138,14 @@ impl TableProvider for TableScanProvider {
             with_row_key,
             limit,
             reverse: false,
+            template: bound.map(|bound| {
+                let (table, derived) = (Arc::clone(&self.table), self.derived.clone());
+                let (choice, parts) = (choice.clone(), parts.len());
+                let filters = filters.to_vec();
+                let template = Template::new(table, derived, self.rows, filters, read, choice, parts);
+                Arc::new(template.settled_for(&bound))
+            }),
+            slot: None,
         };
         Ok(Arc::new(TableScanExec::new(spec, choice, parts)?))
     }

@@ -73,6 +73,7 @@ fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Resul
             sources: Mutex::default(),
             past: None,
             view: OnceLock::new(),
+            slots: OnceLock::new(),
             modified: None,
         }),
     })

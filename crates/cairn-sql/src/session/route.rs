@@ -68,7 +68,7 @@ fn kept_plan(
         Err(error) => return Some(Err(error)),
     };
     let in_block = state.block.is_some();
-    let result = query::reuse::run(&context, sql)?;
+    let result = query::reuse::run(&context, sql, parameters)?;
     if result.is_err() {
         fail_block(&mut state);
     }
@@ -118,6 +118,7 @@ fn context_of(
         sources: Mutex::default(),
         past: None,
         view: OnceLock::new(),
+        slots: OnceLock::new(),
         modified: None,
     };
     Context { scope: Arc::new(scope) }
@@ -363,6 +364,7 @@ fn in_transaction(
         return match (result, savepoint) {
             (Ok(StatementResult::Rows(rows)), _) => {
                 query::point::remember(&context, sql, unbound)?;
+                query::reuse::keep_with_slots(&context, sql, unbound, rows.columns())?;
                 Ok(StatementResult::Rows(rows.on_error(failing(shared_state, txn))))
             }
             (Ok(done), savepoint) => {
@@ -387,6 +389,9 @@ fn in_transaction(
         let result = ready.and_then(|()| run(&context, statement, sql)).and_then(|result| {
             shared.point_writes.remember(&context, sql, unbound)?;
             query::point::remember(&context, sql, unbound)?;
+            if let StatementResult::Rows(rows) = &result {
+                query::reuse::keep_with_slots(&context, sql, unbound, rows.columns())?;
+            }
             if txn.has_writes() || txn.has_ddl() {
                 txn.commit()?;
             }

@@ -6,6 +6,7 @@ mod hostile;
 mod point_changes;
 mod queries;
 mod repeated;
+mod slots;
 mod slt;
 mod subqueries;
 mod support;

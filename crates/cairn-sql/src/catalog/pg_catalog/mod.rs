@@ -286,6 +286,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
     },
     crate::catalog::locks::PG_LOCKS,
     crate::catalog::snapshots::CAIRN_SNAPSHOTS,
+    crate::catalog::plans::CAIRN_PLANS,
     SystemTable {
         name: "pg_am",
         columns: &[("oid", O), ("amname", T), ("amtype", T)],

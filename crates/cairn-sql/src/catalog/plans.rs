@@ -1,0 +1,27 @@
+//! `cairn_plans`: how many statements have plans that are kept, by kind, and how often one served.
+
+use cairn_engine::Catalog;
+use cairn_types::{DataType, Value};
+
+use super::system::{Rows, SystemTable};
+use crate::Result;
+use crate::context::Context;
+
+pub(super) const CAIRN_PLANS: SystemTable = SystemTable {
+    name: "cairn_plans",
+    columns: &[("kind", DataType::Text), ("kept", DataType::BigInt), ("hits", DataType::BigInt)],
+    rows,
+};
+
+fn rows(context: &Context, _: &Catalog) -> Result<Rows> {
+    let shared = &context.scope.shared;
+    let kinds = [
+        ("point reads", shared.plans.usage()),
+        ("point writes", shared.point_writes.usage()),
+        ("plans", shared.reuse.usage()),
+    ];
+    let row = |(kind, (kept, hits)): (&str, (usize, u64))| {
+        vec![Value::Text(kind.to_owned()), Value::BigInt(kept as i64), Value::BigInt(hits as i64)]
+    };
+    Ok(kinds.into_iter().map(row).collect())
+}
