@@ -74,6 +74,9 @@ pub enum Access {
     Rows(Vec<Bytes>),
 }
 
+/// Rows that the first batch holds at most, so that a reader that wants few gets them soon.
+const FIRST_BATCH_ROWS: usize = 1024;
+
 /// A scan of a table.
 #[derive(Clone, Debug)]
 pub struct ScanRequest {
@@ -87,6 +90,8 @@ pub struct ScanRequest {
     pub direction: Direction,
     /// Rows in a batch, at most; default 8192.
     pub batch_rows: usize,
+    /// Rows in the first batch, at most; later ones grow by eight times up to `batch_rows`. Default 1024.
+    pub first_batch_rows: usize,
     /// Rows in all, at most.
     pub limit: Option<usize>,
 }
@@ -105,6 +110,7 @@ impl ScanRequest {
             with_row_key: false,
             direction: Direction::Forward,
             batch_rows: 8192,
+            first_batch_rows: FIRST_BATCH_ROWS,
             limit: None,
         }
     }

@@ -24,9 +24,6 @@ use crate::error::{Error, Result};
 use crate::key_space::{self, PREFIX_BYTES};
 use crate::view::ReadView;
 
-/// Rows that the first batch holds at most, so that a reader that wants few gets them soon.
-const FIRST_BATCH_ROWS: usize = 1024;
-
 /// Where the columns of a row come from.
 enum Reader {
     /// The scan's values are rows.
@@ -127,7 +124,7 @@ pub fn scan(view: &ReadView, table: &Table, request: ScanRequest) -> Result<Tabl
         rows: Some(rows),
         row_keys: request.with_row_key.then(BinaryBuilder::new),
         batch_rows,
-        next_batch_rows: batch_rows.min(FIRST_BATCH_ROWS),
+        next_batch_rows: batch_rows.min(request.first_batch_rows.max(1)),
         left: request.limit.unwrap_or(usize::MAX),
     })
 }
@@ -160,7 +157,7 @@ impl TableScan {
             return Ok(None);
         }
         self.left -= rows;
-        self.next_batch_rows = self.batch_rows;
+        self.next_batch_rows = self.batch_rows.min(self.next_batch_rows.saturating_mul(8));
         let mut columns = match &mut self.reader {
             Reader::Rows | Reader::Lookup { .. } => {
                 self.rows.as_mut().map_or_else(|| Ok(Vec::new()), Projected::columns)?

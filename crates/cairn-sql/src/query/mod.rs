@@ -4,6 +4,7 @@ mod apply;
 pub(crate) mod cache;
 pub(crate) mod describe;
 pub(crate) mod explain;
+pub(crate) mod few;
 pub(crate) mod late;
 pub(crate) mod literals;
 pub(crate) mod lock;

@@ -61,6 +61,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     let mut physical = state.physical_optimizers().to_vec();
     // The last rule checks the plan.
     physical.insert(physical.len().saturating_sub(1), Arc::new(LateProjection));
+    physical.insert(physical.len().saturating_sub(1), Arc::new(super::few::FewRows));
     let mut state = SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
         .with_analyzer_rules(rules)

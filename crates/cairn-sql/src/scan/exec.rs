@@ -46,6 +46,8 @@ pub(crate) struct TableScanSpec {
     pub(crate) with_row_key: bool,
     pub(crate) limit: Option<usize>,
     pub(crate) reverse: bool,
+    /// How many rows are wanted of those that pass the filters above, where that is known.
+    pub(crate) wanted_rows: Option<usize>,
     /// Set where the conditions hold parameters.
     pub(crate) template: Option<Arc<Template>>,
     /// Which of the statement's accesses it reads, of a kept plan with parameters.
@@ -132,6 +134,13 @@ impl TableScanExec {
         detached.spec.source = Source::Statement;
         detached.spec.slot = slot;
         detached
+    }
+
+    /// The same scan, of which few rows are wanted.
+    pub(crate) fn wanting(&self, rows: usize) -> Self {
+        let mut wanting = self.clone();
+        wanting.spec.wanted_rows = Some(rows);
+        wanting
     }
 
     /// What makes its access path for other parameters.
@@ -275,6 +284,9 @@ impl ExecutionPlan for TableScanExec {
         request.with_row_key = self.spec.with_row_key;
         request.limit = self.spec.limit;
         request.batch_rows = task.session_config().batch_size();
+        if let Some(rows) = self.spec.wanted_rows {
+            request.first_batch_rows = rows;
+        }
         if self.spec.reverse {
             request.direction = Direction::Reverse;
         }

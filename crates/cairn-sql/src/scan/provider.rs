@@ -138,6 +138,7 @@ impl TableProvider for TableScanProvider {
             with_row_key,
             limit,
             reverse: false,
+            wanted_rows: None,
             template: bound.map(|bound| {
                 let (table, derived) = (Arc::clone(&self.table), self.derived.clone());
                 let (choice, parts) = (choice.clone(), parts.len());
