@@ -61,6 +61,11 @@ const FAILURES_MAX: u32 = 4;
 const NODES_MAX: usize = 200;
 /// Executions after which a plan is made anew, whatever it may have gathered.
 const USES_MAX: u32 = 10_000;
+/// A plan that keeps nothing but figures is made new after so many executions.
+const RENEWED_AFTER: u32 = 64;
+/// Nodes that keep nothing but figures, besides scans and filters. (What an aggregate tells scans is in their filters.)
+const STATELESS: &[&str] =
+    &["ProjectionExec", "GlobalLimitExec", "LocalLimitExec", "AggregateExec", "UnionExec"];
 /// Rows below which a table counts as small, whatever the factor by which it grew.
 const ROWS_SMALL: u64 = 256;
 
@@ -91,6 +96,8 @@ struct Plan {
     scope: ScopeExtension,
     /// Of the scans that parameters tell what to read.
     templates: Vec<Arc<Template>>,
+    /// Whether an execution leaves nothing in it but figures.
+    is_stateless: bool,
     schema_version: u64,
     settings: Arc<Settings>,
     /// Rows of each table when the plan was made.
@@ -110,9 +117,11 @@ impl Drop for Lease {
         let Some(mut plan) = self.plan.take() else { return };
         plan.scope.set(None);
         plan.uses += 1;
-        // Lets go of what the execution has gathered: hash tables, sorted rows, figures.
-        let Ok(physical) = renewed(Arc::clone(&plan.physical), &plan.task) else { return };
-        plan.physical = physical;
+        if !plan.is_stateless || plan.uses.is_multiple_of(RENEWED_AFTER) {
+            // Lets go of what the execution has gathered: hash tables, sorted rows, figures.
+            let Ok(physical) = renewed(Arc::clone(&plan.physical), &plan.task) else { return };
+            plan.physical = physical;
+        }
         if plan.uses < USES_MAX {
             self.shared.reuse.put(&self.text, plan);
         }
@@ -198,6 +207,26 @@ impl Plan {
     }
 }
 
+/// Whether executions leave nothing in the nodes of a plan but figures.
+fn is_stateless(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let stateful = plan.exists(|node| {
+        if let Some(scan) = node.downcast_ref::<TableScanExec>() {
+            return Ok(scan.is_narrowed());
+        }
+        if let Some(filter) = node.downcast_ref::<FilterExec>() {
+            return Ok(split_conjunction(filter.predicate()).iter().any(is_dynamic));
+        }
+        Ok(!STATELESS.contains(&node.name()))
+    });
+    matches!(stateful, Ok(false))
+}
+
+/// Whether a condition is what a join or sort tells while it runs.
+fn is_dynamic(condition: &&Arc<dyn PhysicalExpr>) -> bool {
+    let found = condition.exists(|expr| Ok((expr.as_ref() as &dyn Any).is::<DynamicFilterPhysicalExpr>()));
+    found.unwrap_or(false)
+}
+
 /// The plan as it was before its execution.
 fn renewed(
     plan: Arc<dyn ExecutionPlan>,
@@ -214,10 +243,6 @@ fn without_dynamic_filter(
     node: Arc<dyn ExecutionPlan>,
 ) -> datafusion::error::Result<Transformed<Arc<dyn ExecutionPlan>>> {
     let Some(filter) = node.downcast_ref::<FilterExec>() else { return Ok(Transformed::no(node)) };
-    let is_dynamic = |part: &&Arc<dyn PhysicalExpr>| {
-        let found = part.exists(|expr| Ok((expr.as_ref() as &dyn Any).is::<DynamicFilterPhysicalExpr>()));
-        found.unwrap_or(false)
-    };
     let (told, own): (Vec<_>, Vec<_>) =
         split_conjunction(filter.predicate()).into_iter().partition(is_dynamic);
     if told.is_empty() {
@@ -359,6 +384,7 @@ fn plan_with_slots(
     let Some(scope) = scope else { return Ok(None) };
     scope.set(None);
     let plan = Plan {
+        is_stateless: is_stateless(&physical),
         physical,
         task,
         output,
@@ -395,6 +421,7 @@ pub(crate) fn keep(
     let (physical, tables, templates) = detached(physical)?;
     let plan = Plan {
         templates,
+        is_stateless: is_stateless(&physical),
         physical,
         task: Arc::clone(task),
         output: output.clone(),

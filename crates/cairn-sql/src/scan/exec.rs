@@ -143,6 +143,11 @@ impl TableScanExec {
         wanting
     }
 
+    /// Whether a join may tell it what to read.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        self.narrowing.is_some()
+    }
+
     /// What makes its access path for other parameters.
     pub(crate) fn template(&self) -> Option<&Arc<Template>> {
         self.spec.template.as_ref()
