@@ -6,18 +6,21 @@
 use std::fmt::Debug;
 
 use crate::catalog::format::Descriptor;
-use crate::catalog::{SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewDescriptor};
+use crate::catalog::{
+    RoutineDescriptor, SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewDescriptor,
+};
 use crate::error::Error;
 use crate::sequence::Position;
 
 /// A descriptor, or a sequence's position: the first byte chooses which, the rest is its bytes.
 pub fn catalog(data: &[u8]) {
     let Some((&which, bytes)) = data.split_first() else { return };
-    match which % 5 {
+    match which % 6 {
         0 => there_and_back::<SchemaDescriptor>(bytes),
         1 => there_and_back::<TableDescriptor>(bytes),
         2 => there_and_back::<ViewDescriptor>(bytes),
         3 => there_and_back::<SequenceDescriptor>(bytes),
+        5 => there_and_back::<RoutineDescriptor>(bytes),
         _ => {
             if let Ok(position) = Position::decode(bytes) {
                 assert_eq!(position.encode()[..8], bytes[..8]);
@@ -46,7 +49,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::format::tests::table;
-    use crate::catalog::{Dependency, ViewColumn};
+    use crate::catalog::{BodyForm, Dependency, Returns, RoutineKind, RoutineVolatility, ViewColumn};
 
     /// Mutants that `cargo test` tries; `CAIRN_MUTANTS` sets another number.
     const MUTANTS: usize = 20_000;
@@ -63,6 +66,7 @@ mod tests {
             columns: vec![ViewColumn { name: text("c"), ty: DataType::Array(Box::new(DataType::Text)) }],
             depends_on: vec![Dependency { object: 1000, columns: vec![1, 2] }],
             comment: None,
+            triggers: Vec::new(),
         };
         let sequence = SequenceDescriptor {
             id: 1001,
@@ -80,7 +84,27 @@ mod tests {
             comment: None,
         };
         let position = Position::start(&sequence).encode().to_vec();
-        let encoded = [schema.encode(), table().encode(), view.encode(), sequence.encode(), Ok(position)];
+        let routine = RoutineDescriptor {
+            id: 1003,
+            schema: text("public"),
+            name: text("f"),
+            kind: RoutineKind::Function,
+            parameters: Vec::new(),
+            returns: Returns::Value { ty: DataType::Text, set: false },
+            strict: false,
+            volatility: RoutineVolatility::Volatile,
+            form: BodyForm::Text,
+            body: text("SELECT 'x'"),
+            depends_on: Vec::new(),
+        };
+        let encoded = [
+            schema.encode(),
+            table().encode(),
+            view.encode(),
+            sequence.encode(),
+            Ok(position),
+            routine.encode(),
+        ];
         let tagged = |(which, bytes): (usize, crate::Result<Vec<u8>>)| {
             [&[which as u8][..], &bytes.expect("it can be encoded")].concat()
         };

@@ -34,6 +34,7 @@ pub(crate) mod section {
     pub(crate) const SEQUENCE_STATES: u16 = 5;
     pub(crate) const COUNTERS: u16 = 6;
     pub(crate) const ESTIMATES: u16 = 7;
+    pub(crate) const ROUTINES: u16 = 12;
 }
 
 /// The prefix of one index of one table.

@@ -34,5 +34,5 @@ pub use database::{CheckFailure, Database, Expressions};
 pub use error::{Error, ErrorObject, ObjectKind, Result, Violation};
 pub use key_batch::KeyBatch;
 pub use lock::LockedThing;
-pub use transaction::{KEY_BYTES_MAX, Savepoint, Transaction, TxnOptions};
+pub use transaction::{KEY_BYTES_MAX, PinnedStatement, Savepoint, Transaction, TxnOptions};
 pub use view::{KvScan, ReadView};

@@ -14,6 +14,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -117,6 +118,18 @@ pub struct Transaction {
     state: Mutex<Option<State>>,
     pub(crate) definitions: Mutex<Definitions>,
     options: TxnOptions,
+    /// Statements that go on while others run within them.
+    pinned: AtomicUsize,
+}
+
+/// As long as it lives, the snapshot of its transaction does not move ([`Transaction::pin_statement`]).
+#[derive(Debug)]
+pub struct PinnedStatement<'a>(&'a Transaction);
+
+impl Drop for PinnedStatement<'_> {
+    fn drop(&mut self) {
+        self.0.pinned.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl fmt::Debug for Transaction {
@@ -148,6 +161,7 @@ impl Transaction {
             state: Mutex::new(Some(state)),
             definitions: Mutex::new(definitions),
             options,
+            pinned: AtomicUsize::new(0),
         }
     }
 
@@ -334,6 +348,13 @@ impl Transaction {
         self.statement().map(drop)
     }
 
+    /// A statement begins that runs others within it: until the answer is dropped, [`Transaction::begin_statement`] does
+    /// nothing, so that all of them see what the outermost one sees, and what was written since.
+    pub fn pin_statement(&self) -> PinnedStatement<'_> {
+        self.pinned.fetch_add(1, Ordering::SeqCst);
+        PinnedStatement(self)
+    }
+
     /// Takes the snapshot anew, at any level: PostgreSQL takes that of a block at its first statement, not at BEGIN. What
     /// was read before is forgotten, so nothing may have been decided by it; locks stay. After the first write nothing
     /// happens.
@@ -465,7 +486,7 @@ impl Transaction {
     /// The state, at the beginning of a statement (I4).
     fn statement(&self) -> Result<parking_lot::MappedMutexGuard<'_, State>> {
         let mut state = self.lock()?;
-        if self.options.isolation == Isolation::ReadCommitted {
+        if self.options.isolation == Isolation::ReadCommitted && self.pinned.load(Ordering::SeqCst) == 0 {
             state.txn.begin_statement();
             if state.txn.snapshot_seq() != state.base_seq {
                 self.moved(&mut state)?;

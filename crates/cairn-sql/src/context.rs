@@ -53,10 +53,27 @@ pub(crate) struct Scope {
     pub(crate) slots: OnceLock<Slots>,
     /// The rows that parts of one statement have changed ([`crate::dml::with`]), by table.
     pub(crate) modified: Option<Arc<Modified>>,
+    /// What a body of a routine runs in; none for a statement of the session.
+    pub(crate) body: Option<Body>,
+}
+
+/// What is known of the body of a routine that is running.
+#[derive(Clone, Default)]
+pub(crate) struct Body {
+    /// Bodies around this one, it included.
+    pub(crate) depth: u32,
+    /// Those of them that are triggers'.
+    pub(crate) triggers: u32,
+    /// Whether it was called by a statement that goes on afterwards: its snapshot stays.
+    pub(crate) nested: bool,
+    /// Transition tables of a trigger, by name.
+    pub(crate) transitions: Vec<(String, Arc<dyn TableProvider>)>,
+    /// The rows that it changes are noted here.
+    pub(crate) written: Option<Arc<Modified>>,
 }
 
 /// Rows, by table.
-type Modified = Mutex<HashSet<(ObjectId, Bytes)>>;
+pub(crate) type Modified = Mutex<HashSet<(ObjectId, Bytes)>>;
 
 /// Notices that wait, at most.
 const NOTICES_MAX: usize = 1000;
@@ -75,6 +92,7 @@ pub struct Notice {
 pub(crate) struct Exchange {
     pub(crate) notices: Vec<Notice>,
     pub(crate) streams: crate::copy::Streams,
+    pub(crate) temporary: crate::session::temporary::Temporary,
 }
 
 /// Sequence values that this session has drawn.
@@ -107,7 +125,44 @@ impl Scope {
             view: OnceLock::new(),
             slots: OnceLock::new(),
             modified: self.modified.clone(),
+            body: self.body.clone(),
         }
+    }
+
+    /// A statement of a body that this statement calls.
+    pub(crate) fn in_body(&self, body: Body) -> Scope {
+        Scope {
+            shared: Arc::clone(&self.shared),
+            txn: Arc::clone(&self.txn),
+            settings: Arc::clone(&self.settings),
+            params: Vec::new(),
+            transaction_start_us: self.transaction_start_us,
+            statement_start_us: self.statement_start_us,
+            sequences: Arc::clone(&self.sequences),
+            exchange: Arc::clone(&self.exchange),
+            locks: Arc::clone(&self.locks),
+            sources: Mutex::default(),
+            past: None,
+            view: OnceLock::new(),
+            modified: None,
+            body: Some(body),
+        }
+    }
+
+    /// Bodies that run, one within the other.
+    pub(crate) fn depth(&self) -> u32 {
+        self.body.as_ref().map_or(0, |body| body.depth)
+    }
+
+    /// Triggers that run, one within the other.
+    pub(crate) fn trigger_depth(&self) -> u32 {
+        self.body.as_ref().map_or(0, |body| body.triggers)
+    }
+
+    /// The transition table of that name.
+    pub(crate) fn transition(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        let tables = &self.body.as_ref()?.transitions;
+        tables.iter().find(|(own, _)| own == name).map(|(_, rows)| Arc::clone(rows))
     }
 
     /// The rows that a name stands for, if it is one of [`Scope::sources`].
@@ -192,6 +247,9 @@ impl Context {
     /// Notes for the other parts of the statement that these rows have been changed.
     pub(crate) fn note_modified(&self, table: ObjectId, keys: &[Bytes]) {
         if let Some(rows) = &self.scope.modified {
+            rows.lock().extend(keys.iter().map(|key| (table, key.clone())));
+        }
+        if let Some(rows) = self.scope.body.as_ref().and_then(|body| body.written.as_ref()) {
             rows.lock().extend(keys.iter().map(|key| (table, key.clone())));
         }
     }

@@ -101,7 +101,9 @@ impl Engine {
             derived: DerivedIndexes::default(),
             closures: Closures::default(),
         });
-        crate::dml::install_expressions(&shared);
+        if crate::dml::install_expressions(&shared) {
+            crate::session::temporary::clear(&shared.database);
+        }
         Ok(Self { shared })
     }
 

@@ -24,9 +24,11 @@ mod functions;
 pub mod parse;
 mod query;
 pub mod results;
+mod routine;
 mod runtime;
 mod scan;
 mod session;
+mod trigger;
 
 pub use context::Notice;
 pub use engine::{Engine, SqlOptions};

@@ -6,6 +6,8 @@
 
 use cairn_types::{DataType, Value};
 
+use super::routine::TriggerDescriptor;
+
 /// The id of a schema, table, view or sequence: one counter for all. User objects begin at 1000.
 pub type ObjectId = u32;
 /// The id of a column within its table, never given twice; from 1.
@@ -251,6 +253,8 @@ pub struct TableDescriptor {
     pub next_index: IndexId,
     /// COMMENT ON TABLE.
     pub comment: Option<String>,
+    /// Its triggers, by name.
+    pub triggers: Vec<TriggerDescriptor>,
 }
 
 /// An output column of a view.
@@ -288,6 +292,8 @@ pub struct ViewDescriptor {
     pub depends_on: Vec<Dependency>,
     /// COMMENT ON VIEW.
     pub comment: Option<String>,
+    /// Its INSTEAD OF triggers, by name.
+    pub triggers: Vec<TriggerDescriptor>,
 }
 
 /// A sequence.

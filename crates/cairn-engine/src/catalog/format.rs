@@ -4,6 +4,8 @@
 //! I1: decoding is total: whatever the bytes, the answer is a descriptor or [`Error::Corrupt`].
 //! I2: every byte is used: left-over bytes are damage.
 
+mod program;
+
 use cairn_types::row::{RowEncoder, decode_row};
 use cairn_types::{DataType, Value};
 
@@ -24,6 +26,8 @@ const EXTRA_INDEX: u8 = 1;
 const EXTRA_COLUMN: u8 = 2;
 /// The names of constraints that are NOT VALID.
 const EXTRA_NOT_VALID: u8 = 3;
+/// Triggers of a table or view.
+const EXTRA_TRIGGERS: u8 = 8;
 /// More elements than this in one list are damage, not data.
 const LIST_MAX: u32 = 1 << 20;
 
@@ -426,6 +430,7 @@ impl Descriptor for TableDescriptor {
             next_column: from.u32()?,
             next_index: from.u16()?,
             comment: from.option(Decoder::text)?,
+            triggers: Vec::new(),
         })
     }
 
@@ -448,6 +453,9 @@ impl Descriptor for TableDescriptor {
             let mut out = Encoder { bytes: Vec::new() };
             out.list(&names, |out, name| out.text(name));
             extras.push((EXTRA_NOT_VALID, out.bytes));
+        }
+        if !self.triggers.is_empty() {
+            extras.push((EXTRA_TRIGGERS, program::triggers_extra(&self.triggers)));
         }
         Ok(extras)
     }
@@ -473,6 +481,10 @@ impl Descriptor for TableDescriptor {
                         (None, None) => return Err(from.damage("a constraint that is not there")),
                     }
                 }
+                Ok(())
+            }
+            EXTRA_TRIGGERS => {
+                self.triggers = program::read_triggers(from)?;
                 Ok(())
             }
             _ => Err(from.damage(&format!("an extra of kind {tag}, which this program does not know"))),
@@ -510,7 +522,21 @@ impl Descriptor for ViewDescriptor {
             depends_on: from
                 .list(|from| Ok(Dependency { object: from.u32()?, columns: from.list(Decoder::u32)? }))?,
             comment: from.option(Decoder::text)?,
+            triggers: Vec::new(),
         })
+    }
+
+    fn extras(&self) -> Result<Vec<(u8, Vec<u8>)>> {
+        let triggers = (!self.triggers.is_empty()).then(|| program::triggers_extra(&self.triggers));
+        Ok(triggers.into_iter().map(|bytes| (EXTRA_TRIGGERS, bytes)).collect())
+    }
+
+    fn read_extra(&mut self, tag: u8, from: &mut Decoder<'_>) -> Result<()> {
+        if tag != EXTRA_TRIGGERS {
+            return Err(from.damage(&format!("an extra of kind {tag}, which this program does not know")));
+        }
+        self.triggers = program::read_triggers(from)?;
+        Ok(())
     }
 }
 
@@ -610,6 +636,7 @@ pub(crate) mod tests {
             next_column: 4,
             next_index: 2,
             comment: None,
+            triggers: Vec::new(),
         }
     }
 
@@ -691,6 +718,7 @@ pub(crate) mod tests {
             columns: vec![],
             depends_on: vec![dependency],
             comment: None,
+            triggers: Vec::new(),
         };
         let head = [1, 7, 0, 0, 0, 1, 0, 0, 0, b'p', 1, 0, 0, 0, b'v', 1, 0, 0, 0, b'q', 0, 0, 0, 0];
         let reads = [1, 0, 0, 0, 0xE8, 3, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0];

@@ -6,6 +6,7 @@
 
 mod descriptor;
 pub(crate) mod format;
+mod routine;
 pub(crate) mod store;
 mod table;
 
@@ -16,6 +17,10 @@ pub use descriptor::{
     Check, Column, ColumnId, Dependency, ForeignKey, Generated, Identity, IndexColumn, IndexDescriptor,
     IndexExpression, IndexId, IndexPredicate, ObjectId, ReferentialAction, SchemaDescriptor,
     SequenceDescriptor, TableDescriptor, ViewColumn, ViewDescriptor,
+};
+pub use routine::{
+    BodyForm, Parameter, ParameterMode, Returns, RoutineDescriptor, RoutineKind, RoutineVolatility,
+    TriggerDescriptor, TriggerEvents, TriggerTiming,
 };
 pub use table::Table;
 
@@ -63,6 +68,7 @@ pub struct Catalog {
     tables: BTreeMap<ObjectId, Arc<Table>>,
     views: BTreeMap<ObjectId, Arc<ViewDescriptor>>,
     sequences: BTreeMap<ObjectId, Arc<SequenceDescriptor>>,
+    routines: BTreeMap<ObjectId, Arc<RoutineDescriptor>>,
     names: BTreeMap<String, BTreeMap<String, RelationId>>,
 }
 
@@ -96,6 +102,25 @@ impl Catalog {
     /// All sequences, by id.
     pub fn sequences(&self) -> impl Iterator<Item = &Arc<SequenceDescriptor>> {
         self.sequences.values()
+    }
+
+    /// All functions and procedures, by id.
+    pub fn routines(&self) -> impl Iterator<Item = &Arc<RoutineDescriptor>> {
+        self.routines.values()
+    }
+
+    /// The function or procedure of that id.
+    pub fn routine_by_id(&self, id: ObjectId) -> Option<&Arc<RoutineDescriptor>> {
+        self.routines.get(&id)
+    }
+
+    /// The functions and procedures of that name, by id.
+    pub fn routines_named<'c>(
+        &'c self,
+        schema: &'c str,
+        name: &'c str,
+    ) -> impl Iterator<Item = &'c Arc<RoutineDescriptor>> {
+        self.routines.values().filter(move |routine| routine.name == name && routine.schema == schema)
     }
 
     /// The table of that id.
@@ -260,6 +285,14 @@ impl Catalog {
         if let Some(sequence) = self.sequences.remove(&id) {
             self.remove_name(&sequence.schema, &sequence.name);
         }
+    }
+
+    pub(crate) fn put_routine(&mut self, routine: RoutineDescriptor) {
+        self.routines.insert(routine.id, Arc::new(routine));
+    }
+
+    pub(crate) fn remove_routine(&mut self, id: ObjectId) {
+        self.routines.remove(&id);
     }
 
     fn add_name(&mut self, schema: &str, name: &str, id: RelationId) {

@@ -11,7 +11,9 @@ use cairn_storage::{CommitSeq, Direction, KeyRange, Store, Txn, WriteBatch};
 use parking_lot::Mutex;
 
 use super::format::Descriptor;
-use super::{Catalog, PUBLIC, SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewDescriptor};
+use super::{
+    Catalog, PUBLIC, RoutineDescriptor, SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewDescriptor,
+};
 use crate::error::{Error, Result};
 use crate::key_space::{self, CATALOG, PUBLIC_ID, section};
 use crate::transaction::Writer;
@@ -196,6 +198,10 @@ fn load(get: Get<'_>, scan: Scan<'_>) -> Result<Catalog> {
         catalog.put_sequence(SequenceDescriptor::decode(bytes)?);
         Ok(())
     })?;
+    scan(range(section::ROUTINES), &mut |bytes| {
+        catalog.put_routine(RoutineDescriptor::decode(bytes)?);
+        Ok(())
+    })?;
     Ok(catalog)
 }
 
@@ -234,6 +240,21 @@ impl Writer<'_> {
         self.claim_name(&sequence.schema, &sequence.name)?;
         self.txn().put(&key_space::object_key(section::SEQUENCES, sequence.id), &bytes)?;
         self.change_catalog(|catalog| catalog.put_sequence(sequence));
+        Ok(())
+    }
+
+    pub(crate) fn put_routine(&mut self, routine: RoutineDescriptor) -> Result<()> {
+        let bytes = routine.encode()?;
+        self.begin_definitions()?;
+        self.txn().put(&key_space::object_key(section::ROUTINES, routine.id), &bytes)?;
+        self.change_catalog(|catalog| catalog.put_routine(routine));
+        Ok(())
+    }
+
+    pub(crate) fn remove_routine(&mut self, id: super::ObjectId) -> Result<()> {
+        self.begin_definitions()?;
+        self.txn().delete(&key_space::object_key(section::ROUTINES, id))?;
+        self.change_catalog(|catalog| catalog.remove_routine(id));
         Ok(())
     }
 

@@ -66,6 +66,37 @@ impl Table {
         &self.schema
     }
 
+    /// The columns of a view as a table, for INSTEAD OF triggers: nothing can be read from it or written to it.
+    pub fn of_view(view: &super::ViewDescriptor) -> Table {
+        let columns = view.columns.iter().enumerate().map(|(at, column)| super::Column {
+            id: at as ColumnId + 1,
+            name: column.name.clone(),
+            ty: column.ty.clone(),
+            nullable: true,
+            default: None,
+            missing: None,
+            identity: None,
+            generated: None,
+            dropped: false,
+            comment: None,
+        });
+        Table::new(TableDescriptor {
+            id: view.id,
+            schema: view.schema.clone(),
+            name: view.name.clone(),
+            columns: columns.collect(),
+            primary_key: Vec::new(),
+            primary_key_name: String::new(),
+            indexes: Vec::new(),
+            checks: Vec::new(),
+            foreign_keys: Vec::new(),
+            next_column: view.columns.len() as ColumnId + 1,
+            next_index: 1,
+            comment: None,
+            triggers: view.triggers.clone(),
+        })
+    }
+
     /// The live columns, in order.
     pub fn live_columns(&self) -> impl ExactSizeIterator<Item = &Column> {
         self.live.iter().map(|&ordinal| &self.descriptor.columns[ordinal])

@@ -100,6 +100,9 @@ impl Transaction {
                     predicate.sql = name::rename_in_sql(&predicate.sql, column, new_name);
                 }
             }
+            for condition in descriptor.triggers.iter_mut().filter_map(|t| t.when.as_mut()) {
+                *condition = name::rename_in_sql(condition, column, new_name);
+            }
             column_mut(&mut descriptor, id)?.name = new_name.to_owned();
             writer.put_table(descriptor)?;
             Ok(())
@@ -349,6 +352,9 @@ fn drop_column(
     for name in &generated {
         dependents.push(format!("column {name} of table {table} depends on {subject}"));
     }
+    for trigger in old.triggers.iter().filter(|trigger| trigger.columns.contains(&id)) {
+        dependents.push(format!("trigger {} on table {table} depends on {subject}", trigger.name));
+    }
     if !cascade && !dependents.is_empty() {
         return Err(Error::DependentObjects {
             message: format!("cannot drop {subject} because other objects depend on it"),
@@ -373,6 +379,7 @@ fn drop_column(
     let table = table_by_id(writer, old.id)?;
     let mut descriptor = table.descriptor().clone();
     descriptor.checks.retain(|c| !c.columns.contains(&id));
+    descriptor.triggers.retain(|trigger| !trigger.columns.contains(&id));
     let own = old.id;
     descriptor
         .foreign_keys

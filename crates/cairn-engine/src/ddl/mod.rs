@@ -14,6 +14,7 @@ mod constraint;
 mod index;
 pub(crate) mod lock;
 mod name;
+mod program;
 mod removal;
 mod schema;
 mod sequence;

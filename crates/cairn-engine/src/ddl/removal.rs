@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::catalog::{ObjectId, SchemaDescriptor, SequenceDescriptor, Table, ViewDescriptor};
+use crate::catalog::{
+    ObjectId, Returns, RoutineDescriptor, SchemaDescriptor, SequenceDescriptor, Table, ViewDescriptor,
+};
 use crate::error::{Error, Result};
 use crate::key_space;
 use crate::transaction::Writer;
@@ -19,6 +21,9 @@ pub(super) struct Removal {
     tables: BTreeSet<ObjectId>,
     views: BTreeSet<ObjectId>,
     sequences: BTreeSet<ObjectId>,
+    routines: BTreeSet<ObjectId>,
+    /// Triggers of tables and views that stay: (relation, name).
+    triggers: BTreeSet<(ObjectId, String)>,
     /// Columns whose defaults go: (table, column).
     defaults: BTreeSet<(ObjectId, u32)>,
     /// Constraints of tables that stay: (table, name).
@@ -43,6 +48,11 @@ impl Removal {
         self.sequences.insert(sequence.id);
     }
 
+    pub(super) fn routine(&mut self, routine: &RoutineDescriptor) {
+        self.subject.get_or_insert_with(|| format!("{} {}", routine.word(), routine.signature()));
+        self.routines.insert(routine.id);
+    }
+
     /// A schema with all that is in it.
     pub(super) fn schema(&mut self, writer: &Writer<'_>, schema: &Arc<SchemaDescriptor>) {
         let name = schema.name.as_str();
@@ -61,6 +71,11 @@ impl Removal {
                 let sequence = &sequence.name;
                 self.dependents.push(format!("sequence {name}.{sequence} depends on schema {name}"));
             }
+        }
+        for routine in writer.catalog.routines().filter(|r| r.schema == name) {
+            self.routines.insert(routine.id);
+            let (word, signature) = (routine.word(), routine.signature());
+            self.dependents.push(format!("{word} {name}.{signature} depends on schema {name}"));
         }
         self.schemas.push(schema.clone());
     }
@@ -87,6 +102,9 @@ impl Removal {
         }
         for view in &self.views {
             writer.remove_view(*view)?;
+        }
+        for routine in &self.routines {
+            writer.remove_routine(*routine)?;
         }
         self.strip(writer)?;
         for id in &self.tables {
@@ -126,6 +144,7 @@ impl Removal {
                 self.views_on(writer, id, &format!("view {}", view.name));
             }
         }
+        self.close_routines(writer);
         for id in self.sequences.clone() {
             let Some(sequence) = catalog.sequence_by_id(id) else { continue };
             let default = super::name::nextval_default(&sequence.schema, &sequence.name);
@@ -141,14 +160,61 @@ impl Removal {
         }
     }
 
-    /// Takes constraints and defaults off tables that stay.
+    /// Routines that cannot do without what goes, and triggers of relations that stay.
+    fn close_routines(&mut self, writer: &Writer<'_>) {
+        let catalog = writer.catalog.clone();
+        for routine in catalog.routines() {
+            let of_rows = match routine.returns {
+                Returns::Relation { object, .. } => Some(object),
+                _ => None,
+            };
+            let gone = |id: &ObjectId| self.tables.contains(id) || self.views.contains(id);
+            let Some(id) = routine.depends_on.iter().copied().chain(of_rows).find(gone) else { continue };
+            if self.routines.insert(routine.id) {
+                let subject = match (catalog.table_by_id(id), catalog.view_by_id(id)) {
+                    (Some(table), _) => format!("table {}", table.name),
+                    (None, Some(view)) => format!("view {}", view.name),
+                    (None, None) => continue,
+                };
+                let (word, signature) = (routine.word(), routine.signature());
+                self.dependents.push(format!("{word} {signature} depends on {subject}"));
+            }
+        }
+        let tables = catalog.tables().map(|t| (t.id, "table", &t.name, &t.triggers));
+        let views = catalog.views().map(|v| (v.id, "view", &v.name, &v.triggers));
+        for (id, kind, name, triggers) in tables.chain(views) {
+            if self.tables.contains(&id) || self.views.contains(&id) {
+                continue;
+            }
+            for trigger in triggers.iter().filter(|t| self.routines.contains(&t.function)) {
+                let Some(function) = catalog.routine_by_id(trigger.function) else { continue };
+                self.triggers.insert((id, trigger.name.clone()));
+                self.dependents.push(format!(
+                    "trigger {} on {kind} {name} depends on function {}",
+                    trigger.name,
+                    function.signature()
+                ));
+            }
+        }
+    }
+
+    /// Takes constraints, defaults and triggers off what stays.
     fn strip(&self, writer: &mut Writer<'_>) -> Result<()> {
         let keys = self.foreign_keys.iter().map(|(table, _)| *table);
-        let stripped: BTreeSet<ObjectId> =
-            keys.chain(self.defaults.iter().map(|(table, _)| *table)).collect();
+        let stripped: BTreeSet<ObjectId> = keys
+            .chain(self.defaults.iter().map(|(table, _)| *table))
+            .chain(self.triggers.iter().map(|(relation, _)| *relation))
+            .collect();
         for id in stripped {
+            if let Some(view) = writer.catalog.view_by_id(id) {
+                let mut view = ViewDescriptor::clone(view);
+                view.triggers.retain(|t| !self.triggers.contains(&(id, t.name.clone())));
+                writer.put_view(view)?;
+                continue;
+            }
             let Some(table) = writer.catalog.table_by_id(id) else { continue };
             let mut table = table.descriptor().clone();
+            table.triggers.retain(|t| !self.triggers.contains(&(id, t.name.clone())));
             table.foreign_keys.retain(|k| !self.foreign_keys.contains(&(id, k.name.clone())));
             for column in &mut table.columns {
                 if self.defaults.contains(&(id, column.id)) {

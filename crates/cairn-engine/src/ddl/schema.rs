@@ -25,6 +25,21 @@ impl Transaction {
         })
     }
 
+    /// Makes a schema for temporary tables, whose name users cannot give.
+    ///
+    /// # Errors
+    /// [`Error::Duplicate`] (42P06).
+    pub fn create_temporary_schema(&self, name: &str) -> Result<ObjectId> {
+        self.write("CREATE TABLE", |writer| {
+            if writer.catalog.schema(name).is_some() {
+                return Err(Error::duplicate(ObjectKind::Schema, name));
+            }
+            let id = writer.new_id()?;
+            writer.put_schema(SchemaDescriptor { id, name: name.to_owned(), comment: None })?;
+            Ok(id)
+        })
+    }
+
     /// DROP SCHEMA; with `cascade` all that is in it goes too.
     ///
     /// # Errors

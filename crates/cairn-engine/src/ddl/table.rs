@@ -42,6 +42,7 @@ impl Transaction {
                 next_column: 1,
                 next_index: 1,
                 comment: None,
+                triggers: Vec::new(),
             };
             if spec.columns.len() > COLUMNS_MAX {
                 let message = format!("tables can have at most {COLUMNS_MAX} columns");

@@ -42,6 +42,7 @@ impl Transaction {
                 sql: spec.sql.clone(),
                 columns: spec.columns.clone(),
                 depends_on: spec.depends_on.clone(),
+                triggers: old.as_ref().map(|old| old.triggers.clone()).unwrap_or_default(),
                 comment: old.and_then(|old| old.comment.clone()),
             })?;
             writer.catalog.view(&spec.schema, &spec.name)

@@ -29,6 +29,7 @@ pub(crate) mod check;
 mod children;
 pub(crate) mod codec;
 mod delete;
+mod follow;
 mod generated;
 mod insert;
 mod lock;
@@ -44,6 +45,7 @@ pub use access::{index_access, is_covered, primary_access, rows_by_index, rows_b
 pub use cairn_index::{Bounds, Match};
 pub(crate) use delete::empty;
 pub use delete::{delete, truncate};
+pub use follow::{FollowUp, Left, delete_with, finish_statement, update_with};
 pub use generated::with_generated;
 pub(crate) use insert::insert_raw;
 pub use insert::{insert, insert_batch};

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use cairn_types::{DataType, Value};
 
 use super::children::{self, References};
+use super::follow::FollowUp;
 use super::read::current;
 use super::{delete, update};
 use crate::catalog::{ForeignKey, Table};
@@ -34,19 +35,35 @@ enum Work {
 }
 
 /// Parent keys that are gone, whose children must be gone too at the end.
-struct Gone {
+#[derive(Debug)]
+pub(super) struct Gone {
     child: Arc<Table>,
     foreign_key: ForeignKey,
     keys: Vec<Vec<Value>>,
+}
+
+impl Gone {
+    /// No child refers to the keys.
+    pub(super) fn check(self, writer: &mut Writer<'_>) -> Result<()> {
+        children::refuse(writer, &self.child, &self.foreign_key, self.keys)
+    }
 }
 
 #[derive(Default)]
 pub(super) struct Statement {
     work: VecDeque<Work>,
     gone: Vec<Gone>,
+    /// Whether changes of tables with triggers are left to the caller.
+    leaves: bool,
+    left: Vec<FollowUp>,
 }
 
 impl Statement {
+    /// A statement that leaves changes of tables with triggers to its caller.
+    pub(super) fn leaving() -> Statement {
+        Statement { leaves: true, ..Statement::default() }
+    }
+
     pub(super) fn delete(&mut self, table: Arc<Table>, keys: Vec<Bytes>) {
         self.work.push_back(Work::Delete { table, keys });
     }
@@ -67,24 +84,47 @@ impl Statement {
 
     /// Does all the work, and what it brings about, then checks I1.
     pub(super) fn finish(mut self, writer: &mut Writer<'_>) -> Result<()> {
+        self.work_off(writer)?;
+        self.gone.into_iter().try_for_each(|gone| gone.check(writer))
+    }
+
+    /// The same; what it leaves to the caller. I1 is checked where there is nothing to leave.
+    pub(super) fn finish_leaving(mut self, writer: &mut Writer<'_>) -> Result<(Vec<FollowUp>, Vec<Gone>)> {
+        self.work_off(writer)?;
+        if !self.left.is_empty() {
+            return Ok((self.left, self.gone));
+        }
+        self.gone.into_iter().try_for_each(|gone| gone.check(writer))?;
+        Ok((Vec::new(), Vec::new()))
+    }
+
+    fn work_off(&mut self, writer: &mut Writer<'_>) -> Result<()> {
         while let Some(work) = self.work.pop_front() {
             match work {
+                Work::Delete { table, keys } if self.is_left(&table) => {
+                    self.left.push(FollowUp::Delete { table, keys });
+                }
                 Work::Delete { table, keys } => {
-                    delete::rows(writer, &table, &keys, &mut self, false)?;
+                    delete::rows(writer, &table, &keys, self, false)?;
                 }
                 Work::Assign { table, keys, places, values } => {
                     let (keys, batch) = assigned(writer, &table, &keys, &places, &values)?;
                     let batch = super::generated::fill(writer.database, &table, batch)?;
                     let places: Vec<usize> = places.into_iter().chain(table.generated_places()).collect();
+                    if self.is_left(&table) {
+                        self.left.push(FollowUp::Update { table, keys, new: batch, places });
+                        continue;
+                    }
                     super::check::rows(writer.database, &table, &batch, Some(&places))?;
-                    update::rows(writer, &table, &keys, &batch, &places, &mut self, false)?;
+                    update::rows(writer, &table, &keys, &batch, &places, self, false)?;
                 }
             }
         }
-        for gone in self.gone {
-            children::refuse(writer, &gone.child, &gone.foreign_key, gone.keys)?;
-        }
         Ok(())
+    }
+
+    fn is_left(&self, table: &Table) -> bool {
+        self.leaves && !table.triggers.is_empty()
     }
 }
 

@@ -5,10 +5,12 @@ use cairn_engine::catalog::{PUBLIC, ReferentialAction, STORE, Table};
 use cairn_types::{DataType, Value};
 
 use super::DATABASE;
+use super::pg_catalog::programs;
 use super::system::{Rows, SystemTable, optional, text, yes_no};
 use crate::Result;
 use crate::context::Context;
 use crate::functions::system::USER;
+use crate::session::temporary::is_temporary;
 
 const T: DataType = DataType::Text;
 const I: DataType = DataType::Integer;
@@ -34,6 +36,59 @@ pub(crate) const TABLES: &[SystemTable] = &[
             ("is_insertable_into", T),
         ],
         rows: tables,
+    },
+    SystemTable {
+        name: "routines",
+        columns: &[
+            ("specific_catalog", T),
+            ("specific_schema", T),
+            ("specific_name", T),
+            ("routine_catalog", T),
+            ("routine_schema", T),
+            ("routine_name", T),
+            ("routine_type", T),
+            ("data_type", T),
+            ("routine_body", T),
+            ("routine_definition", T),
+            ("external_language", T),
+            ("is_deterministic", T),
+            ("sql_data_access", T),
+            ("is_null_call", T),
+        ],
+        rows: programs::routines,
+    },
+    SystemTable {
+        name: "parameters",
+        columns: &[
+            ("specific_catalog", T),
+            ("specific_schema", T),
+            ("specific_name", T),
+            ("ordinal_position", I),
+            ("parameter_mode", T),
+            ("parameter_name", T),
+            ("data_type", T),
+            ("parameter_default", T),
+        ],
+        rows: programs::parameters,
+    },
+    SystemTable {
+        name: "triggers",
+        columns: &[
+            ("trigger_catalog", T),
+            ("trigger_schema", T),
+            ("trigger_name", T),
+            ("event_manipulation", T),
+            ("event_object_catalog", T),
+            ("event_object_schema", T),
+            ("event_object_table", T),
+            ("action_condition", T),
+            ("action_statement", T),
+            ("action_orientation", T),
+            ("action_timing", T),
+            ("action_reference_old_table", T),
+            ("action_reference_new_table", T),
+        ],
+        rows: programs::information_schema_triggers,
     },
     SystemTable {
         name: "columns",
@@ -199,7 +254,11 @@ fn tables(_context: &Context, catalog: &Catalog) -> Result<Rows> {
     let row = |schema: &str, name: &str, kind: &str, writable: bool| {
         vec![text(DATABASE), text(schema), text(name), text(kind), yes_no(writable)]
     };
-    let mut rows: Rows = catalog.tables().map(|t| row(&t.schema, &t.name, "BASE TABLE", true)).collect();
+    let kind = |schema: &str| match is_temporary(schema) {
+        true => "LOCAL TEMPORARY",
+        false => "BASE TABLE",
+    };
+    let mut rows: Rows = catalog.tables().map(|t| row(&t.schema, &t.name, kind(&t.schema), true)).collect();
     rows.push(row(PUBLIC, STORE, "BASE TABLE", false));
     rows.extend(catalog.views().map(|v| row(&v.schema, &v.name, "VIEW", false)));
     for schema in ["pg_catalog", "information_schema"] {

@@ -23,6 +23,7 @@ use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 
 use crate::context::Context;
 use crate::scan::provider::TableScanProvider;
+use crate::session::temporary;
 use crate::{Error, Result};
 
 /// The one database's name.
@@ -76,7 +77,10 @@ pub(crate) fn find(context: &Context, catalog: &Catalog, name: &TableReference) 
             if **schema == *FILE_CATALOG {
                 return Ok(Found::Provider(file::provider(context, table)?));
             }
-            qualified(context, catalog, schema, table, false)
+            match **schema == *temporary::OWN {
+                true => qualified(context, catalog, &context.scope.temporary_schema(), table, false),
+                false => qualified(context, catalog, schema, table, false),
+            }
         }
         TableReference::Full { catalog: database, schema, table } => match &**database {
             ROW_KEY_CATALOG => qualified(context, catalog, schema, table, true),
@@ -144,6 +148,13 @@ pub(crate) fn is_system_table(name: &str) -> bool {
     system::tables("pg_catalog").iter().any(|table| table.name == name)
 }
 
+/// The columns of a table that is computed, in that schema or in `pg_catalog`.
+pub(crate) fn computed_columns(schema: &str, name: &str) -> Vec<String> {
+    let all = ["pg_catalog", schema].into_iter().flat_map(system::tables);
+    let found = all.filter(|table| table.name == name).flat_map(|table| table.columns);
+    found.map(|(column, _)| (*column).to_owned()).collect()
+}
+
 /// The schema and name that an object name of DDL or DML means: as written, or the first schema of the search
 /// path that has it, or the first schema of the path.
 pub(crate) fn resolve_name(
@@ -161,10 +172,14 @@ pub(crate) fn resolve_name(
             let path = &context.scope.settings.search_path;
             let schema = path.iter().find(|schema| catalog.relation(schema, table).is_some());
             let schema = schema
-                .or_else(|| path.iter().find(|schema| catalog.schema(schema).is_some()))
+                .or_else(|| {
+                    let lasting = |schema: &&String| !temporary::is_temporary(schema);
+                    path.iter().filter(lasting).find(|schema| catalog.schema(schema).is_some())
+                })
                 .ok_or_else(|| Error::new("3F000", "no schema has been selected to create in"))?;
             Ok((schema.clone(), table.clone()))
         }
+        [schema, table] if schema == temporary::OWN => Ok((context.scope.temporary_schema(), table.clone())),
         [schema, table] => Ok((schema.clone(), table.clone())),
         [database, schema, table] if database == DATABASE => Ok((schema.clone(), table.clone())),
         _ => Err(Error::new("0A000", format!("cross-database references are not implemented: {name}"))),

@@ -144,6 +144,7 @@ pub(crate) fn insert_all(
         let batch = batch?;
         inserter.push(batch.columns().to_vec(), batch.num_rows())?;
     }
+    inserter.finish()?;
     Ok(inserter.count)
 }
 

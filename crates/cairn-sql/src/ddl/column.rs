@@ -387,6 +387,9 @@ pub(super) fn validate_check(
         &[relations::item(condition.clone(), "ok")],
         None,
     )?;
+    if crate::routine::function::is_called(&plan)? {
+        return Err(Error::unsupported("a function in SQL in a check constraint"));
+    }
     let ty = DataType::from_field(plan.schema().field(0));
     let is_null = plan.schema().field(0).data_type().is_null();
     if ty != DataType::Boolean && !is_null {

@@ -1,11 +1,11 @@
 //! CREATE TABLE, CREATE TABLE AS, CREATE SCHEMA.
 
-use cairn_engine::Catalog;
 use cairn_engine::ddl::{ColumnSpec, ConstraintSpec, TableSpec};
+use cairn_engine::{Catalog, Table};
 use cairn_types::DataType;
 use sqlparser::ast::{
     self, CreateTable, CreateTableLikeDefaults, CreateTableLikeKind, CreateTableOptions,
-    HiveDistributionStyle, Query, SchemaName,
+    HiveDistributionStyle, OnCommit, Query, SchemaName,
 };
 
 use super::{column, names, notice};
@@ -13,13 +13,15 @@ use crate::context::Context;
 use crate::dml::assign::assign_array;
 use crate::dml::inserter::Inserter;
 use crate::results::StatementResult;
+use crate::session::temporary;
 use crate::{Error, Result};
 
 /// CREATE TABLE.
 pub(super) fn table(context: &Context, create: &CreateTable) -> Result<StatementResult> {
     refuse(create)?;
     let catalog = context.catalog()?;
-    let (schema, name) = names::for_creation(context, &catalog, &create.name)?;
+    let (schema, name) = names::for_creation_of(context, &catalog, &create.name, create.temporary)?;
+    let catalog = context.catalog()?;
     let tag = if create.query.is_some() { "CREATE TABLE AS" } else { "CREATE TABLE" };
     if create.if_not_exists && catalog.relation(&schema, &name).is_some() {
         notice(context, "42P07", format!("relation \"{name}\" already exists, skipping"));
@@ -29,7 +31,13 @@ pub(super) fn table(context: &Context, create: &CreateTable) -> Result<Statement
         return from_query(context, create, query, schema, name);
     }
     let spec = spec(context, &catalog, create, schema, name)?;
-    context.txn().create_table(spec)?;
+    for constraint in &spec.constraints {
+        if let ConstraintSpec::ForeignKey { parent, .. } = constraint {
+            temporary::check_reference(&spec.schema, &parent.0)?;
+        }
+    }
+    let made = context.txn().create_table(spec)?;
+    on_commit(context, create, &made)?;
     Ok(StatementResult::command(tag))
 }
 
@@ -132,6 +140,7 @@ fn from_query(
         spec.columns.push(ColumnSpec::new(name, column.ty.clone()));
     }
     let table = context.txn().create_table(spec)?;
+    on_commit(context, create, &table)?;
     let mut inserter = Inserter::new(context, std::sync::Arc::clone(&table), (0..types.len()).collect())?;
     while let Some(batch) = results.next_batch()? {
         let mut columns = Vec::with_capacity(types.len());
@@ -144,12 +153,27 @@ fn from_query(
     Ok(StatementResult::Command { tag: format!("SELECT {}", inserter.count), rows: inserter.count })
 }
 
+/// Notes what ON COMMIT says.
+fn on_commit(context: &Context, create: &CreateTable, table: &Table) -> Result<()> {
+    let action = match &create.on_commit {
+        None => return Ok(()),
+        Some(_) if !temporary::is_temporary(&table.schema) => {
+            return Err(Error::new("42P16", "ON COMMIT can only be used on temporary tables"));
+        }
+        Some(OnCommit::PreserveRows) => return Ok(()),
+        Some(OnCommit::DeleteRows) => temporary::OnCommit::DeleteRows,
+        Some(OnCommit::Drop) => temporary::OnCommit::Drop,
+    };
+    temporary::note(context, table.id, action);
+    Ok(())
+}
+
 fn refuse(create: &CreateTable) -> Result<()> {
     let refused = |given: bool, what: &str| match given {
         true => Err(Error::unsupported(what)),
         false => Ok(()),
     };
-    refused(create.temporary || create.global.is_some(), "a temporary table")?;
+    refused(create.global.is_some(), "GLOBAL and LOCAL of a temporary table")?;
     refused(create.or_replace, "CREATE OR REPLACE TABLE")?;
     refused(create.external, "an external table")?;
     refused(
@@ -157,7 +181,6 @@ fn refuse(create: &CreateTable) -> Result<()> {
         "this kind of table",
     )?;
     refused(create.table_options != CreateTableOptions::None, "a storage option of CREATE TABLE")?;
-    refused(create.on_commit.is_some(), "ON COMMIT")?;
     refused(create.inherits.is_some(), "table inheritance")?;
     refused(
         create.partition_by.is_some() || create.partition_of.is_some() || create.for_values.is_some(),

@@ -15,6 +15,7 @@ use super::notice;
 use crate::context::Context;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
+use crate::trigger::{Event, Firing};
 use crate::{Error, Result};
 
 /// DROP of tables, views, indexes, sequences and schemas.
@@ -106,10 +107,27 @@ pub(super) fn truncate(context: &Context, truncate: &Truncate) -> Result<Stateme
             None => return Err(names::missing(&target.name, Kind::Table, true)),
         }
     }
-    let tables: Vec<&Table> = tables.iter().map(Arc::as_ref).collect();
-    let restart = matches!(truncate.identity, Some(TruncateIdentityOption::Restart));
     let cascade = matches!(truncate.cascade, Some(CascadeOption::Cascade));
+    let mut all = tables;
+    let mut at = 0;
+    while cascade && at < all.len() {
+        let more: Vec<_> = catalog.children(all[at].id).map(|(child, _)| Arc::clone(child)).collect();
+        all.extend(
+            more.into_iter()
+                .filter(|child| !all.iter().any(|known| known.id == child.id))
+                .collect::<Vec<_>>(),
+        );
+        at += 1;
+    }
+    let mut firings = Vec::new();
+    for table in &all {
+        firings.extend(Firing::of(context, table, Event::Truncate, &[])?);
+    }
+    firings.iter_mut().try_for_each(Firing::begin)?;
+    let tables: Vec<&Table> = all.iter().map(Arc::as_ref).collect();
+    let restart = matches!(truncate.identity, Some(TruncateIdentityOption::Restart));
     table::truncate(context.txn(), &tables, restart, cascade)?;
+    firings.iter_mut().try_for_each(Firing::finish)?;
     Ok(StatementResult::command("TRUNCATE TABLE"))
 }
 

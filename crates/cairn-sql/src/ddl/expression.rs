@@ -38,6 +38,9 @@ pub(super) fn immutable_over(
     refuse_subquery(expr, what)?;
     let side = empty(table, columns);
     let plan = relations::plan(context, &[side], &[relations::item(expr.clone(), "value")], None)?;
+    if crate::routine::function::is_called(&plan)? {
+        return Err(Error::unsupported(format!("a function in SQL in {what}")));
+    }
     let mut sets = false;
     plan.apply(|node| {
         sets |= matches!(node, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_));

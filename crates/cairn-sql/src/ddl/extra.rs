@@ -16,7 +16,8 @@ use super::names::{self, Kind};
 use super::{index, notice, sequence};
 use crate::context::Context;
 use crate::results::StatementResult;
-use crate::{Error, Result};
+use crate::routine::syntax::Program;
+use crate::{Error, Result, routine};
 
 /// The name of the function called.
 const CALLED: &str = "\u{1}statement";
@@ -28,7 +29,7 @@ pub(crate) fn parse(sql: &str) -> Option<Parsed<Statement>> {
     let mut words = sql.split_whitespace().take(2).map(str::to_ascii_uppercase);
     let (first, second) = (words.next()?, words.next().unwrap_or_default());
     let own = first == "REINDEX" || second == "SEQUENCE" && (first == "ALTER" || first == "CREATE");
-    if own {
+    if own || routine::syntax::is_own(sql) {
         return Some(carried(sql));
     }
     if first == "ALTER" {
@@ -121,6 +122,7 @@ fn text_of(call: &Function) -> Option<&str> {
 }
 
 enum Own {
+    Program(Box<Program>),
     Alter(Box<AlterMore>),
     Reindex {
         kind: String,
@@ -147,6 +149,9 @@ enum Change {
 }
 
 fn read(sql: &str) -> Parsed<Own> {
+    if routine::syntax::is_own(sql) {
+        return Ok(Own::Program(Box::new(routine::syntax::read(sql)?)));
+    }
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect).try_with_sql(sql)?;
     let own = match parser.next_token().token {
@@ -169,7 +174,7 @@ fn read(sql: &str) -> Parsed<Own> {
 }
 
 /// Nothing may follow.
-pub(super) fn ends(parser: &mut Parser<'_>) -> Parsed<()> {
+pub(crate) fn ends(parser: &mut Parser<'_>) -> Parsed<()> {
     match parser.next_token() {
         token if matches!(token.token, Token::EOF | Token::SemiColon) => Ok(()),
         token => parser.expected("end of statement", token),
@@ -275,6 +280,7 @@ pub(super) fn integer(parser: &mut Parser<'_>) -> Parsed<i64> {
 pub(super) fn run(context: &Context, call: &Function) -> Result<StatementResult> {
     let Some(text) = text_of(call) else { return Err(Error::unsupported("CALL")) };
     match read(text).map_err(|e| Error::new("42601", e.to_string()))? {
+        Own::Program(program) => routine::define::run(context, &program),
         Own::Alter(alter) => alter_more::run(context, &alter),
         Own::Reindex { kind, name } => index::rebuild(context, &kind, &name),
         Own::AlterSequence { name, if_exists, change } => alter(context, &name, if_exists, change),

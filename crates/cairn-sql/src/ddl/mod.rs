@@ -19,7 +19,8 @@ mod retype;
 mod sequence;
 mod view;
 
-pub(crate) use extra::parse;
+pub(crate) use extra::{ends, parse};
+pub(crate) use view::relations_of;
 
 use sqlparser::ast::Statement;
 

@@ -7,6 +7,7 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use crate::context::Context;
+use crate::session::temporary;
 use crate::session::variables::fold;
 use crate::{Error, Result, catalog};
 
@@ -50,10 +51,12 @@ pub(crate) fn for_creation(
     let (schema, relation) = match parts.as_slice() {
         [relation] => {
             let path = &context.scope.settings.search_path;
-            let schema = path.iter().find(|schema| catalog.schema(schema).is_some());
+            let lasting = |schema: &&String| !temporary::is_temporary(schema);
+            let schema = path.iter().filter(lasting).find(|schema| catalog.schema(schema).is_some());
             let missing = || Error::new("3F000", "no schema has been selected to create in");
             (schema.cloned().ok_or_else(missing)?, relation.clone())
         }
+        [schema, relation] if schema == temporary::OWN => (temporary::schema(context)?, relation.clone()),
         [schema, relation] => (schema.clone(), relation.clone()),
         [database, schema, relation] if database == catalog::DATABASE => (schema.clone(), relation.clone()),
         _ => {
@@ -64,13 +67,61 @@ pub(crate) fn for_creation(
         }
     };
     writable_schema(&schema)?;
-    if catalog.schema(&schema).is_none() {
+    if catalog.schema(&schema).is_none() && !temporary::is_temporary(&schema) {
         return Err(Error::new("3F000", format!("schema \"{schema}\" does not exist")));
     }
     if schema == PUBLIC && relation == STORE {
         return Err(Error::new("42P07", format!("relation \"{STORE}\" already exists")));
     }
     Ok((schema, relation))
+}
+
+/// The same of a table, view or sequence that may be temporary.
+///
+/// # Errors
+/// As [`for_creation`]; `42P16` for a temporary one in another schema.
+pub(crate) fn for_creation_of(
+    context: &Context,
+    catalog: &Catalog,
+    name: &ObjectName,
+    is_temporary: bool,
+) -> Result<(String, String)> {
+    if !is_temporary {
+        return for_creation(context, catalog, name);
+    }
+    let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(stored).collect();
+    match parts.as_slice() {
+        [relation] => Ok((temporary::schema(context)?, relation.clone())),
+        [schema, relation] if schema == temporary::OWN => Ok((temporary::schema(context)?, relation.clone())),
+        _ => Err(Error::new("42P16", "cannot create temporary relation in non-temporary schema")),
+    }
+}
+
+/// The same of a function or procedure, whose names are apart from those of relations.
+///
+/// # Errors
+/// As [`for_creation`].
+pub(crate) fn for_creation_of_routine(
+    context: &Context,
+    catalog: &Catalog,
+    name: &ObjectName,
+) -> Result<(String, String)> {
+    let path = &context.scope.settings.search_path;
+    let (schema, routine) = crate::routine::define::name_of(name)?;
+    let missing = || Error::new("3F000", "no schema has been selected to create in");
+    let schema = match schema {
+        Some(schema) => schema,
+        None => {
+            let lasting = path.iter().filter(|own| !temporary::is_temporary(own));
+            let mut there = lasting.filter(|own| catalog.schema(own).is_some());
+            there.next().cloned().ok_or_else(missing)?
+        }
+    };
+    writable_schema(&schema)?;
+    match catalog.schema(&schema) {
+        Some(_) => Ok((schema, routine)),
+        None => Err(Error::new("3F000", format!("schema \"{schema}\" does not exist"))),
+    }
 }
 
 /// Refuses the schemas that the system makes up.

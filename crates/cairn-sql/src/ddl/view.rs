@@ -11,6 +11,7 @@ use super::names;
 use crate::context::Context;
 use crate::query::output::display_name;
 use crate::results::StatementResult;
+use crate::session::temporary;
 use crate::session::variables::fold;
 use crate::{Error, Result, catalog};
 
@@ -18,9 +19,6 @@ use crate::{Error, Result, catalog};
 pub(super) fn create(context: &Context, create: &CreateView) -> Result<StatementResult> {
     if create.materialized {
         return Err(Error::unsupported("a materialized view"));
-    }
-    if create.temporary {
-        return Err(Error::unsupported("a temporary view"));
     }
     if create.or_alter
         || create.secure
@@ -37,7 +35,17 @@ pub(super) fn create(context: &Context, create: &CreateView) -> Result<Statement
         return Err(Error::unsupported("this clause of CREATE VIEW"));
     }
     let catalog = context.catalog()?;
-    let (schema, name) = names::for_creation(context, &catalog, &create.name)?;
+    let depends_on = dependencies(context, &create.query)?;
+    let reads_temporary = depends_on.iter().any(|read| {
+        let table = catalog.table_by_id(read.object).map(|table| &table.schema);
+        let schema = table.or_else(|| catalog.view_by_id(read.object).map(|view| &view.schema));
+        schema.is_some_and(|schema| temporary::is_temporary(schema))
+    });
+    if reads_temporary && !create.temporary {
+        super::notice(context, "00000", format!("view \"{}\" will be a temporary view", create.name));
+    }
+    let is_temporary = create.temporary || reads_temporary;
+    let (schema, name) = names::for_creation_of(context, &catalog, &create.name, is_temporary)?;
     let plan = context.plan_query(&create.query)?;
     if create.columns.len() > plan.schema().fields().len() {
         return Err(Error::new("42601", "CREATE VIEW specifies more column names than columns"));
@@ -58,7 +66,7 @@ pub(super) fn create(context: &Context, create: &CreateView) -> Result<Statement
         name,
         sql: create.query.to_string(),
         columns,
-        depends_on: dependencies(context, &create.query)?,
+        depends_on,
         replace: create.or_replace,
     };
     context.txn().create_view(&spec)?;
@@ -67,6 +75,24 @@ pub(super) fn create(context: &Context, create: &CreateView) -> Result<Statement
 
 /// The tables and views that a query names directly.
 fn dependencies(context: &Context, query: &Query) -> Result<Vec<Dependency>> {
+    let catalog = context.catalog()?;
+    let mut found: Vec<Dependency> = Vec::new();
+    for name in relations_of(query) {
+        let (schema, relation) = catalog::resolve_name(context, &catalog, &name)?;
+        let object = match catalog.relation(&schema, &relation) {
+            Some(Relation::Table(table)) => table.id,
+            Some(Relation::View(view)) => view.id,
+            _ => continue,
+        };
+        if !found.iter().any(|d| d.object == object) {
+            found.push(Dependency { object, columns: Vec::new() });
+        }
+    }
+    Ok(found)
+}
+
+/// The names of relations in a query or statement, but those of its common table expressions.
+pub(crate) fn relations_of(within: &impl Visit) -> Vec<ObjectName> {
     struct Names {
         /// Names of common table expressions, which hide relations.
         local: Vec<String>,
@@ -86,24 +112,11 @@ fn dependencies(context: &Context, query: &Query) -> Result<Vec<Dependency>> {
     }
     let mut names = Names { local: Vec::new(), relations: Vec::new() };
     // Never breaks.
-    let _ = query.visit(&mut names);
-    let catalog = context.catalog()?;
-    let mut found: Vec<Dependency> = Vec::new();
-    for name in &names.relations {
-        if let [part] = name.0.as_slice()
-            && part.as_ident().is_some_and(|ident| names.local.contains(&fold(ident)))
-        {
-            continue;
-        }
-        let (schema, relation) = catalog::resolve_name(context, &catalog, name)?;
-        let object = match catalog.relation(&schema, &relation) {
-            Some(Relation::Table(table)) => table.id,
-            Some(Relation::View(view)) => view.id,
-            _ => continue,
-        };
-        if !found.iter().any(|d| d.object == object) {
-            found.push(Dependency { object, columns: Vec::new() });
-        }
-    }
-    Ok(found)
+    let _ = within.visit(&mut names);
+    let local = names.local;
+    names.relations.retain(|name| match name.0.as_slice() {
+        [part] => !part.as_ident().is_some_and(|ident| local.contains(&fold(ident))),
+        _ => true,
+    });
+    names.relations
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use bytes::Bytes;
@@ -23,16 +24,19 @@ use crate::context::Context;
 use crate::parse::conflict::MARK;
 use crate::parse::dialect::CairnDialect;
 use crate::session::variables::fold;
+use crate::trigger::{Event, Firing, differing, follow, regenerated};
 use crate::{Error, Result};
 
 /// What to do with rows whose key is taken.
-pub(crate) struct Conflict {
+pub(crate) struct Conflict<'c> {
     target: Target,
     /// `None`: DO NOTHING.
-    update: Option<Update>,
+    update: Option<Update<'c>>,
 }
 
-struct Update {
+struct Update<'c> {
+    /// Triggers of UPDATE.
+    firing: Option<Firing<'c>>,
     assigned: Vec<Assigned>,
     condition: Option<Expr>,
     alias: String,
@@ -40,12 +44,17 @@ struct Update {
     touched: HashSet<Bytes>,
 }
 
-impl Conflict {
+impl<'c> Conflict<'c> {
     /// Reads the clause.
     ///
     /// # Errors
     /// `42P10`, `42704`, `42601`, `42703`.
-    pub(crate) fn read(context: &Context, table: &Table, alias: &str, clause: &OnInsert) -> Result<Conflict> {
+    pub(crate) fn read(
+        context: &'c Context,
+        table: &Arc<Table>,
+        alias: &str,
+        clause: &OnInsert,
+    ) -> Result<Conflict<'c>> {
         let OnInsert::OnConflict(clause) = clause else {
             return Err(
                 Error::new("42601", "syntax error at or near \"DUPLICATE\"").with_hint("Use ON CONFLICT.")
@@ -65,14 +74,24 @@ impl Conflict {
                 )
                 .with_hint("For example, ON CONFLICT (column_name)."));
             }
-            OnConflictAction::DoUpdate(update) => Some(Update {
-                assigned: assignments(context, table, &update.assignments)?,
-                condition: update.selection.clone(),
-                alias: alias.to_owned(),
-                touched: HashSet::new(),
-            }),
+            OnConflictAction::DoUpdate(update) => {
+                let assigned = assignments(context, table, &update.assignments)?;
+                let changed = replace::changed(table, &assigned);
+                Some(Update {
+                    firing: Firing::of(context, table, Event::Update, &changed)?,
+                    assigned,
+                    condition: update.selection.clone(),
+                    alias: alias.to_owned(),
+                    touched: HashSet::new(),
+                })
+            }
         };
         Ok(Conflict { target, update })
+    }
+
+    /// The triggers of DO UPDATE.
+    pub(super) fn firing(&mut self) -> Option<&mut Firing<'c>> {
+        self.update.as_mut()?.firing.as_mut()
     }
 
     /// What the engine is told.
@@ -142,7 +161,7 @@ pub(super) fn check_visible(context: &Context, table: &Table, inserted: &Inserte
     if fetched.found.len() == keys.len() { Ok(()) } else { Err(gone()) }
 }
 
-impl Update {
+impl Update<'_> {
     /// Locks the rows in the way where the level locks, and shows them as they are then.
     fn lock(&self, context: &Context, table: &Table, keys: &[Bytes]) -> Result<ReadView> {
         let txn = context.txn();
@@ -155,7 +174,7 @@ impl Update {
     }
 
     fn run(
-        &self,
+        &mut self,
         context: &Context,
         table: &Table,
         keys: &[Bytes],
@@ -200,6 +219,7 @@ impl Update {
             }
         };
         let (mut keys, mut places) = (keys.to_vec(), places);
+        let kept_rows = keep.clone();
         if let Some(keep) = keep {
             let kept = |n: usize| keep.is_valid(n) && keep.value(n);
             new = arrow::compute::filter_record_batch(&new, &keep).map_err(arrow_error)?;
@@ -209,9 +229,42 @@ impl Update {
         if keys.is_empty() {
             return Ok(None);
         }
-        let changed = replace::changed(table, &self.assigned);
-        table::update(context.txn(), table, &keys, &new, &changed)?;
+        let mut old = existing;
+        if let Some(keep) = &kept_rows {
+            old = arrow::compute::filter_record_batch(&old, keep).map_err(arrow_error)?;
+        }
+        let new = self.write(context, table, &mut keys, &mut places, old, new)?;
         Ok(Some((new, places)))
+    }
+
+    /// Writes the rows, with triggers and what foreign keys bring about; the rows as they are then.
+    fn write(
+        &mut self,
+        context: &Context,
+        table: &Table,
+        keys: &mut Vec<Bytes>,
+        places: &mut Vec<usize>,
+        mut old: RecordBatch,
+        mut new: RecordBatch,
+    ) -> Result<RecordBatch> {
+        let mut changed = replace::changed(table, &self.assigned);
+        if let Some(firing) = self.firing.as_ref().filter(|firing| firing.has_before_rows()) {
+            let (rows, kept) = firing.before_rows(Some(&old), Some(&new))?;
+            new = regenerated(context, table, rows.unwrap_or(new))?;
+            old = arrow::compute::filter_record_batch(&old, &kept).map_err(arrow_error)?;
+            let mut at = 0..kept.len();
+            keys.retain(|_| at.next().is_some_and(|at| kept.value(at)));
+            let mut at = 0..kept.len();
+            places.retain(|_| at.next().is_some_and(|at| kept.value(at)));
+            firing.check_untouched(keys)?;
+            changed.extend(differing(&old, &new));
+        }
+        let (_, left) = table::update_with(context.txn(), table, keys, &new, &changed, true)?;
+        follow(context, left)?;
+        if let Some(firing) = &mut self.firing {
+            firing.changed(Some(old), Some(new.clone()));
+        }
+        Ok(new)
     }
 
     /// Assignments that are only `excluded.column`, literals and parameters need no plan.

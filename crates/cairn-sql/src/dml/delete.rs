@@ -1,5 +1,6 @@
 //! DELETE FROM … [USING …] [WHERE …] [RETURNING …].
 
+use cairn_engine::table::Left;
 use cairn_engine::{Error as EngineError, KeyLock, Table, table};
 use sqlparser::ast::{Delete, FromTable, With};
 
@@ -7,6 +8,7 @@ use super::update::{Changes, Found, changed_table};
 use super::{changed, returning, target};
 use crate::context::Context;
 use crate::results::StatementResult;
+use crate::trigger::{Event, Firing, follow};
 use crate::{Error, Result};
 
 /// Runs a DELETE.
@@ -26,7 +28,11 @@ pub(super) fn run(context: &Context, delete: &Delete, with: Option<&With>) -> Re
     let table = target::find(context, name, "DELETE")?;
     let alias = alias.unwrap_or_else(|| table.name.clone());
     let using = delete.using.as_deref().unwrap_or(&[]);
-    let wants_rows = delete.returning.is_some();
+    let mut firing = Firing::of(context, &table, Event::Delete, &[])?;
+    if let Some(firing) = &mut firing {
+        firing.begin()?;
+    }
+    let wants_rows = delete.returning.is_some() || firing.is_some();
     let changes = Changes {
         table: &table,
         alias: &alias,
@@ -38,13 +44,29 @@ pub(super) fn run(context: &Context, delete: &Delete, with: Option<&With>) -> Re
         extra: &[],
     };
     let mut found = changes.find(context)?;
-    let mut done = write(context, &table, &found);
+    if let Some(firing) = firing.as_ref().filter(|firing| firing.has_before_rows() || firing.is_instead()) {
+        if context.txn().options().isolation.is_locking() && !firing.is_instead() {
+            found = changed::look_again(context, &changes, found, KeyLock::Update)?;
+        }
+        let (_, kept) = firing.before_rows(Some(&found.table_rows(&table)?), None)?;
+        found = found.kept(&kept)?;
+        firing.check_untouched(&found.keys)?;
+    }
+    let mut done = match firing.as_ref().is_some_and(Firing::is_instead) {
+        true => Ok((found.keys.len() as u64, Left::default())),
+        false => write(context, &table, &found),
+    };
     if let Err(EngineError::RowsChanged) = done {
         found = changed::look_again(context, &changes, found, KeyLock::Update)?;
         done = write(context, &table, &found);
     }
-    let count = done?;
+    let (count, left) = done?;
     context.note_modified(table.id, &found.keys);
+    follow(context, left)?;
+    if let Some(firing) = &mut firing {
+        firing.changed(Some(found.table_rows(&table)?), None);
+        firing.finish()?;
+    }
     let answer = match &delete.returning {
         Some(items) => {
             let columns: Vec<usize> = (0..table.live_columns().len()).collect();
@@ -60,9 +82,10 @@ pub(super) fn run(context: &Context, delete: &Delete, with: Option<&With>) -> Re
 }
 
 /// Deletes the rows; how many there were.
-fn write(context: &Context, table: &Table, found: &Found) -> Result<u64, EngineError> {
+fn write(context: &Context, table: &Table, found: &Found) -> Result<(u64, Left), EngineError> {
     if found.keys.is_empty() {
-        return Ok(0);
+        return Ok((0, Left::default()));
     }
-    Ok(table::delete(context.txn(), table, &found.keys)? as u64)
+    let (count, left) = table::delete_with(context.txn(), table, &found.keys, true)?;
+    Ok((count as u64, left))
 }

@@ -30,11 +30,11 @@ use crate::{Error, Result};
 const COMPILED_MAX: usize = 1024;
 
 /// Gives the database the evaluation of its expressions.
-pub(super) fn install(shared: &Arc<Shared>) {
+pub(super) fn install(shared: &Arc<Shared>) -> bool {
     let evaluator =
         Evaluator { shared: Arc::downgrade(shared), compiled: Mutex::default(), indexes: Mutex::default() };
     // A database that had an SQL engine before keeps that one's, which is the same.
-    let _ = shared.database.set_expressions(Arc::new(evaluator));
+    shared.database.set_expressions(Arc::new(evaluator))
 }
 
 type Conditions = Arc<Vec<Arc<dyn PhysicalExpr>>>;
@@ -70,6 +70,7 @@ fn context(shared: &Arc<Shared>) -> Result<Context> {
             view: OnceLock::new(),
             slots: OnceLock::new(),
             modified: None,
+            body: None,
         }),
     })
 }

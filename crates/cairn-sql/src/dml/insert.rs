@@ -35,6 +35,9 @@ pub(super) fn run(context: &Context, insert: &Insert, with: Option<&With>) -> Re
     let alias = insert.table_alias.as_ref().map_or_else(|| table.name.clone(), |a| fold(&a.alias));
     let given = columns(&table, insert)?;
     let conflict = match &insert.on {
+        Some(_) if crate::trigger::view::is_view(context, &table)? => {
+            return Err(Error::unsupported("INSERT ... ON CONFLICT into a view"));
+        }
         Some(clause) => Some(Conflict::read(context, &table, &alias, clause)?),
         None => None,
     };
@@ -44,7 +47,7 @@ pub(super) fn run(context: &Context, insert: &Insert, with: Option<&With>) -> Re
     let start = |given: Vec<usize>| -> Result<Inserter<'_>> {
         Ok(Inserter::new(context, Arc::clone(&table), given)?.keeping_rows(keep))
     };
-    let inserter = match insert.source.as_deref() {
+    let mut inserter = match insert.source.as_deref() {
         None => {
             let mut inserter = start(Vec::new())?.on_conflict(conflict);
             inserter.push(Vec::new(), 1)?;
@@ -64,7 +67,8 @@ pub(super) fn run(context: &Context, insert: &Insert, with: Option<&With>) -> Re
             }
         },
     };
-    let (count, rows) = (inserter.count, inserter.rows);
+    inserter.finish()?;
+    let (count, rows) = (inserter.count, std::mem::take(&mut inserter.rows));
     let answer = match &insert.returning {
         Some(items) => Some((items.as_slice(), vec![returning::relation(&table, &alias, &rows)?])),
         None => None,
@@ -249,7 +253,7 @@ impl Target<'_> {
         &self,
         context: &'c Context,
         query: Query,
-        conflict: Option<Conflict>,
+        conflict: Option<Conflict<'c>>,
         keep: bool,
     ) -> Result<Inserter<'c>> {
         let unknown = unknown_columns(&query);
@@ -263,7 +267,10 @@ impl Target<'_> {
         let taken = given.iter().copied().filter(|place| !self.draws(*place)).collect();
         let mut inserter =
             Inserter::new(context, Arc::clone(self.table), taken)?.on_conflict(conflict).keeping_rows(keep);
-        let at_once = reads(&plan, &self.table.name)?;
+        // Nor must what triggers do.
+        let at_once = !self.table.triggers.is_empty()
+            || reads(&plan, &self.table.name)?
+            || crate::routine::function::may_write(&plan)?;
         let mut results = context.run(plan)?;
         let zone = context.zone();
         let types: Vec<DataType> = results.columns().iter().map(|c| c.ty.clone()).collect();

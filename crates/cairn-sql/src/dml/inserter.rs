@@ -12,6 +12,7 @@ use super::relations::arrow_error;
 use super::target::batch_of;
 use crate::Result;
 use crate::context::Context;
+use crate::trigger::{Event, Firing};
 
 /// Takes batches of given columns, adds defaults, and inserts.
 pub(crate) struct Inserter<'c> {
@@ -21,8 +22,12 @@ pub(crate) struct Inserter<'c> {
     given: Vec<usize>,
     /// Defaults of the others.
     defaults: Vec<(usize, Default)>,
-    conflict: Option<Conflict>,
+    conflict: Option<Conflict<'c>>,
     keep_rows: bool,
+    /// Triggers of INSERT.
+    firing: Option<Firing<'c>>,
+    /// Whether the owner of the triggers is another, who ends the statement.
+    is_part: bool,
     /// Rows inserted or updated.
     pub(crate) count: u64,
     /// They, if wanted.
@@ -32,6 +37,21 @@ pub(crate) struct Inserter<'c> {
 impl<'c> Inserter<'c> {
     /// For batches of the columns at `given`.
     pub(crate) fn new(context: &'c Context, table: Arc<Table>, given: Vec<usize>) -> Result<Inserter<'c>> {
+        let firing = Firing::of(context, &table, Event::Insert, &[])?;
+        Ok(Inserter { firing, ..Inserter::without_triggers(context, table, given)? })
+    }
+
+    /// The same with triggers that another one has begun and will end.
+    pub(crate) fn with_firing(
+        context: &'c Context,
+        table: Arc<Table>,
+        given: Vec<usize>,
+        firing: Option<Firing<'c>>,
+    ) -> Result<Inserter<'c>> {
+        Ok(Inserter { firing, is_part: true, ..Inserter::without_triggers(context, table, given)? })
+    }
+
+    fn without_triggers(context: &'c Context, table: Arc<Table>, given: Vec<usize>) -> Result<Inserter<'c>> {
         let mut defaults = Vec::new();
         for (place, column) in table.live_columns().enumerate() {
             if !given.contains(&place) {
@@ -45,13 +65,15 @@ impl<'c> Inserter<'c> {
             defaults,
             conflict: None,
             keep_rows: false,
+            firing: None,
+            is_part: false,
             count: 0,
             rows: Vec::new(),
         })
     }
 
     /// With an ON CONFLICT clause.
-    pub(crate) fn on_conflict(self, conflict: Option<Conflict>) -> Inserter<'c> {
+    pub(crate) fn on_conflict(self, conflict: Option<Conflict<'c>>) -> Inserter<'c> {
         Inserter { conflict, ..self }
     }
 
@@ -73,11 +95,52 @@ impl<'c> Inserter<'c> {
             all[*place] = Some(default.array(self.context, self.table.live_column(*place), rows)?);
         }
         let batch = batch_of(&self.table, all.into_iter().flatten().collect(), rows)?;
+        self.begin()?;
+        let batch = match &self.firing {
+            Some(firing) => firing.before_rows(None, Some(&batch))?.0.unwrap_or(batch),
+            None => batch,
+        };
+        if self.firing.as_ref().is_some_and(Firing::is_instead) {
+            self.count += batch.num_rows() as u64;
+            if self.keep_rows {
+                self.rows.push(batch);
+            }
+            return Ok(());
+        }
         self.insert(table::with_generated(self.context.txn(), &self.table, batch)?)
     }
 
+    fn begin(&mut self) -> Result<()> {
+        self.firings().try_for_each(Firing::begin)
+    }
+
+    /// The statement ends: AFTER triggers run.
+    ///
+    /// # Errors
+    /// Theirs.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        self.begin()?;
+        if self.is_part {
+            return Ok(());
+        }
+        let mut all: Vec<&mut Firing<'c>> = self.firings().collect();
+        all.reverse();
+        all.iter_mut().try_for_each(|firing| firing.finish_rows())?;
+        all.iter_mut().try_for_each(|firing| firing.finish_statement())
+    }
+
+    /// The triggers of INSERT and of DO UPDATE.
+    fn firings(&mut self) -> impl Iterator<Item = &mut Firing<'c>> {
+        self.firing.as_mut().into_iter().chain(self.conflict.as_mut().and_then(Conflict::firing))
+    }
+
+    /// Gives the triggers back to who has begun them.
+    pub(crate) fn into_firing(self) -> Option<Firing<'c>> {
+        self.firing
+    }
+
     fn insert(&mut self, batch: RecordBatch) -> Result<()> {
-        let mode = self.conflict.as_ref().map_or(OnConflict::Error, Conflict::mode);
+        let mode = self.conflict.as_ref().map_or(OnConflict::Error, |conflict| conflict.mode());
         let inserted = table::insert(self.context.txn(), &self.table, &batch, mode)?;
         self.count += inserted.rows as u64;
         let updated = match &mut self.conflict {
@@ -88,6 +151,12 @@ impl<'c> Inserter<'c> {
             None => None,
         };
         self.count += updated.as_ref().map_or(0, |(rows, _)| rows.num_rows() as u64);
+        if let Some(firing) = self.firing.as_mut().filter(|firing| firing.wants_rows()) {
+            let mut fresh = vec![true; batch.num_rows()];
+            inserted.conflicts.iter().for_each(|c| fresh[c.row] = false);
+            let rows = arrow::compute::filter_record_batch(&batch, &BooleanArray::from(fresh));
+            firing.changed(None, Some(rows.map_err(arrow_error)?));
+        }
         if !self.keep_rows {
             return Ok(());
         }

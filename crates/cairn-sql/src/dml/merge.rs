@@ -36,6 +36,7 @@ use crate::parse::names::Overriding;
 use crate::query::plan::Planner;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
+use crate::trigger::{Event, Firing, differing, follow, regenerated};
 use crate::{Error, Result, catalog};
 
 /// How often the rows are looked for anew because others change them.
@@ -66,12 +67,15 @@ pub(super) fn run(context: &Context, merge: &Merge, with: Option<&With>) -> Resu
             ));
         }
     }
+    let mut firings = Firings::of(context, &table, &clauses)?;
     let work = Work { context, table: &table, alias: &alias, merge, with, clauses };
+    firings.begin()?;
     for _ in 0..ATTEMPTS_MAX {
         let joined = work.join()?;
         let taken = work.decide(&joined)?;
         if work.lock(&joined, &taken)? {
-            let rows = work.apply(&joined, &taken)?;
+            let rows = work.apply(&joined, &taken, &mut firings)?;
+            firings.finish()?;
             return Ok(StatementResult::Command { tag: format!("MERGE {rows}"), rows });
         }
         if context.scope.past.is_some() {
@@ -206,6 +210,55 @@ struct Work<'w> {
     clauses: Vec<Clause>,
 }
 
+/// The triggers of what the clauses do.
+struct Firings<'c> {
+    insert: Option<Firing<'c>>,
+    update: Option<Firing<'c>>,
+    delete: Option<Firing<'c>>,
+}
+
+impl<'c> Firings<'c> {
+    fn of(context: &'c Context, table: &Arc<Table>, clauses: &[Clause]) -> Result<Firings<'c>> {
+        let has = |wanted: fn(&Action) -> bool| clauses.iter().any(|clause| wanted(&clause.action));
+        let one = |wanted: bool, event: Event, changed: &[usize]| match wanted {
+            true => Firing::of(context, table, event, changed),
+            false => Ok(None),
+        };
+        let mut changed = Vec::new();
+        for clause in clauses {
+            if let Action::Update(assigned) = &clause.action {
+                changed.extend(replace::changed(table, assigned));
+            }
+        }
+        Ok(Firings {
+            insert: one(has(|action| matches!(action, Action::Insert(_))), Event::Insert, &[])?,
+            update: one(has(|action| matches!(action, Action::Update(_))), Event::Update, &changed)?,
+            delete: one(has(|action| matches!(action, Action::Delete)), Event::Delete, &[])?,
+        })
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Firing<'c>> {
+        [&mut self.insert, &mut self.update, &mut self.delete].into_iter().flatten()
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.all().try_for_each(Firing::begin)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        let mut all: Vec<&mut Firing<'c>> = self.all().collect();
+        all.reverse();
+        all.iter_mut().try_for_each(|firing| firing.finish_rows())?;
+        all.iter_mut().try_for_each(|firing| firing.finish_statement())
+    }
+}
+
+/// The keys of rows that are kept.
+fn keep(keys: &mut Vec<Bytes>, kept: &arrow::array::BooleanArray) {
+    let mut at = 0..kept.len();
+    keys.retain(|_| at.next().is_some_and(|at| kept.value(at)));
+}
+
 /// The rows of source and target: the target's columns, its row key (NULL where nothing matched), the source's.
 struct Joined {
     rows: RecordBatch,
@@ -226,7 +279,7 @@ impl Joined {
     }
 }
 
-impl Work<'_> {
+impl<'w> Work<'w> {
     fn join(&self) -> Result<Joined> {
         let context = self.context;
         let mut query = relations::empty_query()?;
@@ -371,7 +424,7 @@ impl Work<'_> {
     }
 
     /// Changes the rows; how many.
-    fn apply(&self, joined: &Joined, taken: &[Option<usize>]) -> Result<u64> {
+    fn apply(&self, joined: &Joined, taken: &[Option<usize>], firings: &mut Firings<'w>) -> Result<u64> {
         let mut done = 0;
         let order = |action: &Action| match action {
             Action::Delete => 0,
@@ -384,37 +437,97 @@ impl Work<'_> {
         for n in clauses {
             let rows: Vec<u32> =
                 (0..taken.len() as u32).filter(|row| taken[*row as usize] == Some(n)).collect();
-            done += self.run(joined, &self.clauses[n], &rows)?;
+            done += self.run(joined, &self.clauses[n], &rows, firings)?;
         }
         Ok(done)
     }
 
     /// One clause on its rows. Its expressions are planned even where no row takes it, so that what is wrong with
     /// them shows.
-    fn run(&self, joined: &Joined, clause: &Clause, rows: &[u32]) -> Result<u64> {
-        let (context, txn) = (self.context, self.context.txn());
+    fn run(&self, joined: &Joined, clause: &Clause, rows: &[u32], firings: &mut Firings<'w>) -> Result<u64> {
         let keys: Vec<Bytes> = rows.iter().filter_map(|row| joined.key(*row as usize)).collect();
-        let done = match &clause.action {
-            Action::Nothing => 0,
-            Action::Delete if keys.is_empty() => 0,
-            Action::Delete => table::delete(txn, self.table, &keys)?,
-            Action::Update(assigned) => {
-                let picked = joined.pick(rows)?;
-                let sides = self.sides(joined, &picked, true)?;
-                let new = replace::rows(context, self.table, assigned, &sides[0].rows, &sides)?;
-                if keys.is_empty() {
-                    return Ok(0);
-                }
-                let changed = replace::changed(self.table, assigned);
-                table::update(txn, self.table, &keys, &new, &changed)?
-            }
-            Action::Insert(given) => return self.insert(joined, given, rows),
-        };
+        match &clause.action {
+            Action::Nothing => Ok(0),
+            Action::Delete if keys.is_empty() => Ok(0),
+            Action::Delete => self.delete(joined, rows, keys, firings.delete.as_mut()),
+            Action::Update(assigned) => self.update(joined, assigned, rows, keys, firings.update.as_mut()),
+            Action::Insert(given) => self.insert(joined, given, rows, &mut firings.insert),
+        }
+    }
+
+    fn delete(
+        &self,
+        joined: &Joined,
+        rows: &[u32],
+        mut keys: Vec<Bytes>,
+        firing: Option<&mut Firing<'_>>,
+    ) -> Result<u64> {
+        let context = self.context;
+        let mut old = None;
+        if let Some(firing) = &firing {
+            let picked = self.target_rows(joined, &joined.pick(rows)?)?;
+            let (_, kept) = firing.before_rows(Some(&picked), None)?;
+            keep(&mut keys, &kept);
+            firing.check_untouched(&keys)?;
+            old = Some(arrow::compute::filter_record_batch(&picked, &kept).map_err(arrow_error)?);
+        }
+        let (done, left) = table::delete_with(context.txn(), self.table, &keys, true)?;
         context.note_modified(self.table.id, &keys);
+        follow(context, left)?;
+        if let Some(firing) = firing {
+            firing.changed(old, None);
+        }
         Ok(done as u64)
     }
 
-    fn insert(&self, joined: &Joined, given: &[(usize, Expr)], rows: &[u32]) -> Result<u64> {
+    fn update(
+        &self,
+        joined: &Joined,
+        assigned: &[Assigned],
+        rows: &[u32],
+        mut keys: Vec<Bytes>,
+        firing: Option<&mut Firing<'_>>,
+    ) -> Result<u64> {
+        let context = self.context;
+        let picked = joined.pick(rows)?;
+        let sides = self.sides(joined, &picked, true)?;
+        let mut new = replace::rows(context, self.table, assigned, &sides[0].rows, &sides)?;
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let mut changed = replace::changed(self.table, assigned);
+        let mut old = None;
+        if let Some(firing) = &firing {
+            let before = self.target_rows(joined, &picked)?;
+            let (given, kept) = firing.before_rows(Some(&before), Some(&new))?;
+            new = regenerated(context, self.table, given.unwrap_or(new))?;
+            keep(&mut keys, &kept);
+            firing.check_untouched(&keys)?;
+            let before = arrow::compute::filter_record_batch(&before, &kept).map_err(arrow_error)?;
+            changed.extend(differing(&before, &new));
+            old = Some(before);
+        }
+        let (done, left) = table::update_with(context.txn(), self.table, &keys, &new, &changed, true)?;
+        context.note_modified(self.table.id, &keys);
+        follow(context, left)?;
+        if let Some(firing) = firing {
+            firing.changed(old, Some(new));
+        }
+        Ok(done as u64)
+    }
+
+    /// The target's columns of joined rows.
+    fn target_rows(&self, joined: &Joined, rows: &RecordBatch) -> Result<RecordBatch> {
+        batch_of(self.table, rows.columns()[..joined.width].to_vec(), rows.num_rows())
+    }
+
+    fn insert(
+        &self,
+        joined: &Joined,
+        given: &[(usize, Expr)],
+        rows: &[u32],
+        firing: &mut Option<Firing<'w>>,
+    ) -> Result<u64> {
         let context = self.context;
         let picked = joined.pick(rows)?;
         let mut columns = Vec::with_capacity(given.len());
@@ -438,8 +551,10 @@ impl Work<'_> {
             return Ok(0);
         }
         let places = given.iter().map(|(place, _)| *place).collect();
-        let mut inserter = Inserter::new(context, Arc::clone(self.table), places)?;
+        let mut inserter = Inserter::with_firing(context, Arc::clone(self.table), places, firing.take())?;
         inserter.push(columns, rows.len())?;
-        Ok(inserter.count)
+        let count = inserter.count;
+        *firing = inserter.into_firing();
+        Ok(count)
     }
 }

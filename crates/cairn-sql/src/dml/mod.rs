@@ -92,6 +92,7 @@ pub(crate) fn with_prefix(
 }
 
 /// Gives the database the evaluation of its CHECK and DEFAULT expressions.
-pub(crate) fn install_expressions(shared: &Arc<Shared>) {
-    expressions::install(shared);
+/// Whether it had none before.
+pub(crate) fn install_expressions(shared: &Arc<Shared>) -> bool {
+    expressions::install(shared)
 }

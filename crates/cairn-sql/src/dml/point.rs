@@ -150,7 +150,7 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
     }
     let Some(values) = statement.source.as_deref().and_then(insert::values_of) else { return Ok(None) };
     let table = target::find(context, name, "INSERT")?;
-    if !table.generated_places().is_empty() {
+    if !table.generated_places().is_empty() || !table.triggers.is_empty() {
         return Ok(None);
     }
     let given = insert::columns(&table, statement)?;

@@ -84,6 +84,11 @@ fn target_of(
     let Some(selection) = selection else { return Ok(None) };
     let (name, alias) = changed_table(factor)?;
     let table = target::find(context, name, verb)?;
+    let all = context.catalog()?;
+    let followed = all.children(table.id).next().is_some();
+    if !table.triggers.is_empty() || followed && all.tables().any(|table| !table.triggers.is_empty()) {
+        return Ok(None);
+    }
     let alias = alias.unwrap_or_else(|| table.name.clone());
     let key = PointKey::of(&table, &alias, selection);
     Ok(key.map(|key| (table, alias, key)))

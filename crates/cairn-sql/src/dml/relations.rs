@@ -158,6 +158,9 @@ pub(crate) fn compile(
     let state = crate::query::state::of(context);
     let options = state.config_options();
     let analyzed = state.analyzer().execute_and_check(planned, options, |_, _| {})?;
+    if crate::routine::function::is_called(&analyzed)? {
+        return Ok(None);
+    }
     let LogicalPlan::Projection(projection) = &analyzed else { return Ok(None) };
     let [value] = projection.expr.as_slice() else { return Ok(None) };
     if !matches!(&*projection.input, LogicalPlan::TableScan(_) | LogicalPlan::SubqueryAlias(_)) {

@@ -11,7 +11,7 @@ use sqlparser::ast::{Ident, ObjectName};
 use super::relations::arrow_error;
 use crate::context::Context;
 use crate::session::variables::fold;
-use crate::{Error, Result, catalog};
+use crate::{Error, Result, catalog, trigger};
 
 /// Finds the table to be changed.
 ///
@@ -26,6 +26,7 @@ pub(crate) fn find(context: &Context, name: &ObjectName, verb: &str) -> Result<A
     }
     match all.relation(&schema, &table) {
         Some(Relation::Table(found)) => Ok(found),
+        Some(Relation::View(view)) if let Some(rows) = trigger::view::as_table(&view, verb) => Ok(rows),
         Some(Relation::View(_)) if verb == "MERGE" => {
             Err(Error::new("0A000", format!("cannot execute MERGE on relation \"{table}\""))
                 .with_detail("This operation is not supported for views."))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::{Field, Schema};
-use cairn_engine::table::{self, ROW_KEY};
+use cairn_engine::table::{self, Left, ROW_KEY};
 use cairn_engine::{Error as EngineError, Table};
 use datafusion::catalog::TableProvider;
 use datafusion::common::DFSchemaRef;
@@ -15,13 +15,17 @@ use sqlparser::ast::{
 };
 
 use super::relations::{self, Relation, arrow_error, concat, select_of};
-use super::target::{batch_with, column_ident, column_place};
+use super::target::{batch_of, batch_with, column_ident, column_place};
 use super::{changed, literal, replace, returning, target};
 use crate::context::Context;
 use crate::query::plan::Planner;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
-use crate::{Error, Result, catalog};
+use crate::trigger::{Event, Firing, differing, follow, regenerated};
+use crate::{Error, Result, catalog, trigger};
+
+/// What the rows of a view are called in place of the view.
+const VIEW_ROWS: &str = "__cairn_view";
 
 /// One column of SET.
 pub(super) struct Assigned {
@@ -67,7 +71,8 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
     let table = target::find(context, name, "UPDATE")?;
     let alias = alias.unwrap_or_else(|| table.name.clone());
     let assigned = assignments(context, &table, &update.assignments)?;
-    let changed = replace::changed(&table, &assigned);
+    let mut changed = replace::changed(&table, &assigned);
+    let mut firing = Firing::of(context, &table, Event::Update, &changed)?;
     let from = match &update.from {
         None => &[][..],
         Some(UpdateTableFromKind::AfterSet(from)) => from.as_slice(),
@@ -87,16 +92,15 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
         all: update.returning.is_some(),
         extra: &news,
     };
-    let mut found = changes.find(context)?;
-    let mut new = new_rows(context, &table, &assigned, &found, extra)?;
-    let mut done = write(context, &table, &found, &new, &changed);
-    if let Err(EngineError::RowsChanged) = done {
-        found = changed::look_again(context, &changes, found, table::update_lock(&table, &changed)?)?;
-        new = new_rows(context, &table, &assigned, &found, extra)?;
-        done = write(context, &table, &found, &new, &changed);
+    if let Some(firing) = &mut firing {
+        firing.begin()?;
     }
-    let count = done?;
-    context.note_modified(table.id, &found.keys);
+    let mut work = Work { context, changes, assigned: &assigned, extra, changed: &mut changed };
+    let (count, found, new) = work.run(firing.as_ref())?;
+    if let Some(firing) = &mut firing {
+        firing.changed(Some(found.table_rows(&table)?), Some(new.clone()));
+        firing.finish()?;
+    }
     let answer = match &update.returning {
         Some(items) => {
             let mut sides = vec![returning::relation(&table, &alias, &[new])?];
@@ -106,6 +110,70 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
         None => None,
     };
     returning::finish(context, "UPDATE", count, answer)
+}
+
+/// An UPDATE at work.
+struct Work<'w> {
+    context: &'w Context,
+    changes: Changes<'w>,
+    assigned: &'w [Assigned],
+    extra: usize,
+    changed: &'w mut Vec<usize>,
+}
+
+impl Work<'_> {
+    /// Finds the rows and writes them, with what foreign keys bring about: how many, which, and as what.
+    fn run(&mut self, firing: Option<&Firing<'_>>) -> Result<(u64, Found, RecordBatch)> {
+        let (context, table) = (self.context, self.changes.table);
+        let mut found = self.changes.find(context)?;
+        let mut new = self.new_rows(&found)?;
+        if let Some(firing) = firing.filter(|firing| firing.has_before_rows() || firing.is_instead()) {
+            (found, new) = self.before_rows(firing, found, new)?;
+            if firing.is_instead() {
+                return Ok((new.num_rows() as u64, found, new));
+            }
+        }
+        let mut done = write(context, table, &found, &new, self.changed);
+        if let Err(EngineError::RowsChanged) = done {
+            let mode = table::update_lock(table, self.changed)?;
+            found = changed::look_again(context, &self.changes, found, mode)?;
+            new = self.new_rows(&found)?;
+            done = write(context, table, &found, &new, self.changed);
+        }
+        let (count, left) = done?;
+        context.note_modified(table.id, &found.keys);
+        follow(context, left)?;
+        Ok((count, found, new))
+    }
+
+    /// The rows that BEFORE ROW triggers leave, as they leave them. They run once for each row, so it is made sure first
+    /// that it is the row to be changed.
+    fn before_rows(
+        &mut self,
+        firing: &Firing<'_>,
+        mut found: Found,
+        mut new: RecordBatch,
+    ) -> Result<(Found, RecordBatch)> {
+        let (context, table) = (self.context, self.changes.table);
+        if context.txn().options().isolation.is_locking() && !firing.is_instead() {
+            let mode = table::update_lock(table, self.changed)?;
+            found = changed::look_again(context, &self.changes, found, mode)?;
+            new = self.new_rows(&found)?;
+        }
+        let (rows, kept) = firing.before_rows(Some(&found.table_rows(table)?), Some(&new))?;
+        found = found.kept(&kept)?;
+        new = rows.unwrap_or(new);
+        if !firing.is_instead() {
+            firing.check_untouched(&found.keys)?;
+            new = regenerated(context, table, new)?;
+            self.changed.extend(differing(&found.table_rows(table)?, &new));
+        }
+        Ok((found, new))
+    }
+
+    fn new_rows(&self, found: &Found) -> Result<RecordBatch> {
+        new_rows(self.context, self.changes.table, self.assigned, found, self.extra)
+    }
 }
 
 /// The rows as they become.
@@ -124,18 +192,19 @@ fn new_rows(
     replace::with_values(context, table, assigned, columns, &values, rows)
 }
 
-/// Writes the rows; how many there were.
+/// Writes the rows; how many there were, and what is left to be done.
 fn write(
     context: &Context,
     table: &Table,
     found: &Found,
     new: &RecordBatch,
     changed: &[usize],
-) -> Result<u64, EngineError> {
+) -> Result<(u64, Left), EngineError> {
     if new.num_rows() == 0 {
-        return Ok(0);
+        return Ok((0, Left::default()));
     }
-    Ok(table::update(context.txn(), table, &found.keys, new, changed)? as u64)
+    let (count, left) = table::update_with(context.txn(), table, &found.keys, new, changed, true)?;
+    Ok((count as u64, left))
 }
 
 /// The assignments of SET.
@@ -271,6 +340,14 @@ pub(super) struct Found {
 impl Changes<'_> {
     /// Finds the rows, each once.
     pub(super) fn find(&self, context: &Context) -> Result<Found> {
+        if trigger::view::is_view(context, self.table)? {
+            let rows = trigger::view::rows(context, self.table)?;
+            return self.find_in(
+                context,
+                ObjectName::from(vec![relations::quoted(VIEW_ROWS)]),
+                Some((VIEW_ROWS, rows)),
+            );
+        }
         let name = catalog::with_row_key(&self.table.schema, &self.table.name);
         self.find_in(context, name, None)
     }
@@ -328,6 +405,18 @@ impl Found {
             None => return Err(Error::internal("row keys are not binary")),
         };
         Ok(Found { rows, keys, schema, width })
+    }
+
+    /// Those of the rows for which `kept` holds.
+    pub(super) fn kept(self, kept: &BooleanArray) -> Result<Found> {
+        let rows = arrow::compute::filter_record_batch(&self.rows, kept).map_err(arrow_error)?;
+        Found::new(rows, self.schema, self.width)
+    }
+
+    /// The columns of the table.
+    pub(super) fn table_rows(&self, table: &Table) -> Result<RecordBatch> {
+        let columns = self.rows.columns()[..table.live_columns().len()].to_vec();
+        batch_of(table, columns, self.rows.num_rows())
     }
 
     /// Those of the rows for which `kept` holds, and then those of `more`, which came by the same query.

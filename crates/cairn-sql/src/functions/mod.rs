@@ -19,6 +19,7 @@ pub(crate) mod missing;
 pub(crate) mod operators;
 pub(crate) mod overload;
 mod parse_time;
+mod raise;
 pub(crate) mod regex;
 mod similar;
 mod strings;
@@ -57,6 +58,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     all.extend(math::functions());
     all.extend(of_operators());
     all.extend(operators::functions());
+    all.push(raise::function());
     all.extend(system::functions());
     all.extend(text::functions());
     all.extend(time::functions());
@@ -268,7 +270,7 @@ pub(crate) fn rows(
     column(args, result, false, code)
 }
 
-fn column(
+pub(crate) fn column(
     args: &ScalarFunctionArgs,
     result: &DataType,
     each: bool,

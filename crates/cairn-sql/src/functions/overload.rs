@@ -157,7 +157,7 @@ pub(crate) fn operator(name: &'static str, symbol: &'static str, overloads: Vec<
 }
 
 /// An argument's type; `None` for a literal that has none yet.
-type Found = Option<DataType>;
+pub(crate) type Found = Option<DataType>;
 
 /// An overload that fits, with the types that its arguments are brought to.
 struct Choice<'o> {
@@ -263,7 +263,7 @@ pub(crate) fn common(a: &DataType, b: &DataType) -> Option<DataType> {
 }
 
 /// How near a type is to another that it casts to implicitly; `None` where it does not.
-fn closeness(from: &DataType, to: &DataType) -> Option<i32> {
+pub(crate) fn closeness(from: &DataType, to: &DataType) -> Option<i32> {
     use DataType as T;
     let rank = |ty: &T| match ty {
         T::SmallInt => Some(1),
@@ -414,7 +414,7 @@ pub(crate) fn text_of(value: &Value, ty: &DataType, zone: Zone) -> String {
 }
 
 /// A value as one of another type, to which it casts implicitly; a literal by its text.
-fn coerce(value: Value, from: &Found, to: &DataType, zone: Zone) -> Result<Value> {
+pub(crate) fn coerce(value: Value, from: &Found, to: &DataType, zone: Zone) -> Result<Value> {
     if value.is_null() {
         return Ok(value);
     }
@@ -455,7 +455,7 @@ fn parse(value: Value, to: &DataType, zone: Zone) -> Result<Value> {
     }
 }
 
-fn found(field: &FieldRef, constant: bool) -> Found {
+pub(crate) fn found(field: &FieldRef, constant: bool) -> Found {
     if field.data_type().is_null() {
         return None;
     }

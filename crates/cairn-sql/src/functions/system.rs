@@ -8,6 +8,7 @@ use datafusion::logical_expr::{ScalarUDF, Volatility};
 use super::{Call, Simple, Takes, sql_type};
 use crate::catalog::DATABASE;
 use crate::context::{Scope, ScopeExtension};
+use crate::session::temporary::is_temporary;
 use crate::{Error, Result};
 
 /// The one user there is.
@@ -37,14 +38,19 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             .alias("current_role")
             .alias("user"),
         Simple::new("current_schema", none(), T::Text, stable, |call| {
-            Ok(scope(call)?.settings.search_path.first().cloned().map_or(Value::Null, Value::Text))
+            let path = &scope(call)?.settings.search_path;
+            let lasting = path.iter().find(|schema| !is_temporary(schema));
+            Ok(lasting.cloned().map_or(Value::Null, Value::Text))
         }),
         Simple::new("current_schemas", one(T::Boolean), T::Array(Box::new(T::Text)), stable, |call| {
             let mut all = Vec::new();
             if call.values[0] == Value::Boolean(true) {
                 all.push(Value::Text("pg_catalog".to_owned()));
             }
-            all.extend(scope(call)?.settings.search_path.iter().cloned().map(Value::Text));
+            let implicit = !all.is_empty();
+            let path = &scope(call)?.settings.search_path;
+            let own = path.iter().filter(|schema| implicit || !is_temporary(schema));
+            all.extend(own.cloned().map(Value::Text));
             Ok(Value::Array(all))
         }),
         Simple::new("pg_typeof", Takes::Any(1), T::Text, Volatility::Immutable, |call| {
@@ -69,7 +75,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         Simple::new("pg_is_other_temp_schema", one(T::BigInt), T::Boolean, stable, |_| {
             Ok(Value::Boolean(false))
         }),
-        Simple::new("pg_trigger_depth", none(), T::Integer, stable, |_| Ok(Value::Integer(0))),
+        Simple::new("pg_trigger_depth", none(), T::Integer, stable, |call| {
+            Ok(Value::Integer(scope(call)?.trigger_depth() as i32))
+        }),
         Simple::new("pg_jit_available", none(), T::Boolean, stable, |_| Ok(Value::Boolean(false))),
         Simple::new("pg_notification_queue_usage", none(), T::Double, stable, |_| Ok(Value::Double(0.0))),
         Simple::new("inet_client_addr", none(), T::Text, stable, |_| Ok(Value::Null)),

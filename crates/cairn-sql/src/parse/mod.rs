@@ -61,7 +61,12 @@ fn parse_one(text: &str) -> Result<Statement> {
 
 /// Parses one statement that the guard has passed.
 pub(crate) fn parse_text(text: &str) -> Result<Statement> {
-    let own = crate::copy::parse(text).or_else(|| crate::ddl::parse(text)).or_else(|| cursor::parse(text));
+    let logged = names::without_unlogged(text);
+    let text = &*logged;
+    let own = crate::copy::parse(text)
+        .or_else(|| crate::ddl::parse(text))
+        .or_else(|| cursor::parse(text))
+        .or_else(|| crate::routine::syntax::parse_do(text));
     if let Some(parsed) = own {
         let mut statement = parsed.map_err(|error| syntax_error(error, text))?;
         balance::statement(&mut statement);

@@ -20,6 +20,28 @@ pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Takes UNLOGGED out of CREATE TABLE, leaving blanks: a table that is logged is all that an unlogged one is, and stays
+/// after a crash.
+pub(crate) fn without_unlogged(text: &str) -> Cow<'_, str> {
+    let is = |token: Option<Token>, word: &str| {
+        token.is_some_and(|token| {
+            token.kind == Kind::Word && text[token.start..token.end].eq_ignore_ascii_case(word)
+        })
+    };
+    let mut tokens = Lexer::new(text);
+    if !is(tokens.next(), "CREATE") {
+        return Cow::Borrowed(text);
+    }
+    let Some(word) = tokens.next() else { return Cow::Borrowed(text) };
+    let (from, to) = (word.start, word.end);
+    if !is(Some(word), "UNLOGGED") || !is(tokens.next(), "TABLE") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = text.to_owned();
+    out.replace_range(from..to, &" ".repeat(to - from));
+    Cow::Owned(out)
+}
+
 /// Takes `[NOT] DEFERRABLE` out of BEGIN, START TRANSACTION and SET, leaving blanks. Nothing is lost by it: a block that
 /// only reads never waits and never fails here, deferrable or not.
 pub(crate) fn without_deferrable(text: &str) -> Cow<'_, str> {

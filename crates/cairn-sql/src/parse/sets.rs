@@ -282,7 +282,7 @@ fn is_moment(arg: &FunctionArg) -> bool {
     matches!(super::types::data_type(ty), Ok(T::Timestamp | T::TimestampTz | T::Date))
 }
 
-fn has_columns(arg: &FunctionArg) -> bool {
+pub(crate) fn has_columns(arg: &FunctionArg) -> bool {
     struct Columns;
     impl Visitor for Columns {
         type Break = ();

@@ -1,7 +1,7 @@
 //! Where one statement ends and the next begins: the shell asks whether a statement is complete, a script
 //! runs them one by one. Knows quotes, dollar quotes and comments.
 
-use super::lexer::{Kind, Lexer};
+use super::lexer::{Kind, Lexer, Token};
 
 /// The statements of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +23,11 @@ pub fn split_statements(text: &str) -> Split<'_> {
     let mut statements = Vec::new();
     let mut begun: Option<usize> = None;
     let mut ended = 0;
+    let mut atomic = Atomic::default();
     for token in Lexer::new(text) {
+        atomic.see(text, &token);
         match token.kind {
-            Kind::Punctuation(b';') => {
+            Kind::Punctuation(b';') if !atomic.is_open() => {
                 if let Some(start) = begun.take() {
                     statements.push(&text[start..ended]);
                 }
@@ -45,8 +47,11 @@ pub fn split_statements(text: &str) -> Split<'_> {
 pub(crate) fn first(text: &str) -> Option<(&str, &str)> {
     let mut begun: Option<usize> = None;
     let mut ended = 0;
+    let mut atomic = Atomic::default();
     for token in Lexer::new(text) {
+        atomic.see(text, &token);
         match (token.kind, begun) {
+            (Kind::Punctuation(b';'), Some(_)) if atomic.is_open() => ended = token.end,
             (Kind::Punctuation(b';'), Some(start)) => return Some((&text[start..ended], &text[token.end..])),
             (Kind::Punctuation(b';'), None) => {}
             (_, None) => {
@@ -59,6 +64,31 @@ pub(crate) fn first(text: &str) -> Option<(&str, &str)> {
     let start = begun?;
     // An unterminated comment begins at the end: give the parser the whole rest to complain about.
     Some((&text[start..ended.max(start)], &text[text.len()..]))
+}
+
+/// Whether the text is within BEGIN ATOMIC … END, where semicolons part the statements of a body.
+#[derive(Default)]
+struct Atomic {
+    depth: usize,
+    begins: bool,
+}
+
+impl Atomic {
+    fn see(&mut self, text: &str, token: &Token) {
+        let is =
+            |word: &str| token.kind == Kind::Word && text[token.start..token.end].eq_ignore_ascii_case(word);
+        if self.depth > 0 {
+            self.depth += usize::from(is("CASE"));
+            self.depth -= usize::from(is("END"));
+        } else if self.begins && is("ATOMIC") {
+            self.depth = 1;
+        }
+        self.begins = is("BEGIN");
+    }
+
+    fn is_open(&self) -> bool {
+        self.depth > 0
+    }
 }
 
 #[cfg(test)]

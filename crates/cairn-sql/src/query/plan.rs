@@ -77,6 +77,7 @@ impl<'s> Planner<'s> {
 
     /// Plans a query as it came from the parser.
     pub(crate) fn query(&self, mut query: Query) -> Result<LogicalPlan> {
+        crate::routine::rewrite::query(self.context, &self.catalog, &mut query)?;
         parse::rewrite::query(&mut query)?;
         parse::integers::query(&mut query);
         let statement = Statement::Query(Box::new(query));
@@ -100,6 +101,11 @@ impl<'s> Planner<'s> {
         }
         if let TableReference::Bare { table } = name
             && let Some(rows) = self.context.scope.source(table)
+        {
+            return Ok(provider_as_source(rows));
+        }
+        if let TableReference::Bare { table } = name
+            && let Some(rows) = self.context.scope.transition(table)
         {
             return Ok(provider_as_source(rows));
         }
@@ -204,7 +210,11 @@ impl ContextProvider for Planner<'_> {
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         let known = self.state.scalar_functions().get(name).cloned();
         let own = || self.context.scope.shared.closures.get(name);
-        known.or_else(own).or_else(|| (!self.is_function(name)).then(|| missing::function(name)))
+        let routine = || crate::routine::function::of_name(self.context, &self.catalog, name);
+        known
+            .or_else(own)
+            .or_else(routine)
+            .or_else(|| (!self.is_function(name)).then(|| missing::function(name)))
     }
 
     fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {

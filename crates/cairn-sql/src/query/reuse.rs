@@ -411,6 +411,7 @@ pub(crate) fn keep(
     let scope = &context.scope;
     let shared = &scope.shared;
     if !scope.params.is_empty()
+        || sql.is_empty()
         || sql.len() > TEXT_BYTES_MAX
         || context.txn().has_ddl()
         || !shared.reuse.is_seen(sql)

@@ -17,7 +17,7 @@ use super::reuse::Lease;
 use crate::context::Context;
 use crate::results::{Results, StatementResult};
 use crate::runtime::panicked;
-use crate::{Error, Result};
+use crate::{Error, Result, routine};
 
 /// A SELECT, VALUES or set operation.
 pub(crate) fn select(context: &Context, query: &Query, sql: &str) -> Result<StatementResult> {
@@ -39,8 +39,9 @@ pub(crate) fn select(context: &Context, query: &Query, sql: &str) -> Result<Stat
     }
     let state = super::state::of(context);
     let plan = Planner::new(context, &state)?.query(query.clone())?;
-    if crate::functions::lock::may_lock(sql) {
-        // Locks are taken when the statement returns, whether its rows are read or not.
+    let may_write = context.catalog()?.routines().next().is_some() && routine::function::may_write(&plan)?;
+    if may_write || crate::functions::lock::may_lock(sql) {
+        // Locks are taken, and effects are there, when the statement returns, whether its rows are read or not.
         let rows = stream_in(context, &state, &plan)?;
         let schema = rows.schema().clone();
         return Ok(StatementResult::Rows(Results::from_batches(schema, rows.collect()?)));

@@ -18,10 +18,11 @@ mod cursor;
 pub(crate) mod prepared;
 mod route;
 pub(crate) mod settings;
+pub(crate) mod temporary;
 mod timeouts;
 mod transaction;
 pub(crate) mod variables;
-mod waits;
+pub(crate) mod waits;
 
 use std::sync::Arc;
 
@@ -36,6 +37,18 @@ use crate::{Error, Result};
 
 pub(crate) use route::{first_words, run};
 pub(crate) use transaction::Block;
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let mut state = self.state.lock();
+        if temporary::is_used(&state) {
+            if let Some(block) = state.block.take().filter(|block| !block.is_adopted()) {
+                block.end();
+            }
+            temporary::end(&self.shared.database, &state);
+        }
+    }
+}
 
 /// Parameter values of one execution, `$1` first.
 pub type Parameters<'a> = &'a [Value];

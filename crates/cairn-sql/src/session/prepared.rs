@@ -63,7 +63,7 @@ fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Resul
         scope: Arc::new(Scope {
             shared: Arc::clone(shared),
             txn,
-            settings: Arc::clone(&state.settings),
+            settings: super::temporary::settings(state, Arc::clone(&state.settings)),
             params,
             transaction_start_us: now,
             statement_start_us: now,
@@ -75,6 +75,7 @@ fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Resul
             view: OnceLock::new(),
             slots: OnceLock::new(),
             modified: None,
+            body: None,
         }),
     })
 }

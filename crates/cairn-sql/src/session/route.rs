@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use sqlparser::ast::{Query, SetExpr, Statement};
 
 use super::settings::Settings;
+use super::temporary;
 use super::timeouts::{self, StatementTimer};
 use super::transaction::{self, Modes};
 use super::waits::wait_for_tables;
@@ -15,7 +16,7 @@ use crate::context::{Context, Scope};
 use crate::engine::Shared;
 use crate::error::{Class, locate};
 use crate::results::StatementResult;
-use crate::{Error, Result, copy, ddl, dml, parse, query};
+use crate::{Error, Result, copy, ddl, dml, parse, query, routine};
 
 use cairn_types::Value;
 
@@ -40,7 +41,9 @@ pub(super) fn fast(
 ) -> Option<Result<StatementResult>> {
     {
         let state = state.lock();
-        if state.settings.statement_timeout_ms > 0 || state.idle.is_set() {
+        // A temporary table may hide the one of a kept plan.
+        let hides = temporary::is_used(&state);
+        if hides || state.settings.statement_timeout_ms > 0 || state.idle.is_set() {
             return None;
         }
     }
@@ -108,7 +111,7 @@ fn context_of(
     let scope = Scope {
         shared: Arc::clone(shared),
         txn,
-        settings,
+        settings: temporary::settings(state, settings),
         params,
         transaction_start_us: start,
         statement_start_us: now,
@@ -120,6 +123,7 @@ fn context_of(
         view: OnceLock::new(),
         slots: OnceLock::new(),
         modified: None,
+        body: None,
     };
     Context { scope: Arc::new(scope) }
 }
@@ -178,6 +182,7 @@ fn try_point_write(
     // The engine undoes a call that fails, so no savepoint is needed.
     let done = plan.run(&context)?;
     if done.is_some() && state.block.is_none() {
+        temporary::before_commit(state, context.txn())?;
         context.txn().commit()?;
     }
     Ok(done)
@@ -299,7 +304,9 @@ fn dispatch(
         Statement::Reset(reset) => variables::reset(state, reset),
         Statement::Discard { .. } => {
             cursor::discard(state);
-            variables::discard(state)
+            let done = variables::discard(state)?;
+            temporary::discard(&shared.database, state);
+            Ok(done)
         }
         Statement::Declare { stmts } => {
             let [declare] = stmts.as_slice() else { return Err(Error::unsupported("this form of DECLARE")) };
@@ -359,6 +366,8 @@ fn in_transaction(
     if state.block.is_some() {
         let context = context(shared, state, parameters)?;
         let txn = context.txn();
+        // A function that a query calls may write.
+        let writes = writes || context.catalog()?.routines().next().is_some();
         let savepoint = if writes { Some(txn.savepoint()?) } else { None };
         let result = wait_for_tables(&context, statement).and_then(|()| run(&context, statement, sql));
         return match (result, savepoint) {
@@ -393,6 +402,7 @@ fn in_transaction(
                 query::reuse::keep_with_slots(&context, sql, unbound, rows.columns())?;
             }
             if txn.has_writes() || txn.has_ddl() {
+                temporary::before_commit(state, txn)?;
                 txn.commit()?;
             }
             Ok(result)
@@ -475,6 +485,7 @@ pub(crate) fn run(context: &Context, statement: &Statement, sql: &str) -> Result
             context.require_writable("MERGE")?;
             dml::merge(context, merge)
         }
+        Statement::Call(call) => routine::procedure::call(context, call),
         _ => Err(Error::unsupported(format!("statement {}", first_words(sql, 2)))),
     }
 }

@@ -160,11 +160,12 @@ pub(crate) fn commit(shared: &Shared, state: &mut State, chain: bool) -> Result<
         }
         return Ok(StatementResult::command("ROLLBACK"));
     }
-    match block.txn.commit() {
+    match super::temporary::before_commit(state, &block.txn).and_then(|()| Ok(block.txn.commit()?)) {
         Ok(_) => state.settings = block.settings_session,
         Err(error) => {
+            block.txn.rollback();
             state.settings = block.settings_before;
-            return Err(error.into());
+            return Err(error);
         }
     }
     if chain {

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::{Result, ddl, dml};
 
 /// Has a statement wait; afterwards it begins anew, with what was waited for.
-pub(super) fn wait_for_tables(context: &Context, statement: &Statement) -> Result<()> {
+pub(crate) fn wait_for_tables(context: &Context, statement: &Statement) -> Result<()> {
     let txn = context.txn();
     if !txn.options().isolation.is_locking() {
         return Ok(());
@@ -56,7 +56,9 @@ fn own_names(context: &Context, catalog: &Catalog, statement: &Statement) -> Opt
     }
     let resolved = |name: &ObjectName| resolve_name(context, catalog, name).ok();
     match statement {
-        Statement::CreateTable(create) if stands_alone(create) => Some(vec![resolved(&create.name)?]),
+        Statement::CreateTable(create) if stands_alone(create) && !create.temporary => {
+            Some(vec![resolved(&create.name)?])
+        }
         Statement::CreateSequence { name, owned_by: None, .. } => Some(vec![resolved(name)?]),
         Statement::CreateIndex(index) => {
             let table = resolved(&index.table_name)?;

@@ -354,7 +354,7 @@ fn definitions() -> Vec<(&'static str, Shown)> {
         comment: Refused("CREATE VIEW x COMMENT = 'c' AS SELECT 1", "42601"),
         with_no_schema_binding: Refused("CREATE VIEW x AS SELECT 1 WITH NO SCHEMA BINDING", "42601"),
         if_not_exists: Refused("CREATE VIEW IF NOT EXISTS x AS SELECT 1", "0A000"),
-        temporary: Refused("CREATE TEMP VIEW x AS SELECT 1", "0A000"),
+        temporary: Acts("CREATE VIEW x AS SELECT 1", "CREATE TEMP VIEW x AS SELECT 1"),
         copy_grants: Refused("CREATE VIEW x COPY GRANTS AS SELECT 1", "42601"),
         to: Refused("CREATE VIEW x TO t AS SELECT 1", "42601"),
         params: Refused("CREATE ALGORITHM = MERGE VIEW x AS SELECT 1", "42601"),
@@ -443,7 +443,7 @@ fn outcome(sql: &str) -> Vec<String> {
     for probe in [
         "SELECT * FROM t ORDER BY id",
         "INSERT INTO i (a) VALUES (7) RETURNING *",
-        "SELECT relname, relkind FROM pg_class WHERE oid > 1000 ORDER BY 1, 2",
+        "SELECT relname, relkind, relpersistence FROM pg_class WHERE oid > 1000 ORDER BY 1, 2",
         "SELECT indexdef FROM pg_indexes ORDER BY 1",
         "SELECT conname FROM pg_constraint ORDER BY 1",
         "SELECT column_name FROM information_schema.columns WHERE table_name IN ('x', 'w') ORDER BY 1",

@@ -11,3 +11,4 @@ mod slt;
 mod subqueries;
 mod support;
 mod tables;
+mod temporary;

@@ -12,4 +12,6 @@ mod functions;
 #[cfg(feature = "sql")]
 mod indexes;
 #[cfg(feature = "sql")]
+mod programs;
+#[cfg(feature = "sql")]
 mod sql;

@@ -3,6 +3,7 @@
 
 mod constraints;
 mod indexes;
+pub(super) mod programs;
 mod relations;
 mod types;
 
@@ -168,6 +169,63 @@ pub(crate) const TABLES: &[SystemTable] = &[
             ("confdeltype", T),
         ],
         rows: constraints::pg_constraint,
+    },
+    SystemTable {
+        name: "pg_proc",
+        columns: &[
+            ("oid", O),
+            ("proname", T),
+            ("pronamespace", O),
+            ("proowner", O),
+            ("prolang", O),
+            ("prokind", T),
+            ("proisstrict", B),
+            ("proretset", B),
+            ("provolatile", T),
+            ("pronargs", DataType::SmallInt),
+            ("pronargdefaults", DataType::SmallInt),
+            ("prorettype", O),
+            ("proargtypes", T),
+            ("proargmodes", T),
+            ("proargnames", T),
+            ("prosrc", T),
+        ],
+        rows: programs::pg_proc,
+    },
+    SystemTable {
+        name: "pg_trigger",
+        columns: &[
+            ("oid", O),
+            ("tgrelid", O),
+            ("tgparentid", O),
+            ("tgname", T),
+            ("tgfoid", O),
+            ("tgtype", DataType::SmallInt),
+            ("tgenabled", T),
+            ("tgisinternal", B),
+            ("tgnargs", DataType::SmallInt),
+            ("tgattr", T),
+            ("tgqual", T),
+            ("tgoldtable", T),
+            ("tgnewtable", T),
+        ],
+        rows: programs::pg_trigger,
+    },
+    SystemTable {
+        name: "pg_language",
+        columns: &[("oid", O), ("lanname", T), ("lanowner", O), ("lanispl", B), ("lanpltrusted", B)],
+        rows: |_, _| {
+            let row = |oid: i64, name: &str| {
+                vec![
+                    Value::BigInt(oid),
+                    text(name),
+                    Value::BigInt(10),
+                    Value::Boolean(false),
+                    Value::Boolean(true),
+                ]
+            };
+            Ok(vec![row(14, "sql")])
+        },
     },
     SystemTable {
         name: "pg_tables",

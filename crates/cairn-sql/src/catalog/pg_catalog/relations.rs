@@ -10,6 +10,7 @@ use super::{DERIVED_ID, STORE_ID, T, derived, schema_ids, system_tables};
 use crate::Result;
 use crate::catalog::system::{Rows, optional, text};
 use crate::context::{Context, Scope};
+use crate::session::temporary::is_temporary;
 
 pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
     let schemas = schema_ids(catalog);
@@ -37,7 +38,7 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
                 Value::Boolean(false),
                 Value::Boolean(false),
                 Value::Boolean(false),
-                text("p"),
+                text(if is_temporary(schema) { "t" } else { "p" }),
                 text("d"),
                 Value::BigInt(0),
                 Value::Null,

@@ -1,0 +1,99 @@
+//! Functions and procedures in SQL ([decision 0016](../../../docs/decisions/0016-programs.md)).
+//!
+//! ```text
+//!   CREATE FUNCTION ─ syntax ─ define ─→ engine (text)          CALL ─ procedure ─┐
+//!   f(x) in a query ─ rewrite ─ function (a UDF) ─ inline, or for each row ─ body ─┴─→ session::route::run
+//! ```
+//! I1. What a body does is part of the statement that called it: the same transaction, the same snapshot (it does not
+//!     move while a statement runs), undone with it.
+//! I2. Bodies nest [`DEPTH_MAX`] deep at most.
+
+pub(crate) mod body;
+pub(crate) mod define;
+pub(crate) mod drop;
+pub(crate) mod function;
+pub(crate) mod names;
+pub(crate) mod procedure;
+pub(crate) mod rewrite;
+pub(crate) mod syntax;
+
+use std::sync::Arc;
+
+use cairn_engine::Catalog;
+use cairn_engine::catalog::{Returns, RoutineDescriptor, RoutineKind};
+use cairn_types::DataType;
+
+use crate::context::Context;
+use crate::{Error, Result};
+
+/// Bodies within bodies.
+pub(crate) const DEPTH_MAX: u32 = 128;
+
+/// The routines that a name means: those of its schema, or of the first schema of the search path that has any.
+pub(crate) fn named(
+    context: &Context,
+    catalog: &Catalog,
+    schema: Option<&str>,
+    name: &str,
+) -> Vec<Arc<RoutineDescriptor>> {
+    let of = |schema: &str| catalog.routines_named(schema, name).cloned().collect::<Vec<_>>();
+    match schema {
+        Some(schema) => of(schema),
+        None => {
+            let path = &context.scope.settings.search_path;
+            path.iter().map(|schema| of(schema)).find(|found| !found.is_empty()).unwrap_or_default()
+        }
+    }
+}
+
+/// The functions of a name as the planner gives it, its schema before a point.
+pub(crate) fn functions_named(
+    context: &Context,
+    catalog: &Catalog,
+    name: &str,
+) -> Vec<Arc<RoutineDescriptor>> {
+    if catalog.routines().next().is_none() {
+        return Vec::new();
+    }
+    let mut found = match name.split_once('.') {
+        Some((schema, name)) => named(context, catalog, Some(schema), name),
+        None => named(context, catalog, None, name),
+    };
+    found.retain(|routine| routine.kind == RoutineKind::Function);
+    found
+}
+
+/// The columns of what a routine gives in FROM; a function of one value is its only column.
+pub(crate) fn columns(catalog: &Catalog, routine: &RoutineDescriptor) -> Result<Vec<(String, DataType)>> {
+    Ok(match &routine.returns {
+        Returns::Void => vec![(routine.name.clone(), DataType::Text)],
+        Returns::Trigger => Vec::new(),
+        Returns::Value { ty, .. } => vec![(routine.name.clone(), ty.clone())],
+        Returns::Rows { columns, .. } => columns.clone(),
+        Returns::Relation { object, .. } => match (catalog.table_by_id(*object), catalog.view_by_id(*object))
+        {
+            (Some(table), _) => table.live_columns().map(|c| (c.name.clone(), c.ty.clone())).collect(),
+            (None, Some(view)) => view.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect(),
+            (None, None) => return Err(Error::internal("the type of a function is gone")),
+        },
+    })
+}
+
+/// Whether it gives rows and not a value.
+pub(crate) fn gives_rows(routine: &RoutineDescriptor) -> bool {
+    match &routine.returns {
+        Returns::Rows { columns, .. } => columns.len() != 1,
+        Returns::Relation { .. } => true,
+        Returns::Void | Returns::Trigger | Returns::Value { .. } => false,
+    }
+}
+
+/// Whether it may give more than one.
+pub(crate) fn is_set(routine: &RoutineDescriptor) -> bool {
+    matches!(
+        routine.returns,
+        Returns::Value { set: true, .. }
+            | Returns::Rows { set: true, .. }
+            | Returns::Relation { set: true, .. }
+    )
+}
