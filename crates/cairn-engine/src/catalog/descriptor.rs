@@ -226,6 +226,17 @@ pub struct ForeignKey {
     pub not_valid: bool,
 }
 
+/// What a materialized view keeps the rows of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Materialized {
+    /// The query, as SQL text.
+    pub sql: String,
+    /// What it reads.
+    pub depends_on: Vec<Dependency>,
+    /// Whether it has been filled (WITH DATA).
+    pub populated: bool,
+}
+
 /// A table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableDescriptor {
@@ -255,6 +266,8 @@ pub struct TableDescriptor {
     pub comment: Option<String>,
     /// Its triggers, by name.
     pub triggers: Vec<TriggerDescriptor>,
+    /// Where it is a materialized view: what it is made of.
+    pub materialized: Option<Materialized>,
 }
 
 /// An output column of a view.

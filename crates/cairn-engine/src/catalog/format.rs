@@ -11,7 +11,7 @@ use cairn_types::{DataType, Value};
 
 use super::descriptor::{
     Check, Column, Dependency, ForeignKey, Generated, Identity, IndexColumn, IndexDescriptor,
-    IndexExpression, IndexPredicate, ReferentialAction, SchemaDescriptor, SequenceDescriptor,
+    IndexExpression, IndexPredicate, Materialized, ReferentialAction, SchemaDescriptor, SequenceDescriptor,
     TableDescriptor, ViewColumn, ViewDescriptor,
 };
 use crate::error::{Error, Result};
@@ -28,6 +28,8 @@ const EXTRA_COLUMN: u8 = 2;
 const EXTRA_NOT_VALID: u8 = 3;
 /// Triggers of a table or view.
 const EXTRA_TRIGGERS: u8 = 8;
+/// What a materialized view is made of.
+const EXTRA_MATERIALIZED: u8 = 9;
 /// More elements than this in one list are damage, not data.
 const LIST_MAX: u32 = 1 << 20;
 
@@ -431,6 +433,7 @@ impl Descriptor for TableDescriptor {
             next_index: from.u16()?,
             comment: from.option(Decoder::text)?,
             triggers: Vec::new(),
+            materialized: None,
         })
     }
 
@@ -456,6 +459,13 @@ impl Descriptor for TableDescriptor {
         }
         if !self.triggers.is_empty() {
             extras.push((EXTRA_TRIGGERS, program::triggers_extra(&self.triggers)));
+        }
+        if let Some(own) = &self.materialized {
+            let mut out = Encoder { bytes: Vec::new() };
+            out.text(&own.sql);
+            out.list(&own.depends_on, write_dependency);
+            out.bool(own.populated);
+            extras.push((EXTRA_MATERIALIZED, out.bytes));
         }
         Ok(extras)
     }
@@ -487,9 +497,23 @@ impl Descriptor for TableDescriptor {
                 self.triggers = program::read_triggers(from)?;
                 Ok(())
             }
+            EXTRA_MATERIALIZED => {
+                let (sql, depends_on) = (from.text()?, from.list(read_dependency)?);
+                self.materialized = Some(Materialized { sql, depends_on, populated: from.bool()? });
+                Ok(())
+            }
             _ => Err(from.damage(&format!("an extra of kind {tag}, which this program does not know"))),
         }
     }
+}
+
+fn write_dependency(out: &mut Encoder, dependency: &Dependency) {
+    out.u32(dependency.object);
+    out.list(&dependency.columns, |out, id| out.u32(*id));
+}
+
+fn read_dependency(from: &mut Decoder<'_>) -> Result<Dependency> {
+    Ok(Dependency { object: from.u32()?, columns: from.list(Decoder::u32)? })
 }
 
 impl Descriptor for ViewDescriptor {
@@ -504,10 +528,7 @@ impl Descriptor for ViewDescriptor {
             out.text(&column.name);
             out.ty(&column.ty);
         });
-        out.list(&self.depends_on, |out, dependency| {
-            out.u32(dependency.object);
-            out.list(&dependency.columns, |out, id| out.u32(*id));
-        });
+        out.list(&self.depends_on, write_dependency);
         out.text_option(&self.comment);
         Ok(())
     }
@@ -519,8 +540,7 @@ impl Descriptor for ViewDescriptor {
             name: from.text()?,
             sql: from.text()?,
             columns: from.list(|from| Ok(ViewColumn { name: from.text()?, ty: from.ty()? }))?,
-            depends_on: from
-                .list(|from| Ok(Dependency { object: from.u32()?, columns: from.list(Decoder::u32)? }))?,
+            depends_on: from.list(read_dependency)?,
             comment: from.option(Decoder::text)?,
             triggers: Vec::new(),
         })
@@ -637,6 +657,7 @@ pub(crate) mod tests {
             next_index: 2,
             comment: None,
             triggers: Vec::new(),
+            materialized: None,
         }
     }
 
@@ -650,6 +671,11 @@ pub(crate) mod tests {
         let mut table = table();
         table.columns[1].generated = Some(Generated { sql: "id + 1".to_owned(), columns: vec![1] });
         table.checks[0].not_valid = true;
+        table.materialized = Some(Materialized {
+            sql: "SELECT 1".to_owned(),
+            depends_on: vec![Dependency { object: 7, columns: vec![] }],
+            populated: true,
+        });
         table.foreign_keys[0].not_valid = true;
         table.indexes.push(IndexDescriptor {
             unique: true,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 pub use descriptor::{
     Check, Column, ColumnId, Dependency, ForeignKey, Generated, Identity, IndexColumn, IndexDescriptor,
-    IndexExpression, IndexId, IndexPredicate, ObjectId, ReferentialAction, SchemaDescriptor,
+    IndexExpression, IndexId, IndexPredicate, Materialized, ObjectId, ReferentialAction, SchemaDescriptor,
     SequenceDescriptor, TableDescriptor, ViewColumn, ViewDescriptor,
 };
 pub use routine::{

@@ -94,6 +94,7 @@ impl Table {
             next_index: 1,
             comment: None,
             triggers: view.triggers.clone(),
+            materialized: None,
         })
     }
 

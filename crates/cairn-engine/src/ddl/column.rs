@@ -338,6 +338,14 @@ fn drop_column(
         dependents.push(format!("view {} depends on {subject}", view.name));
         views.view(view);
     }
+    let keeping = |view: &&Arc<Table>| {
+        view.materialized.as_ref().is_some_and(|own| own.depends_on.iter().any(|d| d.object == old.id))
+    };
+    let keeping: Vec<_> = writer.catalog.tables().filter(keeping).cloned().collect();
+    for view in &keeping {
+        dependents.push(format!("materialized view {} depends on {subject}", view.name));
+        views.table(view);
+    }
     let referring: Vec<(String, String, String)> = writer
         .catalog
         .children(old.id)

@@ -68,6 +68,15 @@ fn not_read_by_views(
             message: format!("cannot {verb} {what} because view \"{}\" uses it", view.name),
         }),
         None => Ok(()),
+    }?;
+    let reads = |table: &&std::sync::Arc<Table>| {
+        table.materialized.as_ref().is_some_and(|own| own.depends_on.iter().any(|d| d.object == object))
+    };
+    match writer.catalog.tables().find(reads) {
+        Some(view) => Err(Error::Unsupported {
+            message: format!("cannot {verb} {what} because materialized view \"{}\" uses it", view.name),
+        }),
+        None => Ok(()),
     }
 }
 

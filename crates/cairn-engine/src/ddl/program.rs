@@ -98,6 +98,25 @@ impl Transaction {
         })
     }
 
+    /// Notes whether a materialized view is filled.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a table that is none.
+    pub fn set_populated(&self, view: ObjectId, populated: bool) -> Result<()> {
+        self.write("REFRESH MATERIALIZED VIEW", |writer| {
+            let table = writer.catalog.table_by_id(view).cloned();
+            let table = table.ok_or_else(|| Error::InvalidArgument(format!("no table {view}")))?;
+            let mut descriptor = table.descriptor().clone();
+            match &mut descriptor.materialized {
+                Some(own) if own.populated == populated => return Ok(()),
+                Some(own) => own.populated = populated,
+                None => return Err(Error::InvalidArgument(format!("table {view} is no view"))),
+            }
+            writer.put_table(descriptor)?;
+            Ok(())
+        })
+    }
+
     /// ALTER TABLE … ENABLE or DISABLE TRIGGER; without a name all of them.
     ///
     /// # Errors

@@ -12,6 +12,11 @@ use crate::error::{Error, Result};
 use crate::key_space;
 use crate::transaction::Writer;
 
+/// The word for a table.
+fn kind_of(table: &Table) -> &'static str {
+    if table.materialized.is_some() { "materialized view" } else { "table" }
+}
+
 /// A set of objects to be dropped together.
 #[derive(Default)]
 pub(super) struct Removal {
@@ -34,7 +39,7 @@ pub(super) struct Removal {
 
 impl Removal {
     pub(super) fn table(&mut self, table: &Table) {
-        self.subject.get_or_insert_with(|| format!("table {}", table.name));
+        self.subject.get_or_insert_with(|| format!("{} {}", kind_of(table), table.name));
         self.tables.insert(table.id);
     }
 
@@ -88,6 +93,15 @@ impl Removal {
                 self.views_on(writer, view.id, &format!("view {}", view.name));
             }
         }
+        let reads = |table: &&Arc<Table>| {
+            table.materialized.as_ref().is_some_and(|own| own.depends_on.iter().any(|d| d.object == object))
+        };
+        for table in writer.catalog.tables().filter(reads) {
+            if self.tables.insert(table.id) {
+                self.dependents.push(format!("materialized view {} depends on {subject}", table.name));
+                self.views_on(writer, table.id, &format!("materialized view {}", table.name));
+            }
+        }
     }
 
     /// Drops everything, or says what depends on it.
@@ -127,7 +141,7 @@ impl Removal {
         let catalog = writer.catalog.clone();
         for id in self.tables.clone() {
             let Some(table) = catalog.table_by_id(id) else { continue };
-            self.views_on(writer, id, &format!("table {}", table.name));
+            self.views_on(writer, id, &format!("{} {}", kind_of(table), table.name));
             for (child, key) in catalog.children(id) {
                 if !self.tables.contains(&child.id) {
                     self.foreign_keys.insert((child.id, key.name.clone()));

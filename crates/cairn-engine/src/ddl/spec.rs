@@ -2,7 +2,7 @@
 
 use cairn_types::{DataType, Value};
 
-use crate::catalog::{Dependency, ReferentialAction, ViewColumn};
+use crate::catalog::{Dependency, Materialized, ReferentialAction, ViewColumn};
 
 /// The options of a sequence, as CREATE SEQUENCE and GENERATED … AS IDENTITY (…) take them; `None` = the default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -168,6 +168,8 @@ pub struct TableSpec {
     pub columns: Vec<ColumnSpec>,
     /// Constraints (NOT NULL is the columns').
     pub constraints: Vec<ConstraintSpec>,
+    /// Where it is a materialized view: what it is made of.
+    pub materialized: Option<Materialized>,
 }
 
 /// An index to be made.

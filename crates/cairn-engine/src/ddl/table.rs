@@ -43,6 +43,7 @@ impl Transaction {
                 next_index: 1,
                 comment: None,
                 triggers: Vec::new(),
+                materialized: spec.materialized,
             };
             if spec.columns.len() > COLUMNS_MAX {
                 let message = format!("tables can have at most {COLUMNS_MAX} columns");

@@ -258,7 +258,8 @@ fn tables(_context: &Context, catalog: &Catalog) -> Result<Rows> {
         true => "LOCAL TEMPORARY",
         false => "BASE TABLE",
     };
-    let mut rows: Rows = catalog.tables().map(|t| row(&t.schema, &t.name, kind(&t.schema), true)).collect();
+    let tables = catalog.tables().filter(|table| table.materialized.is_none());
+    let mut rows: Rows = tables.map(|t| row(&t.schema, &t.name, kind(&t.schema), true)).collect();
     rows.push(row(PUBLIC, STORE, "BASE TABLE", false));
     rows.extend(catalog.views().map(|v| row(&v.schema, &v.name, "VIEW", false)));
     for schema in ["pg_catalog", "information_schema"] {

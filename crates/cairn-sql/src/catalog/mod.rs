@@ -125,6 +125,10 @@ fn in_schema(
     }
     match catalog.relation(schema, name) {
         None => Ok(None),
+        Some(Relation::Table(table)) if table.materialized.as_ref().is_some_and(|own| !own.populated) => {
+            Err(Error::new("55000", format!("materialized view \"{name}\" has not been populated"))
+                .with_hint("Use the REFRESH MATERIALIZED VIEW command."))
+        }
         Some(Relation::Table(table)) => {
             let provider = TableScanProvider::new(context, table, row_key)?;
             Ok(Some(Found::Provider(Arc::new(provider))))

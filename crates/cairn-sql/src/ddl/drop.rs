@@ -30,6 +30,7 @@ pub(super) fn run(context: &Context, statement: &Statement) -> Result<StatementR
     let kind = match object_type {
         ObjectType::Table => Kind::Table,
         ObjectType::View => Kind::View,
+        ObjectType::MaterializedView => Kind::Materialized,
         ObjectType::Index => Kind::Index,
         ObjectType::Sequence => Kind::Sequence,
         ObjectType::Schema => return schemas(context, names, *if_exists, *cascade),
@@ -55,7 +56,7 @@ pub(super) fn run(context: &Context, statement: &Statement) -> Result<StatementR
     let txn = context.txn();
     if !pairs.is_empty() {
         match kind {
-            Kind::Table => txn.drop_tables(&pairs, *cascade)?,
+            Kind::Table | Kind::Materialized => txn.drop_tables(&pairs, *cascade)?,
             Kind::View => txn.drop_views(&pairs, *cascade)?,
             Kind::Sequence => txn.drop_sequences(&pairs, *cascade)?,
             Kind::Index => {

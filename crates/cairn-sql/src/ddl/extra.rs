@@ -13,7 +13,7 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::alter_more::{self, AlterMore};
 use super::names::{self, Kind};
-use super::{index, notice, sequence};
+use super::{index, materialized, notice, sequence};
 use crate::context::Context;
 use crate::results::StatementResult;
 use crate::routine::syntax::Program;
@@ -29,7 +29,7 @@ pub(crate) fn parse(sql: &str) -> Option<Parsed<Statement>> {
     let mut words = sql.split_whitespace().take(2).map(str::to_ascii_uppercase);
     let (first, second) = (words.next()?, words.next().unwrap_or_default());
     let own = first == "REINDEX" || second == "SEQUENCE" && (first == "ALTER" || first == "CREATE");
-    if own || routine::syntax::is_own(sql) {
+    if own || routine::syntax::is_own(sql) || materialized::is_own(sql) {
         return Some(carried(sql));
     }
     if first == "ALTER" {
@@ -123,6 +123,7 @@ fn text_of(call: &Function) -> Option<&str> {
 
 enum Own {
     Program(Box<Program>),
+    Materialized(Box<materialized::Own>),
     Alter(Box<AlterMore>),
     Reindex {
         kind: String,
@@ -151,6 +152,9 @@ enum Change {
 fn read(sql: &str) -> Parsed<Own> {
     if routine::syntax::is_own(sql) {
         return Ok(Own::Program(Box::new(routine::syntax::read(sql)?)));
+    }
+    if materialized::is_own(sql) {
+        return Ok(Own::Materialized(Box::new(materialized::read(sql)?)));
     }
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect).try_with_sql(sql)?;
@@ -281,6 +285,7 @@ pub(super) fn run(context: &Context, call: &Function) -> Result<StatementResult>
     let Some(text) = text_of(call) else { return Err(Error::unsupported("CALL")) };
     match read(text).map_err(|e| Error::new("42601", e.to_string()))? {
         Own::Program(program) => routine::define::run(context, &program),
+        Own::Materialized(own) => materialized::run(context, &own),
         Own::Alter(alter) => alter_more::run(context, &alter),
         Own::Reindex { kind, name } => index::rebuild(context, &kind, &name),
         Own::AlterSequence { name, if_exists, change } => alter(context, &name, if_exists, change),

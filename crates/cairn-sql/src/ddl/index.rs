@@ -22,7 +22,11 @@ pub(super) fn create(context: &Context, create: &CreateIndex) -> Result<Statemen
     }
     let kind = kind(create)?;
     let catalog = context.catalog()?;
-    let (schema, table, relation) = names::require(context, &catalog, &create.table_name, Kind::Table)?;
+    let kind_of = match names::find(context, &catalog, &create.table_name, Kind::Materialized) {
+        Ok(Some(_)) => Kind::Materialized,
+        _ => Kind::Table,
+    };
+    let (schema, table, relation) = names::require(context, &catalog, &create.table_name, kind_of)?;
     let Relation::Table(found) = relation else { return Err(Error::internal("a table is no table")) };
     let name =
         create.name.as_ref().and_then(|n| n.0.last()).and_then(|part| part.as_ident()).map(names::stored);

@@ -14,6 +14,7 @@ mod expression;
 mod extra;
 mod functions;
 mod index;
+mod materialized;
 pub(crate) mod names;
 mod retype;
 mod sequence;

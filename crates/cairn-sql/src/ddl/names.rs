@@ -138,6 +138,7 @@ pub(crate) fn writable_schema(schema: &str) -> Result<()> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Table,
+    Materialized,
     View,
     Index,
     Sequence,
@@ -146,6 +147,7 @@ pub(crate) enum Kind {
 impl Kind {
     fn of(relation: &Relation) -> Kind {
         match relation {
+            Relation::Table(table) if table.materialized.is_some() => Kind::Materialized,
             Relation::Table(_) => Kind::Table,
             Relation::View(_) => Kind::View,
             Relation::Sequence(_) => Kind::Sequence,
@@ -157,6 +159,7 @@ impl Kind {
     pub(crate) fn word(self) -> &'static str {
         match self {
             Kind::Table => "table",
+            Kind::Materialized => "materialized view",
             Kind::View => "view",
             Kind::Index => "index",
             Kind::Sequence => "sequence",

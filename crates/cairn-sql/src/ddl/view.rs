@@ -18,7 +18,7 @@ use crate::{Error, Result, catalog};
 /// CREATE [OR REPLACE] VIEW.
 pub(super) fn create(context: &Context, create: &CreateView) -> Result<StatementResult> {
     if create.materialized {
-        return Err(Error::unsupported("a materialized view"));
+        return Err(Error::unsupported("this form of CREATE MATERIALIZED VIEW"));
     }
     if create.or_alter
         || create.secure
@@ -74,7 +74,7 @@ pub(super) fn create(context: &Context, create: &CreateView) -> Result<Statement
 }
 
 /// The tables and views that a query names directly.
-fn dependencies(context: &Context, query: &Query) -> Result<Vec<Dependency>> {
+pub(super) fn dependencies(context: &Context, query: &Query) -> Result<Vec<Dependency>> {
     let catalog = context.catalog()?;
     let mut found: Vec<Dependency> = Vec::new();
     for name in relations_of(query) {

@@ -25,6 +25,9 @@ pub(crate) fn find(context: &Context, name: &ObjectName, verb: &str) -> Result<A
             .with_hint("Use put and delete of the key-value API."));
     }
     match all.relation(&schema, &table) {
+        Some(Relation::Table(found)) if found.materialized.is_some() => {
+            Err(Error::new("42809", format!("cannot change materialized view \"{table}\"")))
+        }
         Some(Relation::Table(found)) => Ok(found),
         Some(Relation::View(view)) if let Some(rows) = trigger::view::as_table(&view, verb) => Ok(rows),
         Some(Relation::View(_)) if verb == "MERGE" => {

@@ -231,12 +231,40 @@ pub(crate) const TABLES: &[SystemTable] = &[
         name: "pg_tables",
         columns: &[("schemaname", T), ("tablename", T), ("tableowner", T), ("hasindexes", B)],
         rows: |_, catalog| {
-            let own = catalog.tables().map(|t| {
+            let own = catalog.tables().filter(|t| t.materialized.is_none()).map(|t| {
                 let indexed = !t.has_hidden_key() || !t.indexes.is_empty();
                 vec![text(&t.schema), text(&t.name), text(USER), Value::Boolean(indexed)]
             });
             let store = vec![text(PUBLIC), text(STORE), text(USER), Value::Boolean(false)];
             Ok(own.chain(std::iter::once(store)).collect())
+        },
+    },
+    SystemTable {
+        name: "pg_matviews",
+        columns: &[
+            ("schemaname", T),
+            ("matviewname", T),
+            ("matviewowner", T),
+            ("tablespace", T),
+            ("hasindexes", B),
+            ("ispopulated", B),
+            ("definition", T),
+        ],
+        rows: |_, catalog| {
+            let own = catalog.tables().filter_map(|t| t.materialized.as_ref().map(|own| (t, own)));
+            Ok(own
+                .map(|(t, own)| {
+                    vec![
+                        text(&t.schema),
+                        text(&t.name),
+                        text(USER),
+                        Value::Null,
+                        Value::Boolean(!t.indexes.is_empty()),
+                        Value::Boolean(own.populated),
+                        text(format!("{};", own.sql)),
+                    ]
+                })
+                .collect())
         },
     },
     SystemTable {

@@ -25,7 +25,7 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
                 Value::BigInt(10),
                 Value::BigInt(match kind {
                     "i" => 403,
-                    "r" => 2,
+                    "r" | "m" => 2,
                     _ => 0,
                 }),
                 Value::Real(rest.0),
@@ -49,7 +49,8 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
         let estimate = context.scope.shared.database.approximate_rows(table.id) as f32;
         let columns = table.live_columns().len();
         let rest = (estimate, !indexes.is_empty(), table.checks.len());
-        push(i64::from(table.id), &table.name, &table.schema, "r", columns, rest);
+        let kind = if table.materialized.is_some() { "m" } else { "r" };
+        push(i64::from(table.id), &table.name, &table.schema, kind, columns, rest);
         for index in indexes {
             let id = derived(table.id, i64::from(index.id));
             let columns = index.columns.len() + index.include.len();
