@@ -30,6 +30,7 @@ use crate::database::Inner;
 use crate::error::{Error, Result};
 use crate::key_space::{self, STORE_TABLE};
 use crate::sequence::Position;
+use crate::table::deferred::Deferred;
 use crate::view::{KvScan, ReadView, Source};
 
 /// The longest key of the key-value space, in bytes.
@@ -88,6 +89,8 @@ pub(crate) struct State {
     guarded: HashSet<ObjectId>,
     /// Rows inserted less rows deleted, by table: for the estimates.
     pub(crate) row_changes: HashMap<ObjectId, i64>,
+    /// Foreign keys that are looked at when it commits.
+    pub(crate) deferred: Deferred,
 }
 
 impl State {
@@ -153,6 +156,7 @@ impl Transaction {
             next_savepoint: 0,
             guarded: HashSet::new(),
             row_changes: HashMap::new(),
+            deferred: Deferred::default(),
         };
         let of = catalog.version();
         let definitions = Definitions { catalog, changed: false, of, sequences: HashMap::new() };
@@ -293,6 +297,10 @@ impl Transaction {
     /// [`Error::Conflict`] where another transaction committed first, [`Error::TransactionEnded`],
     /// [`Error::Storage`] (disk full, an input/output error, a poisoned store).
     pub fn commit(&self) -> Result<CommitSeq> {
+        if let Err(error) = self.check_deferred() {
+            self.rollback();
+            return Err(error);
+        }
         let mut state = self.state.lock().take().ok_or(Error::TransactionEnded)?;
         let definitions = self.definitions.lock().clone();
         for (sequence, position) in &definitions.sequences {
@@ -663,6 +671,10 @@ impl Writer<'_> {
             self.state.lock_table_of(&key)?;
         }
         Ok(())
+    }
+
+    pub(crate) fn deferred(&mut self) -> &mut Deferred {
+        &mut self.state.deferred
     }
 
     pub(crate) fn count_rows(&mut self, table: ObjectId, change: i64) {

@@ -224,6 +224,10 @@ pub struct ForeignKey {
     pub on_update: ReferentialAction,
     /// Whether rows that were there before it need not keep it (NOT VALID).
     pub not_valid: bool,
+    /// DEFERRABLE: SET CONSTRAINTS may put it off to the end of the transaction.
+    pub deferrable: bool,
+    /// INITIALLY DEFERRED: it is put off unless SET CONSTRAINTS says otherwise.
+    pub initially_deferred: bool,
 }
 
 /// What a materialized view keeps the rows of.

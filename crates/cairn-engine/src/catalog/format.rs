@@ -28,6 +28,8 @@ const EXTRA_COLUMN: u8 = 2;
 const EXTRA_NOT_VALID: u8 = 3;
 /// Triggers of a table or view.
 const EXTRA_TRIGGERS: u8 = 8;
+/// Foreign keys that are DEFERRABLE.
+const EXTRA_DEFERRABLE: u8 = 10;
 /// What a materialized view is made of.
 const EXTRA_MATERIALIZED: u8 = 9;
 /// More elements than this in one list are damage, not data.
@@ -427,6 +429,8 @@ impl Descriptor for TableDescriptor {
                     on_delete: read_action(from)?,
                     on_update: read_action(from)?,
                     not_valid: false,
+                    deferrable: false,
+                    initially_deferred: false,
                 })
             })?,
             next_column: from.u32()?,
@@ -459,6 +463,15 @@ impl Descriptor for TableDescriptor {
         }
         if !self.triggers.is_empty() {
             extras.push((EXTRA_TRIGGERS, program::triggers_extra(&self.triggers)));
+        }
+        let deferrable: Vec<&ForeignKey> = self.foreign_keys.iter().filter(|key| key.deferrable).collect();
+        if !deferrable.is_empty() {
+            let mut out = Encoder { bytes: Vec::new() };
+            out.list(&deferrable, |out, key| {
+                out.text(&key.name);
+                out.bool(key.initially_deferred);
+            });
+            extras.push((EXTRA_DEFERRABLE, out.bytes));
         }
         if let Some(own) = &self.materialized {
             let mut out = Encoder { bytes: Vec::new() };
@@ -495,6 +508,14 @@ impl Descriptor for TableDescriptor {
             }
             EXTRA_TRIGGERS => {
                 self.triggers = program::read_triggers(from)?;
+                Ok(())
+            }
+            EXTRA_DEFERRABLE => {
+                for (name, initially) in from.list(|from| Ok((from.text()?, from.bool()?)))? {
+                    let key = self.foreign_keys.iter_mut().find(|key| key.name == name);
+                    let key = key.ok_or_else(|| from.damage("a constraint that is not there"))?;
+                    (key.deferrable, key.initially_deferred) = (true, initially);
+                }
                 Ok(())
             }
             EXTRA_MATERIALIZED => {
@@ -652,6 +673,8 @@ pub(crate) mod tests {
                 on_delete: ReferentialAction::Cascade,
                 on_update: ReferentialAction::SetDefault,
                 not_valid: false,
+                deferrable: false,
+                initially_deferred: false,
             }],
             next_column: 4,
             next_index: 2,
@@ -677,6 +700,7 @@ pub(crate) mod tests {
             populated: true,
         });
         table.foreign_keys[0].not_valid = true;
+        (table.foreign_keys[0].deferrable, table.foreign_keys[0].initially_deferred) = (true, true);
         table.indexes.push(IndexDescriptor {
             unique: true,
             expressions: vec![IndexExpression {

@@ -10,8 +10,7 @@ use super::spec::ConstraintSpec;
 use super::table::{column_ids, table_by_id};
 use super::{find, index};
 use crate::catalog::{
-    Check, ColumnId, ForeignKey, IndexColumn, IndexDescriptor, ObjectId, ReferentialAction, Table,
-    TableDescriptor,
+    Check, ColumnId, ForeignKey, IndexColumn, IndexDescriptor, ObjectId, Table, TableDescriptor,
 };
 use crate::error::{Error, ObjectKind, Result, Violation};
 use crate::table::{self, ScanRequest, check, parent};
@@ -146,9 +145,20 @@ pub(super) fn add(writer: &mut Writer<'_>, id: ObjectId, constraint: ConstraintS
             on_delete,
             on_update,
             not_valid,
+            deferrable,
         } => {
-            let actions = (on_delete, on_update);
-            add_foreign_key(writer, &table, name, &columns, &parent, &parent_columns, actions, not_valid)
+            let key = ForeignKey {
+                name: String::new(),
+                columns: Vec::new(),
+                parent: 0,
+                parent_columns: Vec::new(),
+                on_delete,
+                on_update,
+                not_valid,
+                deferrable: deferrable.is_some(),
+                initially_deferred: deferrable == Some(true),
+            };
+            add_foreign_key(writer, &table, name, &columns, &parent, &parent_columns, key)
         }
     }
 }
@@ -334,7 +344,7 @@ fn check_all(writer: &mut Writer<'_>, new: &Arc<Table>, added: usize) -> Result<
     Ok(())
 }
 
-#[allow(clippy::too_many_arguments)]
+/// `key` says what the new one is but for its name and what it is of.
 fn add_foreign_key(
     writer: &mut Writer<'_>,
     table: &Arc<Table>,
@@ -342,9 +352,9 @@ fn add_foreign_key(
     columns: &[String],
     (parent_schema, parent_name): &(String, String),
     parent_columns: &[String],
-    (on_delete, on_update): (ReferentialAction, ReferentialAction),
-    not_valid: bool,
+    key: ForeignKey,
 ) -> Result<()> {
+    let not_valid = key.not_valid;
     let ids = column_ids(table, columns).map_err(|_| {
         let missing = columns.iter().find(|name| table.column(name).is_err());
         let missing = missing.map_or("", String::as_str);
@@ -373,15 +383,7 @@ fn add_foreign_key(
     }
     let name = constraint_name(writer, table, name, columns, "fkey", false)?;
     check_types(table, &ids, &parent, &parent_ids, &name)?;
-    let key = ForeignKey {
-        name,
-        columns: ids,
-        parent: parent.id,
-        parent_columns: parent_ids,
-        on_delete,
-        on_update,
-        not_valid,
-    };
+    let key = ForeignKey { name, columns: ids, parent: parent.id, parent_columns: parent_ids, ..key };
     let mut descriptor = table.descriptor().clone();
     descriptor.foreign_keys.push(key.clone());
     let new = writer.put_table(descriptor)?;

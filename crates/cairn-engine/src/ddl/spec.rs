@@ -154,6 +154,8 @@ pub enum ConstraintSpec {
         on_update: ReferentialAction,
         /// NOT VALID.
         not_valid: bool,
+        /// DEFERRABLE: whether INITIALLY DEFERRED too.
+        deferrable: Option<bool>,
     },
 }
 

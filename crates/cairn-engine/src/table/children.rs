@@ -118,6 +118,16 @@ pub(super) fn refuse(
     })
 }
 
+/// Whether a row of `child` refers to one of `keys`, as [`referring`].
+pub(super) fn has_referring(
+    writer: &mut Writer<'_>,
+    child: &Arc<Table>,
+    foreign_key: &ForeignKey,
+    keys: &[Vec<Value>],
+) -> Result<bool> {
+    Ok(!referring(writer, child, foreign_key, keys)?.is_empty())
+}
+
 /// The rows of `child` that refer to one of `keys` (values in the order of the foreign key, none NULL): the place of
 /// the key, and the row key. What was looked at is guarded (I1).
 fn referring(

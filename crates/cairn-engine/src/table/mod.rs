@@ -28,6 +28,7 @@ mod access;
 pub(crate) mod check;
 mod children;
 pub(crate) mod codec;
+pub(crate) mod deferred;
 mod delete;
 mod follow;
 mod generated;

@@ -161,6 +161,11 @@ pub(crate) fn check_key(
         }
         if !encoded || writer.txn_ref().get_latest(&key)?.is_none() {
             let error = not_present(table, foreign_key, &parent, batch, row, places);
+            if writer.deferred().is_deferred(table.id, foreign_key) {
+                let values = super::statement::row_values(table, batch, places, row);
+                writer.defer_child(table, foreign_key, values, error);
+                continue;
+            }
             match pending.as_deref_mut() {
                 Some(pending) if encoded && parent.id == table.id => {
                     pending.missing.entry(key.clone()).or_insert(error);

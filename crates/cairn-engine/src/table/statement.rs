@@ -45,6 +45,11 @@ pub(super) struct Gone {
 impl Gone {
     /// No child refers to the keys.
     pub(super) fn check(self, writer: &mut Writer<'_>) -> Result<()> {
+        let (child, key) = (&self.child, &self.foreign_key);
+        if writer.deferred().is_deferred(child.id, key) {
+            writer.defer_gone(child, key, self.keys);
+            return Ok(());
+        }
         children::refuse(writer, &self.child, &self.foreign_key, self.keys)
     }
 }

@@ -398,7 +398,7 @@ pub(super) fn keys(table: &Table) -> Vec<(String, &'static str, Vec<String>)> {
 fn table_constraints(_context: &Context, catalog: &Catalog) -> Result<Rows> {
     let mut rows = Rows::new();
     for table in catalog.tables() {
-        let mut push = |name: &str, kind: &str| {
+        let mut push = |name: &str, kind: &str, (deferrable, deferred): (bool, bool)| {
             rows.push(vec![
                 text(DATABASE),
                 text(&table.schema),
@@ -407,18 +407,18 @@ fn table_constraints(_context: &Context, catalog: &Catalog) -> Result<Rows> {
                 text(&table.schema),
                 text(&table.name),
                 text(kind),
-                yes_no(false),
-                yes_no(false),
+                yes_no(deferrable),
+                yes_no(deferred),
             ]);
         };
         for (name, kind, _) in keys(table) {
-            push(&name, kind);
+            push(&name, kind, (false, false));
         }
         for key in &table.foreign_keys {
-            push(&key.name, "FOREIGN KEY");
+            push(&key.name, "FOREIGN KEY", (key.deferrable, key.initially_deferred));
         }
         for check in &table.checks {
-            push(&check.name, "CHECK");
+            push(&check.name, "CHECK", (false, false));
         }
     }
     Ok(rows)

@@ -192,12 +192,28 @@ fn collation_supported(collation: &ObjectName) -> Result<()> {
 fn refuse_deferrable(characteristics: Option<&ConstraintCharacteristics>) -> Result<()> {
     let Some(c) = characteristics else { return Ok(()) };
     if c.deferrable == Some(true) || matches!(c.initially, Some(ast::DeferrableInitial::Deferred)) {
-        return Err(Error::unsupported("a deferrable constraint"));
+        return Err(Error::unsupported("a deferrable constraint that is no foreign key"));
     }
     if c.enforced == Some(false) {
         return Err(Error::unsupported("a constraint that is NOT ENFORCED"));
     }
     Ok(())
+}
+
+/// DEFERRABLE of a foreign key: whether it is INITIALLY DEFERRED too.
+fn deferral(characteristics: Option<&ConstraintCharacteristics>) -> Result<Option<bool>> {
+    let Some(c) = characteristics else { return Ok(None) };
+    if c.enforced == Some(false) {
+        return Err(Error::unsupported("a constraint that is NOT ENFORCED"));
+    }
+    let initially = matches!(c.initially, Some(ast::DeferrableInitial::Deferred));
+    match c.deferrable {
+        Some(false) if initially => {
+            Err(Error::new("42601", "constraint declared INITIALLY DEFERRED must be DEFERRABLE"))
+        }
+        Some(true) => Ok(Some(initially)),
+        _ => Ok(initially.then_some(true)),
+    }
 }
 
 fn check_spec(check: &CheckConstraint, name: Option<String>) -> Result<ConstraintSpec> {
@@ -259,7 +275,7 @@ fn foreign_key(
     name: Option<String>,
     columns: Vec<String>,
 ) -> Result<ConstraintSpec> {
-    refuse_deferrable(key.characteristics.as_ref())?;
+    let deferrable = deferral(key.characteristics.as_ref())?;
     if matches!(
         key.match_kind,
         Some(ast::ConstraintReferenceMatchKind::Full | ast::ConstraintReferenceMatchKind::Partial)
@@ -275,6 +291,7 @@ fn foreign_key(
         on_delete: action(key.on_delete),
         on_update: action(key.on_update),
         not_valid: false,
+        deferrable,
     })
 }
 

@@ -66,7 +66,8 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let own = crate::copy::parse(text)
         .or_else(|| crate::ddl::parse(text))
         .or_else(|| cursor::parse(text))
-        .or_else(|| crate::routine::syntax::parse_do(text));
+        .or_else(|| crate::routine::syntax::parse_do(text))
+        .or_else(|| crate::session::constraints::parse(text));
     if let Some(parsed) = own {
         let mut statement = parsed.map_err(|error| syntax_error(error, text))?;
         balance::statement(&mut statement);

@@ -18,6 +18,7 @@ use crate::dml::literal::is_unknown;
 use crate::functions::overload::{Found, coerce};
 use crate::functions::{missing, sql_type};
 use crate::results::{Results, StatementResult};
+use crate::session::constraints;
 use crate::session::variables::fold;
 use crate::{Error, Result, parse};
 
@@ -25,6 +26,9 @@ use crate::{Error, Result, parse};
 pub(crate) fn call(context: &Context, call: &Function) -> Result<StatementResult> {
     let nested = context.scope.body.as_ref().is_some_and(|body| body.nested);
     let surroundings = Surroundings { nested, ..Surroundings::default() };
+    if let Some(text) = constraints::text_of(call) {
+        return constraints::run(context, text);
+    }
     if let Some((language, code)) = syntax::do_of(call) {
         if language != "sql" {
             return Err(Error::unsupported(format!("DO in the language {language}"))

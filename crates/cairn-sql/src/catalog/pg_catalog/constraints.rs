@@ -91,6 +91,12 @@ fn foreign_definition(catalog: &Catalog, table: &Table, key: &ForeignKey) -> Str
             text.push_str(action_name(action));
         }
     }
+    if key.deferrable {
+        text.push_str(" DEFERRABLE");
+    }
+    if key.initially_deferred {
+        text.push_str(" INITIALLY DEFERRED");
+    }
     if key.not_valid {
         text.push_str(" NOT VALID");
     }
@@ -118,8 +124,8 @@ pub(super) fn pg_constraint(_context: &Context, catalog: &Catalog) -> Result<Row
                 text(&constraint.name),
                 schemas.get(table.schema.as_str()).map_or(Value::Null, |id| Value::BigInt(*id)),
                 text(constraint.kind),
-                Value::Boolean(false),
-                Value::Boolean(false),
+                Value::Boolean(constraint.foreign.is_some_and(|key| key.deferrable)),
+                Value::Boolean(constraint.foreign.is_some_and(|key| key.initially_deferred)),
                 Value::Boolean(constraint.valid),
                 Value::BigInt(i64::from(table.id)),
                 Value::BigInt(constraint.index),
