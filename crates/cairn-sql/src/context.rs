@@ -144,6 +144,7 @@ impl Scope {
             sources: Mutex::default(),
             past: None,
             view: OnceLock::new(),
+            slots: OnceLock::new(),
             modified: None,
             body: Some(body),
         }
