@@ -51,6 +51,7 @@ fn foreign_key() -> ConstraintSpec {
         on_delete: Default::default(),
         on_update: Default::default(),
         not_valid: false,
+        deferrable: None,
     }
 }
 
@@ -182,6 +183,7 @@ fn a_statement_of_several_batches_may_refer_forward() {
                 on_delete,
                 on_update,
                 not_valid: false,
+                deferrable: None,
             }
         }
         other => other,

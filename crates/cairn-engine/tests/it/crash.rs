@@ -77,6 +77,7 @@ fn make_log(db: &Database) -> Result<()> {
         name: "log".into(),
         columns: vec![id],
         constraints: vec![],
+        materialized: None,
     })?;
     txn.commit()?;
     Ok(())

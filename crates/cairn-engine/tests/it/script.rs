@@ -335,6 +335,7 @@ fn constraint(text: &str) -> ConstraintSpec {
                 on_delete,
                 on_update,
                 not_valid: false,
+                deferrable: None,
             }
         }
         _ => panic!("no constraint {kind}"),
@@ -352,6 +353,7 @@ fn create_table(txn: &Transaction, text: &str) -> Result<()> {
         name: name.into(),
         columns: columns.into_iter().map(column).collect(),
         constraints: constraints.into_iter().map(constraint).collect(),
+        materialized: None,
     })
     .map(|_| ())
 }

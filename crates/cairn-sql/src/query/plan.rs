@@ -141,6 +141,18 @@ impl<'s> Planner<'s> {
     }
 }
 
+/// An integer or a NULL as functions in FROM take it: of the widest type, and of none.
+fn plain_integer(arg: Expr) -> Expr {
+    use datafusion::common::ScalarValue as S;
+    let wide = |n: i64| Expr::Literal(S::Int64(Some(n)), None);
+    match arg {
+        Expr::Literal(S::Int16(Some(n)), _) => wide(i64::from(n)),
+        Expr::Literal(S::Int32(Some(n)), _) => wide(i64::from(n)),
+        Expr::Literal(value, _) if value.is_null() => Expr::Literal(S::Null, None),
+        other => other,
+    }
+}
+
 /// A view: its plan takes the scan's place.
 struct ViewSource {
     plan: LogicalPlan,
@@ -181,7 +193,9 @@ impl ContextProvider for Planner<'_> {
         let schema = datafusion::common::DFSchema::empty();
         let args = args
             .into_iter()
-            .map(|arg| simplifier.coerce(arg, &schema).and_then(|e| simplifier.simplify(e)))
+            .map(|arg| {
+                simplifier.coerce(arg, &schema).and_then(|e| simplifier.simplify(e)).map(plain_integer)
+            })
             .collect::<datafusion::error::Result<Vec<_>>>()?;
         let provider = function.create_table_provider_with_args(TableFunctionArgs::new(&args, self.state))?;
         Ok(provider_as_source(provider))

@@ -505,12 +505,10 @@ impl<'c> Call<'c> {
         let surroundings = Surroundings { nested: true, ..Surroundings::default() };
         let outcome = self.body.run(self.context, surroundings, values)?;
         if self.routine.returns == Returns::Void {
-            let value = if self.as_rows {
-                return self.list(&[vec![Value::Text(String::new())]]);
-            } else {
-                Value::Text(String::new())
+            return match self.as_rows {
+                true => self.list(&[vec![Value::Null]]),
+                false => Ok(Value::to_array(&[Value::Null], &DataType::Text)?),
             };
-            return Ok(Value::to_array(&[value], &DataType::Text)?);
         }
         let set = is_set(self.routine);
         let rows =

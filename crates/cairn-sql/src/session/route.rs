@@ -371,7 +371,10 @@ fn in_transaction(
         let savepoint = if writes { Some(txn.savepoint()?) } else { None };
         let result = wait_for_tables(&context, statement).and_then(|()| run(&context, statement, sql));
         return match (result, savepoint) {
-            (Ok(StatementResult::Rows(rows)), _) => {
+            (Ok(StatementResult::Rows(rows)), savepoint) => {
+                if let Some(savepoint) = savepoint {
+                    txn.release(savepoint);
+                }
                 query::point::remember(&context, sql, unbound)?;
                 query::reuse::keep_with_slots(&context, sql, unbound, rows.columns())?;
                 Ok(StatementResult::Rows(rows.on_error(failing(shared_state, txn))))

@@ -163,7 +163,7 @@ fn new_row(table: &Table, body: &Body) -> Result<Option<Vec<usize>>> {
     }
 }
 
-/// A column of OLD or NEW in a condition that the table does not have.
+/// What to say of a column of OLD or NEW in a condition that the table does not have.
 fn missing_column(table: &Table, condition: &Expr) -> Option<String> {
     let found = sqlparser::ast::visit_expressions(condition, |expr| {
         if let Expr::CompoundIdentifier(parts) = expr
@@ -171,12 +171,13 @@ fn missing_column(table: &Table, condition: &Expr) -> Option<String> {
             && matches!(fold(row).as_str(), "old" | "new")
             && table.column_place(&fold(column)).is_none()
         {
-            return ControlFlow::Break(format!("{}.{}", fold(row), fold(column)));
+            let (row, column) = (fold(row), fold(column));
+            return ControlFlow::Break(format!("record \"{row}\" has no field \"{column}\""));
         }
         ControlFlow::Continue(())
     });
     match found {
-        ControlFlow::Break(name) => Some(name),
+        ControlFlow::Break(message) => Some(message),
         ControlFlow::Continue(()) => None,
     }
 }
@@ -205,7 +206,7 @@ pub(super) fn check(
         return Err(Error::new("42P17", "DELETE trigger's WHEN condition cannot reference NEW values"));
     }
     if let Some(missing) = missing_column(table, &condition) {
-        return Err(Error::new("42703", format!("column {missing} does not exist")));
+        return Err(Error::new("42703", missing));
     }
     super::fire::condition(context, table, &condition, None, None, 0).map(drop)
 }

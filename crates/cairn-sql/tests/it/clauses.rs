@@ -408,9 +408,9 @@ fn definitions() -> Vec<(&'static str, Shown)> {
         on_delete: Part,
         on_update: Part,
         match_kind: Refused("CREATE TABLE x (a int, FOREIGN KEY (a) REFERENCES p (id) MATCH FULL)", "0A000"),
-        characteristics: Refused(
-            "CREATE TABLE x (a int, FOREIGN KEY (a) REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED)",
-            "0A000"
+        characteristics: Acts(
+            "CREATE TABLE x (a int, FOREIGN KEY (a) REFERENCES p (id))",
+            "CREATE TABLE x (a int, FOREIGN KEY (a) REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED)"
         ),
     }));
     all
@@ -445,7 +445,7 @@ fn outcome(sql: &str) -> Vec<String> {
         "INSERT INTO i (a) VALUES (7) RETURNING *",
         "SELECT relname, relkind, relpersistence FROM pg_class WHERE oid > 1000 ORDER BY 1, 2",
         "SELECT indexdef FROM pg_indexes ORDER BY 1",
-        "SELECT conname FROM pg_constraint ORDER BY 1",
+        "SELECT conname, condeferrable, condeferred FROM pg_constraint ORDER BY 1",
         "SELECT column_name FROM information_schema.columns WHERE table_name IN ('x', 'w') ORDER BY 1",
     ] {
         all.push(run(&mut session, probe).map_or_else(|e| e.sqlstate().to_owned(), |lines| lines.join(";")));

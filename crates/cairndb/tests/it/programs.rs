@@ -1,6 +1,6 @@
 //! Functions, procedures and triggers in SQL: they outlive the process, and their effects are those of their statement.
 
-use cairndb::Database;
+use cairndb::{Database, Outcome};
 
 fn texts(db: &Database, sql: &str) -> Vec<String> {
     let rows = db.query(sql, &[]).unwrap().collect_rows().unwrap();
@@ -77,20 +77,22 @@ fn rollback_takes_definitions_and_effects_back() {
     let db = Database::in_memory().unwrap();
     run(&db, &DEFINITIONS[..2]);
     let mut session = db.session();
-    session.execute("begin", &[]).unwrap();
+    session.run("begin").unwrap();
     for sql in &DEFINITIONS[2..] {
-        session.execute(sql, &[]).unwrap();
+        session.run(sql).unwrap();
     }
-    session.execute("insert into t values (1, 1)", &[]).unwrap();
-    session.execute("savepoint s", &[]).unwrap();
-    session.execute("drop function tell() cascade", &[]).unwrap();
-    session.execute("insert into t values (2, 2)", &[]).unwrap();
-    session.execute("rollback to s", &[]).unwrap();
-    session.execute("insert into t values (3, 3)", &[]).unwrap();
-    let rows = session.query("select what from log order by n", &[]).unwrap().collect_rows().unwrap();
-    let told: Vec<String> = rows.iter().map(|row| row.get(0).unwrap()).collect();
+    session.run("insert into t values (1, 1)").unwrap();
+    session.run("savepoint s").unwrap();
+    session.run("drop function tell() cascade").unwrap();
+    session.run("insert into t values (2, 2)").unwrap();
+    session.run("rollback to s").unwrap();
+    session.run("insert into t values (3, 3)").unwrap();
+    let Outcome::Rows(rows) = session.run("select what from log order by n").unwrap() else {
+        panic!("a query gives rows");
+    };
+    let told: Vec<String> = rows.collect_rows().unwrap().iter().map(|row| row.get(0).unwrap()).collect();
     assert_eq!(told, ["INSERT 1 x", "INSERT 3 x"]);
-    session.execute("rollback", &[]).unwrap();
+    session.run("rollback").unwrap();
     assert_eq!(texts(&db, "select proname from pg_proc"), [""; 0]);
     assert_eq!(texts(&db, "select what from log"), [""; 0]);
     assert_eq!(texts(&db, "select id::text from t"), [""; 0]);
@@ -108,7 +110,7 @@ fn statements_that_run_again_set_off_triggers_each_time() {
             "update t set v = 1 where id = $1",
             "delete from t where id = $1",
         ] {
-            db.execute(sql, &[round.into()]).unwrap();
+            db.execute(sql, &[&round]).unwrap();
         }
     }
     assert_eq!(texts(&db, "select count(*)::text from log"), ["9"]);
@@ -116,7 +118,7 @@ fn statements_that_run_again_set_off_triggers_each_time() {
     run(&db, &["delete from log", "alter table t add p int references parent on delete cascade"]);
     run(&db, &["insert into t values (1, 0, 1), (2, 0, 2), (3, 0, 3)"]);
     for parent in 1..=3i32 {
-        db.execute("delete from parent where id = $1", &[parent.into()]).unwrap();
+        db.execute("delete from parent where id = $1", &[&parent]).unwrap();
     }
     assert_eq!(
         texts(&db, "select what from log order by n"),

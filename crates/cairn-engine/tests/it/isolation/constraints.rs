@@ -25,6 +25,7 @@ fn world(seed: u64, indexed: bool) -> World {
         on_delete: Default::default(),
         on_update: Default::default(),
         not_valid: false,
+        deferrable: None,
     };
     txn.add_constraint("public", "c", foreign_key).unwrap();
     if indexed {
