@@ -85,6 +85,41 @@ impl Transaction {
         })
     }
 
+    /// ALTER SEQUENCE … SET SCHEMA; defaults follow.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::Duplicate`], [`Error::InvalidDefinition`] (0A000) for one that goes with a table.
+    pub fn set_sequence_schema(&self, schema: &str, name: &str, new_schema: &str) -> Result<()> {
+        self.write("ALTER SEQUENCE", |writer| {
+            let old = writer.catalog.sequence(schema, name)?;
+            name::usable_schema(&writer.catalog, new_schema)?;
+            if let Some(table) = old.owned_by.and_then(|(table, _)| writer.catalog.table_by_id(table)) {
+                return Err(Error::InvalidDefinition {
+                    sqlstate: "0A000",
+                    message: "cannot move an owned sequence into another schema".to_owned(),
+                    detail: Some(format!("Sequence \"{name}\" is linked to table \"{}\".", table.name)),
+                    hint: None,
+                });
+            }
+            if schema == new_schema {
+                return Ok(());
+            }
+            name::free(&writer.catalog, new_schema, name)?;
+            let (from, to) = (name::nextval_default(schema, name), name::nextval_default(new_schema, name));
+            let uses = |c: &crate::catalog::Column| c.default.as_deref() == Some(&from);
+            let tables: Vec<_> =
+                writer.catalog.tables().filter(|t| t.live_columns().any(uses)).cloned().collect();
+            for table in tables {
+                let mut descriptor = table.descriptor().clone();
+                for column in descriptor.columns.iter_mut().filter(|c| uses(c)) {
+                    column.default = Some(to.clone());
+                }
+                writer.put_table(descriptor)?;
+            }
+            writer.put_sequence(SequenceDescriptor { schema: new_schema.to_owned(), ..(*old).clone() })
+        })
+    }
+
     /// DROP SEQUENCE. Defaults that use it go with `cascade`.
     ///
     /// # Errors

@@ -63,6 +63,23 @@ impl Transaction {
         })
     }
 
+    /// ALTER VIEW … SET SCHEMA.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::Duplicate`], [`Error::Unsupported`] where another view reads it.
+    pub fn set_view_schema(&self, schema: &str, view: &str, new_schema: &str) -> Result<()> {
+        self.write("ALTER VIEW", |writer| {
+            let old = writer.catalog.view(schema, view)?;
+            name::usable_schema(&writer.catalog, new_schema)?;
+            if schema == new_schema {
+                return Ok(());
+            }
+            super::not_read_by_views(writer, old.id, None, "move", &format!("view \"{view}\""))?;
+            name::free(&writer.catalog, new_schema, view)?;
+            writer.put_view(ViewDescriptor { schema: new_schema.to_owned(), ..(*old).clone() })
+        })
+    }
+
     /// ALTER VIEW … RENAME TO.
     ///
     /// # Errors

@@ -47,6 +47,10 @@ pub(super) fn read(parser: &mut Parser<'_>) -> Parsed<Option<AlterMore>> {
     let kind = match word(parser).as_str() {
         "TABLE" => Kind::Table,
         "VIEW" => Kind::View,
+        "MATERIALIZED" => {
+            parser.expect_keyword(Keyword::VIEW)?;
+            Kind::Materialized
+        }
         "INDEX" => Kind::Index,
         _ => return Ok(None),
     };
@@ -110,8 +114,11 @@ pub(super) fn run(context: &Context, alter: &AlterMore) -> Result<StatementResul
     let (schema, relation, _) = found;
     let txn = context.txn();
     match (change, kind) {
-        (Change::SetSchema(new), Kind::Table) => txn.set_table_schema(&schema, &relation, &fold(new))?,
-        (Change::SetSchema(_), _) => return Err(Error::unsupported("ALTER VIEW ... SET SCHEMA")),
+        (Change::SetSchema(new), Kind::View) => txn.set_view_schema(&schema, &relation, &fold(new))?,
+        (Change::SetSchema(new), _) => txn.set_table_schema(&schema, &relation, &fold(new))?,
+        (Change::Rename(new), Kind::Materialized) => {
+            txn.rename_table(&schema, &relation, &names::stored(new))?;
+        }
         (Change::Rename(new), Kind::View) => txn.rename_view(&schema, &relation, &names::stored(new))?,
         (Change::Rename(new), _) => txn.rename_index(&schema, &relation, &names::stored(new))?,
         (Change::Column { column, action }, _) => {

@@ -17,6 +17,7 @@ use super::{index, materialized, notice, sequence};
 use crate::context::Context;
 use crate::results::StatementResult;
 use crate::routine::syntax::Program;
+use crate::session::variables::fold;
 use crate::{Error, Result, routine};
 
 /// The name of the function called.
@@ -145,7 +146,7 @@ enum Own {
 enum Change {
     Options { options: Box<SequenceOptions>, owner: Option<ObjectName> },
     Rename(Ident),
-    SetSchema,
+    SetSchema(Ident),
     Owner,
 }
 
@@ -206,8 +207,8 @@ fn alter_sequence(parser: &mut Parser<'_>) -> Parsed<Own> {
         return Ok(Own::AlterSequence { name, if_exists, change: Change::Owner });
     }
     if parser.parse_keywords(&[Keyword::SET, Keyword::SCHEMA]) {
-        parser.parse_identifier()?;
-        return Ok(Own::AlterSequence { name, if_exists, change: Change::SetSchema });
+        let change = Change::SetSchema(parser.parse_identifier()?);
+        return Ok(Own::AlterSequence { name, if_exists, change });
     }
     let (options, owner) = options(parser, true)?;
     Ok(Own::AlterSequence { name, if_exists, change: Change::Options { options, owner } })
@@ -307,7 +308,7 @@ fn alter(context: &Context, name: &ObjectName, if_exists: bool, change: Change) 
     };
     match change {
         Change::Rename(new) => context.txn().rename_sequence(&schema, &sequence, &names::stored(&new))?,
-        Change::SetSchema => return Err(Error::unsupported("ALTER SEQUENCE ... SET SCHEMA")),
+        Change::SetSchema(new) => context.txn().set_sequence_schema(&schema, &sequence, &fold(&new))?,
         Change::Owner => return Err(Error::unsupported("ALTER SEQUENCE ... OWNER TO")),
         Change::Options { options, owner } => {
             if *options != SequenceOptions::default() {

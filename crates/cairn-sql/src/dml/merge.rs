@@ -28,7 +28,7 @@ use super::insert::refuse_generated;
 use super::inserter::Inserter;
 use super::relations::{self, Relation, arrow_error, concat, select_of};
 use super::target::{batch_of, column_ident, column_place};
-use super::update::{Assigned, assignments, changed_table, sides};
+use super::update::{Assigned, Changes, assignments, changed_table, sides};
 use super::{literal, replace, target};
 use crate::context::Context;
 use crate::parse::merge as marks;
@@ -57,8 +57,8 @@ pub(super) fn run(context: &Context, merge: &Merge, with: Option<&With>) -> Resu
     }
     let clauses = merge.clauses.iter().map(|clause| Clause::read(context, &table, clause));
     let clauses = clauses.collect::<Result<Vec<_>>>()?;
-    for matched in [true, false] {
-        let mut same = clauses.iter().filter(|clause| clause.matched == matched);
+    for when in [When::Matched, When::NotMatched, When::NotMatchedBySource] {
+        let mut same = clauses.iter().filter(|clause| clause.when == when);
         let last = same.next_back();
         if last.is_some() && same.any(|clause| clause.condition.is_none()) {
             return Err(Error::new(
@@ -72,9 +72,19 @@ pub(super) fn run(context: &Context, merge: &Merge, with: Option<&With>) -> Resu
     firings.begin()?;
     for _ in 0..ATTEMPTS_MAX {
         let joined = work.join()?;
-        let taken = work.decide(&joined)?;
-        if work.lock(&joined, &taken)? {
-            let rows = work.apply(&joined, &taken, &mut firings)?;
+        let taken = work.decide(&joined, false)?;
+        let others = work.unmatched()?;
+        let left = others.as_ref().map(|others| work.decide(others, true)).transpose()?;
+        let rest = others.as_ref().zip(left.as_ref());
+        let locked = match rest {
+            Some((others, left)) => work.lock(others, left)?,
+            None => true,
+        };
+        if locked && work.lock(&joined, &taken)? {
+            let mut rows = work.apply(&joined, &taken, false, &mut firings)?;
+            if let Some((others, left)) = rest {
+                rows += work.apply(others, left, true, &mut firings)?;
+            }
             firings.finish()?;
             return Ok(StatementResult::Command { tag: format!("MERGE {rows}"), rows });
         }
@@ -98,9 +108,19 @@ fn source_name(source: &TableFactor) -> Option<String> {
     }
 }
 
+/// Which rows a WHEN clause is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Matched,
+    /// Rows of the source that nothing matches.
+    NotMatched,
+    /// Rows of the target that nothing matches.
+    NotMatchedBySource,
+}
+
 /// A WHEN clause.
 struct Clause {
-    matched: bool,
+    when: When,
     condition: Option<Expr>,
     action: Action,
 }
@@ -115,12 +135,10 @@ enum Action {
 
 impl Clause {
     fn read(context: &Context, table: &Table, clause: &MergeClause) -> Result<Clause> {
-        let matched = match clause.clause_kind {
-            MergeClauseKind::Matched => true,
-            MergeClauseKind::NotMatched => false,
-            MergeClauseKind::NotMatchedByTarget | MergeClauseKind::NotMatchedBySource => {
-                return Err(Error::unsupported(format!("WHEN {}", clause.clause_kind)));
-            }
+        let when = match clause.clause_kind {
+            MergeClauseKind::Matched => When::Matched,
+            MergeClauseKind::NotMatched | MergeClauseKind::NotMatchedByTarget => When::NotMatched,
+            MergeClauseKind::NotMatchedBySource => When::NotMatchedBySource,
         };
         let action = match &clause.action {
             MergeAction::Delete { .. } => Action::Delete,
@@ -136,7 +154,7 @@ impl Clause {
             }
             MergeAction::Insert(insert) => read_insert(table, insert)?,
         };
-        Ok(Clause { matched, condition: clause.predicate.clone(), action })
+        Ok(Clause { when, condition: clause.predicate.clone(), action })
     }
 }
 
@@ -285,7 +303,7 @@ impl<'w> Work<'w> {
         let mut query = relations::empty_query()?;
         query.with = self.with.cloned();
         let on = JoinConstraint::On(Expr::clone(&self.merge.on));
-        let inserts = self.clauses.iter().any(|clause| !clause.matched);
+        let inserts = self.clauses.iter().any(|clause| clause.when == When::NotMatched);
         let join = Join {
             relation: self.merge.source.clone(),
             global: false,
@@ -305,6 +323,34 @@ impl<'w> Work<'w> {
             return Err(Error::internal("a row key is not in its place"));
         }
         Ok(Joined { rows: concat(&output, &batches)?, schema, width })
+    }
+
+    /// The rows of the target that nothing of the source matches, where a clause is for them.
+    fn unmatched(&self) -> Result<Option<Joined>> {
+        if !self.clauses.iter().any(|clause| clause.when == When::NotMatchedBySource) {
+            return Ok(None);
+        }
+        let mut query = relations::empty_query()?;
+        let select = select_of(&mut query)?;
+        select.from.push(TableWithJoins { relation: self.merge.source.clone(), joins: Vec::new() });
+        select.selection = Some(Expr::clone(&self.merge.on));
+        let one =
+            relations::item(Expr::Value(sqlparser::ast::Value::Number("1".to_owned(), false).into()), "one");
+        select.projection.push(one);
+        let nothing = Expr::Exists { subquery: Box::new(query), negated: true };
+        let changes = Changes {
+            table: self.table,
+            alias: self.alias,
+            from: &[],
+            selection: Some(&nothing),
+            with: self.with,
+            columns: true,
+            all: false,
+            extra: &[],
+        };
+        let found = changes.find(self.context)?;
+        let (rows, schema) = found.into_parts();
+        Ok(Some(Joined { rows, schema, width: self.table.live_columns().len() }))
     }
 
     /// What expressions of a clause may name, for those rows.
@@ -337,15 +383,20 @@ impl<'w> Work<'w> {
         })
     }
 
-    /// For each row the clause that it takes.
-    fn decide(&self, joined: &Joined) -> Result<Vec<Option<usize>>> {
+    /// For each row the clause that it takes; `by_source` where the rows are those that nothing of the source matches.
+    fn decide(&self, joined: &Joined, by_source: bool) -> Result<Vec<Option<usize>>> {
         let total = joined.rows.num_rows();
         let keys = joined.rows.column(joined.width);
         let mut taken: Vec<Option<usize>> = vec![None; total];
         for (n, clause) in self.clauses.iter().enumerate() {
             let open = |row: &u32| {
                 let row = *row as usize;
-                taken[row].is_none() && keys.is_valid(row) == clause.matched
+                let when = match keys.is_valid(row) {
+                    true if by_source => When::NotMatchedBySource,
+                    true => When::Matched,
+                    false => When::NotMatched,
+                };
+                taken[row].is_none() && when == clause.when
             };
             let rows: Vec<u32> = (0..total as u32).filter(open).collect();
             let Some(condition) = &clause.condition else {
@@ -353,9 +404,10 @@ impl<'w> Work<'w> {
                 continue;
             };
             let picked = joined.pick(&rows)?;
-            let sides = self.sides(joined, &picked, clause.matched)?;
+            let matched = clause.when != When::NotMatched;
+            let sides = self.sides(joined, &picked, matched)?;
             let items = [relations::item(condition.clone(), "__cairn_when")];
-            let values = self.evaluate(&sides, &items, clause.matched)?;
+            let values = self.evaluate(&sides, &items, matched)?;
             let ty = DataType::from_field(values.schema().field(0));
             let value = values.column(0);
             if value.data_type().is_null() {
@@ -424,7 +476,13 @@ impl<'w> Work<'w> {
     }
 
     /// Changes the rows; how many.
-    fn apply(&self, joined: &Joined, taken: &[Option<usize>], firings: &mut Firings<'w>) -> Result<u64> {
+    fn apply(
+        &self,
+        joined: &Joined,
+        taken: &[Option<usize>],
+        by_source: bool,
+        firings: &mut Firings<'w>,
+    ) -> Result<u64> {
         let mut done = 0;
         let order = |action: &Action| match action {
             Action::Delete => 0,
@@ -432,7 +490,8 @@ impl<'w> Work<'w> {
             Action::Insert(_) => 2,
             Action::Nothing => 3,
         };
-        let mut clauses: Vec<usize> = (0..self.clauses.len()).collect();
+        let of_these = |n: &usize| (self.clauses[*n].when == When::NotMatchedBySource) == by_source;
+        let mut clauses: Vec<usize> = (0..self.clauses.len()).filter(of_these).collect();
         clauses.sort_by_key(|n| order(&self.clauses[*n].action));
         for n in clauses {
             let rows: Vec<u32> =

@@ -407,6 +407,11 @@ impl Found {
         Ok(Found { rows, keys, schema, width })
     }
 
+    /// The rows and the schema of their plan.
+    pub(super) fn into_parts(self) -> (RecordBatch, DFSchemaRef) {
+        (self.rows, self.schema)
+    }
+
     /// Those of the rows for which `kept` holds.
     pub(super) fn kept(self, kept: &BooleanArray) -> Result<Found> {
         let rows = arrow::compute::filter_record_batch(&self.rows, kept).map_err(arrow_error)?;

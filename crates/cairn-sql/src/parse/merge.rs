@@ -2,7 +2,7 @@
 //!
 //! | PostgreSQL | parsed as |
 //! |---|---|
-//! | `WHEN MATCHED … THEN DO NOTHING` | `UPDATE SET "␁nothing" = 0` |
+//! | `WHEN MATCHED …` and `WHEN NOT MATCHED BY SOURCE … THEN DO NOTHING` | `UPDATE SET "␁nothing" = 0` |
 //! | `WHEN NOT MATCHED … THEN DO NOTHING` | `INSERT ("␁nothing") VALUES (0)` |
 //! | `INSERT DEFAULT VALUES` | `INSERT ("␁defaults") VALUES (0)` |
 //! | `INSERT (a) OVERRIDING SYSTEM VALUE VALUES …` | `INSERT ("␁system", a) VALUES …` |
@@ -46,7 +46,8 @@ pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
     };
     for i in 0..tokens.len() {
         if at(i, "WHEN") {
-            negated = at(i + 1, "NOT") && at(i + 2, "MATCHED");
+            let by_source = at(i + 3, "BY") && at(i + 4, "SOURCE");
+            negated = at(i + 1, "NOT") && at(i + 2, "MATCHED") && !by_source;
         }
         if at(i, "THEN") && at(i + 1, "DO") && at(i + 2, "NOTHING") {
             let with = match negated {

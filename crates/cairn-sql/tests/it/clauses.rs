@@ -273,9 +273,9 @@ fn changes() -> Vec<(&'static str, Shown)> {
     }));
     all.extend(fields!(ast::MergeClause {
         when_token: Part,
-        clause_kind: Refused(
-            "MERGE INTO t USING t x ON false WHEN NOT MATCHED BY SOURCE THEN DELETE",
-            "0A000"
+        clause_kind: Acts(
+            "MERGE INTO t USING t x ON t.id = x.id WHEN MATCHED THEN DELETE",
+            "MERGE INTO t USING t x ON t.id = x.id WHEN NOT MATCHED BY SOURCE THEN DELETE"
         ),
         predicate: Acts(
             "MERGE INTO t USING t x ON t.id = x.id WHEN MATCHED THEN DELETE",
