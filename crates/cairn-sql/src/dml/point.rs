@@ -1,5 +1,5 @@
 //! Writes of rows that the statement names, without planning and without parsing it twice: INSERT of literals and
-//! parameters, UPDATE and DELETE by primary key ([`super::point_change`]).
+//! parameters, with ON CONFLICT too, UPDATE and DELETE by primary key ([`super::point_change`]).
 //!
 //! A text of this kind is remembered with its table's definition. What is left of an INSERT for each execution is to
 //! read the parameters as the columns' types, add defaults and call the engine.
@@ -7,6 +7,7 @@
 //! I1: a plan is used only at the schema version and under the settings at which it was made.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,9 +15,11 @@ use arrow::datatypes::SchemaRef;
 use cairn_engine::Table;
 use cairn_types::{ColumnBuilder, Value};
 use parking_lot::Mutex;
-use sqlparser::ast::{Expr, Insert, Statement, TableObject};
+use sqlparser::ast::{Expr, Insert, OnInsert, Statement, TableObject, Value as Literal, Visit, Visitor};
 
+use super::conflict::Conflict;
 use super::default::Default;
+use super::inserter::Inserter;
 use super::point_change::{self, PointChange};
 use super::target::{batch_with, relaxed};
 use super::{insert, literal, target};
@@ -24,6 +27,7 @@ use crate::Result;
 use crate::context::Context;
 use crate::results::StatementResult;
 use crate::session::settings::Settings;
+use crate::session::variables::fold;
 
 /// Texts that are remembered.
 const REMEMBERED_MAX: usize = 256;
@@ -56,6 +60,8 @@ struct PointInsert {
     schema: SchemaRef,
     /// For each row, for each live column, what it gets.
     rows: Vec<Vec<Cell>>,
+    /// ON CONFLICT, without parameters, and what the table goes by in it.
+    on: Option<(OnInsert, String)>,
 }
 
 enum Cell {
@@ -141,11 +147,10 @@ impl PointWrite {
 }
 
 fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
-    let (TableObject::TableName(name), None, None) = (&statement.table, &statement.on, &statement.returning)
-    else {
+    let (TableObject::TableName(name), None) = (&statement.table, &statement.returning) else {
         return Ok(None);
     };
-    if !statement.optimizer_hints.is_empty() {
+    if statement.on.as_ref().is_some_and(has_parameters) || !statement.optimizer_hints.is_empty() {
         return Ok(None);
     }
     let Some(values) = statement.source.as_deref().and_then(insert::values_of) else { return Ok(None) };
@@ -175,7 +180,26 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
         rows.push(cells);
     }
     let schema = relaxed(&table);
-    Ok(Some(PointInsert { table, schema, rows }))
+    let alias = statement.table_alias.as_ref().map_or_else(|| table.name.clone(), |alias| fold(&alias.alias));
+    let on = statement.on.clone().map(|on| (on, alias));
+    Ok(Some(PointInsert { table, schema, rows, on }))
+}
+
+/// Whether a clause has parameters.
+fn has_parameters(clause: &OnInsert) -> bool {
+    struct Found;
+    impl Visitor for Found {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Value(value) if matches!(value.value, Literal::Placeholder(_)) => {
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    clause.visit(&mut Found).is_break()
 }
 
 /// Whether an expression is a literal or parameter, and nothing else.
@@ -211,6 +235,14 @@ impl PointInsert {
         }
         let arrays =
             builders.iter_mut().map(ColumnBuilder::finish).collect::<std::result::Result<Vec<_>, _>>()?;
+        if let Some((on, alias)) = &self.on {
+            let conflict = Conflict::read(context, &self.table, alias, on)?;
+            let given = (0..columns.len()).collect();
+            let inserter = Inserter::new(context, Arc::clone(&self.table), given)?;
+            let mut inserter = inserter.on_conflict(Some(conflict));
+            inserter.push(arrays, self.rows.len())?;
+            return Ok(inserter.count);
+        }
         let batch = batch_with(Arc::clone(&self.schema), arrays, self.rows.len())?;
         let inserted = cairn_engine::table::insert(
             context.txn(),

@@ -210,3 +210,55 @@ fn changes_side_by_side_lose_nothing() {
         assert_eq!(ok(&mut s, "SELECT sum(n) FROM t"), ["300"], "{level}");
     }
 }
+
+/// INSERT … ON CONFLICT of values runs from a remembered text, too.
+#[test]
+fn upserts_equal_the_general_way() {
+    let seed = std::env::var("CAIRN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    println!("CAIRN_SEED={seed}");
+    let mut random = SeededRandom::new(seed);
+    let (mut short, mut general) = (session(), session());
+    for sql in [
+        "CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE, n int DEFAULT 7 CHECK (n < 50), twice int GENERATED ALWAYS AS (n * 2) STORED)",
+        "CREATE TABLE u (id int PRIMARY KEY, code text UNIQUE, n int DEFAULT 7 CHECK (n < 50))",
+    ] {
+        ok(&mut short, sql);
+        ok(&mut general, sql);
+    }
+    let clauses = [
+        "ON CONFLICT (id) DO UPDATE SET n = excluded.n",
+        "ON CONFLICT (id) DO UPDATE SET n = x.n + excluded.n, code = excluded.code WHERE x.n <> 13",
+        "ON CONFLICT (code) DO UPDATE SET id = excluded.id",
+        "ON CONFLICT (code) DO NOTHING",
+        "ON CONFLICT DO NOTHING",
+        "ON CONFLICT ON CONSTRAINT u_pkey DO UPDATE SET (n, code) = (1, 'one')",
+        "ON CONFLICT (id) DO UPDATE SET n = (SELECT count(*) FROM t)",
+        "",
+    ];
+    for round in 0..300 {
+        let clause = clauses[random.below(clauses.len() as u64) as usize];
+        let table = if random.one_in(4) { "t" } else { "u" };
+        let rows =
+            ["($1, $2, $3)", "($1, $2, DEFAULT)", "($1, $2, $3), (5, 'five', 5)"][random.below(3) as usize];
+        let sql = format!("INSERT INTO {table} AS x (id, code, n) VALUES {rows} {clause}");
+        let parameters = [
+            if random.one_in(9) { Value::Null } else { Value::Integer(random.below(12) as i32) },
+            Value::Text(["a", "b", "five", "c"][random.below(4) as usize].to_owned()),
+            Value::Integer(random.below(60) as i32),
+        ];
+        let parameters = if rows.contains("$3") { &parameters[..] } else { &parameters[..2] };
+        let expected = outcome(&mut general, &format!("{sql} /* {round} */"), parameters);
+        assert_eq!(outcome(&mut short, &sql, parameters), expected, "round {round}: {sql} {parameters:?}");
+        if random.one_in(10) {
+            for session in [&mut short, &mut general] {
+                ok(session, "DELETE FROM u WHERE id % 2 = 0");
+            }
+        }
+    }
+    for table in ["t", "u"] {
+        let all = format!("SELECT * FROM {table} ORDER BY id");
+        assert_eq!(ok(&mut short, &all), ok(&mut general, &all));
+    }
+    let hits = ok(&mut short, "SELECT hits > 50 FROM cairn_plans WHERE kind = 'point writes'");
+    assert_eq!(hits, ["t"]);
+}

@@ -222,3 +222,25 @@ fn select_lists_wait_for_the_limit() {
     let (sort, projection) = (plan.find("SortExec").unwrap(), plan.find("upper").unwrap());
     assert!(projection < sort, "{plan}");
 }
+
+/// What a session calls by a name that is its own goes to no other session's plan, nor theirs to it.
+#[test]
+fn temporary_tables_do_not_share_plans() {
+    let engine = engine();
+    let (mut own, mut other) = (engine.session(), engine.session());
+    ok(&mut own, "CREATE TABLE t (id int PRIMARY KEY, n int)");
+    ok(&mut own, "INSERT INTO t VALUES (1, 10), (2, 20)");
+    ok(&mut own, "CREATE TEMP TABLE t (id int PRIMARY KEY, n int)");
+    ok(&mut own, "INSERT INTO t VALUES (1, 11)");
+    for _ in 0..4 {
+        for sql in ["SELECT n FROM t WHERE id = 1", "SELECT n FROM t ORDER BY id LIMIT 1"] {
+            assert_eq!(ok(&mut other, sql), ["10"], "{sql}");
+            assert_eq!(ok(&mut own, sql), ["11"], "{sql}");
+        }
+        let change = "UPDATE t SET n = n WHERE id = 2";
+        assert_eq!(
+            (ok(&mut other, change), ok(&mut own, change)),
+            (vec!["UPDATE 1".into()], vec!["UPDATE 0".into()])
+        );
+    }
+}
