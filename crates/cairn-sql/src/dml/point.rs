@@ -49,7 +49,7 @@ pub(crate) struct PointWrite {
 }
 
 enum Kind {
-    Insert(PointInsert),
+    Insert(Box<PointInsert>),
     Change(PointChange),
 }
 
@@ -61,7 +61,7 @@ struct PointInsert {
     /// For each row, for each live column, what it gets.
     rows: Vec<Vec<Cell>>,
     /// ON CONFLICT, without parameters, and what the table goes by in it.
-    on: Option<(OnInsert, String)>,
+    on: Option<Box<(OnInsert, String)>>,
 }
 
 enum Cell {
@@ -103,7 +103,7 @@ impl PointWrites {
             return Ok(());
         }
         let kind = match statement {
-            Statement::Insert(insert) => plan(context, insert)?.map(Kind::Insert),
+            Statement::Insert(insert) => plan(context, insert)?.map(Box::new).map(Kind::Insert),
             // What cannot be planned with typed parameters goes the general way.
             other => point_change::plan(context, sql, other).ok().flatten().map(Kind::Change),
         };
@@ -181,7 +181,7 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
     }
     let schema = relaxed(&table);
     let alias = statement.table_alias.as_ref().map_or_else(|| table.name.clone(), |alias| fold(&alias.alias));
-    let on = statement.on.clone().map(|on| (on, alias));
+    let on = statement.on.clone().map(|on| Box::new((on, alias)));
     Ok(Some(PointInsert { table, schema, rows, on }))
 }
 
@@ -235,7 +235,7 @@ impl PointInsert {
         }
         let arrays =
             builders.iter_mut().map(ColumnBuilder::finish).collect::<std::result::Result<Vec<_>, _>>()?;
-        if let Some((on, alias)) = &self.on {
+        if let Some((on, alias)) = self.on.as_deref() {
             let conflict = Conflict::read(context, &self.table, alias, on)?;
             let given = (0..columns.len()).collect();
             let inserter = Inserter::new(context, Arc::clone(&self.table), given)?;

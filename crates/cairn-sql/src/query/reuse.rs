@@ -327,11 +327,8 @@ pub(crate) fn keep_with_slots(
     if known.failures >= FAILURES_MAX || known.shape.as_ref().is_some_and(is_full) {
         return Ok(());
     }
-    let plan = match plan_with_slots(context, sql, statement, columns) {
-        Ok(plan) => plan,
-        // It has run: what cannot be planned for all values is planned for each.
-        Err(_) => None,
-    };
+    // It has run: what cannot be planned for all values is planned for each.
+    let plan = plan_with_slots(context, sql, statement, columns).unwrap_or_default();
     let Some((shape, plan)) = plan else {
         shared.reuse.put_shape(sql, None);
         return Ok(());

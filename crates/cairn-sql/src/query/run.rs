@@ -145,7 +145,7 @@ pub(crate) fn start(
     drop(entered);
     let mut batches = batches;
     let begun = match &lease {
-        Some(_) => begin(&mut batches, &output, &handle)?,
+        Some(_) => begin(&mut batches, &output, handle)?,
         None => Begun::default(),
     };
     if begun.is_over {

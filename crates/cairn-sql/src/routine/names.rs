@@ -240,7 +240,7 @@ impl<'r> Resolve<'r> {
                 SelectItem::UnnamedExpr(expr) => names.push(column_name(expr)),
                 SelectItem::ExprWithAlias { alias, .. } => names.push(fold(alias)),
                 SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..) => {
-                    names.extend(self.from_of(select).columns);
+                    names.extend(self.of_from(select).columns);
                 }
                 SelectItem::ExprWithAliases { .. } => {}
             }
@@ -248,7 +248,7 @@ impl<'r> Resolve<'r> {
         names
     }
 
-    fn from_of(&self, select: &Select) -> Visible {
+    fn of_from(&self, select: &Select) -> Visible {
         let mut visible = Visible::default();
         select.from.iter().for_each(|table| self.table(table, &mut visible));
         visible
@@ -325,7 +325,7 @@ impl VisitorMut for Resolve<'_> {
         }
         let mut visible = Visible::default();
         if let SetExpr::Select(select) = &*query.body {
-            visible = self.from_of(select);
+            visible = self.of_from(select);
             let aliases = select.projection.iter().filter_map(|item| match item {
                 SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
                 _ => None,
@@ -336,7 +336,7 @@ impl VisitorMut for Resolve<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
-        let visible = self.from_of(select);
+        let visible = self.of_from(select);
         self.scopes.push(visible);
         self.expand(select);
         ControlFlow::Continue(())
