@@ -1,13 +1,14 @@
-//! The parser's PostgreSQL dialect, but for one thing: it tries each argument of a function as `expression => value`
+//! The parser's PostgreSQL dialect, with ISNULL and BETWEEN SYMMETRIC, and but for one thing: it tries each argument of a function as `expression => value`
 //! first and then once more as a plain argument, so that the time to parse nested calls doubles with each. Names of
 //! arguments are plain identifiers here, which takes no second try of an expression.
 
 use std::any::TypeId;
 
-use sqlparser::ast::{Expr, Statement};
+use sqlparser::ast::{BinaryOperator, Expr, Statement};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
 
 /// The dialect.
 #[derive(Debug, Default, Clone, Copy)]
@@ -58,6 +59,9 @@ impl Dialect for CairnDialect {
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        if is_isnull(parser) {
+            return Some(Ok(self.prec_value(Precedence::Is)));
+        }
         self.postgresql.get_next_precedence(parser)
     }
 
@@ -75,6 +79,13 @@ impl Dialect for CairnDialect {
         left: &Expr,
         precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
+        if is_isnull(parser) {
+            parser.advance_token();
+            return Some(Ok(Expr::IsNull(Box::new(left.clone()))));
+        }
+        if let Some(symmetric) = Symmetric::next(parser) {
+            return Some(symmetric.parse(parser, left, self.prec_value(Precedence::Between)));
+        }
         self.postgresql.parse_infix(parser, left, precedence)
     }
 
@@ -113,4 +124,60 @@ impl Dialect for CairnDialect {
         supports_xml_expressions
         supports_comment_optimizer_hint
     }
+}
+
+/// `[NOT] BETWEEN SYMMETRIC | ASYMMETRIC` comes next.
+struct Symmetric {
+    negated: bool,
+    /// Whether either end may be the lower one.
+    either: bool,
+}
+
+impl Symmetric {
+    fn next(parser: &Parser) -> Option<Symmetric> {
+        let is = |at: usize, text: &str| {
+            matches!(
+                &parser.peek_nth_token_ref(at).token,
+                Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(text)
+            )
+        };
+        let negated = is(0, "not");
+        let at = usize::from(negated);
+        if !is(at, "between") {
+            return None;
+        }
+        match (is(at + 1, "symmetric"), is(at + 1, "asymmetric")) {
+            (false, false) => None,
+            (either, _) => Some(Symmetric { negated, either }),
+        }
+    }
+
+    fn parse(self, parser: &mut Parser, left: &Expr, precedence: u8) -> Result<Expr, ParserError> {
+        for _ in 0..2 + usize::from(self.negated) {
+            parser.advance_token();
+        }
+        let low = parser.parse_subexpr(precedence)?;
+        parser.expect_keyword_is(Keyword::AND)?;
+        let high = parser.parse_subexpr(precedence)?;
+        let between = |low: &Expr, high: &Expr| Expr::Between {
+            expr: Box::new(left.clone()),
+            negated: self.negated,
+            low: Box::new(low.clone()),
+            high: Box::new(high.clone()),
+        };
+        if !self.either {
+            return Ok(between(&low, &high));
+        }
+        let op = if self.negated { BinaryOperator::And } else { BinaryOperator::Or };
+        let (left, right) = (Box::new(between(&low, &high)), Box::new(between(&high, &low)));
+        Ok(Expr::Nested(Box::new(Expr::BinaryOp { left, op, right })))
+    }
+}
+
+/// Whether ISNULL comes next, which is no name in PostgreSQL.
+fn is_isnull(parser: &Parser) -> bool {
+    matches!(
+        &parser.peek_token_ref().token,
+        Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("isnull")
+    )
 }

@@ -10,6 +10,7 @@ pub(crate) mod literals;
 pub(crate) mod lock;
 pub(crate) mod nested;
 pub(crate) mod operators;
+mod optional;
 pub(crate) mod output;
 pub(crate) mod past;
 pub(crate) mod plan;

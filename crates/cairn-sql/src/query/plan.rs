@@ -83,6 +83,7 @@ impl<'s> Planner<'s> {
         let statement = Statement::Query(Box::new(query));
         SqlToRel::new_with_options(self, parser_options())
             .sql_statement_to_plan(statement)
+            .and_then(super::optional::rewrite)
             .map_err(Error::from)
     }
 
