@@ -496,8 +496,8 @@ fn name_columns(select: &mut Select, nested: bool) {
             }
             continue;
         }
-        let alias =
-            if taken.insert(name.clone()) && !(bare && wildcard) { name } else { unique(&name, &mut taken) };
+        // A column by its own name is no other name for it.
+        let alias = if !bare && taken.insert(name.clone()) { name } else { unique(&name, &mut taken) };
         *item = SelectItem::ExprWithAlias { expr: take(expr), alias: super::names::exact(&alias) };
     }
 }
