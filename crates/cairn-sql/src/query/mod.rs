@@ -5,6 +5,7 @@ pub(crate) mod cache;
 pub(crate) mod describe;
 pub(crate) mod explain;
 pub(crate) mod few;
+mod frames;
 pub(crate) mod late;
 pub(crate) mod literals;
 pub(crate) mod lock;

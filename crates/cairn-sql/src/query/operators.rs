@@ -95,11 +95,14 @@ impl ExprPlanner for Operators {
             .map(|(expr, own)| {
                 let wanted = match &common {
                     // An integer column is divided as it is.
-                    DataType::Numeric(_) if rank(&own).is_some() && constant(&expr).is_none() => return expr,
+                    DataType::Numeric(_) if rank(&own).is_some() && constant(&expr).is_none() => {
+                        return signed(expr, schema);
+                    }
                     // Each side keeps its scale; the function aligns them.
                     DataType::Numeric(_) => as_numeric(&own),
                     other => other.to_arrow(),
                 };
+                let expr = signed(expr, schema);
                 if own.to_arrow() == wanted { expr } else { cast(expr, wanted) }
             })
             .to_vec();
@@ -137,6 +140,14 @@ impl ExprPlanner for Operators {
 fn fold(operator: Arithmetic, args: &[Expr]) -> Option<Expr> {
     let values = args.iter().map(constant).collect::<Option<Vec<_>>>()?;
     crate::functions::operators::evaluate(operator, &values).map(|value| Expr::Literal(value, None))
+}
+
+/// Ranks and row numbers have a type that SQL does not know: they are BIGINT.
+fn signed(expr: Expr, schema: &DFSchema) -> Expr {
+    match expr.get_type(schema) {
+        Ok(ArrowType::UInt32 | ArrowType::UInt64) => cast(expr, ArrowType::Int64),
+        _ => expr,
+    }
 }
 
 fn as_float(expr: Expr) -> Expr {

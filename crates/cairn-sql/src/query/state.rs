@@ -55,6 +55,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
         Arc::new(super::ties::Ties),
         Arc::new(UnnestedKeys),
         Arc::new(ValueOrder),
+        Arc::new(super::frames::Frames),
         Arc::new(LongPredicates),
     ];
     rules.extend(state.analyzer().rules.iter().cloned());

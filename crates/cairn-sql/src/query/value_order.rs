@@ -54,7 +54,7 @@ fn analyze(node: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
     }
 }
 
-fn type_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
+pub(super) fn type_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
     expr.to_field(schema).ok().map(|(_, field)| sql_type(&field))
 }
 
