@@ -15,8 +15,8 @@ use crate::{Error, Result};
 const FROM_MAX: usize = 128;
 /// CTEs of one WITH.
 const CTES_MAX: usize = 500;
-/// Subqueries in expressions within each other: the time to plan them doubles with each.
-const SUBQUERY_DEPTH_MAX: usize = 8;
+/// Subqueries in expressions within each other.
+const SUBQUERY_DEPTH_MAX: usize = 64;
 
 /// Checks a statement and everything in it.
 ///

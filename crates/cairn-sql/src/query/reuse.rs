@@ -314,6 +314,7 @@ pub(crate) fn keep_with_slots(
 ) -> Result<()> {
     let shared = &context.scope.shared;
     if context.scope.params.is_empty()
+        || !context.scope.settings.methods.plan_cache
         || sql.len() > TEXT_BYTES_MAX
         || context.txn().has_ddl()
         || shared.plans.knows(sql)
@@ -409,6 +410,7 @@ pub(crate) fn keep(
     let shared = &scope.shared;
     if !scope.params.is_empty()
         || sql.is_empty()
+        || !scope.settings.methods.plan_cache
         || sql.len() > TEXT_BYTES_MAX
         || context.txn().has_ddl()
         || !shared.reuse.is_seen(sql)

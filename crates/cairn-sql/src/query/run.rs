@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
+use futures::future::{Either, select as select_first};
 use sqlparser::ast::{Query, SetExpr};
 
-use super::apply;
+use super::apply::{self, Which};
 use super::output::Output;
 use super::plan::Planner;
 use super::reuse::Lease;
@@ -86,14 +88,24 @@ struct Planned {
 }
 
 fn planned(context: &Context, state: &SessionState, plan: &LogicalPlan) -> Result<Planned> {
-    let error = match attempt(context, state, plan)? {
-        Ok(physical) => return Ok(Planned { physical, applies: false }),
-        Err(error) if !apply::has_subqueries(plan)? => return Err(error.into()),
-        Err(error) => error,
+    let subqueries = apply::has_subqueries(plan)?;
+    let deep = subqueries && apply::depth(plan)? == apply::DEPTH_MAX;
+    let decorrelate = context.scope.settings.methods.decorrelate && !deep;
+    let mut last = Error::internal("no plan was tried").into();
+    if decorrelate || !subqueries {
+        match attempt(context, state, plan)? {
+            Ok(physical) => return Ok(Planned { physical, applies: false }),
+            Err(error) if !subqueries => return Err(error.into()),
+            Err(error) => last = error,
+        }
+    }
+    let ways: &[Which] = match (deep, decorrelate) {
+        (true, _) => &[Which::All],
+        (_, true) => &[Which::NotSimple, Which::Correlated],
+        _ => &[Which::Correlated],
     };
-    let mut last = error;
-    for all in [false, true] {
-        let outcome = apply::rewrite(context, state, plan.clone(), all)
+    for which in ways {
+        let outcome = apply::rewrite(context, state, plan.clone(), *which)
             .map_or_else(|error| Ok(Err(error)), |plan| attempt(context, state, &plan))?;
         match outcome {
             Ok(physical) => return Ok(Planned { physical, applies: true }),
@@ -145,8 +157,9 @@ pub(crate) fn start(
     drop(entered);
     let mut batches = batches;
     let begun = match &lease {
-        Some(_) => begin(&mut batches, &output, handle)?,
-        None => Begun::default(),
+        // Nothing on this thread ends with the statement's time.
+        Some(_) if deadline_ns(context).is_none() => begin(&mut batches, &output, handle)?,
+        _ => Begun::default(),
     };
     if begun.is_over {
         return Ok(Results::from_batches(output.schema(), begun.batches));
@@ -156,13 +169,19 @@ pub(crate) fn start(
         // The queue holds more than these.
         let _ = sender.try_send(Ok(batch));
     }
-    let scope = Arc::clone(&context.scope);
     let deadline = deadline_ns(context);
-    handle.spawn(async move {
+    let (scope, late) = (Arc::clone(&context.scope), sender.clone());
+    let (running, ended) = tokio::sync::oneshot::channel::<()>();
+    let rows = handle.spawn(async move {
+        let _running = running;
         // The plan goes back when its streams are gone.
         let _lease = lease;
         let task = async {
-            while let Some(batch) = batches.next().await {
+            loop {
+                let gone = std::pin::pin!(sender.closed());
+                let Either::Left((Some(batch), _)) = select_first(batches.next(), gone).await else {
+                    return;
+                };
                 let batch = batch.map_err(Error::from).and_then(|batch| output.convert(&batch));
                 let failed = batch.is_err();
                 if sender.send(batch).await.is_err() || failed {
@@ -179,6 +198,16 @@ pub(crate) fn start(
             let _ = sender.send(Err(panicked(&panic))).await;
         }
     });
+    if context.scope.settings.statement_timeout_ms > 0 {
+        let left = Duration::from_millis(context.scope.settings.statement_timeout_ms);
+        handle.spawn(async move {
+            // An operator that gives no batch for long is left where it next pauses; its reader need not wait for that.
+            if tokio::time::timeout(left, ended).await.is_err() {
+                rows.abort();
+                let _ = late.send(Err(timed_out())).await;
+            }
+        });
+    }
     Ok(results)
 }
 
@@ -217,6 +246,10 @@ fn begin(
     Ok(begun)
 }
 
+fn timed_out() -> Error {
+    Error::new("57014", "canceling statement due to statement timeout")
+}
+
 /// When the statement's time is over, in nanoseconds of the monotonic clock.
 pub(crate) fn deadline_ns(context: &Context) -> Option<u64> {
     let scope = &context.scope;
@@ -229,6 +262,5 @@ pub(crate) fn deadline_ns(context: &Context) -> Option<u64> {
 /// `57014` where the time is over.
 pub(crate) fn expired(shared: &crate::engine::Shared, deadline_ns: Option<u64>) -> Option<Error> {
     let deadline = deadline_ns?;
-    (shared.database.env().clock().monotonic_nanos() >= deadline)
-        .then(|| Error::new("57014", "canceling statement due to statement timeout"))
+    (shared.database.env().clock().monotonic_nanos() >= deadline).then(timed_out)
 }

@@ -103,6 +103,7 @@ pub(crate) fn of(context: &Context) -> SessionState {
         "UTC" => "+00:00".to_owned(),
         zone => zone.to_owned(),
     });
+    options.optimizer.prefer_hash_join = scope.settings.methods.hashjoin;
     options.extensions.insert(ScopeExtension::new(Arc::clone(scope)));
     let config = Arc::clone(state.config().options());
     let props = state.execution_props_mut();

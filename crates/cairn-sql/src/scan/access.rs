@@ -61,16 +61,30 @@ fn shorten(text: &str) -> String {
     text.chars().take(200).chain("…".chars()).collect()
 }
 
-/// Chooses the way for these conditions and columns wanted.
+/// The whole table in the order of its keys.
+pub(crate) fn whole(approximate_rows: u64) -> Choice {
+    Choice {
+        access: Access::Full,
+        index: 0,
+        conditions: Vec::new(),
+        rows: approximate_rows.max(1) as f64,
+        fixed: 0,
+        ordered: true,
+    }
+}
+
+/// Chooses the way for these conditions and columns wanted; without `seqscan` the whole table only where there is no
+/// other.
 pub(crate) fn choose(
     table: &Table,
     derived: Option<&Derived>,
     approximate_rows: u64,
+    seqscan: bool,
     filters: &[Expr],
     projection: &[usize],
 ) -> Result<Choice> {
     let columns = Columns::new(derived.map_or(table.arrow_schema().as_ref(), Derived::schema));
-    choose_for(columns, table, derived, approximate_rows, filters, projection)
+    choose_for(columns, table, derived, approximate_rows, seqscan, filters, projection)
 }
 
 /// Whether conditions on these columns could lead to a key or an index, if not with these values.
@@ -98,7 +112,7 @@ pub(crate) fn choose_again(
     projection: &[usize],
 ) -> Result<Option<Choice>> {
     let columns = Columns::silent(derived.map_or(table.arrow_schema().as_ref(), Derived::schema));
-    let choice = choose_for(columns, table, derived, approximate_rows, filters, projection)?;
+    let choice = choose_for(columns, table, derived, approximate_rows, true, filters, projection)?;
     let alike = std::mem::discriminant(&choice.access) == std::mem::discriminant(&before.access)
         && (choice.index, choice.fixed, choice.ordered) == (before.index, before.fixed, before.ordered);
     Ok(alike.then_some(choice))
@@ -109,6 +123,7 @@ fn choose_for(
     table: &Table,
     derived: Option<&Derived>,
     approximate_rows: u64,
+    seqscan: bool,
     filters: &[Expr],
     projection: &[usize],
 ) -> Result<Choice> {
@@ -118,16 +133,9 @@ fn choose_for(
             None => columns.add(filter),
         }
     }
-    let total = approximate_rows.max(1) as f64;
-    let mut best = Choice {
-        access: Access::Full,
-        index: 0,
-        conditions: Vec::new(),
-        rows: total,
-        fixed: 0,
-        ordered: true,
-    };
-    let mut best_cost = total;
+    let mut best = whole(approximate_rows);
+    let total = best.rows;
+    let mut best_cost = if seqscan { total } else { f64::MAX };
     if columns.restrictions.is_empty() && derived.is_none() {
         return Ok(best);
     }

@@ -52,6 +52,8 @@ pub(crate) struct TableScanSpec {
     pub(crate) template: Option<Arc<Template>>,
     /// Which of the statement's accesses it reads, of a kept plan with parameters.
     pub(crate) slot: Option<usize>,
+    /// Whether a join may have it read by an index.
+    pub(crate) narrows: bool,
 }
 
 /// Where a scan takes what it reads from.
@@ -371,10 +373,12 @@ impl ExecutionPlan for TableScanExec {
         _config: &ConfigOptions,
     ) -> DataFusionResult<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
         let narrowing = match (&phase, &self.choice.access, self.spec.reverse) {
-            (FilterPushdownPhase::Post, Access::Full | Access::Primary(_), false) => result
-                .parent_filters
-                .iter()
-                .find_map(|filter| Narrowing::of(&filter.filter, &self.spec.table, &self.spec.wanted)),
+            (FilterPushdownPhase::Post, Access::Full | Access::Primary(_), false) if self.spec.narrows => {
+                result
+                    .parent_filters
+                    .iter()
+                    .find_map(|filter| Narrowing::of(&filter.filter, &self.spec.table, &self.spec.wanted))
+            }
             _ => None,
         };
         // The join checks every row again: nothing is taken off its hands.

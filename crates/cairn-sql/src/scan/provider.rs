@@ -17,6 +17,7 @@ use super::exec::{Source, TableScanExec, TableScanSpec};
 use super::template::Template;
 use crate::Result;
 use crate::context::Context;
+use crate::session::methods::Methods;
 
 /// Rows below which a scan is not worth splitting.
 const ROWS_PER_PARTITION_MIN: u64 = 16 * 1024;
@@ -29,6 +30,7 @@ pub(crate) struct TableScanProvider {
     schema: SchemaRef,
     constraints: Constraints,
     derived: Option<Arc<Derived>>,
+    methods: Methods,
 }
 
 impl std::fmt::Debug for TableScanProvider {
@@ -52,6 +54,7 @@ impl TableScanProvider {
             rows: context.scope.shared.database.approximate_rows(table.id),
             constraints: constraints(&table),
             derived: Derived::of(context, &table)?,
+            methods: context.scope.settings.methods.clone(),
             schema,
             table,
         })
@@ -116,13 +119,12 @@ impl TableProvider for TableScanProvider {
         let with_row_key = wanted.contains(&columns);
         let read: Vec<usize> = wanted.iter().copied().filter(|place| *place < columns).collect();
         let bound = crate::query::slots::bound(filters, state.config_options())?;
-        let choice = access::choose(
-            &self.table,
-            self.derived.as_deref(),
-            self.rows,
-            bound.as_deref().unwrap_or(filters),
-            &read,
-        )?;
+        let conditions = bound.as_deref().unwrap_or(filters);
+        let (derived, seqscan) = (self.derived.as_deref(), self.methods.seqscan);
+        let choice = match self.methods.indexscan {
+            true => access::choose(&self.table, derived, self.rows, seqscan, conditions, &read)?,
+            false => access::whole(self.rows),
+        };
         let parallelism = state.config().target_partitions();
         let parts = match (choice.rows as u64 / ROWS_PER_PARTITION_MIN).min(parallelism as u64) {
             0 | 1 => vec![choice.access.clone()],
@@ -147,6 +149,7 @@ impl TableProvider for TableScanProvider {
                 Arc::new(template.settled_for(&bound))
             }),
             slot: None,
+            narrows: self.methods.indexscan,
         };
         Ok(Arc::new(TableScanExec::new(spec, choice, parts)?))
     }

@@ -16,6 +16,7 @@
 
 pub(crate) mod constraints;
 mod cursor;
+pub(crate) mod methods;
 pub(crate) mod prepared;
 mod route;
 pub(crate) mod settings;

@@ -39,17 +39,20 @@ pub(super) fn fast(
     sql: &str,
     parameters: Parameters<'_>,
 ) -> Option<Result<StatementResult>> {
-    {
+    let (by_key, kept) = {
         let state = state.lock();
         // A temporary table may hide the one of a kept plan.
         let hides = temporary::is_used(&state);
         if hides || state.settings.statement_timeout_ms > 0 || state.idle.is_set() {
             return None;
         }
-    }
-    point_write(shared, state, sql, parameters)
-        .or_else(|| query::point::run(shared, state, sql, parameters))
-        .or_else(|| kept_plan(shared, state, sql, parameters))
+        (state.settings.methods.point_path, state.settings.methods.plan_cache)
+    };
+    let by_key = by_key.then(|| {
+        point_write(shared, state, sql, parameters)
+            .or_else(|| query::point::run(shared, state, sql, parameters))
+    });
+    by_key.flatten().or_else(|| if kept { kept_plan(shared, state, sql, parameters) } else { None })
 }
 
 /// Runs a SELECT from a plan that is kept ([`query::reuse`]).

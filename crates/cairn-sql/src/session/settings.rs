@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use cairn_engine::{Isolation, SyncMode};
 
+use super::methods::Methods;
 use crate::{Error, Result};
 
 /// An isolation level by the name that SQL has for it.
@@ -86,6 +87,8 @@ pub(crate) struct Settings {
     pub(crate) idle_timeout_ms: u64,
     /// What commits wait for; `None` = as the database was opened.
     pub(crate) synchronous_commit: Option<SyncMode>,
+    /// Means of running statements that are allowed.
+    pub(crate) methods: Methods,
 }
 
 impl Settings {
@@ -120,6 +123,9 @@ enum Form {
 const PARAMETERS: &[(&str, &str, Form, &str)] = &[
     ("application_name", "", Form::Text, "Sets the application name to be reported in statistics and logs."),
     ("bytea_output", "hex", Form::Text, "Sets the output format for bytea."),
+    ("cairn.decorrelate", "on", Form::Boolean, "Turns correlated subqueries into joins where it can."),
+    ("cairn.plan_cache", "on", Form::Boolean, "Keeps plans between executions."),
+    ("cairn.point_path", "on", Form::Boolean, "Runs statements on one row by its key without planning."),
     ("client_encoding", "UTF8", Form::Encoding, "Sets the client's character set encoding."),
     ("client_min_messages", "notice", Form::Text, "Sets the message levels that are sent to the client."),
     ("datestyle", "ISO, MDY", Form::DateStyle, "Sets the display format for date and time values."),
@@ -142,6 +148,9 @@ const PARAMETERS: &[(&str, &str, Form, &str)] = &[
         Form::Boolean,
         "Sets the default read-only status of new transactions.",
     ),
+    ("enable_hashjoin", "on", Form::Boolean, "Enables the planner's use of hash join plans."),
+    ("enable_indexscan", "on", Form::Boolean, "Enables the planner's use of index-scan plans."),
+    ("enable_seqscan", "on", Form::Boolean, "Enables the planner's use of sequential-scan plans."),
     (
         "extra_float_digits",
         "1",
@@ -206,6 +215,7 @@ impl Default for Settings {
             lock_timeout_ms: 0,
             idle_timeout_ms: 0,
             synchronous_commit: None,
+            methods: Methods::default(),
         }
     }
 }
@@ -308,7 +318,7 @@ impl Settings {
                     "default_transaction_read_only" => self.default_read_only = on,
                     "transaction_read_only" => self.transaction_read_only = on,
                     "standard_conforming_strings" if !on => return Err(invalid(name, &value)),
-                    _ => {}
+                    _ => self.methods.set(name, on),
                 }
                 value = if on { "on" } else { "off" }.to_owned();
             }
@@ -385,7 +395,8 @@ impl Settings {
             _ if form == Form::Fixed => {
                 return Err(Error::new("55P02", format!("parameter \"{name}\" cannot be changed")));
             }
-            _ => {}
+            // Every switch is on unless it is set.
+            _ => self.methods.set(name, true),
         }
         self.values.remove(name);
         Ok(())

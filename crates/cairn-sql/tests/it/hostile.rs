@@ -127,9 +127,22 @@ fn unions() {
 
 #[test]
 fn subqueries() {
-    assert_eq!(ok(&mut session(), &format!("SELECT {}", nested("(SELECT ", "1", ")", 8))), ["1"]);
+    assert_eq!(ok(&mut session(), &format!("SELECT {}", nested("(SELECT ", "1", ")", 64))), ["1"]);
+    let correlated = |count: usize| {
+        let open: String = (1..=count)
+            .map(|n| format!("(SELECT max(a{n}.n) FROM t a{n} WHERE a{n}.n <= a{}.n AND a{n}.n = ", n - 1))
+            .collect();
+        format!("SELECT count(*) FROM t a0 WHERE a0.n = {open}a0.n{}", ")".repeat(count))
+    };
+    let mut s = session();
+    ok(&mut s, "CREATE TABLE t (n int)");
+    ok(&mut s, "INSERT INTO t VALUES (1), (2)");
+    assert_eq!(ok(&mut s, &correlated(3)), ["2"]);
+    assert_eq!(ok(&mut s, &correlated(40)), ["2"]);
+    let exists = nested("EXISTS (SELECT 1 FROM t WHERE ", "n = 2", ")", 40);
+    assert_eq!(ok(&mut s, &format!("SELECT n FROM t WHERE {exists} ORDER BY n")), ["1", "2"]);
     survives(&format!("SELECT * FROM {}", nested("(SELECT * FROM ", "generate_series(1,1)", ") x", 200)));
-    refused(&format!("SELECT {}", nested("(SELECT ", "1", ")", 20)));
+    refused(&format!("SELECT {}", nested("(SELECT ", "1", ")", 100)));
     refused(&format!("SELECT {}", nested("(SELECT ", "1", ")", 10_000)));
     refused(&format!("SELECT * FROM {}", nested("(SELECT * FROM ", "t", ") x", 10_000)));
     refused(&format!("SELECT 1 WHERE {}", nested("EXISTS (SELECT 1 WHERE ", "true", ")", 10_000)));

@@ -45,20 +45,52 @@ fn is_subquery(expr: &Expr) -> bool {
     matches!(expr, Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_))
 }
 
-/// A plan with subqueries replaced: those that are not simple, or all correlated ones.
+/// How deep subqueries in expressions nest within each other, [`DEPTH_MAX`] at most.
+pub(crate) fn depth(plan: &LogicalPlan) -> DataFusionResult<usize> {
+    fn below(plan: &LogicalPlan, left: usize) -> DataFusionResult<usize> {
+        let mut deepest = 0;
+        plan.apply(|node| {
+            node.apply_expressions(|expr| {
+                expr.apply(|expr| {
+                    if let (Some(subquery), true) = (subquery_of(expr), left > 0) {
+                        deepest = deepest.max(1 + below(subquery, left - 1)?);
+                    }
+                    Ok(TreeNodeRecursion::Continue)
+                })
+            })
+        })?;
+        Ok(deepest)
+    }
+    below(plan, DEPTH_MAX)
+}
+
+/// Subqueries within each other that the query engine is given: the time in which it checks them doubles with each.
+pub(crate) const DEPTH_MAX: usize = 6;
+
+/// Which subqueries are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Those that are not simple.
+    NotSimple,
+    /// All that are correlated.
+    Correlated,
+    All,
+}
+
+/// A plan with subqueries replaced.
 pub(crate) fn rewrite(
     context: &Context,
     state: &SessionState,
     plan: LogicalPlan,
-    all: bool,
+    which: Which,
 ) -> DataFusionResult<LogicalPlan> {
-    Rewrite { context, state, all }.plan(plan)
+    Rewrite { context, state, which }.plan(plan)
 }
 
 struct Rewrite<'s> {
     context: &'s Context,
     state: &'s SessionState,
-    all: bool,
+    which: Which,
 }
 
 impl Rewrite<'_> {
@@ -133,9 +165,10 @@ impl Rewrite<'_> {
         let inner = self.plan(plan.clone())?;
         let outer = free(&inner)?;
         let bound = outer.iter().all(|(_, column)| schema.has_column(column));
-        let leave = match self.all {
-            true => outer.is_empty() && joinable,
-            false => outer.is_empty() || joinable && bound && is_simple(&expr, &inner)?,
+        let leave = match self.which {
+            Which::All => false,
+            Which::Correlated => outer.is_empty() && joinable,
+            Which::NotSimple => outer.is_empty() || joinable && bound && is_simple(&expr, &inner)?,
         };
         if leave {
             return Ok(Transformed::yes(with_plan(expr, inner)));
