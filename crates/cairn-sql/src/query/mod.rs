@@ -14,6 +14,7 @@ pub(crate) mod operators;
 mod optional;
 pub(crate) mod output;
 pub(crate) mod past;
+mod pauses;
 pub(crate) mod plan;
 pub(crate) mod point;
 pub(crate) mod point_key;

@@ -30,6 +30,10 @@ use crate::{Error, Result};
 const BATCH_ROWS: usize = 8192;
 /// Of the memory pool, kept back for merging spilled runs. A sort needs this much whatever its size.
 const SORT_SPILL_RESERVATION_BYTES: usize = 1 << 20;
+/// Below, batches are short and joins sort, since what is sorted can be spilled.
+const MEMORY_BYTES_SMALL: usize = 64 << 20;
+/// Rows in a batch where memory is small: several batches of every operator fit.
+const BATCH_ROWS_SMALL: usize = 1024;
 
 /// The state that all statements copy.
 pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
@@ -63,6 +67,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     // The last rule checks the plan.
     physical.insert(physical.len().saturating_sub(1), Arc::new(LateProjection));
     physical.insert(physical.len().saturating_sub(1), Arc::new(super::few::FewRows));
+    physical.insert(physical.len().saturating_sub(1), Arc::new(super::pauses::Pauses));
     let mut state = SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
         .with_analyzer_rules(rules)
@@ -74,15 +79,17 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
 }
 
 fn config(options: &SqlOptions) -> SessionConfig {
+    let small = options.memory_bytes_max < MEMORY_BYTES_SMALL;
     let mut config = SessionConfig::new()
-        .with_batch_size(BATCH_ROWS)
+        .with_batch_size(if small { BATCH_ROWS_SMALL } else { BATCH_ROWS })
         .with_target_partitions(options.parallelism.max(1))
         .with_information_schema(false);
     let o = config.options_mut();
     o.sql_parser.parse_float_as_decimal = true;
     o.sql_parser.map_string_types_to_utf8view = false;
     o.sql_parser.support_varchar_with_length = true;
-    o.execution.sort_spill_reservation_bytes = SORT_SPILL_RESERVATION_BYTES;
+    o.execution.sort_spill_reservation_bytes =
+        SORT_SPILL_RESERVATION_BYTES.min(options.memory_bytes_max / 32);
     o.execution.parquet.schema_force_view_types = false;
     o.execution.collect_statistics = true;
     o.optimizer.expand_views_at_output = false;
@@ -103,7 +110,8 @@ pub(crate) fn of(context: &Context) -> SessionState {
         "UTC" => "+00:00".to_owned(),
         zone => zone.to_owned(),
     });
-    options.optimizer.prefer_hash_join = scope.settings.methods.hashjoin;
+    options.optimizer.prefer_hash_join =
+        scope.settings.methods.hashjoin && scope.shared.options.memory_bytes_max >= MEMORY_BYTES_SMALL;
     options.extensions.insert(ScopeExtension::new(Arc::clone(scope)));
     let config = Arc::clone(state.config().options());
     let props = state.execution_props_mut();

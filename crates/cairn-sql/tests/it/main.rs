@@ -3,6 +3,7 @@
 
 mod clauses;
 mod hostile;
+mod limits;
 mod point_changes;
 mod queries;
 mod repeated;

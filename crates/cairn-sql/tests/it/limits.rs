@@ -1,0 +1,129 @@
+//! Big operators: they end with the statement's time, spill or fail cleanly under a small memory budget, and go on afterwards.
+
+use cairn_engine::Database;
+use cairn_sql::{Engine, Session, SqlOptions};
+
+use crate::support::{fails, ok, run, session};
+
+fn with_memory(bytes: usize) -> Session {
+    let mut options = SqlOptions::default();
+    options.memory_bytes_max = bytes;
+    options.parallelism = 2;
+    Engine::new(Database::in_memory().unwrap(), options).unwrap().session()
+}
+
+/// One operator each that gives nothing before it has had many rows: far more than any time is enough for.
+const ENDLESS: [&str; 8] = [
+    "SELECT count(*) FROM generate_series(1, 1000000000000000000)",
+    "SELECT n FROM generate_series(1, 1000000000) AS s(n) ORDER BY n % 1000, n LIMIT 3",
+    "SELECT sum(n) FROM generate_series(1, 1000000000) AS s(n) GROUP BY n % 7",
+    "SELECT count(*) FROM generate_series(1, 300000) AS a(n) CROSS JOIN generate_series(1, 300000) AS b(m)",
+    "SELECT count(*) FROM generate_series(1, 300000) AS a(n) JOIN generate_series(1, 300000) AS b(m) ON n + m > 7",
+    "SELECT count(*) FROM generate_series(1, 300000) AS a(n) JOIN generate_series(1, 300000) AS b(m) ON n % 2 = m % 2",
+    "SELECT max(s) FROM (SELECT sum(n) OVER (ORDER BY n ROWS BETWEEN 100000 PRECEDING AND CURRENT ROW) AS s \
+     FROM generate_series(1, 1000000000) AS t(n)) AS w",
+    "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 1000000000) SELECT max(n) FROM r",
+];
+
+#[test]
+fn every_operator_ends_with_the_statements_time() {
+    let mut s = session();
+    ok(&mut s, "SET statement_timeout = '50ms'");
+    for sql in ENDLESS {
+        assert_eq!(fails(&mut s, sql).0, "57014", "{sql}");
+    }
+    assert_eq!(ok(&mut s, "SELECT 1"), ["1"]);
+}
+
+#[test]
+fn a_series_without_end_streams() {
+    let mut s = session();
+    let sql = "SELECT n FROM generate_series(1, 1000000000000000000) AS s(n) LIMIT 2";
+    assert_eq!(ok(&mut s, sql), ["1", "2"]);
+}
+
+/// Statements of a million rows, with their answers.
+const MILLION: [(&str, &str); 5] = [
+    (
+        "SELECT sum(n * m) FROM (SELECT n, row_number() OVER (ORDER BY n % 1000, n) AS m \
+         FROM generate_series(1, 1000000) AS s(n) ORDER BY n % 777, n OFFSET 0) AS t",
+        "250000250500000000",
+    ),
+    (
+        "SELECT count(*), sum(c) FROM (SELECT n % 500000 AS k, count(*) AS c FROM generate_series(1, 1000000) AS s(n) \
+         GROUP BY 1) AS t",
+        "500000|1000000",
+    ),
+    (
+        "SELECT count(*), sum(a.n) FROM generate_series(1, 1000000) AS a(n) \
+         JOIN generate_series(1, 1000000) AS b(m) ON a.n = b.m",
+        "1000000|500000500000",
+    ),
+    (
+        "SELECT max(s) FROM (SELECT sum(n) OVER (PARTITION BY n % 10 ORDER BY n) AS s \
+         FROM generate_series(1, 1000000) AS t(n)) AS w",
+        "50000500000",
+    ),
+    ("SELECT count(*) FROM (SELECT DISTINCT n * 2 FROM generate_series(1, 1000000) AS s(n)) AS t", "1000000"),
+];
+
+fn spills_or_says_so(bytes: usize) -> usize {
+    let mut s = with_memory(bytes);
+    let mut answered = 0;
+    for (sql, answer) in MILLION {
+        match run(&mut s, sql) {
+            Ok(rows) => {
+                assert_eq!(rows, [answer], "{sql}");
+                answered += 1;
+            }
+            Err(error) => {
+                println!("{bytes}: {sql}: {error}");
+                assert_eq!(error.sqlstate(), "53200", "{sql}: {error}");
+            }
+        }
+        assert_eq!(ok(&mut s, "SELECT 1"), ["1"]);
+    }
+    println!("{bytes}: {answered} answered");
+    answered
+}
+
+#[test]
+fn twenty_megabytes_are_enough_for_a_million_rows() {
+    assert!(spills_or_says_so(20 << 20) >= 3);
+}
+
+#[test]
+fn eight_megabytes_are_enough_or_an_error() {
+    spills_or_says_so(8 << 20);
+}
+
+#[test]
+fn a_table_of_1600_columns() {
+    let mut s = session();
+    let columns: Vec<String> = (0..1600).map(|n| format!("c{n} int")).collect();
+    ok(&mut s, &format!("CREATE TABLE wide ({})", columns.join(", ")));
+    let values: Vec<String> = (0..1600).map(|n| n.to_string()).collect();
+    ok(&mut s, &format!("INSERT INTO wide VALUES ({})", values.join(", ")));
+    ok(&mut s, "UPDATE wide SET c1599 = c1598 + 2 WHERE c3 = 3");
+    assert_eq!(ok(&mut s, "SELECT c0, c800, c1599 FROM wide WHERE c1000 = 1000"), ["0|800|1600"]);
+    let columns: Vec<String> = (0..1601).map(|n| format!("c{n} int")).collect();
+    assert_eq!(fails(&mut s, &format!("CREATE TABLE wider ({})", columns.join(", "))).0, "54011");
+}
+
+#[test]
+fn patterns_do_not_explode() {
+    let mut s = session();
+    let text = "a".repeat(5_000);
+    for pattern in ["%a%a%a%a%a%a%a%a%a%a%b", "_%_%_%_%_%_%_%_%_%_%b"] {
+        assert_eq!(ok(&mut s, &format!("SELECT '{text}' LIKE '{pattern}'")), ["f"]);
+        assert_eq!(ok(&mut s, &format!("SELECT '{text}' ILIKE '{pattern}'")), ["f"]);
+        assert_eq!(ok(&mut s, &format!("SELECT x LIKE '{pattern}' FROM (VALUES ('{text}')) AS v(x)")), ["f"]);
+    }
+    for pattern in ["(a+)+b", "(a|a)*b", "(a|aa)+$b", "(.*a){20}b", "(a?){60}a{60}b"] {
+        let sql = format!("SELECT x ~ '^{pattern}' FROM (VALUES ('{text}')) AS v(x)");
+        assert_eq!(ok(&mut s, &sql), ["f"], "{pattern}");
+    }
+    let state =
+        run(&mut s, "SELECT 'a' ~ '((((a{100}){100}){100}){100}){100}'").map_err(|e| e.sqlstate().to_owned());
+    assert!(matches!(state.as_ref().map_err(String::as_str), Err("2201B")), "{state:?}");
+}
