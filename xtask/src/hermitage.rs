@@ -3,25 +3,19 @@
 //! expected table is what a real database shows. It needs `psql`, which finds the server by its usual variables (`PGHOST`, `PGPORT`, `PGUSER`,
 //! `PGDATABASE`). The schema `cairn_hermitage` of that database is dropped and made anew for each script.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use anyhow::{Context, Error, ensure};
+use anyhow::{Error, ensure};
 use cairn_history::{AnomalyKind, Level, Shape, Workload};
 use cairn_testkit::histories::{SqlClient, expected, judge, record, unseen};
 use cairn_testkit::interleave::{Conflicts, ScriptLevel, Session, run_script};
+use cairn_testkit::psql::Psql;
 use cairn_testkit::slt::Outcome;
 use cairn_testkit::soak;
 
 /// Commits of a history, and the sessions that make them.
 const COMMITS: u64 = 2_000;
 const CLIENTS: u64 = 8;
-
-/// Between the cells of a row; stands in none.
-const CELL: char = '\u{1f}';
-/// The line after the result of each statement begins so.
-const END: &str = "\u{1e}end";
 
 /// Runs every script at every level; fails where PostgreSQL does otherwise.
 pub fn run(root: &Path) -> anyhow::Result<()> {
@@ -33,13 +27,12 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
             continue;
         }
         for level in ScriptLevel::ALL {
-            let mut setup = Psql::start()?;
+            let mut setup = start()?;
             for sql in ["drop schema if exists cairn_hermitage cascade", "create schema cairn_hermitage"] {
                 let outcome = setup.execute(sql);
                 ensure!(matches!(outcome, Outcome::Command(_)), "{sql}: {outcome:?}");
             }
-            let mut connect =
-                || -> Box<dyn Session> { Box::new(Psql::start().expect("psql started before")) };
+            let mut connect = || -> Box<dyn Session> { Box::new(start().expect("psql started before")) };
             match run_script(&name, &text, level, Conflicts::Wait, &mut connect) {
                 Ok(judged) => steps += judged,
                 Err(report) => reports.push(report),
@@ -55,12 +48,20 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A session in the scripts' schema.
+fn start() -> anyhow::Result<Psql> {
+    let mut psql = Psql::start(None)?;
+    let outcome = psql.execute("set search_path = cairn_hermitage");
+    ensure!(matches!(outcome, Outcome::Command(_)), "there is no server: {outcome:?}");
+    Ok(psql)
+}
+
 fn open() -> Box<dyn Session> {
-    Box::new(Psql::start().expect("psql started before"))
+    Box::new(start().expect("psql started before"))
 }
 
 fn empty_schema() -> anyhow::Result<()> {
-    let mut session = Psql::start()?;
+    let mut session = start()?;
     for sql in ["drop schema if exists cairn_hermitage cascade", "create schema cairn_hermitage"] {
         let outcome = session.execute(sql);
         ensure!(matches!(outcome, Outcome::Command(_)), "{sql}: {outcome:?}");
@@ -96,67 +97,4 @@ fn soaks(level: ScriptLevel) -> anyhow::Result<()> {
     ensure!(bank.broken == 0, "money was made or lost");
     ensure!(level != ScriptLevel::Serializable || on_call.broken == 0, "nobody was on call");
     Ok(())
-}
-
-/// A session of `psql`.
-struct Psql {
-    child: Child,
-    statements: ChildStdin,
-    lines: BufReader<ChildStdout>,
-}
-
-impl Psql {
-    fn start() -> anyhow::Result<Psql> {
-        let mut child = Command::new("psql")
-            .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--pset", "null=NULL"])
-            .args(["--field-separator", &CELL.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("psql cannot be started")?;
-        let statements = child.stdin.take().context("psql has no input")?;
-        let lines = BufReader::new(child.stdout.take().context("psql has no output")?);
-        let mut psql = Psql { child, statements, lines };
-        let outcome = psql.execute("set search_path = cairn_hermitage");
-        ensure!(matches!(outcome, Outcome::Command(_)), "there is no server: {outcome:?}");
-        Ok(psql)
-    }
-
-    fn ask(&mut self, sql: &str) -> std::io::Result<Outcome> {
-        writeln!(self.statements, "{sql};\n\\echo {END} :SQLSTATE :ROW_COUNT")?;
-        let mut rows = Vec::new();
-        loop {
-            let mut line = String::new();
-            if self.lines.read_line(&mut line)? == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            let line = line.trim_end_matches('\n');
-            let Some(end) = line.strip_prefix(END) else {
-                rows.push(line.split(CELL).map(|cell| Some(cell.to_owned())).collect());
-                continue;
-            };
-            let mut words = end.split_whitespace();
-            let (state, count) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            return Ok(match state {
-                "00000" if sql.starts_with("select") => Outcome::Rows(rows),
-                "00000" => Outcome::Command(count.parse().unwrap_or(0)),
-                state => Outcome::Error(state.to_owned(), String::new()),
-            });
-        }
-    }
-}
-
-impl Session for Psql {
-    fn execute(&mut self, sql: &str) -> Outcome {
-        self.ask(sql).unwrap_or_else(|error| Outcome::Error("08006".to_owned(), error.to_string()))
-    }
-}
-
-impl Drop for Psql {
-    fn drop(&mut self) {
-        // Best effort: without its input it ends anyhow.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

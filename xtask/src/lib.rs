@@ -18,6 +18,7 @@ pub mod memory;
 pub mod models;
 pub mod planted;
 pub mod power_cut;
+pub mod queries;
 mod rig;
 pub mod sim;
 pub mod soak;
@@ -79,6 +80,11 @@ pub const COMMANDS: &[Command] = &[
         name: "power-cut",
         help: "cut the power of a loop-mounted disk 200 times (root): nothing acknowledged is lost",
         run: power_cut::run,
+    },
+    Command {
+        name: "queries",
+        help: "generate 100,000 queries and judge their answers: --queries, --seed, --minutes, --threads, --postgres",
+        run: queries::run,
     },
     Command { name: "soak", help: "churn for minutes: memory, handles and disk stay flat", run: soak::run },
     Command {

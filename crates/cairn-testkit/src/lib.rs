@@ -10,5 +10,7 @@ pub mod histories;
 pub mod interleave;
 pub mod markdown;
 pub mod mutate;
+pub mod psql;
+pub mod queries;
 pub mod slt;
 pub mod soak;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod clauses;
+mod generated;
 mod hostile;
 mod limits;
 mod point_changes;

@@ -31,7 +31,7 @@ fn run(session: &mut Session, sql: &str) -> cairn_sql::Result<Outcome> {
     Ok(Outcome::Rows(out))
 }
 
-fn outcome(session: &mut Session, sql: &str) -> Outcome {
+pub(crate) fn outcome(session: &mut Session, sql: &str) -> Outcome {
     run(session, sql).unwrap_or_else(|error| {
         let detail = error.detail().map(|d| format!(" / {d}")).unwrap_or_default();
         let hint = error.hint().map(|h| format!(" / {h}")).unwrap_or_default();
