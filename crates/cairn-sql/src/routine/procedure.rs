@@ -80,13 +80,16 @@ fn arguments(call: &Function) -> Result<Vec<(Option<String>, Expr)>> {
         .collect()
 }
 
+/// A procedure with the values of its inputs that are given.
+type Called = (Arc<RoutineDescriptor>, Vec<(Value, Found)>);
+
 /// The procedure that the arguments mean, and the values of its inputs that are given.
 fn find(
     context: &Context,
     all: &[Arc<RoutineDescriptor>],
     name: &str,
     args: Vec<(Option<String>, Expr)>,
-) -> Result<(Arc<RoutineDescriptor>, Vec<(Value, Found)>)> {
+) -> Result<Called> {
     let exprs: Vec<Expr> = args.iter().map(|(_, expr)| expr.clone()).collect();
     let values = evaluate(context, &exprs)?;
     let mut routines: Vec<&RoutineDescriptor> = Vec::new();
@@ -99,7 +102,6 @@ fn find(
     }
     let kinds_of = |places: &[usize]| places.iter().map(|at| values[*at].1.clone()).collect::<Vec<Found>>();
     let mut best = None;
-    let mut error = None;
     for (routine, (at, places)) in routines.iter().zip(&chosen) {
         match choose(name, &[*routine], &kinds_of(places)) {
             Ok(_) if best.is_some() => {
@@ -108,7 +110,7 @@ fn find(
                 ));
             }
             Ok(_) => best = Some((*at, places.clone())),
-            Err(own) => error = Some(own),
+            Err(_) => {}
         }
     }
     let Some((at, places)) = best else {
@@ -118,7 +120,6 @@ fn find(
                 kind.as_ref().map_or("unknown".to_owned(), crate::functions::overload::type_name)
             })
             .collect();
-        let _ = error;
         let missing = missing::error(name, &kinds);
         return Err(Error::new("42883", missing.message().replacen("function", "procedure", 1)).with_hint(
             "No procedure matches the given name and argument types. You might need to add explicit type casts.",
