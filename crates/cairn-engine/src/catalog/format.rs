@@ -726,6 +726,8 @@ pub(crate) mod tests {
         plain.columns[1].generated = None;
         plain.checks[0].not_valid = false;
         plain.foreign_keys[0].not_valid = false;
+        (plain.foreign_keys[0].deferrable, plain.foreign_keys[0].initially_deferred) = (false, false);
+        (plain.triggers, plain.materialized) = (Vec::new(), None);
         let index = plain.indexes.last_mut().unwrap();
         (index.expressions, index.include) = (Vec::new(), Vec::new());
         (index.predicate, index.nulls_not_distinct) = (None, false);
