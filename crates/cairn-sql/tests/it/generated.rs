@@ -64,7 +64,7 @@ fn on_thread(thread: u64, threads: u64, plan: Plan, until: Option<Instant>) -> R
 fn generated_queries_agree_with_themselves() {
     let plan = Plan {
         seed: asked("CAIRN_SEED").unwrap_or(1),
-        queries: asked("CAIRN_QUERIES").unwrap_or(300),
+        queries: asked("CAIRN_QUERIES").unwrap_or(100),
         findings: asked("CAIRN_FINDINGS").unwrap_or(8) as usize,
     };
     println!("CAIRN_SEED={}", plan.seed);
