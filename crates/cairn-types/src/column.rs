@@ -13,9 +13,9 @@ use arrow_array::builder::{
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types as at;
-use arrow_array::{Array, ArrayRef, BinaryArray, ListArray, StringArray};
+use arrow_array::{Array, ArrayRef, BinaryArray, ListArray, StringArray, StructArray};
 use arrow_buffer::{Buffer, IntervalMonthDayNano, NullBufferBuilder, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{DataType as ArrowType, Field, IntervalUnit, TimeUnit};
+use arrow_schema::{DataType as ArrowType, Field, Fields, IntervalUnit, TimeUnit};
 
 use crate::datatype::DataType;
 use crate::decimal::Decimal;
@@ -114,6 +114,41 @@ impl ListColumn {
     }
 }
 
+/// Values of a coded type under construction.
+#[derive(Debug)]
+pub struct CodedColumn {
+    pub(crate) codes: BytesColumn,
+    nulls: NullBufferBuilder,
+    fields: Fields,
+}
+
+impl CodedColumn {
+    fn new(ty: &DataType, capacity: usize) -> Self {
+        let fields = match ty.to_arrow() {
+            ArrowType::Struct(fields) => fields,
+            _ => Fields::empty(),
+        };
+        Self { codes: BytesColumn::new(false, capacity), nulls: NullBufferBuilder::new(capacity), fields }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, code: &[u8]) -> Result<(), TypeError> {
+        self.codes.push(code)?;
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    fn push_null(&mut self) {
+        self.codes.push_null();
+        self.nulls.append_null();
+    }
+
+    fn finish(&mut self) -> Result<ArrayRef, TypeError> {
+        let codes = self.codes.finish()?;
+        Ok(Arc::new(StructArray::new(self.fields.clone(), vec![codes], self.nulls.finish())))
+    }
+}
+
 /// Builds the Arrow array of one SQL type.
 ///
 /// ```
@@ -142,11 +177,12 @@ pub enum ColumnBuilder {
     Interval(IntervalMonthDayNanoBuilder),
     Uuid(FixedSizeBinaryBuilder),
     Array(ListColumn),
+    Coded(CodedColumn),
 }
 
 /// Runs the same expression on whichever builder there is.
 macro_rules! each {
-    ($self:expr, $builder:ident => $primitive:expr, bytes $bytes:ident => $on_bytes:expr, list $list:ident => $on_list:expr) => {
+    ($self:expr, $builder:ident => $primitive:expr, bytes $bytes:ident => $on_bytes:expr, list $list:ident => $on_list:expr, coded $coded:ident => $on_coded:expr) => {
         match $self {
             ColumnBuilder::Boolean($builder) => $primitive,
             ColumnBuilder::SmallInt($builder) => $primitive,
@@ -162,6 +198,7 @@ macro_rules! each {
             ColumnBuilder::Uuid($builder) => $primitive,
             ColumnBuilder::Bytes($bytes) => $on_bytes,
             ColumnBuilder::Array($list) => $on_list,
+            ColumnBuilder::Coded($coded) => $on_coded,
         }
     };
 }
@@ -202,6 +239,7 @@ impl ColumnBuilder {
             DataType::Interval => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(capacity)),
             DataType::Uuid => Self::Uuid(FixedSizeBinaryBuilder::with_capacity(capacity, 16)),
             DataType::Array(element) => Self::Array(ListColumn::new(element)),
+            DataType::Coded(_) => Self::Coded(CodedColumn::new(ty, capacity)),
         }
     }
 
@@ -209,7 +247,8 @@ impl ColumnBuilder {
     #[must_use]
     pub fn len(&self) -> usize {
         use arrow_array::builder::ArrayBuilder;
-        each!(self, b => b.len(), bytes b => b.offsets.len() - 1, list l => l.offsets.len() - 1)
+        each!(self, b => b.len(), bytes b => b.offsets.len() - 1, list l => l.offsets.len() - 1,
+            coded c => c.codes.offsets.len() - 1)
     }
 
     /// Whether it holds no value.
@@ -224,7 +263,7 @@ impl ColumnBuilder {
         each!(self, b => b.append_null(), bytes b => b.push_null(), list l => {
             l.offsets.push(l.offsets[l.offsets.len() - 1]);
             l.nulls.append_null();
-        });
+        }, coded c => c.push_null());
     }
 
     /// Appends a value; integers of another width and numbers of another scale are converted where that is exact
@@ -275,6 +314,7 @@ impl ColumnBuilder {
                 }
                 list.close(true)?;
             }
+            (Self::Coded(column), Value::Coded { code, .. }) => column.push(code)?,
             (column, value) => return Err(column.mismatch(value)),
         }
         Ok(())
@@ -297,6 +337,7 @@ impl ColumnBuilder {
             Self::Interval(_) => "interval",
             Self::Uuid(_) => "uuid",
             Self::Array(_) => "array",
+            Self::Coded(_) => "coded",
         };
         let found = value.data_type().map_or_else(|| "unknown".to_owned(), |ty| ty.sql_name());
         TypeError::Mismatch { expected: expected.to_owned(), found }
@@ -307,7 +348,9 @@ impl ColumnBuilder {
     /// # Errors
     /// [`TypeError::InvalidUtf8`] where encoded bytes of a text were no UTF-8.
     pub fn finish(&mut self) -> Result<ArrayRef, TypeError> {
-        Ok(each!(self, b => Arc::new(b.finish()), bytes b => b.finish()?, list l => l.finish()?))
+        Ok(
+            each!(self, b => Arc::new(b.finish()), bytes b => b.finish()?, list l => l.finish()?, coded c => c.finish()?),
+        )
     }
 }
 
@@ -364,6 +407,14 @@ impl Value {
                 let dictionary = array.as_any_dictionary();
                 let key = dictionary.normalized_keys()[row];
                 Self::from_array(dictionary.values().as_ref(), key, ty)
+            }
+            ArrowType::Struct(fields) if crate::field::is_coded(fields) => {
+                let coded = match ty {
+                    DataType::Coded(coded) => Some(coded.clone()),
+                    _ => crate::field::coded_of(fields),
+                };
+                let code = array.as_struct().column(0).as_binary::<i32>().value(row).to_vec();
+                coded.map_or_else(|| Self::Bytea(code.clone()), |ty| Self::Coded { ty, code: code.clone() })
             }
             _ => from_numbers(array, row, ty).unwrap_or_else(|| from_nested(array, row, ty)),
         }
@@ -453,6 +504,23 @@ fn wide_decimal(digits: &str, scale: i8) -> Value {
     Decimal::parse(text[..keep].trim_end_matches('.')).map_or(Value::Text(text), Value::Numeric)
 }
 
+/// A part of a row's text, in quotes where it must be.
+fn push_part(part: &str, out: &mut String) {
+    let special = |c: char| matches!(c, '"' | '\\' | '(' | ')' | ',') || c.is_ascii_whitespace();
+    if !part.is_empty() && !part.contains(special) {
+        out.push_str(part);
+        return;
+    }
+    out.push('"');
+    for c in part.chars() {
+        if matches!(c, '"' | '\\') {
+            out.push(c);
+        }
+        out.push(c);
+    }
+    out.push('"');
+}
+
 /// Lists, and the text of everything else.
 fn from_nested(array: &dyn Array, row: usize, ty: &DataType) -> Value {
     let items = match array.data_type() {
@@ -470,7 +538,7 @@ fn from_nested(array: &dyn Array, row: usize, ty: &DataType) -> Value {
                 let field = DataType::from_arrow(column.data_type());
                 match Value::from_array(column.as_ref(), row, &field) {
                     Value::Null => {}
-                    value => text.push_str(&value.to_text(&field)),
+                    value => push_part(&value.to_text(&field), &mut text),
                 }
             }
             text.push(')');

@@ -3,6 +3,7 @@
 //! The catalog code is one byte and, for types with parameters, the parameters after it. The numbers
 //! stand in `docs/format/key.md` and never change.
 
+use crate::coded::Coded;
 use crate::error::TypeError;
 
 /// Largest precision of NUMERIC(p,s).
@@ -65,6 +66,8 @@ pub enum DataType {
     Jsonb,
     /// Array of any other type; an array of arrays is a further dimension.
     Array(Box<DataType>),
+    /// A type whose values are byte codes in the values' order: enums, ranges, addresses, bit strings.
+    Coded(Coded),
 }
 
 impl DataType {
@@ -76,14 +79,26 @@ impl DataType {
             Self::Varchar(Some(n)) => format!("character varying({n})"),
             Self::Char(n) => format!("character({n})"),
             Self::Array(element) => format!("{}[]", element.sql_name()),
+            Self::Coded(coded) => coded.sql_name(),
             _ => self.base_name().to_owned(),
+        }
+    }
+
+    /// All that there is to know of the type, as text from which [`DataType::parse`] makes it again: the SQL name but
+    /// for enums, whose labels it holds.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        match self {
+            Self::Array(element) => format!("{}[]", element.signature()),
+            Self::Coded(coded) => coded.signature(),
+            _ => self.sql_name(),
         }
     }
 
     /// The name without parameters, as error messages of PostgreSQL use it: `numeric`, `character varying`.
     /// For an array the element's.
     #[must_use]
-    pub fn base_name(&self) -> &'static str {
+    pub fn base_name(&self) -> &str {
         match self {
             Self::Boolean => "boolean",
             Self::SmallInt => "smallint",
@@ -104,6 +119,7 @@ impl DataType {
             Self::Uuid => "uuid",
             Self::Json => "json",
             Self::Jsonb => "jsonb",
+            Self::Coded(coded) => coded.name(),
             Self::Array(element) => element.base_name(),
         }
     }
@@ -123,6 +139,7 @@ impl DataType {
             Self::Time => "time",
             Self::Timestamp => "timestamp",
             Self::TimestampTz => "timestamptz",
+            Self::Coded(coded) => coded.pg_name(),
             Self::Array(element) => {
                 let mut inner = element.as_ref();
                 while let Self::Array(next) = inner {
@@ -158,6 +175,7 @@ impl DataType {
             Self::Uuid => 2950,
             Self::Json => 114,
             Self::Jsonb => 3802,
+            Self::Coded(coded) => coded.pg_oids().0,
             Self::Array(element) => element.array_oid(),
         }
     }
@@ -183,6 +201,7 @@ impl DataType {
             Self::Uuid => 2951,
             Self::Json => 199,
             Self::Jsonb => 3807,
+            Self::Coded(coded) => coded.pg_oids().1,
             Self::Array(element) => element.array_oid(),
         }
     }
@@ -233,7 +252,11 @@ impl DataType {
     /// parameters out of range, precisions of time types other than 6, and `serial`, which is no type.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let words = text.split_ascii_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
+        // Signatures keep their case.
+        let words = match text.starts_with("cairn.") {
+            true => text.to_owned(),
+            false => text.split_ascii_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase(),
+        };
         let mut rest = words.as_str();
         let mut dimensions = 0;
         loop {
@@ -263,6 +286,9 @@ impl DataType {
 
     fn parse_scalar(text: &str) -> Option<Self> {
         let text = text.strip_prefix("pg_catalog.").unwrap_or(text);
+        if let Some(coded) = Coded::parse_signature(text) {
+            return Some(Self::Coded(coded));
+        }
         let (name, parameters) = split_parameters(text)?;
         let one = || match parameters.as_slice() {
             [] => Some(None),
@@ -345,6 +371,10 @@ impl DataType {
             Self::Uuid => out.push(19),
             Self::Json => out.push(20),
             Self::Jsonb => out.push(21),
+            Self::Coded(coded) => {
+                out.push(33);
+                coded.encode(out);
+            }
             Self::Array(element) => {
                 out.push(32);
                 element.encode(out);
@@ -376,6 +406,9 @@ impl DataType {
         let short = || TypeError::corrupt("type", 0, "cut short");
         let (&tag, rest) = bytes.split_first().ok_or_else(short)?;
         *bytes = rest;
+        if tag == 33 {
+            return Coded::decode(bytes).map(Self::Coded);
+        }
         let mut length = || -> Result<u32, TypeError> {
             let (head, rest) = bytes.split_first_chunk::<4>().ok_or_else(short)?;
             *bytes = rest;

@@ -105,6 +105,16 @@ pub enum TypeError {
         /// What is wrong and where.
         detail: String,
     },
+    /// A text or value that the rules of its own type refuse, with that type's code and words.
+    #[error("{message}")]
+    Invalid {
+        /// The code.
+        sqlstate: &'static str,
+        /// What is wrong.
+        message: String,
+        /// The detail line.
+        detail: Option<String>,
+    },
     /// Bytes that are not UTF-8 (22021).
     #[error("invalid byte sequence for encoding \"UTF8\"")]
     InvalidUtf8,
@@ -153,6 +163,7 @@ impl TypeError {
     #[must_use]
     pub fn sqlstate(&self) -> &'static str {
         match self {
+            Self::Invalid { sqlstate, .. } => sqlstate,
             Self::InvalidHex { .. } => "22023",
             Self::InvalidText { .. } | Self::MalformedArray { .. } | Self::InvalidJson { .. } => "22P02",
             Self::InvalidDatetime { .. } => "22007",
@@ -185,8 +196,14 @@ impl TypeError {
             }
             Self::NumericFormat => Some("A numeric value holds at most 38 digits.".to_owned()),
             Self::MalformedArray { detail, .. } | Self::InvalidJson { detail, .. } => Some(detail.clone()),
+            Self::Invalid { detail, .. } => detail.clone(),
             _ => None,
         }
+    }
+
+    /// Shorthand for a refusal with its code.
+    pub(crate) fn invalid(sqlstate: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid { sqlstate, message: message.into(), detail: None }
     }
 
     /// Shorthand of the decoders.

@@ -7,8 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_schema::{DataType as ArrowType, Field, IntervalUnit, TimeUnit};
+use arrow_schema::{DataType as ArrowType, Field, Fields, IntervalUnit, TimeUnit};
 
+use crate::coded::Coded;
 use crate::datatype::{DataType, NUMERIC_DEFAULT_SCALE, NUMERIC_PRECISION_MAX};
 
 /// Metadata key that holds the SQL name of a field's type.
@@ -39,6 +40,7 @@ impl DataType {
             Self::TimestampTz => ArrowType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Interval => ArrowType::Interval(IntervalUnit::MonthDayNano),
             Self::Uuid => ArrowType::FixedSizeBinary(16),
+            Self::Coded(coded) => ArrowType::Struct(Fields::from(vec![coded_field(coded)])),
             Self::Array(element) => {
                 ArrowType::List(Arc::new(Field::new_list_field(element.to_arrow(), true)))
             }
@@ -52,7 +54,7 @@ impl DataType {
         let arrow = self.to_arrow();
         let mut metadata = HashMap::new();
         if Self::from_arrow(&arrow) != *self {
-            metadata.insert(TYPE_METADATA_KEY.to_owned(), self.sql_name());
+            metadata.insert(TYPE_METADATA_KEY.to_owned(), self.signature());
         }
         match self {
             Self::Uuid => {
@@ -120,6 +122,7 @@ impl DataType {
             | ArrowType::ListView(item)
             | ArrowType::LargeListView(item)
             | ArrowType::FixedSizeList(item, _) => Self::Array(Box::new(Self::from_field(item))),
+            ArrowType::Struct(fields) => coded_of(fields).map_or(Self::Text, Self::Coded),
             _ => Self::Text,
         }
     }
@@ -140,6 +143,28 @@ fn agrees(named: &DataType, arrow: &ArrowType) -> bool {
             ArrowType::List(item) | ArrowType::LargeList(item) | ArrowType::FixedSizeList(item, _),
         ) => agrees(element, item.data_type()),
         (DataType::TimestampTz, ArrowType::Timestamp(TimeUnit::Microsecond, Some(_))) => true,
+        (DataType::Coded(coded), ArrowType::Struct(fields)) => {
+            coded_of(fields).is_some_and(|own| own == coded.without_length())
+        }
         _ => named.to_arrow() == *arrow,
     }
+}
+
+/// The one column of the struct in which a coded type stands.
+fn coded_field(coded: &Coded) -> Field {
+    Field::new(coded.arrow_name(), ArrowType::Binary, true)
+}
+
+/// The coded type that a struct of these columns is.
+pub(crate) fn coded_of(fields: &Fields) -> Option<Coded> {
+    match fields.as_ref() {
+        [field] if *field.data_type() == ArrowType::Binary => Coded::from_arrow_name(field.name()),
+        _ => None,
+    }
+}
+
+/// Whether a struct of these columns is a coded type.
+pub(crate) fn is_coded(fields: &Fields) -> bool {
+    matches!(fields.as_ref(), [field] if *field.data_type() == ArrowType::Binary
+        && field.name().starts_with(crate::coded::ARROW_PREFIX))
 }

@@ -223,6 +223,7 @@ fn put_body(value: &Value, ty: &DataType, out: &mut Vec<u8>) -> Result<(), TypeE
             }
             out.push(ARRAY_END);
         }
+        (DataType::Coded(own), Value::Coded { ty, code }) if own.is_kind_of(ty) => put_bytes(code, out),
         (ty, _) if !ty.is_indexable() => return Err(TypeError::NotIndexable { type_name: ty.sql_name() }),
         (ty, value) => {
             let found = value.data_type().map_or_else(|| "unknown".to_owned(), |own| own.sql_name());
@@ -370,6 +371,7 @@ impl Reader<'_> {
                 Value::Text(text)
             }
             DataType::Bytea => Value::Bytea(self.escaped()?),
+            DataType::Coded(ty) => Value::Coded { ty: ty.clone(), code: self.escaped()? },
             DataType::Date => Value::Date(self.i32()?),
             DataType::Time => Value::Time(self.i64()?),
             DataType::Timestamp => Value::Timestamp(self.i64()?),

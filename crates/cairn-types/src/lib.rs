@@ -6,6 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`error`] | [`TypeError`] with SQLSTATE and PostgreSQL's wording |
+//! | [`coded`] | types whose values are byte codes: enums, ranges, addresses, bit strings |
 //! | [`datatype`] | [`DataType`], its SQL names and its catalog code |
 //! | [`field`] | mapping between [`DataType`] and Arrow types and fields |
 //! | [`decimal`], [`interval`], [`datetime`], [`float`], [`json`] | one kind of value each: arithmetic, order, text |
@@ -13,6 +14,7 @@
 //! | [`mod@column`] | Arrow arrays to values and back |
 //! | [`text`] | PostgreSQL's text input and output |
 //! | [`key`] | order-preserving key code (`docs/format/key.md`) |
+//! | [`codes`] | what those bytes say |
 //! | [`row`] | row code (`docs/format/row.md`) |
 //!
 //! The crate does no I/O and has no state. Every decoder is total: damaged bytes give an error.
@@ -20,6 +22,8 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+
+pub mod coded;
 
 pub mod datatype;
 
@@ -41,6 +45,8 @@ pub mod column;
 
 pub mod key;
 
+pub mod codes;
+
 pub mod row;
 
 pub mod text;
@@ -48,6 +54,7 @@ pub mod text;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 
+pub use coded::{Coded, EnumLabel, EnumType, RangeKind};
 pub use column::ColumnBuilder;
 pub use datatype::DataType;
 pub use decimal::Decimal;

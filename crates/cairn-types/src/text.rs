@@ -14,6 +14,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types as at;
 use arrow_schema::{DataType as ArrowType, TimeUnit};
 
+use crate::codes;
 use crate::column::ColumnBuilder;
 use crate::datatype::DataType;
 use crate::datetime::{self, Zone};
@@ -60,6 +61,7 @@ impl Value {
             Self::Interval(v) => datetime::write_interval(*v, out),
             Self::Uuid(v) => write_uuid(v, out),
             Self::Array(values) => array::write(values, ty, zone, out),
+            Self::Coded { ty, code } => codes::write(ty, code, zone, out),
         }
     }
 
@@ -97,6 +99,9 @@ impl Value {
             }
             DataType::Jsonb => Self::Jsonb(json::normalise(text)?),
             DataType::Array(element) => Self::Array(array::parse(text, element)?),
+            DataType::Coded(coded) => {
+                Self::Coded { ty: coded.clone(), code: codes::parse(coded, text, Zone::UTC)? }
+            }
         })
     }
 }

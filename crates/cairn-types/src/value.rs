@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use crate::coded::Coded;
 use crate::datatype::DataType;
 use crate::decimal::Decimal;
 use crate::error::TypeError;
@@ -58,6 +59,13 @@ pub enum Value {
     Jsonb(String),
     /// Array.
     Array(Vec<Value>),
+    /// A value of a coded type ([`crate::codes`]).
+    Coded {
+        /// The type.
+        ty: Coded,
+        /// The value's code.
+        code: Vec<u8>,
+    },
 }
 
 impl Value {
@@ -90,6 +98,7 @@ impl Value {
             Self::Uuid(_) => DataType::Uuid,
             Self::Json(_) => DataType::Json,
             Self::Jsonb(_) => DataType::Jsonb,
+            Self::Coded { ty, .. } => DataType::Coded(ty.clone()),
             Self::Array(elements) => {
                 DataType::Array(Box::new(elements.iter().find_map(Self::data_type).unwrap_or(DataType::Text)))
             }
@@ -142,6 +151,9 @@ impl Value {
             (Self::Array(elements), DataType::Array(element)) => {
                 Self::Array(elements.into_iter().map(|v| v.fit(element)).collect::<Result<_, _>>()?)
             }
+            (Self::Coded { ty: own, code }, DataType::Coded(to)) if own.is_kind_of(to) => {
+                Self::Coded { code: crate::codes::fit(to, code)?, ty: to.clone() }
+            }
             (value, _) if value.data_type().is_some_and(|own| own == *ty) => value,
             (value, _) => {
                 return Err(TypeError::Mismatch {
@@ -170,6 +182,7 @@ impl Value {
             Self::Json(_) => 13,
             Self::Jsonb(_) => 14,
             Self::Array(_) => 15,
+            Self::Coded { .. } => 16,
             Self::Null => u8::MAX,
         }
     }
@@ -266,6 +279,7 @@ impl Ord for Value {
             (Self::Interval(a), Self::Interval(b)) => a.cmp(b),
             (Self::Uuid(a), Self::Uuid(b)) => a.cmp(b),
             (Self::Array(a), Self::Array(b)) => a.cmp(b),
+            (Self::Coded { code: a, .. }, Self::Coded { code: b, .. }) => a.cmp(b),
             _ => match (self.as_i64(), other.as_i64(), self.as_f64(), other.as_f64()) {
                 (Some(a), Some(b), _, _) => a.cmp(&b),
                 (_, _, Some(a), Some(b)) => compare_floats(a, b),

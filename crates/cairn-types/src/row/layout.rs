@@ -32,6 +32,7 @@ pub(super) fn fixed_width(ty: &DataType) -> Option<usize> {
         | DataType::Bytea
         | DataType::Json
         | DataType::Jsonb
+        | DataType::Coded(_)
         | DataType::Array(_) => return None,
     })
 }

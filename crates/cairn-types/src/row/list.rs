@@ -53,7 +53,12 @@ pub(super) fn put_variable(value: &Value, ty: &DataType, out: &mut Vec<u8>) -> R
         (_, Value::Null) => {}
         (DataType::Bytea, Value::Bytea(bytes)) => out.extend_from_slice(bytes),
         (DataType::Array(element), Value::Array(values)) => put_list(values, element, out)?,
-        (DataType::Bytea | DataType::Array(_), value) => return Err(mismatch(ty, value)),
+        (DataType::Coded(own), Value::Coded { ty, code }) if own.is_kind_of(ty) => {
+            out.extend_from_slice(code)
+        }
+        (DataType::Bytea | DataType::Array(_) | DataType::Coded(_), value) => {
+            return Err(mismatch(ty, value));
+        }
         (_, Value::Text(text) | Value::Json(text) | Value::Jsonb(text)) => {
             out.extend_from_slice(text.as_bytes())
         }
@@ -154,6 +159,7 @@ pub(super) fn value_of_variable(ty: &DataType, bytes: &[u8]) -> Result<Value, Ty
         DataType::Bytea => Value::Bytea(bytes.to_vec()),
         DataType::Json => Value::Json(text()?),
         DataType::Jsonb => Value::Jsonb(text()?),
+        DataType::Coded(ty) => Value::Coded { ty: ty.clone(), code: bytes.to_vec() },
         DataType::Array(element) => {
             let list = List::split(element, bytes)?;
             let values = (0..list.count).map(|i| match list.element(i)? {
@@ -185,7 +191,7 @@ pub(super) fn push_fixed(column: &mut ColumnBuilder, bytes: &[u8]) -> Result<(),
             b.append_value(arrow_buffer::IntervalMonthDayNano::new(v.months, v.days, v.nanos));
         }
         ColumnBuilder::Uuid(b) => b.append_value(array::<16>(bytes)?).map_err(|_| short())?,
-        ColumnBuilder::Bytes(_) | ColumnBuilder::Array(_) => return Err(short()),
+        ColumnBuilder::Bytes(_) | ColumnBuilder::Array(_) | ColumnBuilder::Coded(_) => return Err(short()),
     }
     Ok(())
 }
@@ -198,6 +204,7 @@ pub(super) fn push_variable(
 ) -> Result<(), TypeError> {
     match (column, ty) {
         (ColumnBuilder::Bytes(b), _) => b.push(bytes),
+        (ColumnBuilder::Coded(column), _) => column.push(bytes),
         (ColumnBuilder::Array(list), DataType::Array(element)) => {
             let parts = List::split(element, bytes)?;
             for i in 0..parts.count {

@@ -102,6 +102,10 @@ impl Random {
             DataType::Jsonb => {
                 Value::Jsonb(["{}", "[1, 2]", "{\"b\": 1}", "null"][self.below(4) as usize].to_owned())
             }
+            DataType::Coded(_) => {
+                let text = ["[1,5)", "empty", "(,3]"][self.below(3) as usize];
+                Value::parse_text(text, ty).unwrap()
+            }
             DataType::Array(element) => {
                 let length = self.below(4);
                 Value::Array((0..length).map(|_| self.value(element)).collect())
