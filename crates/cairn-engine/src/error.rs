@@ -55,6 +55,8 @@ pub enum ObjectKind {
     Column,
     /// A constraint.
     Constraint,
+    /// A type.
+    Type,
 }
 
 impl ObjectKind {
@@ -69,6 +71,7 @@ impl ObjectKind {
             ObjectKind::Sequence => "sequence",
             ObjectKind::Column => "column",
             ObjectKind::Constraint => "constraint",
+            ObjectKind::Type => "type",
         }
     }
 }
@@ -215,13 +218,13 @@ impl Error {
             Error::Undefined { kind, .. } => match kind {
                 ObjectKind::Schema => "3F000",
                 ObjectKind::Column => "42703",
-                ObjectKind::Constraint | ObjectKind::Index => "42704",
+                ObjectKind::Constraint | ObjectKind::Index | ObjectKind::Type => "42704",
                 _ => "42P01",
             },
             Error::Duplicate { kind, .. } => match kind {
                 ObjectKind::Schema => "42P06",
                 ObjectKind::Column => "42701",
-                ObjectKind::Constraint => "42710",
+                ObjectKind::Constraint | ObjectKind::Type => "42710",
                 _ => "42P07",
             },
             Error::WrongObjectType { .. } => "42809",

@@ -35,6 +35,7 @@ pub(crate) mod section {
     pub(crate) const COUNTERS: u16 = 6;
     pub(crate) const ESTIMATES: u16 = 7;
     pub(crate) const ROUTINES: u16 = 12;
+    pub(crate) const TYPES: u16 = 13;
 }
 
 /// The prefix of one index of one table.

@@ -63,6 +63,8 @@ pub struct Column {
     pub identity: Option<Identity>,
     /// GENERATED AS an expression over the other columns.
     pub generated: Option<Generated>,
+    /// The domain of its values; `ty` is the type below.
+    pub domain: Option<ObjectId>,
     /// Dropped: no longer visible, written as NULL.
     pub dropped: bool,
     /// COMMENT ON COLUMN.

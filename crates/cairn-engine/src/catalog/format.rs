@@ -5,6 +5,7 @@
 //! I2: every byte is used: left-over bytes are damage.
 
 mod program;
+mod types;
 
 use cairn_types::row::{RowEncoder, decode_row};
 use cairn_types::{DataType, Value};
@@ -32,6 +33,8 @@ const EXTRA_TRIGGERS: u8 = 8;
 const EXTRA_DEFERRABLE: u8 = 10;
 /// What a materialized view is made of.
 const EXTRA_MATERIALIZED: u8 = 9;
+/// Extras of a column: its domain.
+const EXTRA_DOMAIN: u8 = 11;
 /// More elements than this in one list are damage, not data.
 const LIST_MAX: u32 = 1 << 20;
 
@@ -278,7 +281,19 @@ fn read_column(from: &mut Decoder<'_>) -> Result<Column> {
     let identity = from.option(|from| Ok(Identity { always: from.bool()?, sequence: from.u32()? }))?;
     let dropped = from.bool()?;
     let comment = from.option(Decoder::text)?;
-    Ok(Column { id, name, ty, nullable, default, missing, identity, generated: None, dropped, comment })
+    Ok(Column {
+        id,
+        name,
+        ty,
+        nullable,
+        default,
+        missing,
+        identity,
+        generated: None,
+        domain: None,
+        dropped,
+        comment,
+    })
 }
 
 fn write_index(out: &mut Encoder, index: &IndexDescriptor) {
@@ -452,6 +467,12 @@ impl Descriptor for TableDescriptor {
                 out.list(&generated.columns, |out, id| out.u32(*id));
                 extras.push((EXTRA_COLUMN, out.bytes));
             }
+            if let Some(domain) = column.domain {
+                let mut out = Encoder { bytes: Vec::new() };
+                out.u32(column.id);
+                out.u32(domain);
+                extras.push((EXTRA_DOMAIN, out.bytes));
+            }
         }
         let checks = self.checks.iter().filter(|c| c.not_valid).map(|c| &c.name);
         let keys = self.foreign_keys.iter().filter(|k| k.not_valid).map(|k| &k.name);
@@ -492,6 +513,13 @@ impl Descriptor for TableDescriptor {
                 let column = self.columns.iter_mut().find(|column| column.id == id);
                 let column = column.ok_or_else(|| from.damage("extras of a column that is not there"))?;
                 column.generated = Some(generated);
+                Ok(())
+            }
+            EXTRA_DOMAIN => {
+                let (id, domain) = (from.u32()?, from.u32()?);
+                let column = self.columns.iter_mut().find(|column| column.id == id);
+                column.ok_or_else(|| from.damage("extras of a column that is not there"))?.domain =
+                    Some(domain);
                 Ok(())
             }
             EXTRA_NOT_VALID => {
@@ -636,6 +664,7 @@ pub(crate) mod tests {
             missing: (id == 2).then(|| Value::from("old")),
             identity: (id == 1).then_some(Identity { always: true, sequence: 1001 }),
             generated: None,
+            domain: None,
             dropped: id == 3,
             comment: None,
         };
@@ -693,6 +722,7 @@ pub(crate) mod tests {
     pub(crate) fn extended() -> TableDescriptor {
         let mut table = table();
         table.columns[1].generated = Some(Generated { sql: "id + 1".to_owned(), columns: vec![1] });
+        table.columns[0].domain = Some(1009);
         table.checks[0].not_valid = true;
         table.materialized = Some(Materialized {
             sql: "SELECT 1".to_owned(),
@@ -724,6 +754,7 @@ pub(crate) mod tests {
         assert_eq!(TableDescriptor::decode(&bytes).unwrap(), extended());
         let mut plain = extended();
         plain.columns[1].generated = None;
+        plain.columns[0].domain = None;
         plain.checks[0].not_valid = false;
         plain.foreign_keys[0].not_valid = false;
         (plain.foreign_keys[0].deferrable, plain.foreign_keys[0].initially_deferred) = (false, false);

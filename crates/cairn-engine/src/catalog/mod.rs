@@ -9,6 +9,7 @@ pub(crate) mod format;
 mod routine;
 pub(crate) mod store;
 mod table;
+pub(crate) mod types;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use routine::{
     TriggerDescriptor, TriggerEvents, TriggerTiming,
 };
 pub use table::Table;
+pub use types::{ColumnDomain, DomainCheck, TypeDescriptor, TypeKind};
 
 use crate::error::{Error, ObjectKind, Result};
 
@@ -69,6 +71,7 @@ pub struct Catalog {
     views: BTreeMap<ObjectId, Arc<ViewDescriptor>>,
     sequences: BTreeMap<ObjectId, Arc<SequenceDescriptor>>,
     routines: BTreeMap<ObjectId, Arc<RoutineDescriptor>>,
+    types: BTreeMap<ObjectId, Arc<TypeDescriptor>>,
     names: BTreeMap<String, BTreeMap<String, RelationId>>,
 }
 
@@ -245,9 +248,11 @@ impl Catalog {
         self.names.remove(name);
     }
 
-    pub(crate) fn put_table(&mut self, table: TableDescriptor) -> Arc<Table> {
+    pub(crate) fn put_table(&mut self, mut table: TableDescriptor) -> Arc<Table> {
         self.remove_table(table.id);
-        let table = Arc::new(Table::new(table));
+        self.complete_table(&mut table);
+        let domains = self.domains_of(&table);
+        let table = Arc::new(Table::new(table, domains));
         for (name, id) in table_names(&table) {
             self.names.entry(table.schema.clone()).or_default().insert(name.to_owned(), id);
         }
@@ -263,8 +268,9 @@ impl Catalog {
         }
     }
 
-    pub(crate) fn put_view(&mut self, view: ViewDescriptor) {
+    pub(crate) fn put_view(&mut self, mut view: ViewDescriptor) {
         self.remove_view(view.id);
+        view.columns.iter_mut().for_each(|column| self.complete(&mut column.ty));
         self.add_name(&view.schema, &view.name, RelationId::View(view.id));
         self.views.insert(view.id, Arc::new(view));
     }

@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 
 use super::format::Descriptor;
 use super::{
-    Catalog, PUBLIC, RoutineDescriptor, SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewDescriptor,
+    Catalog, PUBLIC, RoutineDescriptor, SchemaDescriptor, SequenceDescriptor, TableDescriptor,
+    TypeDescriptor, ViewDescriptor,
 };
 use crate::error::{Error, Result};
 use crate::key_space::{self, CATALOG, PUBLIC_ID, section};
@@ -186,6 +187,11 @@ fn load(get: Get<'_>, scan: Scan<'_>) -> Result<Catalog> {
         catalog.put_schema(SchemaDescriptor::decode(bytes)?);
         Ok(())
     })?;
+    // Before whatever has columns of them.
+    scan(range(section::TYPES), &mut |bytes| {
+        catalog.put_type(TypeDescriptor::decode(bytes)?);
+        Ok(())
+    })?;
     scan(range(section::TABLES), &mut |bytes| {
         catalog.put_table(TableDescriptor::decode(bytes)?);
         Ok(())
@@ -255,6 +261,21 @@ impl Writer<'_> {
         self.begin_definitions()?;
         self.txn().delete(&key_space::object_key(section::ROUTINES, id))?;
         self.change_catalog(|catalog| catalog.remove_routine(id));
+        Ok(())
+    }
+
+    pub(crate) fn put_type(&mut self, ty: TypeDescriptor) -> Result<()> {
+        let bytes = ty.encode()?;
+        self.begin_definitions()?;
+        self.txn().put(&key_space::object_key(section::TYPES, ty.id), &bytes)?;
+        self.change_catalog(|catalog| catalog.put_type(ty));
+        Ok(())
+    }
+
+    pub(crate) fn remove_type(&mut self, id: super::ObjectId) -> Result<()> {
+        self.begin_definitions()?;
+        self.txn().delete(&key_space::object_key(section::TYPES, id))?;
+        self.change_catalog(|catalog| catalog.remove_type(id));
         Ok(())
     }
 

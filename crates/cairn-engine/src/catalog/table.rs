@@ -9,7 +9,8 @@ use std::sync::{Arc, OnceLock};
 use arrow_schema::{Schema, SchemaRef};
 use cairn_types::key::KeyOrder;
 
-use super::descriptor::{Column, ColumnId, ForeignKey, IndexDescriptor, IndexId, TableDescriptor};
+use super::descriptor::{Check, Column, ColumnId, ForeignKey, IndexDescriptor, IndexId, TableDescriptor};
+use super::types::ColumnDomain;
 use crate::error::{Error, Result};
 use crate::table::codec::Codec;
 
@@ -25,6 +26,10 @@ pub struct Table {
     place: Vec<Option<usize>>,
     /// Ordinals of the primary key.
     key: Vec<usize>,
+    /// What the domains of columns ask, by ordinal.
+    domains: Vec<(usize, ColumnDomain)>,
+    /// The CHECKs of the table and of its columns' domains.
+    checks: Vec<Check>,
     codec: OnceLock<Codec>,
 }
 
@@ -40,7 +45,7 @@ impl Deref for Table {
 pub(crate) const KEY_ORDER: KeyOrder = KeyOrder { descending: false, nulls_first: false };
 
 impl Table {
-    pub(crate) fn new(descriptor: TableDescriptor) -> Table {
+    pub(crate) fn new(descriptor: TableDescriptor, domains: Vec<(usize, ColumnDomain)>) -> Table {
         let mut live = Vec::new();
         let mut place = Vec::new();
         let mut fields = Vec::new();
@@ -53,7 +58,40 @@ impl Table {
         }
         let ordinal = |id: &ColumnId| descriptor.columns.iter().position(|c| c.id == *id);
         let key = descriptor.primary_key.iter().filter_map(ordinal).collect();
-        Table { schema: Arc::new(Schema::new(fields)), live, place, key, codec: OnceLock::new(), descriptor }
+        let of_domains = domains.iter().flat_map(|(_, domain)| &domain.checks);
+        let checks = descriptor.checks.iter().chain(of_domains).cloned().collect();
+        let schema = Arc::new(Schema::new(fields));
+        Table { schema, live, place, key, domains, checks, codec: OnceLock::new(), descriptor }
+    }
+
+    /// The CHECKs that rows must keep: the table's own, and behind them those of its columns' domains.
+    pub fn all_checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// The domain whose CHECK that is, by its place in [`Table::all_checks`].
+    pub fn domain_of_check(&self, check: usize) -> Option<&ColumnDomain> {
+        let mut first = self.descriptor.checks.len();
+        let mut domains = self.domains.iter().map(|(_, domain)| domain);
+        domains.find(|domain| {
+            let own = (first..first + domain.checks.len()).contains(&check);
+            first += domain.checks.len();
+            own
+        })
+    }
+
+    /// The domain of the live column at that place.
+    pub fn domain(&self, place: usize) -> Option<&ColumnDomain> {
+        let ordinal = self.live[place];
+        self.domains.iter().find(|(at, _)| *at == ordinal).map(|(_, domain)| domain)
+    }
+
+    /// Whether the live column at that place takes NULL, as far as it and its domain say.
+    pub fn takes_null(&self, place: usize) -> bool {
+        let allowed = self.domain(place).is_none_or(|own| {
+            matches!(own.domain.kind, super::types::TypeKind::Domain { nullable: true, .. })
+        });
+        allowed && self.live_column(place).nullable
     }
 
     /// The descriptor.
@@ -77,25 +115,29 @@ impl Table {
             missing: None,
             identity: None,
             generated: None,
+            domain: None,
             dropped: false,
             comment: None,
         });
-        Table::new(TableDescriptor {
-            id: view.id,
-            schema: view.schema.clone(),
-            name: view.name.clone(),
-            columns: columns.collect(),
-            primary_key: Vec::new(),
-            primary_key_name: String::new(),
-            indexes: Vec::new(),
-            checks: Vec::new(),
-            foreign_keys: Vec::new(),
-            next_column: view.columns.len() as ColumnId + 1,
-            next_index: 1,
-            comment: None,
-            triggers: view.triggers.clone(),
-            materialized: None,
-        })
+        Table::new(
+            TableDescriptor {
+                id: view.id,
+                schema: view.schema.clone(),
+                name: view.name.clone(),
+                columns: columns.collect(),
+                primary_key: Vec::new(),
+                primary_key_name: String::new(),
+                indexes: Vec::new(),
+                checks: Vec::new(),
+                foreign_keys: Vec::new(),
+                next_column: view.columns.len() as ColumnId + 1,
+                next_index: 1,
+                comment: None,
+                triggers: view.triggers.clone(),
+                materialized: None,
+            },
+            Vec::new(),
+        )
     }
 
     /// The live columns, in order.

@@ -317,7 +317,7 @@ pub(super) fn column_mut(table: &mut TableDescriptor, id: ColumnId) -> Result<&m
     column.ok_or_else(|| Error::corrupt("catalog", format!("column {id} of table {name} is missing")))
 }
 
-fn drop_column(
+pub(super) fn drop_column(
     writer: &mut Writer<'_>,
     schema: &str,
     table: &str,

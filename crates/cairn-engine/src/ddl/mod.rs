@@ -20,14 +20,17 @@ mod schema;
 mod sequence;
 mod spec;
 mod table;
+mod types;
 mod view;
 
 pub use lock::Definitions;
+pub(crate) use name::rename_in_sql;
 pub(crate) use sequence::restart_sequence;
 pub use spec::{
     Backfill, ColumnSpec, CommentTarget, ConstraintSpec, ExpressionSpec, Generation, IndexColumnSpec,
     IndexSpec, SequenceOptions, TableSpec, ViewSpec,
 };
+pub use types::LabelPlace;
 
 use cairn_storage::KeyRange;
 

@@ -84,7 +84,23 @@ pub(super) fn nextval_default(schema: &str, sequence: &str) -> String {
 }
 
 /// SQL text with the column `old` renamed. Strings and comments stay; a name before `(` is a function's.
-pub(super) fn rename_in_sql(sql: &str, old: &str, new: &str) -> String {
+pub(crate) fn rename_in_sql(sql: &str, old: &str, new: &str) -> String {
+    rename_where(sql, old, new, |before, called| {
+        let _ = before;
+        !called
+    })
+}
+
+/// SQL text with the type `old` renamed: where it stands behind `::` or AS.
+pub(super) fn rename_type_in_sql(sql: &str, old: &str, new: &str) -> String {
+    rename_where(sql, old, new, |before, _| {
+        let before = before.trim_end();
+        before.ends_with("::") || before.to_ascii_lowercase().ends_with(" as")
+    })
+}
+
+/// SQL text with names changed where `meant` says so of the text before them and of whether `(` follows.
+fn rename_where(sql: &str, old: &str, new: &str, meant: impl Fn(&str, bool) -> bool) -> String {
     let bytes = sql.as_bytes();
     let mut out = String::with_capacity(sql.len() + 16);
     let mut at = 0;
@@ -99,7 +115,7 @@ pub(super) fn rename_in_sql(sql: &str, old: &str, new: &str) -> String {
             None
         };
         let called = sql[end..].trim_start().starts_with('(') && !token.starts_with('"');
-        if name.as_deref() == Some(old) && !called {
+        if name.as_deref() == Some(old) && meant(&sql[..at], called) {
             out.push_str(&quoted(new));
         } else {
             out.push_str(token);

@@ -29,6 +29,7 @@ pub(super) struct Removal {
     routines: BTreeSet<ObjectId>,
     /// Triggers of tables and views that stay: (relation, name).
     triggers: BTreeSet<(ObjectId, String)>,
+    types: BTreeSet<ObjectId>,
     /// Columns whose defaults go: (table, column).
     defaults: BTreeSet<(ObjectId, u32)>,
     /// Constraints of tables that stay: (table, name).
@@ -82,6 +83,10 @@ impl Removal {
             let (word, signature) = (routine.word(), routine.signature());
             self.dependents.push(format!("{word} {name}.{signature} depends on schema {name}"));
         }
+        for ty in writer.catalog.types().filter(|ty| ty.schema == name) {
+            self.types.insert(ty.id);
+            self.dependents.push(format!("type {name}.{} depends on schema {name}", ty.name));
+        }
         self.schemas.push(schema.clone());
     }
 
@@ -129,6 +134,11 @@ impl Removal {
         }
         for sequence in &self.sequences {
             writer.remove_sequence(*sequence)?;
+        }
+        for id in &self.types {
+            if let Some(ty) = writer.catalog.type_by_id(*id).cloned() {
+                super::types::drop_type(writer, &ty, true)?;
+            }
         }
         for schema in &self.schemas {
             writer.remove_schema(schema)?;

@@ -2,7 +2,7 @@
 
 use cairn_types::{DataType, Value};
 
-use crate::catalog::{Dependency, Materialized, ReferentialAction, ViewColumn};
+use crate::catalog::{Dependency, Materialized, ObjectId, ReferentialAction, ViewColumn};
 
 /// The options of a sequence, as CREATE SEQUENCE and GENERATED … AS IDENTITY (…) take them; `None` = the default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,6 +54,8 @@ pub struct ColumnSpec {
     pub generation: Option<Generation>,
     /// GENERATED ALWAYS AS an expression: its text and the columns that it names.
     pub expression: Option<ExpressionSpec>,
+    /// The domain of its values, of which `ty` is the type below.
+    pub domain: Option<ObjectId>,
 }
 
 impl ColumnSpec {
@@ -66,6 +68,7 @@ impl ColumnSpec {
             default: None,
             generation: None,
             expression: None,
+            domain: None,
         }
     }
 

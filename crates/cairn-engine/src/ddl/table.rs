@@ -177,6 +177,7 @@ pub(super) fn add_column(
         missing: None,
         identity: None,
         generated: None,
+        domain: spec.domain,
         dropped: false,
         comment: None,
     };

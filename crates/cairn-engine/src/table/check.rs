@@ -33,9 +33,11 @@ pub(super) fn rows(
 ) -> Result<()> {
     let concerns = |place: usize| changed.is_none_or(|changed| changed.contains(&place));
     let mut first: Option<(usize, usize)> = None;
+    let has_domains = table.columns.iter().any(|column| column.domain.is_some());
     for (place, column) in table.live_columns().enumerate() {
         let cells = batch.column(place);
-        if column.nullable || cells.null_count() == 0 || !concerns(place) {
+        let nullable = column.nullable && (!has_domains || table.takes_null(place));
+        if nullable || cells.null_count() == 0 || !concerns(place) {
             continue;
         }
         if let Some(row) = (0..cells.len()).find(|row| cells.is_null(*row))
@@ -45,11 +47,21 @@ pub(super) fn rows(
         }
     }
     if let Some((row, place)) = first {
+        if table.live_column(place).nullable
+            && let Some(domain) = table.domain(place)
+        {
+            return Err(Error::Constraint {
+                violation: Violation::NotNull,
+                message: format!("domain {} does not allow null values", domain.domain.sql_name()),
+                detail: None,
+                object: object(table, None, None),
+            });
+        }
         return Err(not_null(table, table.live_column(place), batch, row));
     }
-    let checks: Vec<usize> = (0..table.checks.len())
+    let checks: Vec<usize> = (0..table.all_checks().len())
         .filter(|i| {
-            let columns = &table.checks[*i].columns;
+            let columns = &table.all_checks()[*i].columns;
             columns.is_empty() || columns.iter().any(|id| table.place_of(*id).is_some_and(concerns))
         })
         .collect();
@@ -70,7 +82,16 @@ pub(crate) fn check_constraints(
         Error::InvalidArgument(format!("table \"{}\" has CHECK constraints: they need SQL", table.name))
     })?;
     let Some(failure) = expressions.check(table, checks, batch)? else { return Ok(()) };
-    let name = &table.checks[failure.check].name;
+    let name = &table.all_checks()[failure.check].name;
+    if let Some(domain) = table.domain_of_check(failure.check) {
+        let domain = domain.domain.sql_name();
+        return Err(Error::Constraint {
+            violation: Violation::Check,
+            message: format!("value for domain {domain} violates check constraint \"{name}\""),
+            detail: None,
+            object: object(table, None, Some(name)),
+        });
+    }
     Err(Error::Constraint {
         violation: Violation::Check,
         message: format!("new row for relation \"{}\" violates check constraint \"{name}\"", table.name),

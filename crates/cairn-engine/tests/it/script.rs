@@ -288,7 +288,7 @@ fn column(text: &str) -> ColumnSpec {
     let (rest, default) = rest.split_once('=').map_or((rest, None), |(rest, d)| (rest, Some(d.to_owned())));
     let nullable = !rest.ends_with('!');
     let ty = DataType::parse(rest.trim_end_matches('!')).unwrap();
-    ColumnSpec { name: name.into(), ty, nullable, default, generation, expression: None }
+    ColumnSpec { name: name.into(), ty, nullable, default, generation, expression: None, domain: None }
 }
 
 fn names(text: &str) -> Vec<String> {
