@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod array;
+mod average;
 mod bytes;
 pub(crate) mod cast;
 pub(crate) mod checked;
@@ -67,6 +68,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
         register_scalar(state, function)?;
     }
     state.register_udaf(Arc::new(AggregateUDF::from(sum::Sum::new()))).map_err(Error::from)?;
+    state.register_udaf(Arc::new(AggregateUDF::from(average::Average::new()))).map_err(Error::from)?;
     for function in aggregate::functions() {
         state.register_udaf(Arc::new(function)).map_err(Error::from)?;
     }

@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
+use super::average::{INTERVAL, IntervalTotal, of_intervals, state_fields};
 use crate::Error;
 
 /// The function.
@@ -56,6 +57,7 @@ impl AggregateUDFImpl for Sum {
                 ArrowType::Float64
             }
             ArrowType::Decimal128(..) | ArrowType::Decimal256(..) | ArrowType::Duration(_) => ty.clone(),
+            interval if *interval == INTERVAL => INTERVAL,
             other => {
                 let name = cairn_types::DataType::from_arrow(other).sql_name();
                 return Err(Error::new("42883", format!("function sum({name}) does not exist"))
@@ -68,22 +70,29 @@ impl AggregateUDFImpl for Sum {
     fn return_type(&self, types: &[ArrowType]) -> Result<ArrowType> {
         match types {
             [ArrowType::Int32] => Ok(ArrowType::Int64),
+            [interval] if *interval == INTERVAL => Ok(INTERVAL),
             other => self.inner.return_type(other),
         }
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        if of_intervals(args.expr_fields) {
+            return Ok(Box::new(IntervalTotal::new(false)));
+        }
         let widen = is_integer(&args);
         let inner = self.inner.accumulator(args)?;
         Ok(if widen { Box::new(Widened(inner)) } else { inner })
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        if of_intervals(args.input_fields) {
+            return Ok(state_fields(args.name));
+        }
         self.inner.state_fields(args)
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
-        self.inner.groups_accumulator_supported(args)
+        !of_intervals(args.expr_fields) && self.inner.groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
@@ -93,6 +102,9 @@ impl AggregateUDFImpl for Sum {
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        if of_intervals(args.expr_fields) {
+            return Ok(Box::new(IntervalTotal::new(false)));
+        }
         let widen = is_integer(&args);
         let inner = self.inner.create_sliding_accumulator(args)?;
         Ok(if widen { Box::new(Widened(inner)) } else { inner })

@@ -192,15 +192,19 @@ fn scale_interval(call: &Call<'_>) -> Result<Value> {
     if !factor.is_finite() {
         return Err(Error::new("22008", "interval out of range"));
     }
-    // Fractions of months become days of 30, fractions of days become time.
-    let months = f64::from(interval.months) * factor;
-    let days = f64::from(interval.days) * factor + (months - months.trunc()) * 30.0;
-    let nanos = interval.nanos as f64 * factor + (days - days.trunc()) * DAY_US as f64 * 1000.0;
-    Ok(Value::Interval(Interval {
+    Ok(Value::Interval(scaled(*interval, |x| x * factor)))
+}
+
+/// An interval whose fields are changed, as by a factor: fractions of months become days of 30, fractions of days become time.
+pub(super) fn scaled(interval: Interval, change: impl Fn(f64) -> f64) -> Interval {
+    let months = change(f64::from(interval.months));
+    let days = change(f64::from(interval.days)) + (months - months.trunc()) * 30.0;
+    let nanos = change(interval.nanos as f64) + (days - days.trunc()) * DAY_US as f64 * 1000.0;
+    Interval {
         months: months.trunc() as i32,
         days: days.trunc() as i32,
         nanos: (nanos / 1000.0).round() as i64 * 1000,
-    }))
+    }
 }
 
 fn add_days(call: &Call<'_>) -> Result<Value> {

@@ -1,0 +1,205 @@
+//! `avg`, of intervals too; the work on numbers is DataFusion's. And the accumulator of intervals, which `sum` uses as well.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{
+    DataType as ArrowType, Field, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    IntervalUnit,
+};
+use cairn_types::Interval;
+use datafusion::common::ScalarValue;
+use datafusion::error::Result;
+use datafusion::functions_aggregate::average::avg_udaf;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
+};
+
+use super::time::scaled;
+use crate::Error;
+
+/// The Arrow type of intervals.
+pub(super) const INTERVAL: ArrowType = ArrowType::Interval(IntervalUnit::MonthDayNano);
+
+/// Whether an aggregate is one of intervals.
+pub(super) fn of_intervals(fields: &[FieldRef]) -> bool {
+    fields.first().is_some_and(|field| *field.data_type() == INTERVAL)
+}
+
+/// The states of [`IntervalTotal`]: the sum, and how many there were.
+pub(super) fn state_fields(name: &str) -> Vec<FieldRef> {
+    let field = |part: &str, ty| Arc::new(Field::new(format!("{name}[{part}]"), ty, true));
+    vec![field("sum", INTERVAL), field("count", ArrowType::Int64)]
+}
+
+/// Adds intervals up, and takes them off again where a window moves on.
+#[derive(Debug, Default)]
+pub(super) struct IntervalTotal {
+    average: bool,
+    count: i64,
+    months: i64,
+    days: i64,
+    nanos: i128,
+}
+
+impl IntervalTotal {
+    /// Of `avg` or of `sum`.
+    pub(super) fn new(average: bool) -> Self {
+        Self { average, ..Self::default() }
+    }
+
+    fn add(&mut self, values: &ArrayRef, sign: i64) {
+        let values = values.as_primitive::<IntervalMonthDayNanoType>();
+        for value in values.iter().flatten() {
+            self.count += sign;
+            self.months += i64::from(value.months) * sign;
+            self.days += i64::from(value.days) * sign;
+            self.nanos += i128::from(value.nanoseconds) * i128::from(sign);
+        }
+    }
+
+    fn total(&self) -> Result<Interval> {
+        let out_of_range = || Error::new("22008", "interval out of range");
+        Ok(Interval {
+            months: i32::try_from(self.months).map_err(|_| out_of_range())?,
+            days: i32::try_from(self.days).map_err(|_| out_of_range())?,
+            nanos: i64::try_from(self.nanos).map_err(|_| out_of_range())?,
+        })
+    }
+}
+
+fn scalar(value: Option<Interval>) -> ScalarValue {
+    ScalarValue::IntervalMonthDayNano(value.map(|v| IntervalMonthDayNano::new(v.months, v.days, v.nanos)))
+}
+
+impl Accumulator for IntervalTotal {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.add(&values[0], 1);
+        Ok(())
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.add(&values[0], -1);
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        if self.count == 0 {
+            return Ok(scalar(None));
+        }
+        let total = self.total()?;
+        Ok(scalar(Some(if self.average { scaled(total, |x| x / self.count as f64) } else { total })))
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![scalar(Some(self.total()?)), ScalarValue::Int64(Some(self.count))])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let counts = states[1].as_primitive::<Int64Type>();
+        let before = self.count;
+        self.add(&states[0], 1);
+        self.count = before + counts.iter().flatten().sum::<i64>();
+        Ok(())
+    }
+}
+
+/// The function.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Average {
+    inner: Arc<AggregateUDF>,
+    signature: Signature,
+}
+
+impl Average {
+    pub(crate) fn new() -> Self {
+        Self { inner: avg_udaf(), signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl AggregateUDFImpl for Average {
+    fn name(&self) -> &str {
+        "avg"
+    }
+
+    fn aliases(&self) -> &[String] {
+        self.inner.aliases()
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[ArrowType]) -> Result<Vec<ArrowType>> {
+        let name = |ty: &ArrowType| cairn_types::DataType::from_arrow(ty).sql_name();
+        match types {
+            [
+                ArrowType::Decimal32(..)
+                | ArrowType::Decimal64(..)
+                | ArrowType::Decimal128(..)
+                | ArrowType::Decimal256(..)
+                | ArrowType::Duration(_)
+                | ArrowType::Interval(IntervalUnit::MonthDayNano),
+            ] => Ok(types.to_vec()),
+            [ty] if ty.is_numeric() || ty.is_null() => Ok(vec![ArrowType::Float64]),
+            _ => {
+                let names: Vec<String> = types.iter().map(name).collect();
+                let message = format!("function avg({}) does not exist", names.join(", "));
+                Err(Error::new("42883", message)
+                    .with_hint("No function matches the given name and argument types.")
+                    .into())
+            }
+        }
+    }
+
+    fn return_type(&self, types: &[ArrowType]) -> Result<ArrowType> {
+        if types.first() == Some(&INTERVAL) { Ok(INTERVAL) } else { self.inner.return_type(types) }
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        match of_intervals(args.expr_fields) {
+            true => Ok(Box::new(IntervalTotal::new(true))),
+            false => self.inner.accumulator(args),
+        }
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        match of_intervals(args.input_fields) {
+            true => Ok(state_fields(args.name)),
+            false => self.inner.state_fields(args),
+        }
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
+        !of_intervals(args.expr_fields) && self.inner.groups_accumulator_supported(args)
+    }
+
+    fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
+        self.inner.create_groups_accumulator(args)
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        match of_intervals(args.expr_fields) {
+            true => Ok(Box::new(IntervalTotal::new(true))),
+            false => self.inner.create_sliding_accumulator(args),
+        }
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        ReversedUDAF::Identical
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
+    }
+}
