@@ -14,6 +14,7 @@ mod datetime;
 mod format_number;
 mod format_time;
 pub(crate) mod json;
+pub(crate) mod like;
 pub(crate) mod lock;
 mod math;
 pub(crate) mod missing;
@@ -79,6 +80,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
 pub(crate) fn of_operators() -> Vec<ScalarUDF> {
     let mut all = array::functions();
     all.extend(json::functions());
+    all.extend(like::functions());
     all.extend(regex::functions());
     all.extend(strings::functions());
     all

@@ -311,7 +311,10 @@ fn check_expr(expr: &Expr) -> Result<()> {
     match expr {
         Expr::Function(function) => check_function(function),
         Expr::Cast { format: Some(_), .. } => Err(Error::unsupported("CAST ... FORMAT")),
-        Expr::Like { any: true, .. } | Expr::ILike { any: true, .. } => Err(Error::unsupported("LIKE ANY")),
+        Expr::Like { any: true, escape_char: Some(_), .. }
+        | Expr::ILike { any: true, escape_char: Some(_), .. } => {
+            Err(Error::unsupported("LIKE ANY with ESCAPE"))
+        }
         _ => Ok(()),
     }
 }

@@ -70,6 +70,17 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<bool> {
         Expr::BinaryOp { op: BinaryOperator::Overlaps, .. } => {
             return Err(Error::new("42601", "wrong number of parameters on the side of OVERLAPS expression"));
         }
+        Expr::Like { negated, any, expr: text, pattern, escape_char }
+        | Expr::ILike { negated, any, expr: text, pattern, escape_char }
+            if escape_char.is_none() && (*any || all_of(pattern).is_some()) =>
+        {
+            let all = all_of(pattern);
+            let (every, patterns) = (all.is_some(), all.unwrap_or_else(|| take(pattern)));
+            let args = vec![take(text), patterns];
+            let negated = *negated;
+            let any_case = matches!(expr, Expr::ILike { .. });
+            call(crate::functions::like::name(every, any_case, negated), args)
+        }
         Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
             escaped(pattern, escape_char)?;
             return Ok(false);
@@ -83,6 +94,15 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<bool> {
     };
     *expr = rewritten;
     Ok(true)
+}
+
+/// The array of `ALL (array)`, which the parser takes for a function.
+fn all_of(pattern: &Expr) -> Option<Expr> {
+    let Expr::Function(function) = pattern else { return None };
+    match arguments(function) {
+        [array] if function.name.to_string().eq_ignore_ascii_case("all") => plain(array).cloned(),
+        _ => None,
+    }
 }
 
 /// The parts of a row: `(a, b)` or `ROW(a, b)`.
