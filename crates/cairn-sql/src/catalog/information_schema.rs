@@ -1,8 +1,8 @@
 //! `information_schema`: the standard's picture of the catalog.
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{PUBLIC, ReferentialAction, STORE, Table};
-use cairn_types::{DataType, Value};
+use cairn_engine::catalog::{PUBLIC, ReferentialAction, STORE, Table, TypeDescriptor};
+use cairn_types::{Coded, DataType, Value};
 
 use super::DATABASE;
 use super::pg_catalog::programs;
@@ -106,6 +106,8 @@ pub(crate) const TABLES: &[SystemTable] = &[
             ("numeric_scale", I),
             ("datetime_precision", I),
             ("udt_name", T),
+            ("domain_schema", T),
+            ("domain_name", T),
             ("is_identity", T),
             ("identity_generation", T),
             ("is_generated", T),
@@ -278,6 +280,7 @@ struct ColumnRow<'a> {
     default: Option<&'a str>,
     nullable: bool,
     ty: &'a DataType,
+    domain: Option<&'a TypeDescriptor>,
     identity: Option<bool>,
     generated: bool,
     writable: bool,
@@ -314,12 +317,18 @@ impl ColumnRow<'_> {
             Value::Integer(self.position as i32),
             optional(self.default),
             yes_no(self.nullable),
-            text(if matches!(self.ty, DataType::Array(_)) { "ARRAY" } else { self.ty.base_name() }),
+            text(match self.ty {
+                DataType::Array(_) => "ARRAY",
+                DataType::Coded(Coded::Enum(_)) => "USER-DEFINED",
+                ty => ty.base_name(),
+            }),
             length,
             integer(precision),
             integer(scale),
             datetime,
             text(self.ty.pg_name()),
+            optional(self.domain.map(|domain| domain.schema.as_str())),
+            optional(self.domain.map(|domain| domain.name.as_str())),
             yes_no(self.identity.is_some()),
             self.identity.map_or(Value::Null, |always| text(if always { "ALWAYS" } else { "BY DEFAULT" })),
             text(if self.generated { "ALWAYS" } else { "NEVER" }),
@@ -341,6 +350,7 @@ fn columns(_context: &Context, catalog: &Catalog) -> Result<Rows> {
                     default: column.default.as_deref(),
                     nullable: column.nullable,
                     ty: &column.ty,
+                    domain: column.domain.and_then(|id| catalog.type_by_id(id)).map(|domain| &**domain),
                     identity: column.identity.map(|identity| identity.always),
                     generated: column.generated.is_some(),
                     writable: true,
@@ -362,6 +372,7 @@ fn columns(_context: &Context, catalog: &Catalog) -> Result<Rows> {
                 default,
                 nullable,
                 ty,
+                domain: None,
                 identity,
                 generated,
                 writable,

@@ -10,9 +10,9 @@ use ::parquet::basic;
 use ::parquet::errors::{ParquetError, Result as ParquetResult};
 use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::reader::{ChunkReader, Length};
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType as ArrowType, SchemaRef};
+use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use cairn_env::{Env, File};
 use cairn_types::DataType;
@@ -247,6 +247,8 @@ fn broken(path: &str, error: &ParquetError) -> CopyError {
 /// Writes batches to a Parquet file.
 pub(super) struct ParquetWriter {
     inner: ArrowWriter<Sink>,
+    /// What the file's columns are: those of types that Parquet does not know are text.
+    schema: SchemaRef,
     name: String,
 }
 
@@ -266,14 +268,30 @@ impl ParquetWriter {
             Some(Compression::Lz4) => basic::Compression::LZ4_RAW,
         };
         let properties = WriterProperties::builder().set_compression(codec).build();
-        let inner = ArrowWriter::try_new(sink, Arc::clone(schema), Some(properties))
+        let text = |field: &Field| Field::new(field.name(), ArrowType::Utf8, field.is_nullable());
+        let fields = schema.fields().iter().map(|field| match is_coded(field) {
+            true => Arc::new(text(field)),
+            false => Arc::clone(field),
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let inner = ArrowWriter::try_new(sink, Arc::clone(&schema), Some(properties))
             .map_err(|e| unwritten(name, &e))?;
-        Ok(ParquetWriter { inner, name: name.to_owned() })
+        Ok(ParquetWriter { inner, schema, name: name.to_owned() })
     }
 
     /// Adds rows.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.inner.write(batch).map_err(|e| unwritten(&self.name, &e))
+        if !batch.schema_ref().fields().iter().any(|field| is_coded(field)) {
+            return self.inner.write(batch).map_err(|e| unwritten(&self.name, &e));
+        }
+        let columns = batch.columns().iter().zip(batch.schema_ref().fields());
+        let columns = columns.map(|(column, field)| match is_coded(field) {
+            true => in_text(column, field),
+            false => Arc::clone(column),
+        });
+        let shown = RecordBatch::try_new(Arc::clone(&self.schema), columns.collect())
+            .map_err(|e| CopyError::new("XX000", e.to_string()))?;
+        self.inner.write(&shown).map_err(|e| unwritten(&self.name, &e))
     }
 
     /// Writes the footer and ends the file.
@@ -281,6 +299,28 @@ impl ParquetWriter {
         let sink = self.inner.into_inner().map_err(|e| unwritten(&self.name, &e))?;
         sink.finish()
     }
+}
+
+/// Whether a column is of a coded type, or of arrays of one.
+fn is_coded(field: &Field) -> bool {
+    let mut ty = DataType::from_field(field);
+    while let DataType::Array(element) = ty {
+        ty = *element;
+    }
+    matches!(ty, DataType::Coded(_))
+}
+
+/// A column in PostgreSQL's text form.
+fn in_text(column: &ArrayRef, field: &Field) -> ArrayRef {
+    let ty = DataType::from_field(field);
+    let cells = (0..column.len()).map(|row| {
+        (!column.is_null(row)).then(|| {
+            let mut text = String::new();
+            format_cell(column.as_ref(), row, &ty, &mut text);
+            text
+        })
+    });
+    Arc::new(cells.collect::<StringArray>())
 }
 
 fn unwritten(name: &str, error: &ParquetError) -> CopyError {

@@ -14,9 +14,10 @@ use sqlparser::ast::{
 use super::column::{self, Defined};
 use super::create::keep_columns_of_checks;
 use super::names::{self, Kind};
-use super::{notice, retype};
+use super::{notice, retype, types};
 use crate::context::Context;
 use crate::dml::literal;
+use crate::parse::named_types::{self, Named};
 use crate::results::StatementResult;
 use crate::session::variables::fold;
 use crate::{Error, Result, catalog};
@@ -209,6 +210,7 @@ impl Alter<'_> {
             return Ok(());
         }
         let added = column.name.clone();
+        let domain = column.domain;
         if let Some(expr) = &expression {
             let table = self.table()?;
             let others: Vec<(String, DataType)> =
@@ -240,6 +242,10 @@ impl Alter<'_> {
         }
         if not_null && (fill || null) && !generated {
             txn.set_not_null(schema, name, &added, true)?;
+        }
+        if domain.is_some() {
+            let table = self.table()?;
+            types::keeps_domain(self.context, &table, &added)?;
         }
         for constraint in constraints {
             let check = match &constraint {
@@ -296,7 +302,10 @@ impl Alter<'_> {
                 Ok(txn.set_default(schema, name, &column, None)?)
             }
             AlterColumnOperation::SetDataType { data_type, using, .. } => {
-                let ty = crate::parse::types::data_type(data_type)?;
+                let Named { ty, domain } = named_types::named(self.context, data_type)?;
+                if domain.is_some() || current.domain.is_some() {
+                    return Err(Error::unsupported("ALTER COLUMN ... TYPE from or to a domain"));
+                }
                 retype::run(self.context, &table, &column, ty, using.as_ref())
             }
             AlterColumnOperation::AddGenerated { .. } => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
-use cairn_engine::catalog::ReferentialAction;
+use cairn_engine::catalog::{ReferentialAction, TypeKind};
 use cairn_engine::ddl::{ColumnSpec, ConstraintSpec, ExpressionSpec, Generation, SequenceOptions};
 use cairn_types::DataType;
 use sqlparser::ast::{
@@ -18,8 +18,9 @@ use super::sequence;
 use crate::context::Context;
 use crate::dml::relations::{self, Relation};
 use crate::dml::{assign, literal};
+use crate::parse::named_types::{self, Named};
 use crate::session::variables::fold;
-use crate::{Error, Result, catalog, parse};
+use crate::{Error, Result, catalog};
 
 /// A column with the constraints that stood beside it.
 #[derive(Debug)]
@@ -55,11 +56,16 @@ fn serial(ty: &ast::DataType) -> Option<DataType> {
 pub(super) fn define(context: &Context, table: &str, def: &ColumnDef) -> Result<Defined> {
     let name = stored(&def.name);
     let serial = serial(&def.data_type);
+    let named = match &serial {
+        Some(ty) => Named { ty: ty.clone(), domain: None },
+        None => named_types::named(context, &def.data_type)?,
+    };
     let ty = match &serial {
         Some(ty) => ty.clone(),
-        None => parse::types::data_type(&def.data_type)?,
+        None => named.ty.clone(),
     };
     let mut column = ColumnSpec::new(name.clone(), ty);
+    column.domain = named.domain;
     if serial.is_some() {
         column.generation = Some(Generation::Serial);
         column.nullable = false;
@@ -163,8 +169,20 @@ pub(super) fn define(context: &Context, table: &str, def: &ColumnDef) -> Result<
         if !is_null(expr) {
             defined.column.default = Some(expr.to_string());
         }
+    } else if defined.expression.is_none() && defined.column.generation.is_none() {
+        defined.default = of_domain(context, &defined.column)?;
     }
     Ok(defined)
+}
+
+/// The default of a column's domain, with which rows that are there already are filled.
+fn of_domain(context: &Context, column: &ColumnSpec) -> Result<Option<Expr>> {
+    let Some(domain) = column.domain else { return Ok(None) };
+    let catalog = context.catalog()?;
+    match catalog.type_by_id(domain).map(|ty| &ty.kind) {
+        Some(TypeKind::Domain { default: Some(sql), .. }) => crate::dml::default::parse_expr(sql).map(Some),
+        _ => Ok(None),
+    }
 }
 
 fn is_null(expr: &Expr) -> bool {

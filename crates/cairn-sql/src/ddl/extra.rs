@@ -13,7 +13,8 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::alter_more::{self, AlterMore};
 use super::names::{self, Kind};
-use super::{index, materialized, notice, sequence};
+use super::type_statement::{self, TypeStatement};
+use super::{index, materialized, notice, sequence, types};
 use crate::context::Context;
 use crate::results::StatementResult;
 use crate::routine::syntax::Program;
@@ -29,7 +30,9 @@ type Parsed<T> = std::result::Result<T, ParserError>;
 pub(crate) fn parse(sql: &str) -> Option<Parsed<Statement>> {
     let mut words = sql.split_whitespace().take(2).map(str::to_ascii_uppercase);
     let (first, second) = (words.next()?, words.next().unwrap_or_default());
-    let own = first == "REINDEX" || second == "SEQUENCE" && (first == "ALTER" || first == "CREATE");
+    let own = first == "REINDEX"
+        || type_statement::is_begun(&first, &second)
+        || second == "SEQUENCE" && (first == "ALTER" || first == "CREATE");
     if own || routine::syntax::is_own(sql) || materialized::is_own(sql) {
         return Some(carried(sql));
     }
@@ -126,6 +129,7 @@ enum Own {
     Program(Box<Program>),
     Materialized(Box<materialized::Own>),
     Alter(Box<AlterMore>),
+    Type(Box<TypeStatement>),
     Reindex {
         kind: String,
         name: ObjectName,
@@ -159,6 +163,14 @@ fn read(sql: &str) -> Parsed<Own> {
     }
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect).try_with_sql(sql)?;
+    let mut words = sql.split_whitespace().map(str::to_ascii_uppercase);
+    if let (Some(first), Some(second)) = (words.next(), words.next())
+        && type_statement::is_begun(&first, &second)
+    {
+        let own = Own::Type(Box::new(type_statement::read(&mut parser)?));
+        ends(&mut parser)?;
+        return Ok(own);
+    }
     let own = match parser.next_token().token {
         Token::Word(word) if word.value.eq_ignore_ascii_case("reindex") => reindex(&mut parser)?,
         Token::Word(word) if word.value.eq_ignore_ascii_case("create") => {
@@ -287,6 +299,7 @@ pub(super) fn run(context: &Context, call: &Function) -> Result<StatementResult>
     match read(text).map_err(|e| Error::new("42601", e.to_string()))? {
         Own::Program(program) => routine::define::run(context, &program),
         Own::Materialized(own) => materialized::run(context, &own),
+        Own::Type(statement) => types::run(context, &statement),
         Own::Alter(alter) => alter_more::run(context, &alter),
         Own::Reindex { kind, name } => index::rebuild(context, &kind, &name),
         Own::AlterSequence { name, if_exists, change } => alter(context, &name, if_exists, change),

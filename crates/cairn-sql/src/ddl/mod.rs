@@ -18,6 +18,8 @@ mod materialized;
 pub(crate) mod names;
 mod retype;
 mod sequence;
+mod type_statement;
+mod types;
 mod view;
 
 pub(crate) use extra::{ends, parse};

@@ -101,6 +101,7 @@ pub(crate) fn is_assignable(from: &DataType, to: &DataType) -> bool {
         (T::Text | T::Varchar(_), T::Json | T::Jsonb | T::Uuid | T::Interval | T::Bytea) => true,
         (T::Text | T::Varchar(_), T::Array(_)) => true,
         (T::Array(f), T::Array(t)) => is_assignable(f, t),
+        (T::Coded(f), T::Coded(t)) => crate::functions::cast::castable(f, t),
         (f, t) => f.base_name() == t.base_name(),
     }
 }
@@ -136,6 +137,7 @@ fn convert(value: Value, to: &DataType, column: &str, unknown: bool, zone: Zone)
     use DataType as T;
     use Value as V;
     let is_int = matches!(to, T::SmallInt | T::Integer | T::BigInt);
+    let column_type = to;
     Ok(match (value, to) {
         (V::Null, _) => V::Null,
         (V::SmallInt(n), _) if is_int => integer(i64::from(n), to)?,
@@ -181,6 +183,13 @@ fn convert(value: Value, to: &DataType, column: &str, unknown: bool, zone: Zone)
         (V::Timestamp(t), T::Time) => V::Time(t.rem_euclid(DAY_MICROS)),
         (V::Time(t), T::Interval) => V::Interval(Interval { months: 0, days: 0, nanos: t * 1000 }),
         (V::Interval(i), T::Time) => V::Time((i.nanos / 1000).rem_euclid(DAY_MICROS)),
+        (V::Coded { ty, code }, T::Coded(to)) if !ty.is_kind_of(to) => {
+            // Bit strings keep their length, which the column's must be; addresses become networks.
+            let to = to.without_length();
+            let from = T::Coded(ty.clone());
+            crate::functions::cast::convert(V::Coded { ty, code }, &from, &T::Coded(to), zone)?
+                .fit(column_type)?
+        }
         (V::Array(items), T::Array(element)) => V::Array(
             items
                 .into_iter()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
-use cairn_engine::catalog::{Column, ObjectId};
+use cairn_engine::catalog::{Column, ObjectId, TypeKind};
 use cairn_types::{DataType, Value};
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, SetExpr, Statement};
 
@@ -43,7 +43,13 @@ impl Default {
         if let Some(identity) = &column.identity {
             return Ok(Default::Sequence(identity.sequence));
         }
-        let Some(sql) = &column.default else { return Ok(Default::Constant(Value::Null)) };
+        let of_domain = match (&column.default, column.domain) {
+            (None, Some(domain)) => domain_default(context, domain)?,
+            _ => None,
+        };
+        let Some(sql) = column.default.as_ref().or(of_domain.as_ref()) else {
+            return Ok(Default::Constant(Value::Null));
+        };
         let expr = parse_expr(sql)?;
         if let Some(value) = literal::value(&expr, &column.ty, &column.name, &[], context.zone())? {
             return Ok(Default::Constant(value));
@@ -103,6 +109,16 @@ impl Default {
             }
         }
     }
+}
+
+/// The default of a domain, for columns without one of their own.
+fn domain_default(context: &Context, domain: ObjectId) -> Result<Option<String>> {
+    let catalog = context.catalog()?;
+    let kind = catalog.type_by_id(domain).map(|ty| &ty.kind);
+    Ok(match kind {
+        Some(TypeKind::Domain { default, .. }) => default.clone(),
+        _ => None,
+    })
 }
 
 /// Lets `currval` and `lastval` see a number drawn by a default.

@@ -91,7 +91,7 @@ impl Evaluator {
         {
             return Ok(Arc::clone(conditions));
         }
-        let checks: Vec<String> = table.checks.iter().map(|c| c.sql.clone()).collect();
+        let checks: Vec<String> = table.all_checks().iter().map(|c| c.sql.clone()).collect();
         let conditions = self.compiled(table, checks)?;
         let mut all = self.compiled.lock();
         if all.len() >= COMPILED_MAX {
@@ -172,8 +172,8 @@ impl Evaluator {
 
 /// What compiled conditions depend on: the checks and the columns.
 fn signature(table: &Table) -> Vec<String> {
-    let checks = table.checks.iter().map(|c| format!("{}\u{1}{}", c.name, c.sql));
-    let columns = table.live_columns().map(|c| format!("{}\u{1}{}", c.name, c.ty.sql_name()));
+    let checks = table.all_checks().iter().map(|c| format!("{}\u{1}{}", c.name, c.sql));
+    let columns = table.live_columns().map(|c| format!("{}\u{1}{}", c.name, c.ty.signature()));
     checks.chain(columns).collect()
 }
 

@@ -6,8 +6,8 @@ use cairn_types::{DataType as T, Value};
 use datafusion::functions::{string, unicode};
 use datafusion::logical_expr::ScalarUDF;
 
-use super::missing;
 use super::overload::{Args, Code, Kind, Overload, Returns, function, is, type_name};
+use super::{bits, missing};
 use crate::{Error, Result};
 
 /// Registers them.
@@ -21,7 +21,10 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             vec![
                 of(vec![text()], T::Integer, on_text).native(native),
                 of(vec![bytes()], T::Integer, on_bytes),
-            ],
+            ]
+            .into_iter()
+            .chain(bits::overloads(name))
+            .collect(),
         )
     };
     let trim = |name: &'static str, native: Arc<ScalarUDF>, on_text: Code, on_bytes: Code| {
@@ -40,18 +43,21 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             |a| count(a.text(0)?.len() * 8),
             |a| count(a.bytes(0)?.len() * 8),
         ),
-        function(
-            "octet_length",
-            vec![
+        function("octet_length", {
+            let of_its_own = [
                 of(vec![text()], T::Integer, |a| count(a.text(0)?.len())).native(string::octet_length()),
                 of(vec![bytes()], T::Integer, |a| count(a.bytes(0)?.len())),
+            ];
+            let any = [
                 // CHAR(n) with the blanks that fill it up.
                 of(vec![Kind::Any], T::Integer, |a| match (&a.values[0], &a.types[0]) {
                     (Value::Text(text), T::Char(_)) => count(text.len()),
                     (_, other) => Err(missing::error("octet_length", &[type_name(other)])),
                 }),
-            ],
-        ),
+            ];
+            // Of those that fit as well the first is taken.
+            of_its_own.into_iter().chain(bits::overloads("octet_length")).chain(any).collect()
+        }),
         function(
             "length",
             vec![
@@ -61,7 +67,10 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                 of(vec![bytes(), text()], T::Integer, |a| {
                     count(decoded(a.bytes(0)?, a.text(1)?)?.chars().count())
                 }),
-            ],
+            ]
+            .into_iter()
+            .chain(bits::overloads("length"))
+            .collect(),
         ),
         trim("btrim", string::btrim(), |a| trimmed(a, true, true), |a| trimmed_bytes(a, true, true)),
         trim("ltrim", string::ltrim(), |a| trimmed(a, true, false), |a| trimmed_bytes(a, true, false)),
@@ -84,18 +93,27 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         ),
         function(
             "bit_count",
-            vec![of(vec![bytes()], T::BigInt, |a| {
+            std::iter::once(of(vec![bytes()], T::BigInt, |a| {
                 Ok(Value::BigInt(a.bytes(0)?.iter().map(|b| i64::from(b.count_ones())).sum()))
-            })],
+            }))
+            .chain(bits::overloads("bit_count"))
+            .collect(),
         ),
         function(
             "get_bit",
-            vec![of(vec![bytes(), is(T::BigInt)], T::Integer, |a| {
+            std::iter::once(of(vec![bytes(), is(T::BigInt)], T::Integer, |a| {
                 let (at, bit) = bit(a)?;
                 Ok(Value::Integer(i32::from(a.bytes(0)?[at] >> bit & 1)))
-            })],
+            }))
+            .chain(bits::overloads("get_bit"))
+            .collect(),
         ),
-        function("set_bit", vec![of(vec![bytes(), is(T::BigInt), is(T::Integer)], T::Bytea, set_bit)]),
+        function(
+            "set_bit",
+            std::iter::once(of(vec![bytes(), is(T::BigInt), is(T::Integer)], T::Bytea, set_bit))
+                .chain(bits::overloads("set_bit"))
+                .collect(),
+        ),
         function(
             "get_byte",
             vec![of(vec![bytes(), is(T::Integer)], T::Integer, |a| {

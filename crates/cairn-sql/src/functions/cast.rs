@@ -11,7 +11,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType as ArrowType, FieldRef, Float64Type, TimeUnit};
 use cairn_types::datetime::{self, Zone};
-use cairn_types::{DataType, Value};
+use cairn_types::{Coded, DataType, Value};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -41,7 +41,7 @@ impl Cast {
 pub(crate) fn call(expr: Expr, ty: &DataType) -> Expr {
     static CAST: std::sync::LazyLock<Arc<ScalarUDF>> =
         std::sync::LazyLock::new(|| Arc::new(ScalarUDF::from(Cast::new())));
-    let name = Expr::Literal(ScalarValue::Utf8(Some(ty.sql_name())), None);
+    let name = Expr::Literal(ScalarValue::Utf8(Some(ty.signature())), None);
     Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&CAST), vec![expr, name]))
 }
 
@@ -243,15 +243,33 @@ fn is_allowed(source: &DataType, ty: &DataType) -> bool {
         (T::Boolean, T::Integer) | (T::Integer | T::BigInt, T::Boolean) => true,
         (T::Jsonb, T::Boolean) => true,
         (T::Jsonb, b) => b.is_numeric(),
+        (T::Coded(a), T::Coded(b)) => castable(a, b),
+        (T::SmallInt | T::Integer | T::BigInt, T::Coded(Coded::Bit(_))) => true,
+        (T::Coded(Coded::Bit(_)), T::Integer | T::BigInt) => true,
         _ => false,
     }
+}
+
+/// Whether values of one coded type cast to another.
+pub(crate) fn castable(from: &Coded, to: &Coded) -> bool {
+    let address = |ty: &Coded| matches!(ty, Coded::Inet | Coded::Cidr);
+    let bits = |ty: &Coded| matches!(ty, Coded::Bit(_) | Coded::VarBit(_));
+    from.is_kind_of(to) || address(from) && address(to) || bits(from) && bits(to)
 }
 
 /// Converts one value that is not NULL.
 pub(crate) fn convert(value: Value, source: &DataType, ty: &DataType, zone: Zone) -> Result<Value> {
     use DataType as T;
     const DAY: i64 = 86_400_000_000;
+    if let Some(bits) = super::bits::cast(&value, source, ty)? {
+        return Ok(bits);
+    }
     Ok(match (value, ty) {
+        (Value::Coded { code, .. }, T::Coded(Coded::Inet)) => Value::Coded { ty: Coded::Inet, code },
+        (Value::Coded { code, .. }, T::Coded(Coded::Cidr)) => {
+            let network = cairn_types::codes::Network::from_code(&code).map(|own| own.network().to_code());
+            Value::Coded { ty: Coded::Cidr, code: network.unwrap_or(code) }
+        }
         (Value::Array(items), T::Array(item)) => {
             let from = match source {
                 T::Array(from) => (**from).clone(),
@@ -283,6 +301,29 @@ pub(crate) fn convert(value: Value, source: &DataType, ty: &DataType, zone: Zone
         (value, T::TimestampTz) if source.is_character() => {
             let text = value.as_str().unwrap_or_default();
             Value::TimestampTz(datetime::parse_timestamptz(text, zone)?)
+        }
+        (Value::Coded { ty: Coded::Inet, code }, character) if character.is_character() => {
+            // As text it has its bits, also where they are all.
+            let mut text = String::new();
+            if let Some(address) = cairn_types::codes::Network::from_code(&code) {
+                address.write(true, &mut text);
+            }
+            truncated(Value::Text(text), source, ty)?
+        }
+        (value @ Value::Coded { .. }, character) if character.is_character() => {
+            let mut text = String::new();
+            value.write_text_in(source, zone, &mut text);
+            truncated(Value::Text(text), source, ty)?
+        }
+        (value, T::Coded(coded)) if source.is_character() => {
+            let code =
+                cairn_types::codes::parse(&coded.without_length(), value.as_str().unwrap_or_default(), zone)?;
+            let whole = Value::Coded { ty: coded.without_length(), code };
+            // An explicit cast cuts bits off and fills them up.
+            match super::bits::cast(&whole, source, ty)? {
+                Some(bits) => bits,
+                None => whole,
+            }
         }
         (Value::Boolean(b), character) if character.is_character() => {
             truncated(Value::Text(b.to_string()), source, character)?

@@ -6,11 +6,15 @@
 mod aggregate;
 mod array;
 mod average;
+mod bits;
 mod bytes;
 pub(crate) mod cast;
 pub(crate) mod checked;
 pub(crate) mod closure;
+pub(crate) mod coded;
 mod datetime;
+pub(crate) mod domain;
+mod enums;
 mod format_number;
 mod format_time;
 pub(crate) mod json;
@@ -18,10 +22,12 @@ pub(crate) mod like;
 pub(crate) mod lock;
 mod math;
 pub(crate) mod missing;
+mod network;
 pub(crate) mod operators;
 pub(crate) mod overload;
 mod parse_time;
 mod raise;
+mod range;
 pub(crate) mod regex;
 mod similar;
 mod strings;
@@ -55,6 +61,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     all.extend(lock::functions());
     all.extend(bytes::functions());
     all.extend(datetime::functions());
+    all.extend(enums::functions());
     all.extend(format_number::functions());
     all.extend(format_time::functions());
     all.extend(math::functions());
@@ -79,8 +86,12 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
 /// Functions that operators become, and their kin.
 pub(crate) fn of_operators() -> Vec<ScalarUDF> {
     let mut all = array::functions();
-    all.extend(json::functions());
+    all.extend(coded::functions());
+    all.extend(bits::functions());
     all.extend(like::functions());
+    all.extend(network::functions());
+    all.extend(range::functions());
+    all.extend(json::functions());
     all.extend(regex::functions());
     all.extend(strings::functions());
     all

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType as ArrowType, FieldRef};
 use cairn_types::datetime::Zone;
-use cairn_types::{DataType, Decimal, Interval, Value};
+use cairn_types::{Coded, DataType, Decimal, Interval, Value};
 use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
 use datafusion::error::Result as DataFusionResult;
@@ -204,6 +204,7 @@ impl Overloaded {
 pub(crate) fn type_name(ty: &DataType) -> String {
     match ty {
         DataType::Array(_) => format!("{}[]", ty.base_name()),
+        DataType::Coded(Coded::Enum(ty)) => ty.sql_name(),
         other => other.base_name().to_owned(),
     }
 }
@@ -280,6 +281,7 @@ pub(crate) fn closeness(from: &DataType, to: &DataType) -> Option<i32> {
     match (from, to) {
         (T::Varchar(_) | T::Char(_) | T::Text, T::Text | T::Varchar(_)) => Some(90),
         (T::Char(_), T::Char(_)) => Some(100),
+        (T::Coded(a), T::Coded(b)) => closeness_of_coded(a, b),
         (T::Date, T::Timestamp) => Some(30),
         (T::Date | T::Timestamp, T::TimestampTz) => Some(40),
         (T::Time, T::Interval) => Some(30),
@@ -291,6 +293,16 @@ pub(crate) fn closeness(from: &DataType, to: &DataType) -> Option<i32> {
             (a, b) if a < b => Some(if b == 6 { 45 } else { 40 - (b - a) }),
             _ => None,
         },
+    }
+}
+
+/// The same of coded types: a network is an address.
+fn closeness_of_coded(from: &Coded, to: &Coded) -> Option<i32> {
+    match (from, to) {
+        (a, b) if a.is_kind_of(b) => Some(100),
+        (Coded::Cidr, Coded::Inet) => Some(90),
+        (Coded::Bit(_), Coded::VarBit(_)) => Some(40),
+        _ => None,
     }
 }
 
@@ -423,6 +435,7 @@ pub(crate) fn coerce(value: Value, from: &Found, to: &DataType, zone: Zone) -> R
         return Ok(value);
     }
     Ok(match (value, to) {
+        (Value::Coded { code, .. }, DataType::Coded(to)) => Value::Coded { ty: to.clone(), code },
         (value @ Value::Numeric(_), DataType::Numeric(_)) => value,
         (value, DataType::Numeric(_)) if value.as_i64().is_some() => {
             Value::Numeric(Decimal::from(value.as_i64().unwrap_or_default()))

@@ -67,7 +67,10 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                     if upper.len() == 1 { upper.next().unwrap_or(c) } else { c }
                 };
                 Ok(Value::Text(args.text(0)?.chars().map(one).collect()))
-            }),
+            })
+            .into_iter()
+            .chain(super::range::bound_overloads(true))
+            .collect(),
         ),
         function("split_part", to(vec![text(), text(), int()], T::Text, split_part)),
         stable(

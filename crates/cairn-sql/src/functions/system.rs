@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cairn_types::{DataType, Value};
+use cairn_types::{Coded, DataType, Value};
 use datafusion::logical_expr::{ScalarUDF, Volatility};
 
 use super::{Call, Simple, Takes, sql_type};
@@ -90,7 +90,11 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                 return Ok(Value::Null);
             }
             let modifier = call.values[1].as_i64().unwrap_or(-1);
-            text(crate::catalog::pg_catalog::format_type(call.integer(0)?, modifier))
+            text(crate::catalog::pg_catalog::format_type(
+                &scope(call)?.txn.catalog(),
+                call.integer(0)?,
+                modifier,
+            ))
         })
         .with_nulls(),
         Simple::new("pg_get_expr", Takes::Variadic, T::Text, stable, |call| {
@@ -152,6 +156,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 fn type_name(ty: &DataType) -> String {
     match ty {
         DataType::Array(item) => format!("{}[]", type_name(item)),
+        DataType::Coded(Coded::Enum(ty)) => ty.sql_name(),
         other => other.base_name().to_owned(),
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod as_of;
 pub(crate) mod balance;
 pub(crate) mod check;
 pub(crate) mod conflict;
+pub(crate) mod constants;
 pub(crate) mod cursor;
 pub(crate) mod dialect;
 pub mod guard;
@@ -13,6 +14,7 @@ pub(crate) mod into;
 pub(crate) mod lexer;
 pub(crate) mod locking;
 pub(crate) mod merge;
+pub(crate) mod named_types;
 pub(crate) mod names;
 pub(crate) mod ordinality;
 pub(crate) mod parameters;
@@ -75,6 +77,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
         return Ok(statement);
     }
     let patched = names::before_parsing(text);
+    let patched = constants::before_parsing(&patched);
     let patched = merge::before_parsing(&patched);
     let patched = conflict::before_parsing(&patched);
     let (patched, overriding) = names::take_overriding(&patched);

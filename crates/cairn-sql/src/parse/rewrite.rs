@@ -289,7 +289,7 @@ pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
 
 /// `cairn_cast(expr, 'type')`.
 pub(crate) fn cast_to(expr: Expr, ty: &cairn_types::DataType) -> Expr {
-    call(cast::NAME, vec![expr, string(ty.sql_name())])
+    call(cast::NAME, vec![expr, string(ty.signature())])
 }
 
 fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Result<()> {
@@ -310,6 +310,28 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
             let text = interval_text(interval)?;
             *expr = cast_to(text, &cairn_types::DataType::Interval);
         }
+        Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right)
+            if is_string(left) != is_string(right) =>
+        {
+            // Beside a literal the operator finds the types out, and the literal is not NULL.
+            let (left, right) = (Box::new(take(left)), Box::new(take(right)));
+            let equal = Expr::BinaryOp { left, op: BinaryOperator::Eq, right };
+            let equal = Box::new(Expr::Nested(Box::new(equal)));
+            *expr = match expr {
+                Expr::IsDistinctFrom(..) => Expr::IsNotTrue(equal),
+                _ => Expr::IsTrue(equal),
+            };
+        }
+        Expr::Between { expr: inner, negated, low, high } => {
+            if let Some(low) = symmetric(low) {
+                *expr = between_symmetric(take(inner), low, take(high), *negated);
+            }
+        }
+        Expr::Value(literal) => match &literal.value {
+            Value::SingleQuotedByteStringLiteral(digits) => *expr = bit_string('b', digits),
+            Value::HexStringLiteral(digits) => *expr = bit_string('x', digits),
+            _ => {}
+        },
         Expr::AtTimeZone { timestamp, time_zone } => {
             *expr = call("cairn_at_time_zone", vec![take(timestamp), take(time_zone)]);
         }
@@ -375,6 +397,44 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
         _ => {}
     }
     Ok(())
+}
+
+/// Whether an expression is a string literal.
+fn is_string(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
+}
+
+/// The lower bound of a BETWEEN SYMMETRIC.
+fn symmetric(low: &mut Expr) -> Option<Expr> {
+    let Expr::Function(function) = low else { return None };
+    if function.name.to_string() != super::constants::SYMMETRIC {
+        return None;
+    }
+    match &mut function.args {
+        FunctionArguments::List(list) => match list.args.first_mut()? {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(bound)) => Some(take(bound)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Between two bounds, whichever is the lower.
+fn between_symmetric(expr: Expr, low: Expr, high: Expr, negated: bool) -> Expr {
+    let nested = |expr: &Expr| Box::new(Expr::Nested(Box::new(expr.clone())));
+    let within = |low: &Expr, high: &Expr| {
+        let (expr, low, high) = (nested(&expr), nested(low), nested(high));
+        Box::new(Expr::Nested(Box::new(Expr::Between { expr, negated, low, high })))
+    };
+    let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
+    let (left, right) = (within(&low, &high), within(&high, &low));
+    Expr::Nested(Box::new(Expr::BinaryOp { left, op, right }))
+}
+
+/// `B'101'` and `X'1F'`.
+fn bit_string(form: char, digits: &str) -> Expr {
+    let ty = cairn_types::DataType::Coded(cairn_types::Coded::Bit(None));
+    cast_to(string(format!("{form}{digits}")), &ty)
 }
 
 /// `date_trunc(part, t, zone)` and `timezone(zone, t)`, said with AT TIME ZONE.

@@ -236,14 +236,15 @@ fn record(name: &str, list: &str, alias: Option<TableAlias>, lateral: bool) -> R
     for column in &mut alias.columns {
         let ty = super::types::data_type(&column.data_type.take().ok_or_else(missing)?)?;
         let key = fold(&column.name).replace('\'', "''");
+        let target = format!("\"{}\"", ty.signature());
         columns.push(match ty {
             cairn_types::DataType::Json | cairn_types::DataType::Jsonb => {
-                format!("cairn_json_get(item, '{key}')::{}", ty.sql_name())
+                format!("cairn_json_get(item, '{key}')::{target}")
             }
             cairn_types::DataType::Array(_) => {
-                format!("cairn_json_array_text(cairn_json_get(item, '{key}'))::{}", ty.sql_name())
+                format!("cairn_json_array_text(cairn_json_get(item, '{key}'))::{target}")
             }
-            _ => format!("cairn_json_get_text(item, '{key}')::{}", ty.sql_name()),
+            _ => format!("cairn_json_get_text(item, '{key}')::{target}"),
         });
     }
     let json = if name.starts_with("jsonb") { "jsonb" } else { "json" };

@@ -25,6 +25,11 @@ pub(crate) fn data_type(sql: &SqlType) -> Result<DataType> {
     DataType::parse(unquoted).ok_or_else(|| missing(unquoted))
 }
 
+/// A type as [`data_type`] reads it, whichever it is.
+pub(crate) fn written(ty: &DataType) -> SqlType {
+    SqlType::Custom(super::named_types::quoted_name(&ty.signature()), Vec::new())
+}
+
 fn missing(name: &str) -> Error {
     Error::new("42704", format!("type \"{}\" does not exist", name.to_lowercase()))
 }

@@ -10,7 +10,7 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Case, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::operators::{is_plain, literal};
@@ -82,6 +82,7 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
                     changed |= adopt_one(base, when, schema)?;
                 }
             }
+            changed |= adopt_results(&mut case, schema)?;
             Ok(Transformed::new_transformed(Expr::Case(case), changed))
         }
         Expr::ScalarFunction(mut function) if takes_text(function.func.name()) => {
@@ -137,6 +138,23 @@ fn takes_text(name: &str) -> bool {
         "upper",
     ];
     TEXT.contains(&name)
+}
+
+/// Literals among the results of a CASE take the coded type of another one.
+fn adopt_results(case: &mut Case, schema: &DFSchema) -> DataFusionResult<bool> {
+    let coded = |expr: &Expr| {
+        let field = expr.to_field(schema).ok().map(|(_, field)| sql_type(&field));
+        matches!(field, Some(DataType::Coded(_)))
+    };
+    let results = || case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
+    let Some(like) = results().find(|result| coded(result)).map(|result| (**result).clone()) else {
+        return Ok(false);
+    };
+    let mut changed = false;
+    for result in case.when_then_expr.iter_mut().map(|(_, then)| then).chain(&mut case.else_expr) {
+        changed |= adopt_one(&like, result, schema)?;
+    }
+    Ok(changed)
 }
 
 fn adopt_all(like: &Expr, items: &mut [Expr], schema: &DFSchema) -> DataFusionResult<bool> {

@@ -78,6 +78,7 @@ impl<'s> Planner<'s> {
     /// Plans a query as it came from the parser.
     pub(crate) fn query(&self, mut query: Query) -> Result<LogicalPlan> {
         crate::routine::rewrite::query(self.context, &self.catalog, &mut query)?;
+        parse::named_types::resolve(self.context, &self.catalog, &mut query)?;
         parse::rewrite::query(&mut query)?;
         parse::integers::query(&mut query);
         let statement = Statement::Query(Box::new(query));
@@ -94,6 +95,13 @@ impl<'s> Planner<'s> {
             || state.aggregate_functions().contains_key(name)
             || state.window_functions().contains_key(name)
             || state.higher_order_functions().contains_key(name)
+    }
+
+    /// The function of a domain.
+    fn domain(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        let id = name.strip_prefix(parse::named_types::DOMAIN_FUNCTION)?.parse().ok()?;
+        let domain = self.catalog.type_by_id(id)?;
+        crate::functions::domain::function(self.context, name, domain).ok().map(Arc::new)
     }
 
     fn source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
@@ -228,6 +236,7 @@ impl ContextProvider for Planner<'_> {
         let routine = || crate::routine::function::of_name(self.context, &self.catalog, name);
         known
             .or_else(own)
+            .or_else(|| self.domain(name))
             .or_else(routine)
             .or_else(|| (!self.is_function(name)).then(|| missing::function(name)))
     }

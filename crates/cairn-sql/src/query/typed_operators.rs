@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use cairn_types::DataType;
+use cairn_types::{Coded, DataType};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::planner::RawBinaryExpr;
@@ -30,9 +30,27 @@ pub(crate) fn call(name: &str, args: Vec<Expr>) -> Result<Expr> {
 /// `42883` for a comparison of JSON, `2201B` for a pattern that is none.
 pub(super) fn plan(raw: &mut RawBinaryExpr, left: &DataType, right: &DataType) -> Result<Option<Expr>> {
     use DataType as T;
+    if let Some(name) = of_coded(raw, left, right) {
+        if matches!(name, "cairn_bit_not" | "cairn_inet_not") {
+            return call(name, vec![std::mem::take(&mut raw.right)]).map(Some);
+        }
+        return call(name, vec![std::mem::take(&mut raw.left), std::mem::take(&mut raw.right)]).map(Some);
+    }
     let array = matches!(left, T::Array(_)) || matches!(right, T::Array(_));
     let jsonb = *left == T::Jsonb || *right == T::Jsonb;
     let key = key_of(left).or_else(|| key_of(right));
+    if let Some(refused) = coded(raw, left, right) {
+        return Err(refused);
+    }
+    if let (T::Coded(a), T::Coded(b)) = (left, right)
+        && let Some(common) = common_coded(a, b)
+        && matches!(raw.op, Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq)
+    {
+        for side in [&mut raw.left, &mut raw.right] {
+            *side = crate::functions::cast::call(std::mem::take(side), &T::Coded(common.clone()));
+        }
+        return Ok(None);
+    }
     let name = match &raw.op {
         Op::Arrow => "cairn_json_get",
         Op::LongArrow => "cairn_json_get_text",
@@ -73,6 +91,105 @@ pub(super) fn plan(raw: &mut RawBinaryExpr, left: &DataType, right: &DataType) -
         _ => return Ok(None),
     };
     call(name, vec![std::mem::take(&mut raw.left), std::mem::take(&mut raw.right)]).map(Some)
+}
+
+/// The function of an operator of ranges, addresses or bit strings.
+fn of_coded(raw: &RawBinaryExpr, left: &DataType, right: &DataType) -> Option<&'static str> {
+    let coded = match (left, right) {
+        (DataType::Coded(coded), _) | (_, DataType::Coded(coded)) => coded,
+        _ => return None,
+    };
+    // `~x` is written as `-1 - x`.
+    let not = matches!(left, DataType::SmallInt | DataType::Integer | DataType::BigInt);
+    let custom = match &raw.op {
+        Op::Custom(symbol) => symbol.as_str(),
+        _ => "",
+    };
+    Some(match (coded, &raw.op) {
+        (Coded::Range(_), op) => match op {
+            Op::AtArrow => "cairn_range_contains",
+            Op::ArrowAt => "cairn_range_contained",
+            Op::PGOverlap => "cairn_range_overlaps",
+            Op::PGBitwiseShiftLeft => "cairn_range_before",
+            Op::PGBitwiseShiftRight => "cairn_range_after",
+            Op::AndLt => "cairn_range_overleft",
+            Op::AndGt => "cairn_range_overright",
+            Op::Plus => "cairn_range_union",
+            Op::Minus => "cairn_range_minus",
+            Op::Multiply => "cairn_range_intersect",
+            _ if custom == "-|-" => "cairn_range_adjacent",
+            _ => return None,
+        },
+        (Coded::Inet | Coded::Cidr, op) => match op {
+            Op::PGBitwiseShiftLeft => "cairn_inet_within",
+            Op::PGBitwiseShiftRight => "cairn_inet_holds",
+            Op::PGOverlap => "cairn_inet_overlaps",
+            Op::BitwiseAnd => "cairn_inet_and",
+            Op::BitwiseOr => "cairn_inet_or",
+            Op::Plus => "cairn_inet_plus",
+            Op::Minus if not => "cairn_inet_not",
+            Op::Minus => "cairn_inet_minus",
+            _ if custom == "<<=" => "cairn_inet_within_eq",
+            _ if custom == ">>=" => "cairn_inet_holds_eq",
+            _ => return None,
+        },
+        (Coded::Bit(_) | Coded::VarBit(_), op) => match op {
+            Op::BitwiseAnd => "cairn_bit_and",
+            Op::BitwiseOr => "cairn_bit_or",
+            Op::PGBitwiseXor => "cairn_bit_xor",
+            Op::PGBitwiseShiftLeft => "cairn_bit_shift_left",
+            Op::PGBitwiseShiftRight => "cairn_bit_shift_right",
+            Op::StringConcat => "cairn_bit_concat",
+            Op::Minus if not => "cairn_bit_not",
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+/// The error for a comparison of a coded type with another one.
+fn coded(raw: &RawBinaryExpr, left: &DataType, right: &DataType) -> Option<Error> {
+    let compared = matches!(raw.op, Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq);
+    let fits = match (left, right) {
+        (DataType::Coded(a), DataType::Coded(b)) => {
+            compared && (a.is_kind_of(b) || common_coded(a, b).is_some())
+        }
+        (DataType::Coded(_), other) | (other, DataType::Coded(_)) => {
+            let side = if matches!(left, DataType::Coded(_)) { &raw.right } else { &raw.left };
+            match raw.op {
+                Op::StringConcat => other.is_character() || is_unknown(side),
+                _ => compared && is_unknown(side),
+            }
+        }
+        _ => true,
+    };
+    if fits {
+        return None;
+    }
+    let name = |ty: &DataType, side: &Expr| match is_unknown(side) {
+        true => "unknown".to_owned(),
+        false => crate::functions::overload::type_name(ty),
+    };
+    let (a, b) = (name(left, &raw.left), name(right, &raw.right));
+    let message = format!("operator does not exist: {a} {} {b}", raw.op);
+    Some(Error::new("42883", message).with_hint(
+        "No operator matches the given name and argument types. You might need to add explicit type casts.",
+    ))
+}
+
+/// The type in which two coded types are compared.
+fn common_coded(a: &Coded, b: &Coded) -> Option<Coded> {
+    match (a, b) {
+        (Coded::Inet, Coded::Cidr) | (Coded::Cidr, Coded::Inet) => Some(Coded::Inet),
+        (Coded::Bit(_), Coded::VarBit(_)) | (Coded::VarBit(_), Coded::Bit(_)) => Some(Coded::VarBit(None)),
+        _ => None,
+    }
+}
+
+/// What has no type yet.
+fn is_unknown(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(ScalarValue::Utf8(_) | ScalarValue::Null, _))
+        || matches!(expr, Expr::Placeholder(placeholder) if placeholder.field.is_none())
 }
 
 /// `jsonb || text` is text; beside a literal it is not.

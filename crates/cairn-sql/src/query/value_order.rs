@@ -3,7 +3,7 @@
 //! in aggregates takes -0 for 0, `min` and `max` of intervals compare spans. Comparisons are seen to by
 //! `query::typed_operators`.
 
-use cairn_types::DataType;
+use cairn_types::{Coded, DataType};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
@@ -13,7 +13,8 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Ope
 use datafusion::optimizer::AnalyzerRule;
 
 use super::typed_operators::call;
-use crate::functions::sql_type;
+use crate::functions::overload::type_name;
+use crate::functions::{missing, sql_type};
 
 /// The rule.
 #[derive(Debug)]
@@ -34,12 +35,21 @@ fn analyze(node: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
         LogicalPlan::Sort(mut sort) => {
             let mut changed = false;
             for key in &mut sort.expr {
-                if let Some(name) = type_of(&key.expr, sort.input.schema()).as_ref().and_then(key_of) {
+                if let Some(name) = type_of(&key.expr, sort.input.schema()).as_ref().and_then(sort_key_of) {
                     key.expr = call(name, vec![key.expr.clone()])?;
                     changed = true;
                 }
             }
             Ok(Transformed::new_transformed(LogicalPlan::Sort(sort), changed))
+        }
+        LogicalPlan::Window(_) => {
+            let schema = node.inputs()[0].schema().as_ref().clone();
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let rewritten = expr.transform_up(|expr| window(expr, &schema))?;
+                Ok(rewritten.update_data(|expr| name.restore(expr)))
+            })
         }
         LogicalPlan::Aggregate(_) => {
             let schema = node.inputs()[0].schema().as_ref().clone();
@@ -67,13 +77,42 @@ pub(super) fn key_of(ty: &DataType) -> Option<&'static str> {
     }
 }
 
+/// The function that gives what ORDER BY goes by.
+fn sort_key_of(ty: &DataType) -> Option<&'static str> {
+    match ty {
+        DataType::Coded(_) => Some(crate::functions::coded::NAME),
+        other => key_of(other),
+    }
+}
+
+/// What windows are made of and ordered by: values of coded types by their codes.
+fn window(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
+    let Expr::WindowFunction(mut function) = expr else { return Ok(Transformed::no(expr)) };
+    let mut changed = false;
+    let params = &mut function.params;
+    let ordered = params.order_by.iter_mut().map(|order| &mut order.expr);
+    for key in params.partition_by.iter_mut().chain(ordered) {
+        if matches!(type_of(key, schema), Some(DataType::Coded(_))) {
+            *key = call(crate::functions::coded::TEXT_NAME, vec![std::mem::take(key)])?;
+            changed = true;
+        }
+    }
+    Ok(Transformed::new_transformed(Expr::WindowFunction(function), changed))
+}
+
 fn aggregate(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
     let Expr::AggregateFunction(mut function) = expr else { return Ok(Transformed::no(expr)) };
     let name = function.func.name().to_owned();
     let mut changed = false;
     if let [arg] = function.params.args.as_mut_slice() {
         match (type_of(arg, schema), name.as_str()) {
-            (Some(DataType::Interval), "min" | "max") => {
+            (
+                Some(ty @ DataType::Coded(Coded::Range(_) | Coded::Bit(_) | Coded::VarBit(_))),
+                "min" | "max",
+            ) => {
+                return Err(missing::error(&name, &[type_name(&ty)]).into());
+            }
+            (Some(DataType::Interval | DataType::Coded(_)), "min" | "max") => {
                 function.func = crate::functions::extreme(&name);
                 changed = true;
             }

@@ -106,7 +106,9 @@ pub(super) fn sql_prepare(
     if state.prepared.by_name.contains_key(name) {
         return Err(Error::new("42P05", format!("prepared statement \"{name}\" already exists")));
     }
-    let declared = types.iter().map(parse::types::data_type).collect::<Result<Vec<_>>>()?;
+    let context = context(shared, state, Vec::new())?;
+    let named = |ty| crate::parse::named_types::named(&context, ty).map(|named| named.ty);
+    let declared = types.iter().map(named).collect::<Result<Vec<_>>>()?;
     let sql = statement.to_string();
     let prepared = describe(shared, state, &sql, statement.clone(), declared)?;
     state.prepared.by_name.insert(name.to_owned(), prepared);

@@ -310,7 +310,10 @@ macro_rules! from_sql {
 
 from_sql! {
     bool, "bool", cell { Value::Boolean(b) => Ok(b) }
-    String, "String", cell { Value::Text(text) | Value::Json(text) | Value::Jsonb(text) => Ok(text) }
+    String, "String", cell {
+        Value::Text(text) | Value::Json(text) | Value::Jsonb(text) => Ok(text),
+        value @ Value::Coded { .. } => Ok(value.to_text(cell.data_type())),
+    }
     Vec<u8>, "Vec<u8>", cell { Value::Bytea(bytes) => Ok(bytes) }
     bytes::Bytes, "Bytes", cell { Value::Bytea(bytes) => Ok(bytes.into()) }
     Decimal, "Decimal", cell {

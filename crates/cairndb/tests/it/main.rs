@@ -12,6 +12,8 @@ mod functions;
 #[cfg(feature = "sql")]
 mod indexes;
 #[cfg(feature = "sql")]
+mod named_types;
+#[cfg(feature = "sql")]
 mod programs;
 #[cfg(feature = "sql")]
 mod sql;

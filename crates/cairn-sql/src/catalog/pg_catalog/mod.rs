@@ -137,6 +137,11 @@ pub(crate) const TABLES: &[SystemTable] = &[
         rows: types::pg_type,
     },
     SystemTable {
+        name: "pg_enum",
+        columns: &[("oid", O), ("enumtypid", O), ("enumsortorder", DataType::Real), ("enumlabel", T)],
+        rows: types::pg_enum,
+    },
+    SystemTable {
         name: "pg_index",
         columns: &[
             ("indexrelid", O),

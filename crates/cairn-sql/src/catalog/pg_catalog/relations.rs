@@ -73,6 +73,7 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
 
 pub(super) fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows> {
     let mut rows = Rows::new();
+    let mut domains = Vec::new();
     let mut push = |relation: i64, name: &str, number: usize, ty: &DataType, flags: (bool, bool, &str)| {
         let (identity, generated) = if flags.2 == "s" { ("", "s") } else { (flags.2, "") };
         rows.push(vec![
@@ -101,6 +102,7 @@ pub(super) fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows
             let has_default = column.default.is_some() || column.generated.is_some();
             let flags = (!column.nullable, has_default, identity);
             push(i64::from(table.id), &column.name, at + 1, &column.ty, flags);
+            domains.extend(column.domain.map(|domain| (i64::from(table.id), at as i16 + 1, domain)));
         }
         for index in all_indexes(table) {
             for (at, (name, ty, _)) in index.attributes(table).iter().enumerate() {
@@ -120,6 +122,11 @@ pub(super) fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows
         for (at, (name, ty)) in table.columns.iter().enumerate() {
             push(id, name, at + 1, ty, (false, false, ""));
         }
+    }
+    for (relation, number, domain) in domains {
+        let own =
+            |row: &&mut Vec<Value>| row[0] == Value::BigInt(relation) && row[4] == Value::SmallInt(number);
+        rows.iter_mut().filter(own).for_each(|row| row[2] = Value::BigInt(i64::from(domain)));
     }
     Ok(rows)
 }

@@ -1,7 +1,8 @@
 //! `pg_type`, and what other tables say of types.
 
 use cairn_engine::Catalog;
-use cairn_types::{DataType, Value};
+use cairn_engine::catalog::TypeKind;
+use cairn_types::{Coded, DataType, RangeKind, Value};
 
 use super::PG_CATALOG_ID;
 use crate::Result;
@@ -13,6 +14,7 @@ pub(super) fn modifier(ty: &DataType) -> i32 {
     match ty {
         DataType::Varchar(Some(n)) | DataType::Char(n) => *n as i32 + 4,
         DataType::Numeric(Some((p, s))) => ((i32::from(*p) << 16) | i32::from(*s)) + 4,
+        DataType::Coded(Coded::Bit(Some(n)) | Coded::VarBit(Some(n))) => *n as i32,
         DataType::Array(item) => modifier(item),
         _ => -1,
     }
@@ -29,6 +31,11 @@ pub(super) fn length(ty: &DataType) -> i16 {
         | DataType::Timestamp
         | DataType::TimestampTz => 8,
         DataType::Interval | DataType::Uuid => 16,
+        DataType::Coded(coded) => match coded {
+            Coded::Enum(_) => 4,
+            Coded::MacAddr => 6,
+            _ => -1,
+        },
         _ => -1,
     }
 }
@@ -36,7 +43,15 @@ pub(super) fn length(ty: &DataType) -> i16 {
 /// The types without parameters.
 fn base_types() -> Vec<DataType> {
     use DataType as D;
-    vec![
+    let coded = RangeKind::ALL.into_iter().map(Coded::Range).chain([
+        Coded::Inet,
+        Coded::Cidr,
+        Coded::MacAddr,
+        Coded::Bit(None),
+        Coded::VarBit(None),
+    ]);
+    let coded = coded.map(D::Coded);
+    [
         D::Boolean,
         D::SmallInt,
         D::Integer,
@@ -57,6 +72,9 @@ fn base_types() -> Vec<DataType> {
         D::Json,
         D::Jsonb,
     ]
+    .into_iter()
+    .chain(coded)
+    .collect()
 }
 
 fn category(ty: &DataType) -> &'static str {
@@ -67,18 +85,25 @@ fn category(ty: &DataType) -> &'static str {
         DataType::Date | DataType::Time | DataType::Timestamp | DataType::TimestampTz => "D",
         DataType::Interval => "T",
         DataType::Array(_) => "A",
+        DataType::Coded(coded) => match coded {
+            Coded::Enum(_) => "E",
+            Coded::Range(_) => "R",
+            Coded::Inet | Coded::Cidr => "I",
+            Coded::Bit(_) | Coded::VarBit(_) => "V",
+            _ => "U",
+        },
         _ => "U",
     }
 }
 
-pub(super) fn pg_type(_context: &Context, _catalog: &Catalog) -> Result<Rows> {
+pub(super) fn pg_type(_context: &Context, catalog: &Catalog) -> Result<Rows> {
     let row = |ty: &DataType, element: u32, array: u32| {
         vec![
             Value::BigInt(i64::from(ty.pg_oid())),
             text(ty.pg_name()),
             Value::BigInt(PG_CATALOG_ID),
             Value::SmallInt(length(ty)),
-            text("b"),
+            text(if matches!(ty, DataType::Coded(Coded::Range(_))) { "r" } else { "b" }),
             text(category(ty)),
             Value::BigInt(i64::from(element)),
             Value::BigInt(i64::from(array)),
@@ -94,14 +119,62 @@ pub(super) fn pg_type(_context: &Context, _catalog: &Catalog) -> Result<Rows> {
         rows.push(row(&ty, 0, array.pg_oid()));
         rows.push(row(&array, ty.pg_oid(), 0));
     }
+    let schemas = super::schema_ids(catalog);
+    for made in catalog.types() {
+        let namespace = Value::BigInt(schemas.get(made.schema.as_str()).copied().unwrap_or_default());
+        let ty = made.data_type();
+        let array = DataType::Array(Box::new(ty.clone()));
+        let TypeKind::Domain { nullable, .. } = &made.kind else {
+            let mut own = row(&ty, 0, array.pg_oid());
+            (own[2], own[4]) = (namespace.clone(), text("e"));
+            let mut of_it = row(&array, ty.pg_oid(), 0);
+            of_it[2] = namespace;
+            rows.extend([own, of_it]);
+            continue;
+        };
+        let mut own = row(&ty, 0, 0);
+        own[0] = Value::BigInt(i64::from(made.id));
+        (own[1], own[2], own[4]) = (text(&made.name), namespace, text("d"));
+        own[9] = Value::BigInt(i64::from(ty.pg_oid()));
+        (own[10], own[11]) = (Value::Integer(modifier(&ty)), Value::Boolean(!nullable));
+        rows.push(own);
+    }
+    Ok(rows)
+}
+
+/// `pg_enum`: the labels of enums.
+pub(super) fn pg_enum(_context: &Context, catalog: &Catalog) -> Result<Rows> {
+    let mut rows = Rows::new();
+    for ty in catalog.types() {
+        let TypeKind::Enum(labels) = &ty.kind else { continue };
+        for (at, label) in labels.iter().enumerate() {
+            rows.push(vec![
+                Value::BigInt(super::derived(ty.id, at as i64)),
+                Value::BigInt(i64::from(ty.id)),
+                Value::Real(label.order as f32),
+                text(&label.text),
+            ]);
+        }
+    }
     Ok(rows)
 }
 
 /// A type's name with its parameters, by its id and modifier.
-pub(crate) fn format_type(oid: i64, modifier: i64) -> String {
+pub(crate) fn format_type(catalog: &Catalog, oid: i64, modifier: i64) -> String {
+    let array = 1 << 30;
+    let made = u32::try_from(oid).ok();
+    if let Some(ty) = made.and_then(|id| catalog.type_by_id(id)) {
+        return ty.sql_name();
+    }
+    if let Some(ty) = made.filter(|id| id & array != 0).and_then(|id| catalog.type_by_id(id ^ array)) {
+        return format!("{}[]", ty.sql_name());
+    }
     let with = |ty: DataType| match (&ty, modifier) {
-        (_, m) if m < 4 => ty.sql_name(),
+        (DataType::Coded(_), m) if m < 1 => ty.sql_name(),
+        (ty, m) if m < 4 && !matches!(ty, DataType::Coded(_)) => ty.sql_name(),
         (DataType::Varchar(_), m) => DataType::Varchar(Some((m - 4) as u32)).sql_name(),
+        (DataType::Coded(Coded::Bit(_)), m) => DataType::Coded(Coded::Bit(Some(m as u32))).sql_name(),
+        (DataType::Coded(Coded::VarBit(_)), m) => DataType::Coded(Coded::VarBit(Some(m as u32))).sql_name(),
         (DataType::Char(_), m) => DataType::Char((m - 4) as u32).sql_name(),
         (DataType::Numeric(_), m) => {
             DataType::Numeric(Some((((m - 4) >> 16) as u8, ((m - 4) & 0xffff) as i8))).sql_name()

@@ -96,7 +96,7 @@ impl Build {
             Shape::Pretty { array } => {
                 (1..=2).contains(&fields.len())
                     && match fields[0].data_type() {
-                        ArrowType::Struct(_) => !array,
+                        ArrowType::Struct(_) if is_row(&fields[0]) => !array,
                         ArrowType::List(_) => array,
                         ArrowType::Null => true,
                         _ => false,
@@ -182,7 +182,7 @@ impl Build {
         match self.shape {
             Shape::Value => write_cell(cell(0), zone, "", out),
             Shape::Item => {
-                if matches!(cell(0).2.data_type(), ArrowType::Struct(_) | ArrowType::List(_)) {
+                if is_row(cell(0).2) || matches!(cell(0).2.data_type(), ArrowType::List(_)) {
                     out.push_str("\n ");
                 }
                 write_cell(cell(0), zone, "", out);
@@ -233,13 +233,18 @@ fn is_null((array, row, _): Cell<'_>) -> bool {
     array.data_type().is_null() || array.is_null(row)
 }
 
+/// Whether a column is of rows: structs that are no other type of SQL's.
+fn is_row(field: &Field) -> bool {
+    matches!(field.data_type(), ArrowType::Struct(_)) && sql_type(field) == T::Text
+}
+
 /// A value as an object's key.
 ///
 /// # Errors
 /// `22023` for what cannot be one.
 pub(crate) fn write_key((array, row, field): Cell<'_>, zone: Zone, out: &mut String) -> Result<()> {
     let ty = sql_type(field);
-    if matches!(ty, T::Array(_) | T::Json | T::Jsonb) || matches!(field.data_type(), ArrowType::Struct(_)) {
+    if matches!(ty, T::Array(_) | T::Json | T::Jsonb) || is_row(field) {
         return Err(Error::new("22023", "key value must be scalar, not array, composite, or json"));
     }
     let value = Value::from_array(array, row, &ty);
@@ -254,7 +259,7 @@ pub(crate) fn write_cell((array, row, field): Cell<'_>, zone: Zone, between: &st
         return;
     }
     match array.data_type() {
-        ArrowType::Struct(fields) => {
+        ArrowType::Struct(fields) if is_row(field) => {
             let numbered = fields.iter().enumerate().all(|(at, field)| *field.name() == format!("c{at}"));
             let array = array.as_struct();
             out.push('{');
