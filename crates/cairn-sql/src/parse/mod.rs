@@ -25,6 +25,7 @@ mod spelled;
 pub mod split;
 pub(crate) mod types;
 pub(crate) mod values;
+pub(crate) mod whole_rows;
 
 use self::dialect::CairnDialect;
 use sqlparser::ast::Statement;

@@ -322,11 +322,6 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
                 _ => Expr::IsTrue(equal),
             };
         }
-        Expr::Between { expr: inner, negated, low, high } => {
-            if let Some(low) = symmetric(low) {
-                *expr = between_symmetric(take(inner), low, take(high), *negated);
-            }
-        }
         Expr::Value(literal) => match &literal.value {
             Value::SingleQuotedByteStringLiteral(digits) => *expr = bit_string('b', digits),
             Value::HexStringLiteral(digits) => *expr = bit_string('x', digits),
@@ -402,33 +397,6 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
 /// Whether an expression is a string literal.
 fn is_string(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
-}
-
-/// The lower bound of a BETWEEN SYMMETRIC.
-fn symmetric(low: &mut Expr) -> Option<Expr> {
-    let Expr::Function(function) = low else { return None };
-    if function.name.to_string() != super::constants::SYMMETRIC {
-        return None;
-    }
-    match &mut function.args {
-        FunctionArguments::List(list) => match list.args.first_mut()? {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(bound)) => Some(take(bound)),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// Between two bounds, whichever is the lower.
-fn between_symmetric(expr: Expr, low: Expr, high: Expr, negated: bool) -> Expr {
-    let nested = |expr: &Expr| Box::new(Expr::Nested(Box::new(expr.clone())));
-    let within = |low: &Expr, high: &Expr| {
-        let (expr, low, high) = (nested(&expr), nested(low), nested(high));
-        Box::new(Expr::Nested(Box::new(Expr::Between { expr, negated, low, high })))
-    };
-    let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
-    let (left, right) = (within(&low, &high), within(&high, &low));
-    Expr::Nested(Box::new(Expr::BinaryOp { left, op, right }))
 }
 
 /// `B'101'` and `X'1F'`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
-use cairn_types::DataType;
+use cairn_types::{ColumnBuilder, DataType, Value};
 
 use crate::{Error, Result};
 
@@ -42,8 +42,7 @@ impl Output {
         for (index, column) in batch.columns().iter().enumerate() {
             let target = self.schema.field(index).data_type();
             if self.convert.get(index).copied().unwrap_or(false) || column.data_type() != target {
-                let options = CastOptions { safe: false, ..CastOptions::default() };
-                columns.push(cast_with_options(column, target, &options).map_err(Error::from)?);
+                columns.push(converted(column, self.schema.field(index))?);
             } else {
                 columns.push(Arc::clone(column));
             }
@@ -53,6 +52,23 @@ impl Output {
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
             .map_err(|error| Error::internal(error.to_string()))
     }
+}
+
+/// A column in the Arrow type of a field; rows in their text form.
+fn converted(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+    let (target, own) = (field.data_type(), column.data_type());
+    let nested = matches!(own, ArrowType::Struct(_))
+        || matches!(own, ArrowType::List(item) if matches!(item.data_type(), ArrowType::Struct(_)));
+    if !nested {
+        let options = CastOptions { safe: false, ..CastOptions::default() };
+        return cast_with_options(column, target, &options).map_err(Error::from);
+    }
+    let ty = DataType::from_field(field);
+    let mut texts = ColumnBuilder::with_capacity(&ty, column.len());
+    for row in 0..column.len() {
+        texts.push(&Value::from_array(column, row, &ty))?;
+    }
+    Ok(texts.finish()?)
 }
 
 /// A column's name without what makes it unique.

@@ -78,6 +78,7 @@ impl<'s> Planner<'s> {
     /// Plans a query as it came from the parser.
     pub(crate) fn query(&self, mut query: Query) -> Result<LogicalPlan> {
         crate::routine::rewrite::query(self.context, &self.catalog, &mut query)?;
+        parse::whole_rows::resolve(self.context, &self.catalog, &mut query)?;
         parse::named_types::resolve(self.context, &self.catalog, &mut query)?;
         parse::rewrite::query(&mut query)?;
         parse::integers::query(&mut query);
