@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(mood.encode().unwrap(), bytes);
         assert_eq!(TypeDescriptor::decode(&bytes).unwrap(), mood);
         let mut swapped = bytes.clone();
-        swapped[26] = 0x40;
+        swapped[27] = 0x40;
         assert!(TypeDescriptor::decode(&swapped).is_err());
         for length in 0..bytes.len() {
             assert!(TypeDescriptor::decode(&bytes[..length]).is_err());
