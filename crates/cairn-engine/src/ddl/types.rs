@@ -215,7 +215,13 @@ pub(super) fn drop_type(writer: &mut Writer<'_>, ty: &TypeDescriptor, cascade: b
     dependents
         .extend(domains.iter().map(|domain| format!("type {} depends on type {name}", domain.sql_name())));
     let mut columns = Vec::new();
+    let mut views = super::removal::Removal::default();
     for table in writer.catalog.tables().filter(|table| uses(table, ty.id)) {
+        if table.materialized.is_some() {
+            dependents.push(format!("materialized view {} depends on type {name}", table.name));
+            views.table(table);
+            continue;
+        }
         for column in table.live_columns() {
             if column.domain == Some(ty.id) || enum_of(&column.ty) == Some(ty.id) {
                 columns.push((table.schema.clone(), table.name.clone(), column.name.clone()));
@@ -224,7 +230,6 @@ pub(super) fn drop_type(writer: &mut Writer<'_>, ty: &TypeDescriptor, cascade: b
             }
         }
     }
-    let mut views = super::removal::Removal::default();
     for view in writer.catalog.views().filter(|v| v.columns.iter().any(|c| enum_of(&c.ty) == Some(ty.id))) {
         dependents.push(format!("view {} depends on type {name}", view.name));
         views.view(view);

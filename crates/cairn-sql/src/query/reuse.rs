@@ -168,6 +168,11 @@ impl Plans {
         }
     }
 
+    /// Whether a plan is at rest that could be taken.
+    fn has_fitting(&self, context: &Context, key: &str) -> bool {
+        self.resting.lock().get(key).is_some_and(|plans| plans.iter().any(|plan| plan.fits(context)))
+    }
+
     fn take(&self, context: &Context, sql: &str) -> Option<(Arc<str>, Plan)> {
         let mut resting = self.resting.lock();
         let (text, _) = resting.get_key_value(sql)?;
@@ -326,6 +331,11 @@ pub(crate) fn keep_with_slots(
     let known = shared.reuse.shapes.lock().get(sql).cloned().unwrap_or_default();
     let is_full = |shape: &Arc<Shape>| !shape.is_all_slots() && shared.reuse.variants(sql) >= VARIANTS_MAX;
     if known.failures >= FAILURES_MAX || known.shape.as_ref().is_some_and(is_full) {
+        return Ok(());
+    }
+    let key = known.shape.as_ref().and_then(|shape| shape.bind(sql, &context.scope.params));
+    if key.is_some_and(|(key, _)| shared.reuse.has_fitting(context, &key)) {
+        // Its path is another one for these values.
         return Ok(());
     }
     // It has run: what cannot be planned for all values is planned for each.

@@ -14,6 +14,7 @@ use super::{columns, function};
 use crate::context::Context;
 use crate::ddl::{names, relations_of};
 use crate::dml::assign::is_assignable;
+use crate::parse::named_types;
 use crate::parse::types::data_type;
 use crate::results::{Column, StatementResult};
 use crate::trigger::define as trigger;
@@ -54,7 +55,7 @@ fn create(context: &Context, create: &CreateRoutine) -> Result<StatementResult> 
     if create.kind == RoutineKind::Procedure && (create.volatility.is_some() || create.strict) {
         return Err(invalid("invalid attribute in procedure definition"));
     }
-    let parameters = parameters(create)?;
+    let parameters = parameters(context, create)?;
     let returns = returns(context, &catalog, create, &parameters)?;
     let mut routine = RoutineDescriptor {
         id: 0,
@@ -95,7 +96,7 @@ fn refuse_built_in(context: &Context, name: &str) -> Result<()> {
     }
 }
 
-fn parameters(create: &CreateRoutine) -> Result<Vec<Parameter>> {
+fn parameters(context: &Context, create: &CreateRoutine) -> Result<Vec<Parameter>> {
     let mut made: Vec<Parameter> = Vec::new();
     for own in &create.parameters {
         let name = own.name.as_ref().map(names::stored).unwrap_or_default();
@@ -111,7 +112,7 @@ fn parameters(create: &CreateRoutine) -> Result<Vec<Parameter>> {
         }
         let default = own.default.as_ref().map(ToString::to_string);
         let ty = data_type(&own.ty).map_err(|error| match error.sqlstate() {
-            "42704" => Error::new("42704", format!("type {} does not exist", own.ty)),
+            "42704" => missing(context, &own.ty),
             _ => error,
         })?;
         made.push(Parameter { name, ty, mode: own.mode, default });
@@ -196,7 +197,18 @@ fn of_type(context: &Context, catalog: &Catalog, ty: &SqlType, set: bool) -> Res
     match catalog.relation(&schema, &relation) {
         Some(Relation::Table(table)) => Ok(Returns::Relation { object: table.id, set }),
         Some(Relation::View(view)) => Ok(Returns::Relation { object: view.id, set }),
+        _ if named_types::named(context, ty).is_ok() => {
+            Err(self::missing(context, &SqlType::Custom(name.clone(), Vec::new())))
+        }
         _ => Err(missing),
+    }
+}
+
+/// What is wrong with a type that is none of the built-in ones.
+fn missing(context: &Context, ty: &SqlType) -> Error {
+    match named_types::named(context, ty) {
+        Ok(_) => Error::unsupported(format!("a parameter or result of type {ty}")),
+        Err(_) => Error::new("42704", format!("type {ty} does not exist")),
     }
 }
 

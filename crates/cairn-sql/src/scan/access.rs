@@ -7,10 +7,13 @@
 
 use std::ops::Bound;
 
+use arrow::datatypes::Field;
 use cairn_engine::Table;
 use cairn_engine::catalog::IndexId;
 use cairn_engine::table::{self, Access, Bounds, Match};
-use cairn_types::Value;
+use cairn_types::{DataType, Value};
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::Expr;
 
 use super::bounds::{Columns, Restriction};
@@ -43,10 +46,24 @@ pub(crate) struct Choice {
 
 /// A condition in SQL, for EXPLAIN.
 pub(crate) fn describe(condition: &Expr) -> String {
+    let condition = &as_text(condition);
     match datafusion::sql::unparser::expr_to_sql(condition) {
         Ok(sql) => shorten(&sql.to_string()),
         Err(_) => shorten(&condition.to_string()),
     }
+}
+
+/// A condition with text in the place of values that the query engine knows as structs only.
+fn as_text(condition: &Expr) -> Expr {
+    let shown = condition.clone().transform_up(|part| {
+        let Expr::Literal(scalar @ ScalarValue::Struct(_), _) = &part else {
+            return Ok(Transformed::no(part));
+        };
+        let ty = DataType::from_field(&Field::new("", scalar.data_type(), true));
+        let value = Value::from_array(&*scalar.to_array()?, 0, &ty);
+        Ok(Transformed::yes(Expr::Literal(ScalarValue::Utf8(Some(value.to_text(&ty))), None)))
+    });
+    shown.map_or_else(|_| condition.clone(), |shown| shown.data)
 }
 
 fn shorten(text: &str) -> String {
