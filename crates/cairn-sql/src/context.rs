@@ -108,29 +108,8 @@ pub(crate) struct SequenceMemory {
 const SOURCE: &str = "__cairn_locked_";
 
 impl Scope {
-    /// The same statement at a moment of the past.
-    pub(crate) fn in_past(&self, view: ReadView) -> Scope {
-        Scope {
-            shared: Arc::clone(&self.shared),
-            txn: Arc::clone(&self.txn),
-            settings: Arc::clone(&self.settings),
-            params: self.params.clone(),
-            transaction_start_us: self.transaction_start_us,
-            statement_start_us: self.statement_start_us,
-            sequences: Arc::clone(&self.sequences),
-            exchange: Arc::clone(&self.exchange),
-            locks: Arc::clone(&self.locks),
-            sources: Mutex::new(self.sources.lock().clone()),
-            past: Some(view),
-            view: OnceLock::new(),
-            slots: OnceLock::new(),
-            modified: self.modified.clone(),
-            body: self.body.clone(),
-        }
-    }
-
-    /// A statement of a body that this statement calls.
-    pub(crate) fn in_body(&self, body: Body) -> Scope {
+    /// The same statement's, before it has begun.
+    fn anew(&self) -> Scope {
         Scope {
             shared: Arc::clone(&self.shared),
             txn: Arc::clone(&self.txn),
@@ -146,8 +125,25 @@ impl Scope {
             view: OnceLock::new(),
             slots: OnceLock::new(),
             modified: None,
-            body: Some(body),
+            body: None,
         }
+    }
+
+    /// The same statement at a moment of the past.
+    pub(crate) fn in_past(&self, view: ReadView) -> Scope {
+        Scope {
+            params: self.params.clone(),
+            sources: Mutex::new(self.sources.lock().clone()),
+            past: Some(view),
+            modified: self.modified.clone(),
+            body: self.body.clone(),
+            ..self.anew()
+        }
+    }
+
+    /// A statement of a body that this statement calls.
+    pub(crate) fn in_body(&self, body: Body) -> Scope {
+        Scope { body: Some(body), ..self.anew() }
     }
 
     /// Bodies that run, one within the other.
@@ -231,6 +227,11 @@ impl Context {
         let mut sources = self.scope.sources.lock();
         sources.push(rows);
         format!("{SOURCE}{}", sources.len() - 1)
+    }
+
+    /// The same statement with these values of its parameters.
+    pub(crate) fn with_parameters(&self, params: Vec<Value>) -> Context {
+        Context { scope: Arc::new(Scope { params, ..self.scope.anew() }) }
     }
 
     /// The same statement, all of whose parts read what the transaction sees now, whatever they write.

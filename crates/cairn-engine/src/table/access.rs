@@ -1,6 +1,7 @@
 //! From conditions to ways of reaching rows, and their division for parallel scans.
 
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -26,8 +27,16 @@ pub fn primary_access(table: &Table, bounds: &[Bounds]) -> Result<Access> {
         .iter()
         .map(|(_, ty)| KeyColumn { ty: ty.clone(), order: KeyOrder::ASCENDING })
         .collect();
-    let ranges = bounds.iter().filter_map(|b| key_range(&columns, b).transpose());
-    Ok(Access::Primary(normalise(ranges.collect::<Result<Vec<_>, _>>()?)))
+    let range = |bounds: &Bounds| -> Result<Option<KeyRange>> {
+        let range = key_range(&columns, bounds)?;
+        // A whole key leads to one row: it is read as such.
+        Ok(match (&range, bounds.equal.len() == columns.len()) {
+            (Some(KeyRange { start: Bound::Included(key), .. }), true) => Some(KeyRange::key(key)),
+            _ => range,
+        })
+    };
+    let ranges = bounds.iter().filter_map(|bounds| range(bounds).transpose());
+    Ok(Access::Primary(normalise(ranges.collect::<Result<Vec<_>>>()?)))
 }
 
 /// Rows by a secondary index: those that one of `bounds` holds.
@@ -71,6 +80,19 @@ impl Access {
             Access::Primary(ranges) => (0, ranges.clone()),
             Access::Index { index, ranges } => (*index, ranges.clone()),
             Access::Rows(keys) => (0, keys.iter().map(|key| KeyRange::key(key)).collect()),
+        }
+    }
+
+    /// The row keys, where it is nothing but single rows.
+    pub(super) fn single_rows(&self) -> Option<VecDeque<Bytes>> {
+        let single = |range: &KeyRange| match (&range.start, &range.end) {
+            (Bound::Included(start), Bound::Included(end)) if start == end => Some(start.clone()),
+            _ => None,
+        };
+        match self {
+            Access::Primary(ranges) => ranges.iter().map(single).collect(),
+            Access::Rows(keys) => Some(keys.iter().cloned().collect()),
+            _ => None,
         }
     }
 

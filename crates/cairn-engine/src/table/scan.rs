@@ -101,10 +101,9 @@ pub fn scan(view: &ReadView, table: &Table, request: ScanRequest) -> Result<Tabl
         schema = Arc::new(Schema::new(fields));
     }
     let mut ranges: VecDeque<KeyRange> = ranges.into();
-    let mut keys = None;
-    if let Access::Rows(rows) = request.access {
+    let mut keys = request.access.single_rows();
+    if keys.is_some() {
         ranges.clear();
-        keys = Some(VecDeque::from(rows));
     }
     if request.direction == Direction::Reverse {
         ranges.make_contiguous().reverse();

@@ -19,6 +19,7 @@ fn rows(context: &Context, _: &Catalog) -> Result<Rows> {
         ("point reads", shared.plans.usage()),
         ("point writes", shared.point_writes.usage()),
         ("plans", shared.reuse.usage()),
+        ("inline", shared.reuse.inline_usage()),
     ];
     let row = |(kind, (kept, hits)): (&str, (usize, u64))| {
         vec![Value::Text(kind.to_owned()), Value::BigInt(kept as i64), Value::BigInt(hits as i64)]

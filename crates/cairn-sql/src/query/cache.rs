@@ -34,7 +34,12 @@ impl PlanCache {
         self.plans.lock().contains_key(sql)
     }
 
-    /// The plan of a text at a schema version; a plan of an older one is forgotten.
+    /// Whether a text has a plan of that schema version.
+    pub(crate) fn has(&self, sql: &str, schema_version: u64) -> bool {
+        self.plans.lock().get(sql).is_some_and(|entry| entry.schema_version == schema_version)
+    }
+
+    /// The plan of a text at a schema version, to be used; a plan of an older one is forgotten.
     pub(crate) fn get(&self, sql: &str, schema_version: u64) -> Option<Arc<PointPlan>> {
         let mut plans = self.plans.lock();
         let entry = plans.get(sql)?;

@@ -89,7 +89,7 @@ pub(crate) fn remember(context: &Context, sql: &str, statement: &Statement) -> R
         return Ok(());
     }
     let version = context.catalog_version();
-    if shared.plans.get(sql, version).is_some() {
+    if shared.plans.has(sql, version) {
         return Ok(());
     }
     if let Some(plan) = plan(context, query)? {

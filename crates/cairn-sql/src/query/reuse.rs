@@ -15,10 +15,14 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arrow::array::RecordBatch;
+use cairn_engine::ReadView;
 use cairn_engine::catalog::ObjectId;
+use cairn_engine::table::Access;
 use cairn_types::Value;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::{SessionState, TaskContext};
@@ -33,6 +37,7 @@ use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use parking_lot::Mutex;
 use sqlparser::ast::{SetExpr, Statement};
 
+use super::inline::InlinePlan;
 use super::output::Output;
 use super::plan::Planner;
 use super::run;
@@ -40,7 +45,8 @@ use super::slots::{self, Shape};
 use crate::Result;
 use crate::context::{Context, ScopeExtension};
 use crate::engine::Shared;
-use crate::results::{Column, Results};
+use crate::results::{Column, Results, columns_of};
+use crate::runtime::panicked;
 use crate::scan::exec::TableScanExec;
 use crate::scan::template::Template;
 use crate::session::settings::Settings;
@@ -49,6 +55,8 @@ use crate::session::settings::Settings;
 const TEXTS_MAX: usize = 256;
 /// Plans of one text at most: executions side by side.
 const PLANS_MAX: usize = 4;
+/// Runs of a text without its literals that are worth the attempt to plan it; the first is not.
+const PLANNED_RUNS: std::ops::RangeInclusive<u8> = 2..=6;
 /// Texts known to have run once.
 const SEEN_MAX: usize = 4096;
 /// Longest text that is remembered, in bytes.
@@ -76,7 +84,10 @@ pub(crate) struct Plans {
     /// What parameters are in texts that have some.
     shapes: Mutex<HashMap<Arc<str>, Known>>,
     hits: AtomicU64,
+    inline_hits: AtomicU64,
     seen: Mutex<HashSet<u64>>,
+    /// How often texts without their literals went the general way.
+    lifted: Mutex<HashMap<u64, u8>>,
     hasher: RandomState,
 }
 
@@ -92,7 +103,10 @@ struct Known {
 struct Plan {
     physical: Arc<dyn ExecutionPlan>,
     task: Arc<TaskContext>,
+    /// The same without streams, where it is of that kind.
+    inline: Option<InlinePlan>,
     output: Output,
+    columns: Arc<[Column]>,
     scope: ScopeExtension,
     /// Of the scans that parameters tell what to read.
     templates: Vec<Arc<Template>>,
@@ -151,6 +165,13 @@ impl Plans {
         (self.resting.lock().len(), self.hits.load(Ordering::Relaxed))
     }
 
+    /// Texts with plans that run without streams, and how often one did.
+    pub(crate) fn inline_usage(&self) -> (usize, u64) {
+        let is_inline = |plan: &Plan| plan.inline.as_ref().is_some_and(InlinePlan::is_worth_it);
+        let texts = self.resting.lock().values().filter(|plans| plans.iter().any(is_inline)).count();
+        (texts, self.inline_hits.load(Ordering::Relaxed))
+    }
+
     fn shape(&self, sql: &str) -> Option<Arc<Shape>> {
         self.shapes.lock().get(sql).and_then(|known| known.shape.clone())
     }
@@ -188,6 +209,17 @@ impl Plans {
         self.resting.lock().keys().filter(|text| text.starts_with(&prefix)).count()
     }
 
+    /// Whether a text without its literals, which has run, is worth planning; notes that it has run.
+    pub(crate) fn is_worth_planning(&self, key: &str, schema_version: u64) -> bool {
+        let mut lifted = self.lifted.lock();
+        if lifted.len() >= SEEN_MAX {
+            lifted.clear();
+        }
+        let runs = lifted.entry(self.hasher.hash_one((key, schema_version))).or_default();
+        *runs = runs.saturating_add(1);
+        PLANNED_RUNS.contains(runs)
+    }
+
     /// Whether the text has run before or was prepared; notes that it has.
     pub(crate) fn is_seen(&self, sql: &str) -> bool {
         let mut seen = self.seen.lock();
@@ -212,6 +244,20 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The rows, where the plan runs without streams and they are few; its scope is in place.
+    fn run_inline(&self, view: &ReadView, accesses: &[Access]) -> Option<Result<Results>> {
+        let inline = self.inline.as_ref().filter(|inline| inline.is_worth_it())?;
+        let run = || -> Result<Option<Vec<RecordBatch>>> {
+            let Some(batches) = inline.run(view, accesses)? else { return Ok(None) };
+            batches.iter().map(|batch| self.output.convert(batch)).collect::<Result<_>>().map(Some)
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(panicked(&panic)));
+        let results = |batches| Results::from_parts(self.output.schema(), Arc::clone(&self.columns), batches);
+        outcome.map(|batches| batches.map(results)).transpose()
+    }
+}
+
 /// Whether executions leave nothing in the nodes of a plan but figures.
 fn is_stateless(plan: &Arc<dyn ExecutionPlan>) -> bool {
     let stateful = plan.exists(|node| {
@@ -227,7 +273,7 @@ fn is_stateless(plan: &Arc<dyn ExecutionPlan>) -> bool {
 }
 
 /// Whether a condition is what a join or sort tells while it runs.
-fn is_dynamic(condition: &&Arc<dyn PhysicalExpr>) -> bool {
+pub(super) fn is_dynamic(condition: &&Arc<dyn PhysicalExpr>) -> bool {
     let found = condition.exists(|expr| Ok((expr.as_ref() as &dyn Any).is::<DynamicFilterPhysicalExpr>()));
     found.unwrap_or(false)
 }
@@ -267,7 +313,7 @@ pub(crate) fn run(context: &Context, sql: &str, parameters: &[Value]) -> Option<
         return None;
     }
     let shared = &context.scope.shared;
-    let (key, mut slots) = match parameters {
+    let (key, slots) = match parameters {
         [] => (Cow::Borrowed(sql), None),
         _ => {
             let (key, slots) = shared.reuse.shape(sql)?.bind(sql, parameters)?;
@@ -275,30 +321,39 @@ pub(crate) fn run(context: &Context, sql: &str, parameters: &[Value]) -> Option<
         }
     };
     let (text, plan) = shared.reuse.take(context, &key)?;
-    match context.txn().view() {
-        // Scans may open when the next statement has begun.
-        Ok(view) => {
-            if let Some(slots) = &mut slots {
-                for template in &plan.templates {
-                    match template.bind(&view, slots) {
-                        Ok(Some(parts)) => slots.accesses.push(parts),
-                        Ok(None) => {
-                            shared.reuse.put(&text, plan);
-                            return None;
-                        }
-                        Err(error) => return Some(Err(error)),
-                    }
-                }
-            }
-            _ = context.scope.view.set(view);
-        }
+    let view = match context.txn().view() {
+        Ok(view) => view,
         Err(error) => return Some(Err(error.into())),
-    }
+    };
+    let accesses = match &slots {
+        Some(slots) => plan.templates.iter().map(|template| template.access(slots)).collect(),
+        None => Ok(Some(Vec::new())),
+    };
+    let accesses: Vec<Access> = match accesses {
+        Ok(Some(accesses)) => accesses,
+        Ok(None) => {
+            shared.reuse.put(&text, plan);
+            return None;
+        }
+        Err(error) => return Some(Err(error)),
+    };
+    shared.reuse.hits.fetch_add(1, Ordering::Relaxed);
     if let Some(slots) = slots {
         _ = context.scope.slots.set(slots);
     }
-    shared.reuse.hits.fetch_add(1, Ordering::Relaxed);
     plan.scope.set(Some(Arc::clone(&context.scope)));
+    if let Some(done) = plan.run_inline(&view, &accesses) {
+        plan.scope.set(None);
+        shared.reuse.put(&text, plan);
+        shared.reuse.inline_hits.fetch_add(1, Ordering::Relaxed);
+        return Some(done);
+    }
+    if let Some(slots) = context.scope.slots.get() {
+        let parts = plan.templates.iter().zip(&accesses);
+        slots.set_accesses(parts.map(|(template, access)| template.split(&view, access)).collect());
+    }
+    // Scans may open when the next statement has begun.
+    _ = context.scope.view.set(view);
     let (physical, task, output) = (Arc::clone(&plan.physical), Arc::clone(&plan.task), plan.output.clone());
     let lease = Lease { shared: Arc::clone(shared), text, plan: Some(plan) };
     Some(run::start(context, physical, task, output, Some(lease)))
@@ -393,6 +448,8 @@ fn plan_with_slots(
     scope.set(None);
     let plan = Plan {
         is_stateless: is_stateless(&physical),
+        inline: InlinePlan::of(&physical),
+        columns: columns_of(&output.schema()),
         physical,
         task,
         output,
@@ -432,6 +489,8 @@ pub(crate) fn keep(
     let plan = Plan {
         templates,
         is_stateless: is_stateless(&physical),
+        inline: InlinePlan::of(&physical),
+        columns: columns_of(&output.schema()),
         physical,
         task: Arc::clone(task),
         output: output.clone(),

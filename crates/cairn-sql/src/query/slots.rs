@@ -6,13 +6,13 @@
 //! is found by.
 //!
 //! I1: a slot has the type that planning gave the parameter, and only values that are of this type without any conversion of
-//! PostgreSQL's fill it; others, and NULL, go the general way.
+//! PostgreSQL's fill it, and text that spells one; others, and NULL, go the general way.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::hash::{Hash, Hasher};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType as ArrowType, FieldRef};
 use cairn_engine::table::Access;
@@ -38,17 +38,30 @@ use crate::{Error, Result};
 /// Begins what plans with slots are found by: without parameters the text is another statement.
 const MARK: char = '\u{2}';
 
+/// Items of a list at most of which parameters have slots.
+const LIST_MAX: usize = 64;
+
 /// What fills the slots of one execution.
 pub(crate) struct Slots {
     /// By number of the parameter, from 0.
     values: Vec<Option<ScalarValue>>,
-    /// What the scans with templates read, in their order.
-    pub(crate) accesses: Vec<Vec<Access>>,
+    /// What the scans with templates read, in their order, where streams run.
+    accesses: OnceLock<Vec<Vec<Access>>>,
 }
 
 impl Slots {
     pub(crate) fn new(values: Vec<Option<ScalarValue>>) -> Slots {
-        Slots { values, accesses: Vec::new() }
+        Slots { values, accesses: OnceLock::new() }
+    }
+
+    /// Tells the scans with templates what to read.
+    pub(crate) fn set_accesses(&self, accesses: Vec<Vec<Access>>) {
+        _ = self.accesses.set(accesses);
+    }
+
+    /// What the scan with the template of that number reads.
+    pub(crate) fn accesses(&self, number: usize) -> Option<&Vec<Access>> {
+        self.accesses.get()?.get(number)
     }
 
     /// A condition with values in the place of its slots.
@@ -123,12 +136,15 @@ impl Shape {
     }
 }
 
-/// A value of exactly that type (I1).
+/// A value of that type (I1).
 fn scalar(value: &Value, ty: &DataType) -> Option<ScalarValue> {
-    if !(is_of(value, ty) || value.data_type().as_ref() == Some(ty)) {
-        return None;
-    }
-    let value = value.clone().fit(ty).ok()?;
+    let value = match (value, ty) {
+        (Value::Text(text), DataType::Date | DataType::Timestamp | DataType::Uuid) => {
+            Value::parse_text(text, ty).ok()?
+        }
+        _ if is_of(value, ty) || value.data_type().as_ref() == Some(ty) => value.clone().fit(ty).ok()?,
+        _ => return None,
+    };
     let mut builder = cairn_types::ColumnBuilder::new(ty);
     builder.push(&value).ok()?;
     ScalarValue::try_from_array(&builder.finish().ok()?, 0).ok()
@@ -175,7 +191,9 @@ impl Visitor for Places {
                 self.compare(expr, low);
                 self.compare(expr, high);
             }
-            Ast::InList { expr, list, .. } => list.iter().for_each(|item| self.compare(expr, item)),
+            Ast::InList { expr, list, .. } if list.len() <= LIST_MAX => {
+                list.iter().for_each(|item| self.compare(expr, item))
+            }
             other => {
                 if let Some(at) = placeholder(other) {
                     *self.all.entry(at).or_default() += 1;
@@ -237,25 +255,60 @@ pub(crate) fn with_functions(plan: LogicalPlan) -> Result<LogicalPlan> {
             return Ok(Transformed::no(node));
         }
         node.map_expressions(|expr| {
-            expr.transform_up(|part| match &part {
-                Expr::Placeholder(placeholder) => match (number(&placeholder.id), &placeholder.field) {
-                    (Some(at), Some(field)) => {
-                        let function = ScalarUDF::new_from_impl(Parameter::new(at, Arc::clone(field)));
-                        let call = ScalarFunction::new_udf(Arc::new(function), Vec::new());
-                        Ok(Transformed::yes(Expr::ScalarFunction(call)))
-                    }
-                    _ => Ok(Transformed::no(part)),
-                },
-                _ => Ok(Transformed::no(part)),
-            })
+            let expr = expr.transform_up(without_lists)?;
+            expr.transform_data(|expr| expr.transform_up(with_function))
         })
     });
     Ok(replaced.map_err(Error::from)?.data)
 }
 
+/// A list with parameters as comparisons: lists are evaluated once, when the plan is made.
+fn without_lists(expr: Expr) -> datafusion::error::Result<Transformed<Expr>> {
+    let has_slots = |item: &Expr| item.exists(|part| Ok(matches!(part, Expr::Placeholder(_))));
+    let is_told = match &expr {
+        Expr::InList(list) => list.list.iter().map(has_slots).collect::<Result<Vec<_>, _>>()?.contains(&true),
+        _ => false,
+    };
+    Ok(match expr {
+        Expr::InList(list) if is_told => {
+            let equal = |item: Expr| (*list.expr).clone().eq(item);
+            let any = balanced(list.list.into_iter().map(equal).collect());
+            Transformed::yes(if list.negated { !any } else { any })
+        }
+        other => Transformed::no(other),
+    })
+}
+
+/// A disjunction that nests no deeper than it must.
+fn balanced(mut terms: Vec<Expr>) -> Expr {
+    while terms.len() > 1 {
+        let mut pairs = terms.into_iter();
+        terms = std::iter::from_fn(|| {
+            pairs.next().map(|first| match pairs.next() {
+                Some(second) => first.or(second),
+                None => first,
+            })
+        })
+        .collect();
+    }
+    terms.pop().unwrap_or(Expr::Literal(ScalarValue::Boolean(Some(false)), None))
+}
+
+fn with_function(part: Expr) -> datafusion::error::Result<Transformed<Expr>> {
+    let Expr::Placeholder(placeholder) = &part else { return Ok(Transformed::no(part)) };
+    match (number(&placeholder.id), &placeholder.field) {
+        (Some(at), Some(field)) => {
+            let function = ScalarUDF::new_from_impl(Parameter::new(at, Arc::clone(field)));
+            let call = ScalarFunction::new_udf(Arc::new(function), Vec::new());
+            Ok(Transformed::yes(Expr::ScalarFunction(call)))
+        }
+        _ => Ok(Transformed::no(part)),
+    }
+}
+
 /// The value of a slot.
 #[derive(Debug)]
-struct Parameter {
+pub(crate) struct Parameter {
     at: usize,
     field: FieldRef,
     signature: Signature,

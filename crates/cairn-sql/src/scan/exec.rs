@@ -130,6 +130,16 @@ impl TableScanExec {
         &self.spec.table
     }
 
+    /// What it reads.
+    pub(crate) fn spec(&self) -> &TableScanSpec {
+        &self.spec
+    }
+
+    /// The way that was chosen.
+    pub(crate) fn choice(&self) -> &Choice {
+        &self.choice
+    }
+
     /// The same scan for a plan that is kept; its accesses are those of that number where parameters tell them.
     pub(crate) fn detached(&self, slot: Option<usize>) -> Self {
         let mut detached = self.clone();
@@ -272,7 +282,7 @@ impl ExecutionPlan for TableScanExec {
         let scope = ScopeExtension::of(task.session_config().options())?;
         let parts = match self.spec.slot {
             None => &self.parts,
-            Some(slot) => match scope.slots.get().and_then(|slots| slots.accesses.get(slot)) {
+            Some(slot) => match scope.slots.get().and_then(|slots| slots.accesses(slot)) {
                 Some(parts) => parts,
                 None => return internal_err!("a kept plan ran without its accesses"),
             },

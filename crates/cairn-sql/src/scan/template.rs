@@ -57,19 +57,20 @@ impl Template {
         self.is_settled
     }
 
-    /// The accesses of all parts for these values (I1).
-    pub(crate) fn bind(&self, view: &ReadView, slots: &Slots) -> Result<Option<Vec<Access>>> {
+    /// The access for these values (I1), whole.
+    pub(crate) fn access(&self, slots: &Slots) -> Result<Option<Access>> {
         if matches!(self.choice.access, Access::Full) {
-            return Ok(Some(self.split(view, &Access::Full)));
+            return Ok(Some(Access::Full));
         }
         let filters = slots.fill_all(&self.filters)?;
         let derived = self.derived.as_deref();
         let choice =
             access::choose_again(&self.choice, &self.table, derived, self.rows, &filters, &self.read)?;
-        Ok(choice.map(|choice| self.split(view, &choice.access)))
+        Ok(choice.map(|choice| choice.access))
     }
 
-    fn split(&self, view: &ReadView, access: &Access) -> Vec<Access> {
+    /// An access as the plan's parts read it.
+    pub(crate) fn split(&self, view: &ReadView, access: &Access) -> Vec<Access> {
         let mut parts = match self.parts {
             0 | 1 => vec![access.clone()],
             parts => table::split(view, &self.table, access, parts),

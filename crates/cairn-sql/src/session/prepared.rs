@@ -16,6 +16,7 @@ use super::variables::fold;
 use crate::context::{Context, Scope};
 use crate::engine::Shared;
 use crate::error::locate;
+use crate::parse::lexer::{Kind, Lexer, Token};
 use crate::results::{Column, StatementResult};
 use crate::{Error, Result, parse, query};
 
@@ -130,6 +131,48 @@ pub(super) fn deallocate(state: &mut State, name: &Ident) -> Result<StatementRes
 
 fn missing(name: &str) -> Error {
     Error::new("26000", format!("prepared statement \"{name}\" does not exist"))
+}
+
+/// The statement of an EXECUTE whose arguments are whole numbers and strings, and their values, without parsing; `None` where
+/// the general way has to see to it.
+pub(super) fn plain_execute(state: &Mutex<State>, sql: &str) -> Option<(Arc<Statement>, Vec<Value>)> {
+    let word = sql.trim_ascii_start().get(..7)?;
+    if !word.eq_ignore_ascii_case("execute") {
+        return None;
+    }
+    let mut tokens = Lexer::new(sql).filter(|token| token.kind != Kind::Punctuation(b';')).skip(1);
+    let name = tokens.next().filter(|token| token.kind == Kind::Word)?;
+    let name = sql[name.start..name.end].to_lowercase();
+    let statement = state.lock().prepared.by_name.get(&name).cloned()?;
+    let mut values = Vec::with_capacity(statement.parameters.len());
+    let mut expected = b'(';
+    for ty in &statement.parameters {
+        tokens.next().filter(|token| token.kind == Kind::Punctuation(expected))?;
+        expected = b',';
+        values.push(plain_value(sql, tokens.next()?, ty)?);
+    }
+    if !values.is_empty() {
+        tokens.next().filter(|token| token.kind == Kind::Punctuation(b')'))?;
+    }
+    tokens.next().is_none().then_some((statement, values))
+}
+
+/// A whole number or a string as a value of a parameter's type.
+fn plain_value(sql: &str, token: Token, ty: &DataType) -> Option<Value> {
+    let text = &sql[token.start..token.end];
+    let is_integer = matches!(ty, DataType::SmallInt | DataType::Integer | DataType::BigInt);
+    match token.kind {
+        Kind::Number if is_integer => Value::BigInt(text.parse().ok()?).fit(ty).ok(),
+        Kind::Quoted => {
+            let text = text.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'");
+            match ty {
+                DataType::Text => Some(Value::Text(text)),
+                DataType::Date | DataType::Timestamp | DataType::Uuid => Value::parse_text(&text, ty).ok(),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 /// The statement of EXECUTE and the values of its arguments.

@@ -15,6 +15,7 @@ use super::{Parameters, State, cursor, prepared, variables};
 use crate::context::{Context, Scope};
 use crate::engine::Shared;
 use crate::error::{Class, locate};
+use crate::query::unprepared::Lifted;
 use crate::results::StatementResult;
 use crate::{Error, Result, copy, ddl, dml, parse, query, routine};
 
@@ -48,11 +49,22 @@ pub(super) fn fast(
         }
         (state.settings.methods.point_path, state.settings.methods.plan_cache)
     };
-    let by_key = by_key.then(|| {
-        point_write(shared, state, sql, parameters)
-            .or_else(|| query::point::run(shared, state, sql, parameters))
-    });
-    by_key.flatten().or_else(|| if kept { kept_plan(shared, state, sql, parameters) } else { None })
+    let run = |sql: &str, parameters: Parameters<'_>| {
+        let by_key = by_key.then(|| {
+            point_write(shared, state, sql, parameters)
+                .or_else(|| query::point::run(shared, state, sql, parameters))
+        });
+        by_key.flatten().or_else(|| if kept { kept_plan(shared, state, sql, parameters) } else { None })
+    };
+    if parameters.is_empty()
+        && let Some((statement, values)) = prepared::plain_execute(state, sql)
+    {
+        return run(&statement.sql, &values);
+    }
+    run(sql, parameters).or_else(|| {
+        let lifted = if kept && parameters.is_empty() { Lifted::of(sql) } else { None };
+        lifted.and_then(|lifted| run(&lifted.key, &lifted.values))
+    })
 }
 
 /// Runs a SELECT from a plan that is kept ([`query::reuse`]).
@@ -366,6 +378,14 @@ fn in_transaction(
         statement
     };
     let writes = writes(statement);
+    let mut lifted = if parameters.is_empty() { Lifted::of(sql) } else { None };
+    let mut remember = |context: &Context, result: &StatementResult| -> Result<()> {
+        query::unprepared::remember_as(context, sql, unbound, result)?;
+        match lifted.take() {
+            Some(lifted) => query::unprepared::remember(context, lifted, result),
+            None => Ok(()),
+        }
+    };
     if state.block.is_some() {
         let context = context(shared, state, parameters)?;
         let txn = context.txn();
@@ -378,12 +398,17 @@ fn in_transaction(
                 if let Some(savepoint) = savepoint {
                     txn.release(savepoint);
                 }
-                query::point::remember(&context, sql, unbound)?;
-                query::reuse::keep_with_slots(&context, sql, unbound, rows.columns())?;
-                Ok(StatementResult::Rows(rows.on_error(failing(shared_state, txn))))
+                let rows = StatementResult::Rows(rows);
+                remember(&context, &rows)?;
+                Ok(match rows {
+                    StatementResult::Rows(rows) => {
+                        StatementResult::Rows(rows.on_error(failing(shared_state, txn)))
+                    }
+                    done => done,
+                })
             }
             (Ok(done), savepoint) => {
-                shared.point_writes.remember(&context, sql, unbound)?;
+                remember(&context, &done)?;
                 if let Some(savepoint) = savepoint {
                     txn.release(savepoint);
                 }
@@ -402,11 +427,7 @@ fn in_transaction(
         let txn = context.txn();
         let ready = wait_for_tables(&context, statement);
         let result = ready.and_then(|()| run(&context, statement, sql)).and_then(|result| {
-            shared.point_writes.remember(&context, sql, unbound)?;
-            query::point::remember(&context, sql, unbound)?;
-            if let StatementResult::Rows(rows) = &result {
-                query::reuse::keep_with_slots(&context, sql, unbound, rows.columns())?;
-            }
+            remember(&context, &result)?;
             if txn.has_writes() || txn.has_ddl() {
                 temporary::before_commit(state, txn)?;
                 txn.commit()?;

@@ -14,3 +14,4 @@ mod subqueries;
 mod support;
 mod tables;
 mod temporary;
+mod unprepared;
