@@ -8,11 +8,21 @@ import json, os, sys, time
 import duckdb
 
 case, directory, quick, data = sys.argv[1], sys.argv[2], sys.argv[3] == "1", sys.argv[4]
-flights = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/flights")
+example = "tpch" if case == "tpch" else "flights"
+folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples", example)
 os.makedirs(directory, exist_ok=True)
 connection = duckdb.connect(os.path.join(directory, "bench.duckdb"))
 connection.execute("SET TimeZone = 'UTC'")
 TABLES = ["airlines", "airports", "planes", "weather", "flights"]
+NULL = "NA"
+INDEXES = [
+    "CREATE INDEX flights_tailnum_idx ON flights (tailnum)",
+    "CREATE INDEX weather_origin_time_idx ON weather (origin, year, month, day, hour)",
+]
+if case == "tpch":
+    TABLES = ["region", "nation", "part", "supplier", "partsupp", "customer", "orders", "lineitem"]
+    NULL = ""
+    INDEXES = []  # they serve no query of DuckDB's
 
 
 def timed(work):
@@ -22,18 +32,18 @@ def timed(work):
 
 
 def load(table, name):
-    connection.execute(f"COPY {table} FROM '{data}/{name}' (FORMAT csv, HEADER, NULLSTR 'NA')")
+    connection.execute(f"COPY {table} FROM '{data}/{name}' (FORMAT csv, HEADER, NULLSTR '{NULL}')")
 
 
 def questions():
-    folder = os.path.join(flights, "questions")
-    for file in sorted(os.listdir(folder)):
+    all = os.path.join(folder, "questions")
+    for file in sorted(os.listdir(all)):
         if file.endswith(".sql") and not file.endswith(".sqlite.sql"):
-            yield file.removesuffix(".sql"), open(os.path.join(folder, file)).read()
+            yield file.removesuffix(".sql"), open(os.path.join(all, file)).read()
 
 
 def schema():
-    text = open(os.path.join(flights, "schema.sql")).read()
+    text = open(os.path.join(folder, "schema.sql")).read()
     # DuckDB wants the referenced column named.
     text = text.replace(" REFERENCES airlines", " REFERENCES airlines(carrier)")
     connection.execute(text.replace(" REFERENCES airports", " REFERENCES airports(faa)"))
@@ -45,12 +55,16 @@ if case in ("load", "load_gz"):
     for table in TABLES[:-1]:
         load(table, table + ".csv")
     figures["seconds"] = timed(lambda: load("flights", "flights.csv" + (".gz" if case == "load_gz" else "")))
-elif case == "questions":
-    schema()
-    for table in TABLES:
-        load(table, table + ".csv")
-    connection.execute("CREATE INDEX flights_tailnum_idx ON flights (tailnum)")
-    connection.execute("CREATE INDEX weather_origin_time_idx ON weather (origin, year, month, day, hour)")
+elif case in ("questions", "tpch"):
+
+    def tables():
+        schema()
+        for table in TABLES:
+            load(table, table + ".csv")
+        for index in INDEXES:
+            connection.execute(index)
+
+    figures["loaded"] = timed(tables)
     for name, sql in questions():
         rows = len(connection.execute(sql).fetchall())
         runs = sorted(timed(lambda: connection.execute(sql).fetchall()) for _ in range(1 if quick else 3))

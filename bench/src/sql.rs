@@ -5,10 +5,13 @@ pub mod points;
 mod sqlite;
 
 use std::fs;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+
+use cairn_testkit::tpch;
 
 use crate::Plan;
 use crate::kv::Figures;
@@ -30,9 +33,63 @@ const MISSES: &str = "Question 10 reads 3,322 planes and fetches 260 flights by 
     time), where SQLite divides floats. Prepared inserts take 2.6 µs a row; no goal was set and they were not \
     profiled yet.";
 
-/// The example's folder.
-pub fn flights() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/flights")
+/// Tables and questions of an example of the repository.
+#[derive(Debug, Clone, Copy)]
+pub struct Example {
+    /// Its folder in `examples/`, and what the command line calls it (the flights: `questions`).
+    pub name: &'static str,
+    /// In the order of their loading.
+    pub tables: &'static [&'static str],
+    pub indexes: &'static str,
+    /// What stands for NULL in its files.
+    pub null: &'static str,
+}
+
+/// The flights and their questions.
+pub const FLIGHTS: Example = Example { name: "flights", tables: &TABLES, indexes: INDEXES, null: "NA" };
+
+/// TPC-H with the keys of its schema and the indexes of its foreign keys that queries go by.
+pub const TPCH: Example = Example {
+    name: "tpch",
+    tables: &tpch::TABLES,
+    indexes: "CREATE INDEX lineitem_partkey_idx ON lineitem (l_partkey, l_suppkey);
+CREATE INDEX orders_custkey_idx ON orders (o_custkey);
+CREATE INDEX partsupp_suppkey_idx ON partsupp (ps_suppkey);",
+    null: "",
+};
+
+impl Example {
+    /// Its folder.
+    pub fn folder(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(self.name)
+    }
+
+    /// Its tables' definitions.
+    pub fn schema(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.folder().join("schema.sql"))?)
+    }
+
+    /// Its questions, by name; in SQLite's words where it has some.
+    pub fn questions(&self, sqlite: bool) -> Result<Vec<(String, String)>> {
+        let mut all = Vec::new();
+        for entry in fs::read_dir(self.folder().join("questions"))? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            if let Some(name) = name.strip_suffix(".sql").filter(|name| !name.ends_with(".sqlite")) {
+                let own = path.with_file_name(format!("{name}.sqlite.sql"));
+                let path = if sqlite && own.exists() { own } else { path };
+                all.push((name.to_owned(), fs::read_to_string(&path)?));
+            }
+        }
+        all.sort();
+        Ok(all)
+    }
+}
+
+/// Scale factor of TPC-H; in a quick run a hundredth.
+fn scale(quick: bool) -> f64 {
+    let given = std::env::var("TPCH_SCALE").ok().and_then(|scale| scale.parse().ok());
+    given.unwrap_or(if quick { 0.01 } else { 1.0 })
 }
 
 /// What one engine's half of a case needs.
@@ -104,8 +161,21 @@ pub fn run(plan: &Plan) -> Result<Table> {
         }
     }
     if plan.wants_case("questions") {
-        questions(plan, &peers, &mut table)?;
+        questions(plan, &FLIGHTS, "questions", &peers, &mut table)?;
         table.notes.push(MISSES.to_owned());
+    }
+    if plan.wants_case("tpch") {
+        let data = data_directory(&plan.directory);
+        for name in tpch::TABLES {
+            let mut file = BufWriter::new(fs::File::create(data.join(format!("{name}.csv")))?);
+            tpch::write(name, scale(plan.quick), &mut file)?;
+            file.flush()?;
+        }
+        questions(plan, &TPCH, "tpch", &peers, &mut table)?;
+        table.notes.push(format!(
+            "TPC-H: scale factor {}, all keys and foreign keys of the schema, three indexes.",
+            scale(plan.quick)
+        ));
     }
     Ok(table)
 }
@@ -118,10 +188,10 @@ fn one(plan: &Plan, peer: &str, case: &str, run: usize) -> Result<Figures> {
 }
 
 /// Each engine answers all questions in one process, each question once to warm up and then three times.
-fn questions(plan: &Plan, peers: &[&str], table: &mut Table) -> Result<()> {
-    let figures = peers.iter().map(|peer| one(plan, peer, "questions", 0)).collect::<Result<Vec<_>>>()?;
+fn questions(plan: &Plan, example: &Example, case: &str, peers: &[&str], table: &mut Table) -> Result<()> {
+    let figures = peers.iter().map(|peer| one(plan, peer, case, 0)).collect::<Result<Vec<_>>>()?;
     let mut totals = vec![0.0; peers.len()];
-    for (name, _) in all_questions()? {
+    for (name, _) in example.questions(false)? {
         let rows = figures.iter().filter_map(|figures| figures.get(&format!("{name} rows")));
         let mut rows = rows.map(|rows| *rows as u64);
         let first = rows.next();
@@ -142,23 +212,10 @@ fn questions(plan: &Plan, peers: &[&str], table: &mut Table) -> Result<()> {
         table.print_last();
     }
     let totals = totals.into_iter().map(|total| vec![total]).collect();
-    table.push("total", "all questions that all can answer", "ms", totals, false, Some(1.0), &["sqlite"]);
+    let (name, description) = (format!("{case} total"), "all questions that all can answer");
+    table.push(&name, description, "ms", totals, false, Some(1.0), &["sqlite"]);
     table.print_last();
     Ok(())
-}
-
-/// The questions, by name.
-pub fn all_questions() -> Result<Vec<(String, String)>> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(flights().join("questions"))? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        if let Some(name) = name.strip_suffix(".sql").filter(|name| !name.ends_with(".sqlite")) {
-            all.push((name.to_owned(), fs::read_to_string(&path)?));
-        }
-    }
-    all.sort();
-    Ok(all)
 }
 
 /// Beside the databases of all runs.
@@ -171,9 +228,9 @@ fn unpack(data: &Path) -> Result<()> {
     fs::create_dir_all(data)?;
     for table in &TABLES[..4] {
         let file = format!("{table}.csv");
-        fs::copy(flights().join(&file), data.join(&file)).with_context(|| file)?;
+        fs::copy(FLIGHTS.folder().join(&file), data.join(&file)).with_context(|| file)?;
     }
-    let packed = flights().join("flights.csv.gz");
+    let packed = FLIGHTS.folder().join("flights.csv.gz");
     fs::copy(&packed, data.join("flights.csv.gz"))?;
     let mut plain = fs::File::create(data.join("flights.csv"))?;
     std::io::copy(&mut flate2::read::MultiGzDecoder::new(fs::File::open(packed)?), &mut plain)?;

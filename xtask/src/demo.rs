@@ -33,7 +33,7 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
     );
 
     let mut wrong = Vec::new();
-    let questions = answers::questions(root).context("cannot read the questions")?;
+    let questions = answers::questions(root, "flights").context("cannot read the questions")?;
     for question in &questions {
         let text = fs::read_to_string(&question.sql)?;
         println!("{}", text.trim_end());

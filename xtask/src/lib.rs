@@ -24,6 +24,7 @@ pub mod sim;
 pub mod soak;
 pub mod test;
 pub mod tidy;
+pub mod tpch;
 
 use std::path::{Path, PathBuf};
 
@@ -99,6 +100,7 @@ pub const COMMANDS: &[Command] = &[
     },
     Command { name: "test", help: "run every test of the workspace", run: test::run },
     Command { name: "tidy", help: "check the invariants that the compiler cannot", run: tidy::run },
+    Command { name: "tpch", help: "write the tables of TPC-H into target/tpch: --scale", run: tpch::run },
 ];
 
 /// The repository's root directory.

@@ -8,7 +8,7 @@ use cairndb::{Database, IsolationLevel, OpenOptions, Statement};
 use crate::CACHE_BYTES;
 use crate::kv::Figures;
 use crate::sql::points::{self, Point};
-use crate::sql::{INDEXES, ROWS, TABLES, Work, all_questions, flights, median};
+use crate::sql::{Example, FLIGHTS, ROWS, TABLES, TPCH, Work, median};
 
 pub fn measure(case: &str, work: &Work<'_>) -> Result<Figures> {
     let options = OpenOptions::new().cache_bytes(CACHE_BYTES);
@@ -18,15 +18,25 @@ pub fn measure(case: &str, work: &Work<'_>) -> Result<Figures> {
         "insert" => drop(figures.insert("rate".to_owned(), insert(&db, work)?)),
         "select" => drop(figures.insert("rate".to_owned(), select(&db, work)?)),
         "load" | "load_gz" => {
-            tables(&db, work, &TABLES[..4])?;
+            tables(&db, work, &Example { tables: &TABLES[..4], ..FLIGHTS })?;
             let began = Instant::now();
-            load(&db, work, "flights", if case == "load" { "flights.csv" } else { "flights.csv.gz" })?;
+            load(
+                &db,
+                work,
+                &FLIGHTS,
+                "flights",
+                if case == "load" { "flights.csv" } else { "flights.csv.gz" },
+            )?;
             figures.insert("seconds".to_owned(), began.elapsed().as_secs_f64());
         }
-        "questions" => {
-            tables(&db, work, &TABLES)?;
-            db.execute_batch(INDEXES)?;
-            for (name, sql) in all_questions()? {
+        "questions" | "tpch" => {
+            let example = if case == "tpch" { TPCH } else { FLIGHTS };
+            let began = Instant::now();
+            tables(&db, work, &example)?;
+            db.execute_batch(example.indexes)?;
+            db.execute_batch("ANALYZE")?;
+            figures.insert("loaded".to_owned(), began.elapsed().as_secs_f64());
+            for (name, sql) in example.questions(false)? {
                 let statement = db.prepare(&sql)?;
                 let rows = answer(&statement)?;
                 let runs = (0..work.rounds()).map(|_| {
@@ -46,14 +56,14 @@ pub fn measure(case: &str, work: &Work<'_>) -> Result<Figures> {
     Ok(figures)
 }
 
-fn tables(db: &Database, work: &Work<'_>, tables: &[&str]) -> Result<()> {
-    db.execute_batch(&std::fs::read_to_string(flights().join("schema.sql"))?)?;
-    tables.iter().try_for_each(|table| load(db, work, table, &format!("{table}.csv")))
+fn tables(db: &Database, work: &Work<'_>, example: &Example) -> Result<()> {
+    db.execute_batch(&example.schema()?)?;
+    example.tables.iter().try_for_each(|table| load(db, work, example, table, &format!("{table}.csv")))
 }
 
-fn load(db: &Database, work: &Work<'_>, table: &str, file: &str) -> Result<()> {
-    let path = work.data.join(file);
-    let sql = format!("COPY {table} FROM '{}' WITH (FORMAT csv, HEADER, NULL 'NA')", path.display());
+fn load(db: &Database, work: &Work<'_>, example: &Example, table: &str, file: &str) -> Result<()> {
+    let (path, null) = (work.data.join(file), example.null);
+    let sql = format!("COPY {table} FROM '{}' WITH (FORMAT csv, HEADER, NULL '{null}')", path.display());
     let rows = db.execute(&sql, &[])?;
     ensure!(rows > 0, "nothing was loaded from {file}");
     Ok(())

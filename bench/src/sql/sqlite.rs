@@ -11,7 +11,7 @@ use crate::CACHE_BYTES;
 use crate::engines::sqlite::connect;
 use crate::kv::Figures;
 use crate::sql::points::{self, Point};
-use crate::sql::{INDEXES, ROWS, TABLES, Work, all_questions, flights, median};
+use crate::sql::{Example, FLIGHTS, ROWS, TABLES, TPCH, Work, median};
 
 pub fn measure(case: &str, work: &Work<'_>) -> Result<Figures> {
     let mut connection = connect(&work.directory.join("bench.sqlite"), true, CACHE_BYTES)?;
@@ -20,20 +20,21 @@ pub fn measure(case: &str, work: &Work<'_>) -> Result<Figures> {
         "insert" => drop(figures.insert("rate".to_owned(), insert(&mut connection, work)?)),
         "select" => drop(figures.insert("rate".to_owned(), select(&mut connection, work)?)),
         "load" => {
-            tables(&mut connection, work, &TABLES[..4])?;
+            tables(&mut connection, work, &Example { tables: &TABLES[..4], ..FLIGHTS })?;
             let began = Instant::now();
-            load(&mut connection, work, "flights")?;
+            load(&mut connection, work, &FLIGHTS, "flights")?;
             figures.insert("seconds".to_owned(), began.elapsed().as_secs_f64());
         }
         // It reads no compressed files.
         "load_gz" => {}
-        "questions" => {
-            tables(&mut connection, work, &TABLES)?;
-            connection.execute_batch(INDEXES)?;
+        "questions" | "tpch" => {
+            let example = if case == "tpch" { TPCH } else { FLIGHTS };
+            let began = Instant::now();
+            tables(&mut connection, work, &example)?;
+            connection.execute_batch(example.indexes)?;
             connection.execute_batch("ANALYZE")?;
-            for (name, sql) in all_questions()? {
-                let own = flights().join("questions").join(format!("{name}.sqlite.sql"));
-                let sql = std::fs::read_to_string(own).unwrap_or(sql);
+            figures.insert("loaded".to_owned(), began.elapsed().as_secs_f64());
+            for (name, sql) in example.questions(true)? {
                 // Some questions use functions that it lacks.
                 let Ok(rows) = answer(&connection, &sql) else { continue };
                 let runs = (0..work.rounds()).map(|_| {
@@ -53,14 +54,14 @@ pub fn measure(case: &str, work: &Work<'_>) -> Result<Figures> {
     Ok(figures)
 }
 
-fn tables(connection: &mut Connection, work: &Work<'_>, tables: &[&str]) -> Result<()> {
+fn tables(connection: &mut Connection, work: &Work<'_>, example: &Example) -> Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.execute_batch(&std::fs::read_to_string(flights().join("schema.sql"))?)?;
-    tables.iter().try_for_each(|table| load(connection, work, table))
+    connection.execute_batch(&example.schema()?)?;
+    example.tables.iter().try_for_each(|table| load(connection, work, example, table))
 }
 
 /// Reads a CSV file  and inserts it in one transaction.
-fn load(connection: &mut Connection, work: &Work<'_>, table: &str) -> Result<()> {
+fn load(connection: &mut Connection, work: &Work<'_>, example: &Example, table: &str) -> Result<()> {
     let file = std::fs::File::open(work.data.join(format!("{table}.csv")))?;
     let mut lines = BufReader::with_capacity(1 << 20, file);
     let mut line = String::new();
@@ -74,7 +75,7 @@ fn load(connection: &mut Connection, work: &Work<'_>, table: &str) -> Result<()>
         while lines.read_line(&mut line)? > 0 {
             for (i, field) in fields(line.trim_end_matches(['\n', '\r'])).enumerate() {
                 match field {
-                    "NA" => insert.raw_bind_parameter(i + 1, Null)?,
+                    text if text == example.null => insert.raw_bind_parameter(i + 1, Null)?,
                     text => insert.raw_bind_parameter(i + 1, text)?,
                 }
             }

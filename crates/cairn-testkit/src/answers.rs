@@ -1,4 +1,4 @@
-//! The flights questions and their golden answers, and how an answer is compared with its golden one.
+//! The questions of the examples and their golden answers, and how an answer is compared with its golden one.
 //!
 //! Engines print numbers differently (`13.9` and `13.90`), so cells that are numbers on both sides are compared as
 //! numbers, within half a unit of the second decimal (ties in `round` fall either way); all other cells are
@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// A question of `examples/flights/questions`, with its golden answer.
+/// A question of an example, with its golden answer.
 #[derive(Debug, Clone)]
 pub struct Question {
     /// The file name without its ending, such as `01-how-many`.
@@ -17,18 +17,18 @@ pub struct Question {
     pub answer: PathBuf,
 }
 
-/// The questions in order, of the repository at `root`.
+/// The questions of an example (`flights`, `tpch`) in order, of the repository at `root`.
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn questions(root: &Path) -> std::io::Result<Vec<Question>> {
-    let flights = root.join("examples/flights");
+pub fn questions(root: &Path, example: &str) -> std::io::Result<Vec<Question>> {
+    let example = root.join("examples").join(example);
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(flights.join("questions"))? {
+    for entry in std::fs::read_dir(example.join("questions"))? {
         let sql = entry?.path();
         let name = sql.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         if !name.ends_with(".sqlite") {
-            let answer = flights.join("answers").join(format!("{name}.csv"));
+            let answer = example.join("answers").join(format!("{name}.csv"));
             found.push(Question { name, sql, answer });
         }
     }

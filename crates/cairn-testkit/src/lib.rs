@@ -14,3 +14,4 @@ pub mod psql;
 pub mod queries;
 pub mod slt;
 pub mod soak;
+pub mod tpch;

@@ -31,7 +31,7 @@ fn every_question_has_the_independent_answer() {
     for script in ["schema.sql", "load.sql"] {
         cairn(&database, &root().join("examples/flights").join(script));
     }
-    let questions = answers::questions(&root()).expect("questions");
+    let questions = answers::questions(&root(), "flights").expect("questions");
     assert!(questions.len() >= 25, "only {} questions", questions.len());
     let wrong: Vec<String> = questions
         .iter()

@@ -13,3 +13,4 @@ mod run;
 mod shell;
 mod sqlite;
 mod statements;
+mod tpch;
