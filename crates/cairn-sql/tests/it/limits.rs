@@ -127,3 +127,34 @@ fn patterns_do_not_explode() {
         run(&mut s, "SELECT 'a' ~ '((((a{100}){100}){100}){100}){100}'").map_err(|e| e.sqlstate().to_owned());
     assert!(matches!(state.as_ref().map_err(String::as_str), Err("2201B")), "{state:?}");
 }
+
+/// Plans that are kept begin on the caller's thread, whose stack may be small: deep expressions do not.
+#[test]
+fn kept_plans_of_deep_expressions_spare_small_stacks() {
+    let run = || {
+        let mut s = crate::support::session();
+        crate::support::ok(&mut s, "CREATE TABLE t (id int PRIMARY KEY, n int)");
+        crate::support::ok(&mut s, "INSERT INTO t VALUES (1, 2), (2, 3)");
+        for depth in [20, 900] {
+            let nested = |of: &str| format!("{}{of}{}", "abs(".repeat(depth), ")".repeat(depth));
+            for sql in [
+                format!("SELECT {} FROM t WHERE id = 1", nested("n")),
+                format!("SELECT n FROM t WHERE {} = 2", nested("n")),
+                format!("SELECT sum({}) FROM t WHERE id < 2", nested("n")),
+                format!("UPDATE t SET n = {} WHERE id = 1 RETURNING n", nested("n")),
+                format!(
+                    "SELECT {} FROM t WHERE id = 1",
+                    format!("-(n - {}", "(n - ".repeat(depth)) + "n" + &")".repeat(depth + 1)
+                ),
+            ] {
+                for _ in 0..3 {
+                    match crate::support::run(&mut s, &sql) {
+                        Ok(rows) => assert_eq!(rows.len(), 1),
+                        Err(error) => assert_eq!(error.sqlstate(), "54001", "{}", error.message()),
+                    }
+                }
+            }
+        }
+    };
+    std::thread::Builder::new().stack_size(1 << 20).spawn(run).unwrap().join().unwrap();
+}
