@@ -8,6 +8,8 @@ use super::overload::{
 };
 use crate::{Error, Result};
 
+/// An array, the empty one where it is NULL: what ARRAY(SELECT …) makes of an aggregate.
+pub(crate) const OR_EMPTY: &str = "cairn_array_or_empty";
 /// Elements that a function makes, at most.
 const ELEMENTS_MAX: i64 = 10_000_000;
 
@@ -52,6 +54,10 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                 Overload::new(vec![Array, Element], Returns::Array, append).with_nulls(),
                 Overload::new(vec![Element, Array], Returns::Array, prepend).with_nulls(),
             ],
+        ),
+        function(
+            OR_EMPTY,
+            nulls(vec![Array], Returns::Array, |args| Ok(Value::Array(items(&args.values[0])))),
         ),
         function("array_append", nulls(vec![Array, Element], Returns::Array, append)),
         function("array_prepend", nulls(vec![Element, Array], Returns::Array, prepend)),

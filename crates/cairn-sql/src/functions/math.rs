@@ -41,6 +41,20 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             to_whole(|args| towards(args, Rounding::Down), |args| float(args, f64::floor), math::floor()),
         ),
         function(
+            "sign",
+            vec![
+                Overload::new(vec![is(numeric())], Returns::Numeric(|_| 0), |args| {
+                    let sign = args.decimal(0)?.unscaled.signum();
+                    Ok(Value::Numeric(Decimal { unscaled: sign, scale: 0 }))
+                }),
+                Overload::new(vec![is(T::Double)], Returns::Is(T::Double), |args| {
+                    let x = args.double(0)?;
+                    // 0 of NaN, too.
+                    Ok(Value::Double(f64::from(i8::from(x > 0.0) - i8::from(x < 0.0))))
+                }),
+            ],
+        ),
+        function(
             "div",
             vec![Overload::new(vec![is(numeric()), is(numeric())], Returns::Numeric(|_| 0), div)],
         ),

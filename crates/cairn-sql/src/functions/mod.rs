@@ -4,10 +4,11 @@
 //! `ScalarUDFImpl` of its own; either way one line in [`register`].
 
 mod aggregate;
-mod array;
+pub(crate) mod array;
 mod average;
 mod bits;
 mod bytes;
+pub(crate) mod case_type;
 pub(crate) mod cast;
 pub(crate) mod checked;
 pub(crate) mod closure;
@@ -19,6 +20,7 @@ mod format_number;
 mod format_time;
 pub(crate) mod json;
 pub(crate) mod like;
+pub(crate) mod listed;
 pub(crate) mod lock;
 mod math;
 pub(crate) mod missing;
@@ -58,8 +60,10 @@ pub(crate) const POSTGRES_VERSION: &str = "17.0 (CairnDB 0.1.0)";
 /// Registers everything.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     let mut all = vec![ScalarUDF::from(cast::Cast::new())];
+    all.extend(listed::functions());
     all.extend(lock::functions());
     all.extend(bytes::functions());
+    all.extend(case_type::functions());
     all.extend(datetime::functions());
     all.extend(enums::functions());
     all.extend(format_number::functions());

@@ -62,6 +62,18 @@ pub(crate) fn functions() -> Vec<ScalarUDF> {
             elapsed,
         ),
         Simple::new(
+            "cairn_date_at_time",
+            Takes::OneOf(vec![vec![T::Date, T::Time], vec![T::Time, T::Date]]),
+            T::Timestamp,
+            Volatility::Immutable,
+            |call| match (&call.values[0], &call.values[1]) {
+                (Value::Date(days), Value::Time(clock)) | (Value::Time(clock), Value::Date(days)) => {
+                    Ok(Value::Timestamp(i64::from(*days) * DAY_US + clock))
+                }
+                _ => Err(Error::internal("a date and a time expected")),
+            },
+        ),
+        Simple::new(
             "cairn_scale_interval",
             Takes::Exact(vec![T::Interval, T::Double]),
             T::Interval,

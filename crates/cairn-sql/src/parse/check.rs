@@ -114,7 +114,15 @@ fn check_query(query: &Query) -> Result<()> {
 
 fn check_set_operation(body: &SetExpr) -> Result<()> {
     let mut at = body;
+    let mut depth = 0;
     while let SetExpr::SetOperation { left, set_quantifier, .. } = at {
+        depth += 1;
+        // Chains of one operation are balanced by now.
+        if depth > super::guard::SET_OPERATIONS_MAX {
+            let most = super::guard::SET_OPERATIONS_MAX;
+            return Err(Error::new("54001", "stack depth limit exceeded")
+                .with_detail(format!("A query has more than {most} set operations within each other.")));
+        }
         refuse(
             matches!(
                 set_quantifier,

@@ -70,6 +70,14 @@ impl Dialect for CairnDialect {
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        if is_bracketed_query(parser) {
+            parser.advance_token();
+            let query = parser.parse_query();
+            return Some(query.and_then(|query| {
+                parser.expect_token(&Token::RParen)?;
+                Ok(Expr::Subquery(query))
+            }));
+        }
         self.postgresql.parse_prefix(parser)
     }
 
@@ -172,6 +180,51 @@ impl Symmetric {
         let (left, right) = (Box::new(between(&low, &high)), Box::new(between(&high, &low)));
         Ok(Expr::Nested(Box::new(Expr::BinaryOp { left, op, right })))
     }
+}
+
+/// Tokens of a query in brackets that are looked at.
+const BRACKETED_TOKENS_MAX: usize = 20_000;
+
+/// Whether a bracket comes next that holds a query which itself begins with a bracket: `((SELECT …) UNION (SELECT …))`. What
+/// stands behind the inner bracket tells it from `((SELECT …) + 1)`.
+fn is_bracketed_query(parser: &Parser) -> bool {
+    if parser.peek_token_ref().token != Token::LParen || parser.peek_nth_token_ref(1).token != Token::LParen {
+        return false;
+    }
+    let is_word = |token: &Token, words: &[Keyword]| matches!(token, Token::Word(word) if words.contains(&word.keyword));
+    let first = (2..).map(|at| &parser.peek_nth_token_ref(at).token).find(|token| **token != Token::LParen);
+    if !first.is_some_and(|token| is_word(token, &[Keyword::SELECT, Keyword::VALUES, Keyword::WITH])) {
+        return false;
+    }
+    let (mut depth, mut at) = (0, 0);
+    loop {
+        let token = parser.peek_nth_token_no_skip(at).token;
+        at += 1;
+        match token {
+            Token::LParen => depth += 1,
+            Token::RParen if depth == 2 => break,
+            Token::RParen => depth -= 1,
+            Token::EOF => return false,
+            _ if at > BRACKETED_TOKENS_MAX => return false,
+            _ => {}
+        }
+    }
+    let behind =
+        (at..).map(|at| parser.peek_nth_token_no_skip(at).token).find(|t| !matches!(t, Token::Whitespace(_)));
+    behind.is_some_and(|token| {
+        is_word(
+            &token,
+            &[
+                Keyword::UNION,
+                Keyword::EXCEPT,
+                Keyword::INTERSECT,
+                Keyword::ORDER,
+                Keyword::LIMIT,
+                Keyword::OFFSET,
+                Keyword::FETCH,
+            ],
+        )
+    })
 }
 
 /// Whether ISNULL comes next, which is no name in PostgreSQL.

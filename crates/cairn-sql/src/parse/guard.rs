@@ -28,7 +28,9 @@ pub const LOGICAL_MAX: usize = 10_000;
 pub const ANDS_MAX: usize = 2_000;
 /// Parts of a qualified name.
 const NAME_PARTS_MAX: usize = 32;
-/// UNION, INTERSECT and EXCEPT of one query.
+/// UNIONs of one query.
+pub const UNIONS_MAX: usize = 10_000;
+/// INTERSECTs and EXCEPTs of one query, and UNIONs one of which is ALL and the next one is not.
 pub const SET_OPERATIONS_MAX: usize = 1_000;
 /// Joins of one FROM.
 pub const JOINS_MAX: usize = 128;
@@ -40,6 +42,7 @@ struct Frame {
     operators: usize,
     logical: usize,
     ands: usize,
+    unions: usize,
     set_operations: usize,
     joins: usize,
     /// Not ended by AND, which belongs to them.
@@ -151,7 +154,11 @@ impl Counter {
             | b"INTERVAL" | b"EXISTS" | b"ANY" | b"ALL" | b"EXPLAIN" | b"PREPARE" => {
                 self.current.operators += 1;
             }
-            b"UNION" | b"EXCEPT" | b"INTERSECT" | b"MINUS" => {
+            b"UNION" => {
+                self.current.unions += 1;
+                self.reset();
+            }
+            b"EXCEPT" | b"INTERSECT" | b"MINUS" => {
                 self.current.set_operations += 1;
                 self.reset();
             }
@@ -220,6 +227,9 @@ impl Counter {
         }
         if self.current.ands.saturating_sub(self.current.betweens) > ANDS_MAX {
             return Err(too_deep(format!("An expression has more than {ANDS_MAX} ANDs.")));
+        }
+        if self.current.unions > UNIONS_MAX {
+            return Err(too_deep(format!("A query has more than {UNIONS_MAX} UNIONs.")));
         }
         if self.current.set_operations > SET_OPERATIONS_MAX {
             return Err(too_deep(format!("A query has more than {SET_OPERATIONS_MAX} set operations.")));

@@ -1,17 +1,21 @@
 //! From text to statements: lexer, splitting, guard, parser, and the rewriting of what DataFusion reads
 //! differently from PostgreSQL.
 
+mod array_query;
 pub(crate) mod as_of;
 pub(crate) mod balance;
+mod case_type;
 pub(crate) mod check;
 pub(crate) mod conflict;
 pub(crate) mod constants;
 pub(crate) mod cursor;
 pub(crate) mod dialect;
+mod grouping;
 pub mod guard;
 pub(crate) mod integers;
 pub(crate) mod into;
 pub(crate) mod lexer;
+pub(crate) mod lists;
 pub(crate) mod locking;
 pub(crate) mod merge;
 pub(crate) mod named_types;
@@ -55,6 +59,7 @@ pub(crate) fn statement(sql: &str) -> Result<Option<Statement>> {
 }
 
 fn parse_one(text: &str) -> Result<Statement> {
+    let text = &*lists::before_parsing(text);
     guard::check(text)?;
     let (text, parameters) = parameters::number(text)?;
     let statement = parse_text(&text)?;

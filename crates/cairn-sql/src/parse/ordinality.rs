@@ -52,6 +52,20 @@ pub(crate) fn rewrite(factor: &mut TableFactor) -> Result<()> {
     }
     let inner: Vec<String> = (0..columns).map(|n| format!("__v{n}")).collect();
     let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+    if name == "unnest"
+        && names_columns(&bare)
+        && let TableFactor::UNNEST { array_exprs, .. } = &bare
+        && let [array] = array_exprs.as_slice()
+    {
+        // Two lists that are unnested side by side, which becomes a join.
+        let text = format!(
+            "SELECT 1 FROM LATERAL (SELECT unnest({array}), \
+             generate_series(1, coalesce(array_length({array}, 1), 0))::bigint) AS {}({})",
+            quoted(&table),
+            names.join(", ")
+        );
+        return replace(factor, &text);
+    }
     // A function may name columns of what stands before it in FROM.
     let lateral = if lateral || names_columns(&bare) { "LATERAL " } else { "" };
     let text = format!(
@@ -61,7 +75,12 @@ pub(crate) fn rewrite(factor: &mut TableFactor) -> Result<()> {
         quoted(&table),
         names.join(", ")
     );
-    let Statement::Query(query) = super::parse_text(&text)? else {
+    replace(factor, &text)
+}
+
+/// Takes the first of FROM in a query.
+fn replace(factor: &mut TableFactor, text: &str) -> Result<()> {
+    let Statement::Query(query) = super::parse_text(text)? else {
         return Err(Error::internal("a query was expected"));
     };
     if let SetExpr::Select(select) = *query.body

@@ -88,7 +88,7 @@ impl VisitorMut for Rewrite {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         name_columns(select, self.depth > 1);
-        if let Err(error) = in_select_list(select) {
+        if let Err(error) = in_select_list(select).and_then(|()| super::grouping::rewrite(select)) {
             return ControlFlow::Break(error);
         }
         let mut frames = Vec::new();
@@ -132,6 +132,9 @@ impl VisitorMut for Rewrite {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Err(error) = super::array_query::rewrite(expr) {
+            return ControlFlow::Break(error);
+        }
         if let Expr::Function(Function { over: Some(WindowType::WindowSpec(spec)), .. }) = expr {
             self.frames.push(vec![spec.window_frame.take()]);
         }
@@ -140,7 +143,10 @@ impl VisitorMut for Rewrite {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         match rewrite(expr, &mut self.frames) {
-            Ok(()) => ControlFlow::Continue(()),
+            Ok(()) => {
+                super::case_type::rewrite(expr);
+                ControlFlow::Continue(())
+            }
             Err(error) => ControlFlow::Break(error),
         }
     }
@@ -293,7 +299,7 @@ pub(crate) fn cast_to(expr: Expr, ty: &cairn_types::DataType) -> Expr {
 }
 
 fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Result<()> {
-    if super::spelled::rewrite(expr)? {
+    if super::lists::rewrite(expr) || super::spelled::rewrite(expr)? {
         return Ok(());
     }
     match expr {
@@ -481,7 +487,6 @@ fn rename_function(function: &mut Function) {
         "variance" => "var_samp",
         "stddev_samp" => "stddev",
         "ceiling" => "ceil",
-        "sign" => "signum",
         "date_part" => "date_part",
         "string_to_array" => "string_to_array",
         _ => return,

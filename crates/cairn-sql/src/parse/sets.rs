@@ -171,7 +171,28 @@ fn uses(name: &str, query: &Query) -> bool {
     query.visit(&mut Names(name)).is_break()
 }
 
+/// `LATERAL unnest(…)` is `unnest(…)`: it sees what stands before it in either case.
+fn unnest_of(factor: &mut TableFactor) {
+    let TableFactor::Function { name, args, alias, with_ordinality, .. } = factor else { return };
+    let plain = |arg: &FunctionArg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+        _ => None,
+    };
+    if bare_name(name).as_deref() == Some("unnest")
+        && let Some(array_exprs) = args.iter().map(plain).collect()
+    {
+        *factor = TableFactor::UNNEST {
+            alias: alias.take(),
+            array_exprs,
+            with_offset: false,
+            with_offset_alias: None,
+            with_ordinality: *with_ordinality,
+        };
+    }
+}
+
 fn factor(factor: &mut TableFactor, used: &dyn Fn(&str) -> bool) -> Result<()> {
+    unnest_of(factor);
     let (name, args, alias, numbered) = match factor {
         TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } => {
             (&*name, args.args.clone(), alias.clone(), *with_ordinality)
@@ -201,6 +222,12 @@ fn factor(factor: &mut TableFactor, used: &dyn Fn(&str) -> bool) -> Result<()> {
         return Ok(());
     }
     if bare == "generate_series" && !args.iter().any(is_moment) {
+        if lateral && !numbered {
+            // One in FROM takes constants only; one in a select list is unnested.
+            let own = alias.as_ref().map_or_else(|| bare.clone(), |alias| fold(&alias.name));
+            let text = format!("SELECT generate_series({list}) AS {}", super::names::exact(&own));
+            *factor = derived(&text, alias.unwrap_or_else(|| plain_alias(&bare)), true)?;
+        }
         return Ok(());
     }
     let Some(set) = find(name) else { return Ok(()) };

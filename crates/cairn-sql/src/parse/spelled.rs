@@ -38,6 +38,12 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<bool> {
             args.extend(substring_for.as_mut().map(|escape| take(escape)));
             call("cairn_substring_regex", args)
         }
+        Expr::Substring { expr: text, substring_from, substring_for, .. } => {
+            let one = || Expr::Value(Value::Number("1".to_owned(), false).into());
+            let mut args = vec![take(text), substring_from.as_mut().map_or_else(one, |from| take(from))];
+            args.extend(substring_for.as_mut().map(|count| take(count)));
+            call("substr", args)
+        }
         Expr::Trim { trim_where, trim_what, expr: text, trim_characters } => {
             let name = match trim_where {
                 Some(TrimWhereField::Leading) => "ltrim",

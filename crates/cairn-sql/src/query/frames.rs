@@ -1,6 +1,6 @@
 //! Windows over values that the query engine orders or frames otherwise than SQL does. An analyzer rule orders JSONB and
 //! intervals by their keys (`query::value_order`), and says RANGE without an offset as GROUPS, which is the same rows,
-//! where the engine knows no ranges of a type (BYTEA, UUID and those keys).
+//! where the engine knows no ranges of a type (BYTEA, UUID, TIME and those keys).
 
 use arrow::datatypes::DataType as ArrowType;
 use datafusion::common::DFSchema;
@@ -64,6 +64,7 @@ fn framed(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> 
                 | ArrowType::BinaryView
                 | ArrowType::FixedSizeBinary(_)
                 | ArrowType::Interval(_)
+                | ArrowType::Time64(_)
                 | ArrowType::Struct(_)
         ),
         Err(_) => true,

@@ -23,6 +23,7 @@ pub(crate) mod predicates;
 pub(crate) mod reuse;
 pub(crate) mod run;
 pub(crate) mod slots;
+mod sound;
 pub(crate) mod state;
 pub(crate) mod ties;
 pub(crate) mod typed_operators;

@@ -243,6 +243,7 @@ fn temporal(operator: Arithmetic, left: &DataType, right: &DataType) -> Option<&
         (A::Add, n, T::Date) if integer(n) => Some("cairn_add_days"),
         (A::Add | A::Subtract, T::Time, T::Interval) => Some("cairn_shift_time"),
         (A::Add, T::Interval, T::Time) => Some("cairn_shift_time"),
+        (A::Add, T::Date, T::Time) | (A::Add, T::Time, T::Date) => Some("cairn_date_at_time"),
         (A::Multiply | A::Divide, T::Interval, n) if n.is_numeric() => Some("cairn_scale_interval"),
         (A::Multiply, n, T::Interval) if n.is_numeric() => Some("cairn_scale_interval"),
         _ => None,

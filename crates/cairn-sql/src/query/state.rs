@@ -23,6 +23,7 @@ use super::value_order::ValueOrder;
 use super::zones::SessionZone;
 use crate::context::{Context, ScopeExtension};
 use crate::engine::SqlOptions;
+use crate::functions::listed::LongLists;
 use crate::scan::narrow::LIST_MAX;
 use crate::{Error, Result};
 
@@ -54,7 +55,8 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     let mut planners = vec![Arc::new(Operators::new()) as Arc<dyn ExprPlanner>];
     planners.extend(state.expr_planners().iter().cloned());
     let mut rules = vec![
-        Arc::new(UnknownLiterals) as Arc<dyn AnalyzerRule + Send + Sync>,
+        Arc::new(LongLists) as Arc<dyn AnalyzerRule + Send + Sync>,
+        Arc::new(UnknownLiterals),
         Arc::new(SessionZone),
         Arc::new(super::ties::Ties),
         Arc::new(UnnestedKeys),
@@ -68,6 +70,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     physical.insert(physical.len().saturating_sub(1), Arc::new(LateProjection));
     physical.insert(physical.len().saturating_sub(1), Arc::new(super::few::FewRows));
     physical.insert(physical.len().saturating_sub(1), Arc::new(super::pauses::Pauses));
+    physical.insert(physical.len().saturating_sub(1), Arc::new(super::sound::Sound));
     let mut state = SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
         .with_analyzer_rules(rules)
@@ -92,6 +95,8 @@ fn config(options: &SqlOptions) -> SessionConfig {
         SORT_SPILL_RESERVATION_BYTES.min(options.memory_bytes_max / 32);
     o.execution.parquet.schema_force_view_types = false;
     o.execution.collect_statistics = true;
+    // What an aggregate says of its columns being NULL is an estimate, which rules may make better.
+    o.execution.skip_physical_aggregate_schema_check = true;
     o.optimizer.expand_views_at_output = false;
     o.optimizer.skip_failed_rules = false;
     // What a join tells the scan of its other side is a list up to this length: scans look it up in an index.

@@ -119,7 +119,12 @@ fn unions() {
         ),
         ["301"]
     );
-    refused(&chain("SELECT 1", " UNION ALL SELECT 1", 5_000));
+    let mut s = session();
+    let text = format!("SELECT count(*) FROM ({}) x", chain("SELECT 1", " UNION ALL SELECT 1", 2_000));
+    assert_eq!(ok(&mut s, &text), ["2001"]);
+    assert_eq!(ok(&mut s, &chain("SELECT 1", " UNION SELECT 1", 2_000)), ["1"]);
+    refused(&chain("SELECT 1", " UNION ALL SELECT 1 UNION SELECT 1", 2_000));
+    refused(&chain("SELECT 1", " EXCEPT SELECT 1", 2_000));
     refused(&chain("SELECT 1", " UNION SELECT 1", 100_000));
     refused(&chain("SELECT 1", " EXCEPT SELECT 1", 100_000));
     refused(&chain("SELECT 1", " INTERSECT SELECT 1", 100_000));
@@ -158,8 +163,23 @@ fn joins() {
 
 #[test]
 fn lists() {
-    let items: Vec<String> = (0..1_000_000).map(|n| n.to_string()).collect();
-    survives(&format!("SELECT 1 WHERE 1 IN ({})", items.join(",")));
+    let list = |item: fn(i32) -> String| (0..1_000_000).map(item).collect::<Vec<_>>().join(",");
+    let mut s = session();
+    let series = "SELECT count(*), count(*) FILTER (WHERE";
+    let from = ") FROM generate_series(-9, 1000009) AS s(n)";
+    let numbers = list(|n| n.to_string());
+    assert_eq!(ok(&mut s, &format!("{series} n IN ({numbers}){from}")), ["1000019|1000000"]);
+    assert_eq!(ok(&mut s, &format!("{series} n + 0 NOT IN ({numbers}){from}")), ["1000019|19"]);
+    let texts = list(|n| format!("'{n},\\'''"));
+    let text = "n::text || ',' || chr(92) || chr(39)";
+    assert_eq!(ok(&mut s, &format!("{series} {text} IN ({texts}){from}")), ["1000019|1000000"]);
+    assert_eq!(ok(&mut s, &format!("SELECT NULL::int IN ({numbers}), 5 NOT IN ({numbers})")), ["NULL|f"]);
+    // Of another type, and shorter: as any list.
+    let dates: Vec<String> = (0..3_000).map(|n| format!("'{}-01-01'", 1000 + n % 1000)).collect();
+    let sql = format!("SELECT DATE '1500-01-01' IN ({0}), DATE '1500-01-02' IN ({0})", dates.join(", "));
+    assert_eq!(ok(&mut s, &sql), ["t|f"]);
+    let numbers = (0..3_000).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    assert_eq!(ok(&mut s, &format!("SELECT 1.5 IN ({numbers}), 4.0 IN ({numbers})")), ["f|t"]);
     let rows: Vec<String> = (0..20_000).map(|n| format!("({n})")).collect();
     assert_eq!(
         ok(&mut session(), &format!("SELECT count(*) FROM (VALUES {}) v(a)", rows.join(","))),

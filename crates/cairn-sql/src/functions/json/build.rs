@@ -81,7 +81,7 @@ impl Build {
         let unknown = |at: usize| {
             fields[at].data_type().is_null()
                 || *fields[at].data_type() == ArrowType::Utf8
-                    && args.scalar_arguments[at].is_some()
+                    && args.scalar_arguments[at].is_some_and(|value| !value.is_null())
                     && fields[at].metadata().is_empty()
         };
         let names = || -> Vec<String> {
