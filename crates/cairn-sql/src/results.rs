@@ -8,6 +8,7 @@ use cairn_types::DataType;
 use cairn_types::datetime::Zone;
 
 use crate::Result;
+use crate::query::interrupt::OnDrop;
 use crate::runtime::block_on;
 
 /// Batches that wait between the query's threads and its reader.
@@ -56,6 +57,8 @@ pub struct Results {
     on_error: Option<Box<dyn FnOnce() + Send + Sync>>,
     /// Whether the schema names another zone than the batches from the source do.
     rezoned: bool,
+    /// What still runs for these rows ends with them.
+    _interrupts: Option<OnDrop>,
 }
 
 enum Source {
@@ -84,6 +87,7 @@ impl Results {
             rows: 0,
             on_error: None,
             rezoned: false,
+            _interrupts: None,
         }
     }
 
@@ -97,6 +101,7 @@ impl Results {
             rows: 0,
             on_error: None,
             rezoned: false,
+            _interrupts: None,
         }
     }
 
@@ -105,7 +110,26 @@ impl Results {
         let (send, receive) = tokio::sync::mpsc::channel(QUEUED_BATCHES_MAX);
         let columns = columns_of(&schema);
         let source = Source::Channel(receive);
-        (Self { schema, columns, source, tag: None, rows: 0, on_error: None, rezoned: false }, send)
+        (
+            Self {
+                schema,
+                columns,
+                source,
+                tag: None,
+                rows: 0,
+                on_error: None,
+                rezoned: false,
+                _interrupts: None,
+            },
+            send,
+        )
+    }
+
+    /// Has the query end with its reader, also in the midst of a join.
+    #[must_use]
+    pub(crate) fn interrupting(mut self, looks: OnDrop) -> Self {
+        self._interrupts = Some(looks);
+        self
     }
 
     /// Gives the tag of the statement that returned these rows, e.g. `INSERT 0 2`, and its row count.

@@ -5,6 +5,8 @@
 //! code ([`Runtime::run`]), which may wait for DataFusion's streams with [`Runtime::wait`]; the streams'
 //! own tasks run on its workers. Stacks are reserved address space: memory is used only as deep as it goes.
 //!
+//! Timers have a thread of their own ([`Runtime::timers`]): the workers may all be busy in operators that do not pause.
+//!
 //! I1: `wait` is called from the blocking pool or from a thread outside of any async runtime.
 //! I2: a statement that waits for a lock has a thread of the blocking pool; there are enough for every session to wait,
 //! so that the one that is waited for has one too.
@@ -30,20 +32,29 @@ pub(crate) struct Runtime {
 struct Inner {
     workers: usize,
     tokio: OnceLock<Option<tokio::runtime::Runtime>>,
+    timers: OnceLock<Option<tokio::runtime::Runtime>>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         // Dropping a runtime waits for its blocking tasks, which panics on an async thread: let them go.
-        if let Some(Some(runtime)) = self.tokio.take() {
-            runtime.shutdown_background();
+        for runtime in [self.tokio.take(), self.timers.take()] {
+            if let Some(Some(runtime)) = runtime {
+                runtime.shutdown_background();
+            }
         }
     }
 }
 
 impl Runtime {
     pub(crate) fn new(workers: usize) -> Self {
-        Self { inner: Arc::new(Inner { workers: workers.max(1), tokio: OnceLock::new() }) }
+        Self {
+            inner: Arc::new(Inner {
+                workers: workers.max(1),
+                tokio: OnceLock::new(),
+                timers: OnceLock::new(),
+            }),
+        }
     }
 
     /// The runtime's handle.
@@ -67,6 +78,26 @@ impl Runtime {
             .as_ref()
             .map(tokio::runtime::Runtime::handle)
             .ok_or_else(|| Error::new("53000", "no threads for queries could be started"))
+    }
+
+    /// Where timers run: on a thread that does nothing else, so that they go off in time.
+    ///
+    /// # Errors
+    /// `53000` when the system gives no thread.
+    pub(crate) fn timers(&self) -> Result<&tokio::runtime::Handle> {
+        self.inner
+            .timers
+            .get_or_init(|| {
+                tokio::runtime::Builder::new_multi_thread()
+                    .worker_threads(1)
+                    .enable_time()
+                    .thread_name("cairn-timer")
+                    .build()
+                    .ok()
+            })
+            .as_ref()
+            .map(tokio::runtime::Runtime::handle)
+            .ok_or_else(|| Error::new("53000", "no thread for timers could be started"))
     }
 
     /// Runs synchronous code on a thread with a big stack and waits for it. A panic comes back as an error.

@@ -7,6 +7,7 @@ pub(crate) mod explain;
 pub(crate) mod few;
 mod frames;
 mod inline;
+pub(crate) mod interrupt;
 pub(crate) mod late;
 pub(crate) mod literals;
 pub(crate) mod lock;

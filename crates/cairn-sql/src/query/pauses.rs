@@ -22,6 +22,7 @@ impl PhysicalOptimizerRule for Pauses {
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let pausing = plan.transform_up(|node| match node.name() {
             "CrossJoinExec" | "NestedLoopJoinExec" | "HashJoinExec" | "SortMergeJoinExec" | "UnnestExec" => {
+                let node = super::interrupt::watch(node)?;
                 Ok(Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>))
             }
             _ => Ok(Transformed::no(node)),

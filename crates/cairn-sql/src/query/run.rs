@@ -153,6 +153,7 @@ pub(crate) fn start(
     let shared = &context.scope.shared;
     let handle = shared.runtime.handle()?;
     let entered = handle.enter();
+    let looks = super::interrupt::begin(&physical);
     let batches = execute_stream(physical, task)?;
     drop(entered);
     let mut batches = batches;
@@ -165,6 +166,7 @@ pub(crate) fn start(
         return Ok(Results::from_batches(output.schema(), begun.batches));
     }
     let (results, sender) = Results::channel(output.schema());
+    let results = results.interrupting(looks.on_drop());
     for batch in begun.batches {
         // The queue holds more than these.
         let _ = sender.try_send(Ok(batch));
@@ -200,10 +202,11 @@ pub(crate) fn start(
     });
     if context.scope.settings.statement_timeout_ms > 0 {
         let left = Duration::from_millis(context.scope.settings.statement_timeout_ms);
-        handle.spawn(async move {
+        shared.runtime.timers()?.spawn(async move {
             // An operator that gives no batch for long is left where it next pauses; its reader need not wait for that.
             if tokio::time::timeout(left, ended).await.is_err() {
                 rows.abort();
+                looks.end();
                 let _ = late.send(Err(timed_out())).await;
             }
         });

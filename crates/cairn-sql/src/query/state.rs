@@ -93,6 +93,9 @@ fn config(options: &SqlOptions) -> SessionConfig {
     o.sql_parser.support_varchar_with_length = true;
     o.execution.sort_spill_reservation_bytes =
         SORT_SPILL_RESERVATION_BYTES.min(options.memory_bytes_max / 32);
+    // What a sort holds is sorted as one before it is spilled: merging its batches would take as much memory again for
+    // their keys, which nobody keeps back.
+    o.execution.sort_in_place_threshold_bytes = options.memory_bytes_max;
     o.execution.parquet.schema_force_view_types = false;
     o.execution.collect_statistics = true;
     // What an aggregate says of its columns being NULL is an estimate, which rules may make better.

@@ -42,7 +42,7 @@ impl StatementTimer {
         let time = Duration::from_millis(state.settings.statement_timeout_ms);
         let stage = Arc::new(Mutex::new(Stage::Running));
         let (own, handles) = (Arc::clone(&stage), cancels.clone());
-        let task = shared.runtime.handle()?.spawn(async move {
+        let task = shared.runtime.timers()?.spawn(async move {
             tokio::time::sleep(time).await;
             let mut stage = own.lock();
             if *stage == Stage::Running {

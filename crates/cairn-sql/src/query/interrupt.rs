@@ -1,0 +1,167 @@
+//! Ends joins that compare without end and give nothing: their condition looks, each time it is computed, whether anybody
+//! still waits for its outcome. (Other operators pause, and are dropped then.)
+//!
+//! A rule puts the look into the conditions of a plan; an execution collects them ([`begin`]) and ends them when its time is
+//! over or its reader is gone.
+//!
+//! I1: a plan serves one execution at a time, and what belongs to an earlier one does nothing: a look counts executions.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{FieldRef, Schema};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::ColumnarValue;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::joins::utils::JoinFilter;
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder};
+
+use crate::Error;
+
+/// Twice the number of the execution, and 1 more when it is over.
+#[derive(Debug, Default)]
+struct Look(AtomicU64);
+
+impl Look {
+    /// A new execution; its number.
+    fn begin(&self) -> u64 {
+        let number = (self.0.load(Ordering::Relaxed) | 1) + 1;
+        self.0.store(number, Ordering::Relaxed);
+        number
+    }
+
+    fn end(&self, number: u64) {
+        // Another execution has begun where that fails (I1).
+        let _ = self.0.compare_exchange(number, number + 1, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & 1 == 1
+    }
+}
+
+/// A condition with a look.
+#[derive(Debug)]
+struct Watched {
+    condition: Arc<dyn PhysicalExpr>,
+    look: Arc<Look>,
+}
+
+impl PartialEq for Watched {
+    fn eq(&self, other: &Self) -> bool {
+        self.condition.eq(&other.condition)
+    }
+}
+impl Eq for Watched {}
+impl Hash for Watched {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.condition.hash(state);
+    }
+}
+impl fmt::Display for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.condition.fmt(f)
+    }
+}
+
+impl PhysicalExpr for Watched {
+    fn return_field(&self, schema: &Schema) -> DataFusionResult<FieldRef> {
+        self.condition.return_field(schema)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> DataFusionResult<ColumnarValue> {
+        if self.look.is_over() {
+            return Err(Error::new("57014", "canceling statement due to user request").into());
+        }
+        self.condition.evaluate(batch)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.condition]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn PhysicalExpr>>,
+    ) -> DataFusionResult<Arc<dyn PhysicalExpr>> {
+        let condition = children.into_iter().next().unwrap_or_else(|| Arc::clone(&self.condition));
+        Ok(Arc::new(Watched { condition, look: Arc::clone(&self.look) }))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.condition.fmt_sql(f)
+    }
+}
+
+fn watched(filter: &JoinFilter) -> JoinFilter {
+    let condition = Arc::clone(filter.expression());
+    let watched = Watched { condition, look: Arc::default() };
+    JoinFilter::new(Arc::new(watched), filter.column_indices().to_vec(), Arc::clone(filter.schema()))
+}
+
+fn condition(node: &dyn ExecutionPlan) -> Option<&JoinFilter> {
+    match node.downcast_ref::<NestedLoopJoinExec>() {
+        Some(join) => join.filter(),
+        None => node.downcast_ref::<HashJoinExec>()?.filter(),
+    }
+}
+
+/// A join with a look in its condition.
+///
+/// # Errors
+/// None that a join that stands has.
+pub(super) fn watch(node: Arc<dyn ExecutionPlan>) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+    let Some(filter) = condition(&*node).map(watched) else { return Ok(node) };
+    if let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() {
+        return Ok(Arc::new(NestedLoopJoinExecBuilder::from(join).with_filter(Some(filter)).build()?));
+    }
+    match node.downcast_ref::<HashJoinExec>() {
+        Some(join) => join.builder().with_filter(Some(filter)).build_exec(),
+        None => Ok(node),
+    }
+}
+
+/// The looks of an execution.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Looks(Vec<(Arc<Look>, u64)>);
+
+impl Looks {
+    /// Ends what looks.
+    pub(crate) fn end(&self) {
+        self.0.iter().for_each(|(look, number)| look.end(*number));
+    }
+
+    /// Ends it with the value.
+    pub(crate) fn on_drop(&self) -> OnDrop {
+        OnDrop(self.clone())
+    }
+}
+
+/// Ends an execution when it is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct OnDrop(Looks);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// The looks of a plan whose execution begins.
+pub(super) fn begin(plan: &Arc<dyn ExecutionPlan>) -> Looks {
+    let mut all = Vec::new();
+    // Never fails.
+    let _ = plan.apply(|node| {
+        let filter = condition(&**node).map(JoinFilter::expression);
+        if let Some(watched) = filter.and_then(|filter| filter.downcast_ref::<Watched>()) {
+            all.push((Arc::clone(&watched.look), watched.look.begin()));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    Looks(all)
+}
