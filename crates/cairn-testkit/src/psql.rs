@@ -17,6 +17,7 @@ const NULL_CELL: &str = "\u{1d}";
 fn gives_rows(sql: &str) -> bool {
     let word = sql.split([' ', '(', '\n']).find(|word| !word.is_empty()).unwrap_or_default();
     ["select", "with", "values"].iter().any(|own| word.eq_ignore_ascii_case(own))
+        || sql.contains(" RETURNING ")
 }
 
 /// A session of `psql`.

@@ -7,6 +7,7 @@
 //!   keeps is what its condition keeps of all pairs; IN is EXISTS.
 //! - *Changes*: the state after UPDATE, DELETE, INSERT and ON CONFLICT is what a SELECT or MERGE makes of the state before.
 
+use super::changes;
 use super::expressions::{Maker, Scope};
 use super::selects;
 use super::tables::Table;
@@ -24,14 +25,20 @@ pub(super) enum Form {
     Pair { name: &'static str, left: &'static str, right: &'static str },
     /// A change, the query that foretells what the table holds after it, and the table.
     Change { name: &'static str, change: String, foretold: String, table: String },
+    /// A change by all methods: what it returns, and what the table holds after it.
+    Effect { change: String, table: String },
 }
 
 /// A case.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) form: Form,
+    pub(super) ways: Ways,
     pub(super) nodes: Vec<Node>,
 }
+
+/// Two of the methods beside the first, by their places.
+pub(super) type Ways = [usize; 2];
 
 /// A template with nodes in the places of `{0}`, `{1}`, …
 pub(super) fn fill(template: &str, nodes: &[Node]) -> String {
@@ -111,24 +118,34 @@ const FULL_JOIN: (&str, &str, &str) = (
 
 /// A case.
 pub(super) fn case(maker: &mut Maker<'_>) -> Case {
-    match maker.random.below(12) {
+    let ways = *maker.random.of(&[[1, 2], [1, 3], [1, 4], [2, 3], [2, 4], [3, 4], [4, 1], [2, 1]]);
+    let (form, nodes) = content(maker);
+    Case { form, ways, nodes }
+}
+
+/// A case but for its methods.
+type Content = (Form, Vec<Node>);
+
+fn content(maker: &mut Maker<'_>) -> Content {
+    match maker.random.below(13) {
         0..=3 => {
             let (query, sorted) = selects::statement(maker);
-            Case { form: Form::Methods { sorted }, nodes: vec![query] }
+            (Form::Methods { sorted }, vec![query])
         }
         4 | 5 => partitions(maker),
         6 | 7 => reference(maker),
         8 | 9 => change(maker),
+        10 => changes::effect(maker),
         _ => short(maker),
     }
 }
 
-fn pair(texts: (&'static str, &'static str, &'static str), nodes: Vec<Node>) -> Case {
-    Case { form: Form::Pair { name: texts.0, left: texts.1, right: texts.2 }, nodes }
+fn pair(texts: (&'static str, &'static str, &'static str), nodes: Vec<Node>) -> Content {
+    (Form::Pair { name: texts.0, left: texts.1, right: texts.2 }, nodes)
 }
 
 /// What has short ways: rows of one table by its key, or in the order of an index.
-fn short(maker: &mut Maker<'_>) -> Case {
+fn short(maker: &mut Maker<'_>) -> Content {
     let table = maker.random.of(maker.tables).clone();
     let scope = scope_of(&table, "a");
     let (list, p) = (columns(maker, &scope), rows_of(maker, &table, &scope));
@@ -144,7 +161,7 @@ fn short(maker: &mut Maker<'_>) -> Case {
             maker.random.below(5)
         ));
     }
-    Case { form: Form::Methods { sorted }, nodes: vec![Node::new(Kind::Fixed, &template, vec![list, p])] }
+    (Form::Methods { sorted }, vec![Node::new(Kind::Fixed, &template, vec![list, p])])
 }
 
 /// Columns by their names alone, with or without others.
@@ -157,7 +174,7 @@ fn columns(maker: &mut Maker<'_>, scope: &Scope) -> Node {
     Node::join(Kind::Fixed, list.collect(), ", ")
 }
 
-fn partitions(maker: &mut Maker<'_>) -> Case {
+fn partitions(maker: &mut Maker<'_>) -> Content {
     let (from, scope) = selects::from(maker, &Vec::new(), 1);
     match maker.random.below(4) {
         0 => {
@@ -193,7 +210,7 @@ fn partitions(maker: &mut Maker<'_>) -> Case {
     }
 }
 
-fn reference(maker: &mut Maker<'_>) -> Case {
+fn reference(maker: &mut Maker<'_>) -> Content {
     if maker.random.one_in(2) {
         let (from, scope) = selects::from(maker, &Vec::new(), 1);
         let p = maker.predicate(&scope, 3);
@@ -230,7 +247,7 @@ fn reference(maker: &mut Maker<'_>) -> Case {
 }
 
 /// The columns of a table under an alias.
-fn scope_of(table: &Table, alias: &str) -> Scope {
+pub(super) fn scope_of(table: &Table, alias: &str) -> Scope {
     table.columns.iter().enumerate().map(|(at, ty)| (format!("{alias}.c{at}"), *ty)).collect()
 }
 
@@ -244,7 +261,7 @@ fn list_with(table: &Table, at: usize, text: &str) -> String {
 }
 
 /// A column to be changed: mostly not of the key, which would not stay unique.
-fn place(maker: &mut Maker<'_>, table: &Table) -> usize {
+pub(super) fn place(maker: &mut Maker<'_>, table: &Table) -> usize {
     let columns = table.columns.len();
     match maker.random.one_in(8) || table.key >= columns {
         true => maker.random.below(columns),
@@ -253,7 +270,7 @@ fn place(maker: &mut Maker<'_>, table: &Table) -> usize {
 }
 
 /// Which rows to change: often one by its key.
-fn rows_of(maker: &mut Maker<'_>, table: &Table, scope: &Scope) -> Node {
+pub(super) fn rows_of(maker: &mut Maker<'_>, table: &Table, scope: &Scope) -> Node {
     if table.key == 0 || maker.random.one_in(2) {
         return maker.predicate(scope, 2);
     }
@@ -265,7 +282,7 @@ fn rows_of(maker: &mut Maker<'_>, table: &Table, scope: &Scope) -> Node {
     Node::join(Kind::Fixed, (0..table.key).map(equal).collect(), " AND ")
 }
 
-fn change(maker: &mut Maker<'_>) -> Case {
+fn change(maker: &mut Maker<'_>) -> Content {
     let table = maker.random.of(maker.tables).clone();
     let (name, scope) = (table.name.clone(), scope_of(&table, "a"));
     let (at, p) = (place(maker, &table), rows_of(maker, &table, &scope));
@@ -321,7 +338,7 @@ fn change(maker: &mut Maker<'_>) -> Case {
             )
         }
     };
-    Case { form: Form::Change { name: kind, change, foretold, table: name }, nodes }
+    (Form::Change { name: kind, change, foretold, table: name }, nodes)
 }
 
 /// ON CONFLICT DO UPDATE, foretold by joins with the row that is to come.

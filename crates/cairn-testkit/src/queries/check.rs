@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::cases::{Case, Form, fill};
+use super::cases::{Case, Form, Ways, fill};
 use super::{Open, Peer};
 use crate::interleave::Session;
 use crate::slt::Outcome;
@@ -35,6 +35,8 @@ use Verdict::{Agrees, Skipped, Wrong};
 pub(super) struct Bench<'b> {
     sessions: Vec<Box<dyn Session>>,
     peer: Option<&'b mut (dyn Session + 'b)>,
+    /// The methods that are tried beside the first.
+    ways: Ways,
     pub(super) statements: u64,
 }
 
@@ -69,30 +71,27 @@ impl<'b> Bench<'b> {
         let mut wrong = None;
         setup.retain(|sql| {
             let own = sessions[0].execute(sql);
-            if let Outcome::Error(state, message) = &own
-                && is_internal(state)
-            {
-                wrong = Some(format!("{sql}: {state} {message}"));
-            }
-            let failed = matches!(own, Outcome::Error(..));
-            if let Some(peer) = &mut peer {
-                let there = matches!(peer.execute(sql), Outcome::Error(..));
-                // An index that one of them refuses is in neither, as it may keep rows out.
-                let name = sql.split_whitespace().skip_while(|word| *word != "INDEX").nth(1);
-                if failed != there
-                    && let Some(name) = name
-                {
-                    let drop = format!("DROP INDEX IF EXISTS {name}");
-                    sessions[0].execute(&drop);
-                    peer.execute(&drop);
-                    return false;
+            if let Outcome::Error(state, message) = &own {
+                if is_internal(state) {
+                    wrong = Some(format!("{sql}: {state} {message}"));
                 }
+                return false;
             }
-            !failed
+            let Some(peer) = &mut peer else { return true };
+            let Outcome::Error(state, message) = peer.execute(sql) else { return true };
+            // What PostgreSQL refuses is in neither, as an index may keep rows out.
+            let mut words = sql.split_whitespace().skip_while(|word| !matches!(*word, "INDEX" | "VIEW"));
+            match (words.next(), words.next()) {
+                (Some(kind), Some(name)) => {
+                    sessions[0].execute(&format!("DROP {kind} IF EXISTS {name}"));
+                }
+                _ => wrong = Some(format!("PostgreSQL refuses {sql}: {state} {message}")),
+            }
+            false
         });
         match wrong {
             Some(wrong) => Err(wrong),
-            None => Ok(Bench { sessions, peer, statements: setup.len() as u64 }),
+            None => Ok(Bench { sessions, peer, ways: [1, 2], statements: setup.len() as u64 }),
         }
     }
 
@@ -103,6 +102,7 @@ impl<'b> Bench<'b> {
 
     /// Judges a case.
     pub(super) fn judge(&mut self, case: &Case) -> Verdict {
+        self.ways = case.ways;
         match &case.form {
             Form::Methods { sorted } => self.methods(&fill("{0}", &case.nodes), *sorted),
             Form::Pair { name, left, right } => {
@@ -111,6 +111,7 @@ impl<'b> Bench<'b> {
             Form::Change { name, change, foretold, table } => {
                 self.change(name, &fill(change, &case.nodes), &fill(foretold, &case.nodes), table)
             }
+            Form::Effect { change, table } => self.effect(&fill(change, &case.nodes), table),
         }
     }
 
@@ -120,7 +121,8 @@ impl<'b> Bench<'b> {
             Err(verdict) => return self.beside(sql, Err(verdict), sorted),
         };
         // The first once more, and then from the plan that was kept.
-        for method in [1, 2, 3, 4, 0, 0] {
+        let [one, other] = self.ways;
+        for method in [one, other, 0, 0] {
             match answer(self.run(method, sql), sorted) {
                 Ok(rows) if rows == first => {}
                 Ok(rows) => {
@@ -141,45 +143,30 @@ impl<'b> Bench<'b> {
     /// What PostgreSQL says to it, if it is asked.
     fn beside(&mut self, sql: &str, own: Result<Vec<String>, Verdict>, sorted: bool) -> Verdict {
         let verdict = own.as_ref().err().cloned().unwrap_or(Agrees);
+        if let Wrong(kind, message) = verdict {
+            return Wrong(kind, format!("{sql}\n{message}"));
+        }
         let Some(peer) = &mut self.peer else { return verdict };
-        if matches!(verdict, Wrong(..)) {
-            return verdict;
-        }
         let there = answer(peer.execute(sql), sorted);
-        match (own, there) {
-            (Ok(own), Ok(there)) if own == there => Agrees,
-            (Ok(own), Ok(there)) => {
-                Wrong("PostgreSQL differs".to_owned(), format!("{sql}\n{}", difference(&there, &own)))
-            }
-            (Err(Skipped(state, message)), Ok(_)) if !is_of_data(&state) && state != "0A000" => Wrong(
-                format!("PostgreSQL answers: {}", signature(&message)),
-                format!("{sql}\n{state} {message}"),
-            ),
-            (Ok(_), Err(Skipped(state, message))) if state.starts_with("42") => Wrong(
-                format!("PostgreSQL refuses: {}", signature(&message)),
-                format!("{sql}\n{state} {message}"),
-            ),
-            (Ok(_), Err(Skipped(state, message))) => Skipped(state, message),
-            _ => verdict,
-        }
+        compared(sql, own, there)
     }
 
     fn pair(&mut self, name: &str, left: &str, right: &str) -> Verdict {
         let one = match answer(self.run(0, left), false) {
             Ok(rows) => rows,
-            Err(verdict) => return verdict,
+            Err(verdict) => return self.beside(left, Err(verdict), false),
         };
         match answer(self.run(0, right), false) {
-            Ok(rows) if rows == one => Agrees,
+            Ok(rows) if rows == one => self.beside(left, Ok(one), false),
             Ok(rows) => Wrong(name.to_owned(), format!("{left};\n{right}\n{}", difference(&one, &rows))),
-            Err(verdict) => verdict,
+            Err(verdict) => self.beside(right, Err(verdict), false),
         }
     }
 
     /// Runs the change in a block of each session, twice in the first, and foretells its state there.
     fn change(&mut self, name: &str, change: &str, foretold: &str, table: &str) -> Verdict {
         let state = format!("SELECT * FROM {table}");
-        for method in [0, 0, 1, 2, 4] {
+        for method in [0, 0, self.ways[0]] {
             self.run(method, "BEGIN");
             let verdict = self.changed(method, name, change, foretold, &state);
             self.run(method, "ROLLBACK");
@@ -188,6 +175,44 @@ impl<'b> Bench<'b> {
             }
         }
         Agrees
+    }
+
+    /// Runs the change in a block of each session: what it returns and leaves must be the same.
+    fn effect(&mut self, change: &str, table: &str) -> Verdict {
+        let state = format!("SELECT * FROM {table}");
+        let mut first: Option<Result<Vec<String>, Verdict>> = None;
+        for method in [0, self.ways[0]] {
+            self.run(method, "BEGIN");
+            let outcome = answer(self.run(method, change), false);
+            let outcome = outcome.and_then(|returned| {
+                let left = answer(self.run(method, &state), false)?;
+                Ok(returned.into_iter().chain(["then".to_owned()]).chain(left).collect::<Vec<_>>())
+            });
+            self.run(method, "ROLLBACK");
+            let how = METHODS[method].join(", ");
+            match (&first, outcome) {
+                (_, Err(Wrong(kind, text))) => return Wrong(kind, format!("{change}\n{text}")),
+                (None, outcome) => first = Some(outcome),
+                (Some(Ok(one)), Ok(other)) if *one != other => {
+                    let text = format!("{change}\n{}", difference(one, &other));
+                    return Wrong(format!("effect differs: {how}"), text);
+                }
+                (Some(Ok(_)), Err(Skipped(state, message))) if !is_of_data(&state) => {
+                    return Wrong(format!("change fails: {how}"), format!("{change}\n{state} {message}"));
+                }
+                _ => {}
+            }
+        }
+        let own = first.unwrap_or_else(|| Ok(Vec::new()));
+        let verdict = own.as_ref().err().cloned().unwrap_or(Agrees);
+        let Some(peer) = &mut self.peer else { return verdict };
+        peer.execute("BEGIN");
+        let there = answer(peer.execute(change), false).and_then(|returned| {
+            let left = answer(peer.execute(&state), false)?;
+            Ok(returned.into_iter().chain(["then".to_owned()]).chain(left).collect::<Vec<_>>())
+        });
+        peer.execute("ROLLBACK");
+        compared(change, own, there)
     }
 
     fn changed(&mut self, method: usize, name: &str, change: &str, foretold: &str, state: &str) -> Verdict {
@@ -217,6 +242,25 @@ impl<'b> Bench<'b> {
     /// Makes a change last; false where it failed.
     pub(super) fn apply(&mut self, change: &str) -> bool {
         !matches!(self.run(0, change), Outcome::Error(..))
+    }
+}
+
+/// What is said here held against what PostgreSQL says.
+fn compared(sql: &str, own: Result<Vec<String>, Verdict>, there: Result<Vec<String>, Verdict>) -> Verdict {
+    match (own, there) {
+        (Ok(own), Ok(there)) if own == there => Agrees,
+        (Ok(own), Ok(there)) => {
+            Wrong("PostgreSQL differs".to_owned(), format!("{sql}\n{}", difference(&there, &own)))
+        }
+        (Err(Skipped(state, message)), Ok(_)) if !is_of_data(&state) && state != "0A000" => {
+            Wrong(format!("PostgreSQL answers: {}", signature(&message)), format!("{sql}\n{state} {message}"))
+        }
+        (Ok(_), Err(Skipped(state, message))) if state.starts_with("42") => {
+            Wrong(format!("PostgreSQL refuses: {}", signature(&message)), format!("{sql}\n{state} {message}"))
+        }
+        (Ok(_), Err(Skipped(state, message))) => Skipped(state, message),
+        (Err(verdict), _) => verdict,
+        (_, Err(verdict)) => verdict,
     }
 }
 

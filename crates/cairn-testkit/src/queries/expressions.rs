@@ -75,6 +75,10 @@ impl Maker<'_> {
     /// Forms that there are for every type.
     fn any_type(&mut self, ty: Type, scope: &Scope, depth: usize) -> Node {
         let own = |maker: &mut Self| maker.expr(ty, scope, depth);
+        if ty == T::Ints && self.random.one_in(4) {
+            let query = selects::select(self, &[T::Int], scope, depth.min(1));
+            return Node::value(ty, "ARRAY(SELECT s.x0 FROM ({}) AS s ORDER BY s.x0)", vec![query]);
+        }
         match self.random.below(6) {
             0 => {
                 let (a, b) = (own(self), own(self));
@@ -246,6 +250,27 @@ impl Maker<'_> {
             ("({} > ALL ({}))", &[T::Int, T::Ints]),
             ("({} = ANY ({}))", &[T::Text, T::Texts]),
             ("({} <@ {})", &[T::Texts, T::Texts]),
+            ("({} ?| '{a,b}')", &[T::Jsonb]),
+            ("({} ?& '{a}')", &[T::Jsonb]),
+            ("({} @? '$.a')", &[T::Jsonb]),
+            ("({} IN (1, 2.5, {}))", &[T::Int, T::Num]),
+            ("({} = {})", &[T::Int, T::Double]),
+            ("({} < {})", &[T::Num, T::Dec]),
+            ("({} >= {})", &[T::Big, T::Dec]),
+            ("({} = {})", &[T::Small, T::Big]),
+            ("({} < {})", &[T::Date, T::Timestamp]),
+            ("({} >= {})", &[T::TimestampTz, T::Date]),
+            ("({} = {})", &[T::Char, T::Text]),
+            ("(({}, {}) OVERLAPS ({}, {}))", &[T::Date, T::Date, T::Date, T::Date]),
+            ("({} LIKE {})", &[T::Text, T::Text]),
+            ("({} ILIKE '%' || {} || '%')", &[T::Text, T::Text]),
+            ("({} LIKE ANY (ARRAY['a%', {}]))", &[T::Text, T::Text]),
+            ("({} ~ 'a|b')", &[T::Char]),
+            ("({} COLLATE \"C\" < {})", &[T::Text, T::Text]),
+            ("(ROW({}, {}) IS NULL)", &[T::Int, T::Text]),
+            ("(ROW({}, {}) IS NOT NULL)", &[T::Int, T::Text]),
+            ("({} = 'NaN')", &[T::Double]),
+            ("isfinite({})", &[T::Date]),
         ];
         let (template, types) = *self.random.of(forms);
         let nodes = types.iter().map(|ty| self.expr(*ty, scope, depth)).collect();

@@ -2,6 +2,7 @@
 //! made smaller and printed with the statements that show it.
 
 mod cases;
+mod changes;
 mod check;
 mod expressions;
 mod forms;
@@ -130,13 +131,14 @@ fn one(
         }
     };
     for _ in 0..CASES_PER_DATABASE.min(plan.queries) {
-        let mut maker = Maker { random: &mut random, tables: &generated.tables, names: 0, ctes: Vec::new() };
+        let mut maker =
+            Maker { random: &mut random, tables: &generated.tables, names: 0, ctes: generated.views.clone() };
         let case = case(&mut maker);
         report.queries += 1;
         match bench.judge(&case) {
             Verdict::Agrees => {
                 // Some changes last, so that tables do not stay as they were made; not where PostgreSQL has them too.
-                if let Form::Change { change, .. } = &case.form
+                if let Form::Change { change, .. } | Form::Effect { change, .. } = &case.form
                     && !asks_peer
                     && random.one_in(2)
                 {
@@ -161,6 +163,7 @@ fn one(
                 report.statements += bench.statements;
                 drop(bench);
                 let small = shrink::smaller(open, peer.as_deref_mut(), setup, case, &kind, how);
+                println!("-- made smaller:\n{small}");
                 report.findings.push(format!("CAIRN_SEED={seed}: {kind}\n{small}"));
                 return;
             }

@@ -73,6 +73,9 @@ fn source(maker: &mut Maker<'_>, outer: &Scope, lateral: &Scope, depth: usize) -
         let text = format!("(VALUES {}) AS {alias}({})", rows.join(", "), names.join(", "));
         return (Node::text(Kind::From, text), scope_of(&alias, "x", &types));
     }
+    if choice == 5 && !lateral.is_empty() {
+        return of_outer(maker, lateral, &alias);
+    }
     if choice == 4 && maker.random.one_in(2) {
         let text = format!("generate_series(1, {}) AS {alias}(x0)", maker.random.below(5));
         return (Node::text(Kind::From, text), scope_of(&alias, "x", &[T::Int]));
@@ -80,6 +83,28 @@ fn source(maker: &mut Maker<'_>, outer: &Scope, lateral: &Scope, depth: usize) -
     let table = maker.random.of(maker.tables).clone();
     let node = Node::text(Kind::From, format!("{} AS {alias}", table.name));
     (node, scope_of(&alias, "c", &table.columns))
+}
+
+/// A function of the columns to its left.
+fn of_outer(maker: &mut Maker<'_>, lateral: &Scope, alias: &str) -> (Node, Scope) {
+    match maker.random.below(3) {
+        0 => {
+            let end = maker.expr(T::Int, lateral, 1);
+            let template = format!("LATERAL generate_series(1, ({{}}) % 4) AS {alias}(x0)");
+            // BIGINT here, INTEGER there: both add to an INTEGER.
+            (Node::new(Kind::From, &template, vec![end]), scope_of(alias, "x", &[T::Int]))
+        }
+        1 => {
+            let array = maker.expr(T::Ints, lateral, 1);
+            let template = format!("LATERAL unnest({{}}) WITH ORDINALITY AS {alias}(x0, x1)");
+            (Node::new(Kind::From, &template, vec![array]), scope_of(alias, "x", &[T::Int, T::Big]))
+        }
+        _ => {
+            let array = maker.expr(T::Texts, lateral, 1);
+            let template = format!("LATERAL unnest({{}}) AS {alias}(x0)");
+            (Node::new(Kind::From, &template, vec![array]), scope_of(alias, "x", &[T::Text]))
+        }
+    }
 }
 
 /// What stands behind FROM, and its columns.
@@ -169,10 +194,14 @@ pub(super) fn limit(maker: &mut Maker<'_>, columns: usize) -> Node {
         .collect();
     let offset =
         if maker.random.one_in(4) { format!(" OFFSET {}", maker.random.below(3)) } else { String::new() };
-    Node::text(
-        Kind::Clause,
-        format!(" ORDER BY {} LIMIT {}{offset}", order.join(", "), maker.random.below(6)),
-    )
+    let count = maker.random.below(6);
+    let text = match maker.random.below(6) {
+        0 => format!(" ORDER BY {}{offset} FETCH FIRST {count} ROWS ONLY", order.join(", ")),
+        // Rows that are equal in the first columns come together.
+        1 => format!(" ORDER BY {} FETCH FIRST {count} ROWS WITH TIES", order[0]),
+        _ => format!(" ORDER BY {} LIMIT {count}{offset}", order.join(", ")),
+    };
+    Node::text(Kind::Clause, text)
 }
 
 /// A list over groups, and GROUP BY with HAVING. Keys are columns, so that the list may hold them; aggregates take
@@ -186,15 +215,20 @@ fn grouped_list(maker: &mut Maker<'_>, types: &[Type], own: &Scope, depth: usize
         .iter()
         .map(|ty| match maker.random.one_in(3) && keys.iter().any(|(_, key)| key == ty) {
             true => maker.leaf(*ty, &keys),
+            false if *ty == T::Int && !keys.is_empty() && maker.random.one_in(3) => {
+                Node::text(Kind::Value(T::Int), format!("grouping({})", keys[0].0))
+            }
             false => aggregate(maker, *ty, own, depth.min(1)),
         })
         .collect();
     let names: Vec<&str> = keys.iter().map(|(name, _)| name.as_str()).collect();
-    let groups = match (names.is_empty(), maker.random.below(8)) {
+    let groups = match (names.is_empty(), maker.random.below(12)) {
         (true, _) => String::new(),
         (false, 0) => format!(" GROUP BY ROLLUP ({})", names.join(", ")),
         (false, 1) => format!(" GROUP BY CUBE ({})", names.join(", ")),
         (false, 2) => format!(" GROUP BY GROUPING SETS (({}), (), ({}))", names.join(", "), names[0]),
+        (false, 3) => format!(" GROUP BY {}, ROLLUP ({})", names[0], names.join(", ")),
+        (false, 4) => format!(" GROUP BY GROUPING SETS (ROLLUP ({}), ({}))", names.join(", "), names[0]),
         (false, _) => format!(" GROUP BY {}", names.join(", ")),
     };
     let having = maybe(maker, 4, |maker| {
@@ -221,7 +255,26 @@ pub(super) fn aggregate(maker: &mut Maker<'_>, ty: Type, scope: &Scope, depth: u
             ((*maker.random.of(&["sum({})", "min({})", "max({})", "sum(DISTINCT {})"])).to_owned(), T::Num)
         }
         T::Double => {
-            ((*maker.random.of(&["sum({})", "min({})", "max({})", "avg({})"])).to_owned(), T::Double)
+            let name = *maker.random.of(&[
+                "sum({})",
+                "min({})",
+                "max({})",
+                "avg({})",
+                "percentile_cont(0.5) WITHIN GROUP (ORDER BY {})",
+            ]);
+            (name.to_owned(), T::Double)
+        }
+        T::Jsonb if maker.random.one_in(2) => {
+            return ordered(maker, "jsonb_agg", T::Int, T::Jsonb, scope, depth);
+        }
+        T::Int if maker.random.one_in(3) => {
+            let name = *maker.random.of(&[
+                "percentile_disc(0.5) WITHIN GROUP (ORDER BY {})",
+                "mode() WITHIN GROUP (ORDER BY {})",
+                "bit_and({})",
+                "bit_or({})",
+            ]);
+            (name.to_owned(), T::Int)
         }
         T::Ints => return ordered(maker, "array_agg", T::Int, T::Ints, scope, depth),
         T::Texts => return ordered(maker, "array_agg", T::Text, T::Texts, scope, depth),
@@ -311,7 +364,11 @@ fn window(maker: &mut Maker<'_>, ty: Type, own: &Scope) -> Option<Node> {
     let total = order_all.len() <= 8 && maker.random.one_in(2);
     let order = if total { order_all.join(", ") } else { key.clone() };
     let direction = *maker.random.of(&["", " DESC", " NULLS FIRST"]);
-    let frame = match (total, maker.random.below(4)) {
+    let near = !total && direction.is_empty() && matches!(key_type, T::Int | T::Big | T::Num);
+    let frame = match (total, maker.random.below(7)) {
+        (true, 4) => " ROWS BETWEEN 2 PRECEDING AND CURRENT ROW",
+        (true, 5) => " ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
+        (false, 4 | 5) if near => " RANGE BETWEEN 1 PRECEDING AND 2 FOLLOWING",
         (true, 0) => " ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING",
         (true, 1) => " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING",
         (_, 2) => " RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
@@ -323,14 +380,26 @@ fn window(maker: &mut Maker<'_>, ty: Type, own: &Scope) -> Option<Node> {
         T::Big => match maker.random.below(5) {
             0 => ("rank()".to_owned(), vec![]),
             1 => ("dense_rank()".to_owned(), vec![]),
-            2 if total => ("row_number()".to_owned(), vec![]),
+            2 if total => ((*maker.random.of(&["row_number()", "row_number()"])).to_owned(), vec![]),
             3 => ("sum({})".to_owned(), vec![argument(maker, T::Int)]),
             _ => ("count({})".to_owned(), vec![argument(maker, key_type)]),
         },
         T::Int if total => (
-            (*maker.random.of(&["lag({})", "lead({}, 2)", "first_value({})", "nth_value({}, 2)"])).to_owned(),
+            (*maker.random.of(&[
+                "lag({})",
+                "lead({}, 2)",
+                "lag({}, 1, -7)",
+                "first_value({})",
+                "last_value({})",
+                "nth_value({}, 2)",
+            ]))
+            .to_owned(),
             vec![argument(maker, T::Int)],
         ),
+        T::Ints if total => ("array_agg({})".to_owned(), vec![argument(maker, T::Int)]),
+        T::Double if maker.random.one_in(3) => {
+            ((*maker.random.of(&["percent_rank()", "cume_dist()"])).to_owned(), vec![])
+        }
         ty if ty.has_extremes() => {
             ((*maker.random.of(&["min({})", "max({})"])).to_owned(), vec![argument(maker, ty)])
         }
@@ -340,15 +409,53 @@ fn window(maker: &mut Maker<'_>, ty: Type, own: &Scope) -> Option<Node> {
     Some(Node::value(ty, &format!("{template} OVER ({{}} ORDER BY {order}{direction}{frame})"), nodes))
 }
 
+/// A CTE that refers to itself, of an INTEGER that grows and a TEXT.
+fn recursive(maker: &mut Maker<'_>) -> (String, Node) {
+    let name = maker.name("r");
+    let own: Scope = vec![("r.x0".to_owned(), T::Int), ("r.x1".to_owned(), T::Text)];
+    let first = maker.constant(T::Text);
+    let (join, scope) = match maker.random.one_in(3) {
+        true => {
+            let table = maker.random.of(maker.tables).clone();
+            let columns = scope_of("j", "c", &table.columns);
+            let on = equality(maker, &own, &columns);
+            let join = Node::new(Kind::Clause, &format!(" JOIN {} AS j ON {{}}", table.name), vec![on]);
+            (join, own)
+        }
+        false => (Node::text(Kind::Clause, ""), own),
+    };
+    let next = maker.expr(T::Text, &scope, 1);
+    let more = maker.predicate(&scope, 1);
+    let all = *maker.random.of(&["", " ALL"]);
+    let template = format!(
+        "{name}(x0, x1) AS (SELECT 1, ({{}})::text UNION{all} SELECT r.x0 + 1, left(({{}})::text, 20) FROM {name} AS r{{}} WHERE r.x0 < 4 AND {{}})"
+    );
+    (name, Node::new(Kind::Fixed, &template, vec![first, next, join, more]))
+}
+
 /// A whole statement, and how many of its columns it is sorted by: all of them, or none.
 pub(super) fn statement(maker: &mut Maker<'_>) -> (Node, bool) {
     let mut with = Vec::new();
+    let mut word = "WITH";
+    if maker.random.one_in(16) {
+        let (name, node) = recursive(maker);
+        with.push(node);
+        maker.ctes.push((name, vec![T::Int, T::Text]));
+        word = "WITH RECURSIVE";
+    }
     if maker.random.one_in(5) {
         for _ in 0..1 + maker.random.below(2) {
             let types = some_types(maker, 3);
             let query = select(maker, &types, &Vec::new(), 1);
             let name = maker.name("w");
-            with.push(Node::new(Kind::Fixed, &format!("{name} AS ({{}})"), vec![query]));
+            with.push(Node::new(
+                Kind::Fixed,
+                &format!(
+                    "{name} AS {}({{}})",
+                    maker.random.of(&["", "", "MATERIALIZED ", "NOT MATERIALIZED "])
+                ),
+                vec![query],
+            ));
             maker.ctes.push((name, types));
         }
     }
@@ -379,11 +486,15 @@ pub(super) fn statement(maker: &mut Maker<'_>) -> (Node, bool) {
     maker.ctes.clear();
     let with = match with.is_empty() {
         true => Node::text(Kind::Clause, ""),
-        false => Node::new(Kind::Clause, "WITH {} ", vec![Node::join(Kind::Fixed, with, ", ")]),
+        false => Node::new(Kind::Clause, &format!("{word} {{}} "), vec![Node::join(Kind::Fixed, with, ", ")]),
     };
-    let sorted = maker.random.one_in(4);
+    let mut sorted = maker.random.one_in(4);
     let order = match sorted {
-        true => limit(maker, types.len()),
+        true => {
+            let clause = limit(maker, types.len());
+            sorted = !clause.sql().contains("TIES");
+            clause
+        }
         false => Node::text(Kind::Clause, ""),
     };
     (Node::new(Kind::Fixed, "{}SELECT * FROM ({}) AS q{}", vec![with, body, order]), sorted)

@@ -1,6 +1,8 @@
 //! Generated tables: columns of every type, keys of one and two columns or none, indexes of every kind, few rows.
 
+use super::expressions::Maker;
 use super::random::Random;
+use super::selects;
 use super::types::Type;
 
 /// A table.
@@ -17,6 +19,8 @@ pub(super) struct Table {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Database {
     pub(super) tables: Vec<Table>,
+    /// Names of views, and the types of their columns `x0`, `x1`, …
+    pub(super) views: Vec<(String, Vec<Type>)>,
     pub(super) statements: Vec<String>,
 }
 
@@ -46,6 +50,14 @@ impl Database {
             database.statements.extend_from_slice(&indexes[early..]);
             database.tables.push(table);
         }
+        for at in 0..random.below(3) {
+            let types: Vec<Type> = (0..1 + random.below(3)).map(|_| *random.of(&Type::ALL)).collect();
+            let ctes = database.views.clone();
+            let mut maker = Maker { random, tables: &database.tables, names: 0, ctes };
+            let query = selects::select(&mut maker, &types, &Vec::new(), 1).sql();
+            database.statements.push(format!("CREATE VIEW v{at} AS {query}"));
+            database.views.push((format!("v{at}"), types));
+        }
         database
     }
 }
@@ -56,7 +68,17 @@ fn table(random: &mut Random, at: usize) -> Table {
         columns.push(*random.of(&Type::ALL));
     }
     if random.one_in(6) {
-        columns[0] = *random.of(&[Type::Text, Type::Num, Type::Double, Type::Big, Type::Uuid, Type::Date]);
+        columns[0] = *random.of(&[
+            Type::Text,
+            Type::Num,
+            Type::Double,
+            Type::Big,
+            Type::Uuid,
+            Type::Date,
+            Type::Dec,
+            Type::Char,
+            Type::Small,
+        ]);
     }
     let pair = !matches!(columns[1], Type::Jsonb | Type::Ints | Type::Texts | Type::Interval);
     let key = match random.below(4) {

@@ -18,13 +18,17 @@ pub(super) enum Type {
     Jsonb,
     Ints,
     Texts,
+    Small,
+    Dec,
+    Char,
+    Time,
 }
 
 use Type as T;
 
 impl Type {
     /// All of them; the common ones several times.
-    pub(super) const ALL: [Type; 22] = [
+    pub(super) const ALL: [Type; 27] = [
         T::Int,
         T::Int,
         T::Int,
@@ -47,6 +51,11 @@ impl Type {
         T::Jsonb,
         T::Ints,
         T::Texts,
+        T::Small,
+        T::Dec,
+        T::Dec,
+        T::Char,
+        T::Time,
     ];
 
     /// Its name.
@@ -67,6 +76,10 @@ impl Type {
             T::Jsonb => "jsonb",
             T::Ints => "integer[]",
             T::Texts => "text[]",
+            T::Small => "smallint",
+            T::Dec => "numeric",
+            T::Char => "char(4)",
+            T::Time => "time",
         }
     }
 
@@ -125,12 +138,25 @@ impl Type {
                 "'{}'::jsonb",
             ],
             T::Ints => &["'{}'::int[]", "'{1,2}'::int[]", "'{NULL,3}'::int[]", "'{1}'::int[]"],
+            T::Small => &["0::smallint", "1::smallint", "2::smallint", "(-3)::smallint", "32767::smallint"],
+            T::Dec => &[
+                "0::numeric",
+                "1.5::numeric",
+                "1.50::numeric",
+                "'-0.001'::numeric",
+                "'12345678901234567890.123'::numeric",
+                "100::numeric",
+            ],
+            T::Char => {
+                &["'a'::char(4)", "'ab'::char(4)", "''::char(4)", "'B   '::char(4)", "'zzzz'::char(4)"]
+            }
+            T::Time => &["TIME '00:00:00'", "TIME '12:30:00.25'", "TIME '23:59:59'"],
             T::Texts => &["'{}'::text[]", "'{a,b}'::text[]", "'{\"\",NULL}'::text[]"],
         }
     }
 
     /// Whether `min` and `max` take it.
     pub(super) fn has_extremes(self) -> bool {
-        !matches!(self, T::Bool | T::Uuid | T::Bytea | T::Jsonb | T::Ints | T::Texts)
+        !matches!(self, T::Bool | T::Uuid | T::Bytea | T::Jsonb | T::Ints | T::Texts | T::Char)
     }
 }
