@@ -104,6 +104,18 @@ fn watched(filter: &JoinFilter) -> JoinFilter {
     JoinFilter::new(Arc::new(watched), filter.column_indices().to_vec(), Arc::clone(filter.schema()))
 }
 
+/// A join's condition without a look: for whoever computes it without [`begin`].
+pub(super) fn unwatched(filter: &JoinFilter) -> JoinFilter {
+    match filter.expression().downcast_ref::<Watched>() {
+        Some(watched) => JoinFilter::new(
+            Arc::clone(&watched.condition),
+            filter.column_indices().to_vec(),
+            Arc::clone(filter.schema()),
+        ),
+        None => filter.clone(),
+    }
+}
+
 fn condition(node: &dyn ExecutionPlan) -> Option<&JoinFilter> {
     match node.downcast_ref::<NestedLoopJoinExec>() {
         Some(join) => join.filter(),

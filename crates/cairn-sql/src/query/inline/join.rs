@@ -98,7 +98,7 @@ impl JoinNode {
             probe_keys,
             types,
             ty: *join.join_type(),
-            filter: join.filter().cloned(),
+            filter: join.filter().map(crate::query::interrupt::unwatched),
             lookup,
             output,
             build_schema,
