@@ -6,6 +6,7 @@
 
 use cairn_types::{DataType, Value};
 
+use super::partition::{PartitionOf, Partitioning};
 use super::routine::TriggerDescriptor;
 
 /// The id of a schema, table, view or sequence: one counter for all. User objects begin at 1000.
@@ -274,6 +275,10 @@ pub struct TableDescriptor {
     pub triggers: Vec<TriggerDescriptor>,
     /// Where it is a materialized view: what it is made of.
     pub materialized: Option<Materialized>,
+    /// PARTITION BY: the rows are those of its partitions.
+    pub partitioning: Option<Partitioning>,
+    /// Of a partition: of which table, and which rows.
+    pub partition: Option<PartitionOf>,
 }
 
 /// An output column of a view.

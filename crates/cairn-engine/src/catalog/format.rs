@@ -4,6 +4,7 @@
 //! I1: decoding is total: whatever the bytes, the answer is a descriptor or [`Error::Corrupt`].
 //! I2: every byte is used: left-over bytes are damage.
 
+mod partition;
 mod program;
 mod types;
 
@@ -35,6 +36,10 @@ const EXTRA_DEFERRABLE: u8 = 10;
 const EXTRA_MATERIALIZED: u8 = 9;
 /// Extras of a column: its domain.
 const EXTRA_DOMAIN: u8 = 11;
+/// PARTITION BY.
+const EXTRA_PARTITIONING: u8 = 20;
+/// Of which table it is a partition, and of which rows.
+const EXTRA_PARTITION: u8 = 21;
 /// More elements than this in one list are damage, not data.
 const LIST_MAX: u32 = 1 << 20;
 
@@ -453,6 +458,8 @@ impl Descriptor for TableDescriptor {
             comment: from.option(Decoder::text)?,
             triggers: Vec::new(),
             materialized: None,
+            partitioning: None,
+            partition: None,
         })
     }
 
@@ -501,6 +508,7 @@ impl Descriptor for TableDescriptor {
             out.bool(own.populated);
             extras.push((EXTRA_MATERIALIZED, out.bytes));
         }
+        partition::extras(self, &mut extras)?;
         Ok(extras)
     }
 
@@ -551,6 +559,8 @@ impl Descriptor for TableDescriptor {
                 self.materialized = Some(Materialized { sql, depends_on, populated: from.bool()? });
                 Ok(())
             }
+            EXTRA_PARTITIONING => partition::read_partitioning(self, from),
+            EXTRA_PARTITION => partition::read_partition(self, from),
             _ => Err(from.damage(&format!("an extra of kind {tag}, which this program does not know"))),
         }
     }
@@ -652,6 +662,7 @@ impl Descriptor for SequenceDescriptor {
 #[cfg(test)]
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::partition::{PartitionBound, PartitionOf, PartitionStrategy, Partitioning, RangeEnd};
     use super::*;
 
     pub(crate) fn table() -> TableDescriptor {
@@ -710,6 +721,8 @@ pub(crate) mod tests {
             comment: None,
             triggers: Vec::new(),
             materialized: None,
+            partitioning: None,
+            partition: None,
         }
     }
 
@@ -728,6 +741,16 @@ pub(crate) mod tests {
             sql: "SELECT 1".to_owned(),
             depends_on: vec![Dependency { object: 7, columns: vec![] }],
             populated: true,
+        });
+        table.partitioning = Some(Partitioning { strategy: PartitionStrategy::List, columns: vec![2] });
+        table.partition = Some(PartitionOf {
+            parent: 1001,
+            types: vec![DataType::Varchar(Some(7)), DataType::BigInt],
+            bound: PartitionBound::Range {
+                from: vec![RangeEnd::Min, RangeEnd::Min],
+                to: vec![RangeEnd::Value(Value::from("x")), RangeEnd::Max],
+            },
+            indexes: vec![(0, 1)],
         });
         table.foreign_keys[0].not_valid = true;
         (table.foreign_keys[0].deferrable, table.foreign_keys[0].initially_deferred) = (true, true);
@@ -759,6 +782,7 @@ pub(crate) mod tests {
         plain.foreign_keys[0].not_valid = false;
         (plain.foreign_keys[0].deferrable, plain.foreign_keys[0].initially_deferred) = (false, false);
         (plain.triggers, plain.materialized) = (Vec::new(), None);
+        (plain.partitioning, plain.partition) = (None, None);
         let index = plain.indexes.last_mut().unwrap();
         (index.expressions, index.include) = (Vec::new(), Vec::new());
         (index.predicate, index.nulls_not_distinct) = (None, false);
@@ -784,6 +808,24 @@ pub(crate) mod tests {
             &[1, 0, 0, 0, 2, 0, 0, 0, 0],
         ];
         assert_eq!(index_extra(&index).unwrap(), bytes.concat());
+    }
+
+    #[test]
+    fn bounds_come_back() {
+        let mut table = table();
+        for bound in [
+            PartitionBound::Default,
+            PartitionBound::List(vec![Value::from("a"), Value::Null]),
+            PartitionBound::Hash { modulus: 7, remainder: 3 },
+        ] {
+            let types = vec![DataType::Text];
+            table.partition = Some(PartitionOf { parent: 7, types, bound, indexes: Vec::new() });
+            assert_eq!(TableDescriptor::decode(&table.encode().unwrap()).unwrap(), table);
+        }
+        let bytes = table.encode().unwrap();
+        let golden = [21, 26, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0];
+        assert!(bytes.windows(golden.len()).any(|part| part == golden), "{bytes:?}");
+        assert_eq!(bytes[bytes.len() - 13..], [3, 7, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
     }
 
     /// A change here is a change of the format: old databases must still open.

@@ -6,18 +6,23 @@
 
 mod descriptor;
 pub(crate) mod format;
+mod partition;
+mod partition_hash;
 mod routine;
 pub(crate) mod store;
 mod table;
 pub(crate) mod types;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use descriptor::{
     Check, Column, ColumnId, Dependency, ForeignKey, Generated, Identity, IndexColumn, IndexDescriptor,
     IndexExpression, IndexId, IndexPredicate, Materialized, ObjectId, ReferentialAction, SchemaDescriptor,
     SequenceDescriptor, TableDescriptor, ViewColumn, ViewDescriptor,
+};
+pub use partition::{
+    Allowed, PartitionBound, PartitionOf, PartitionStrategy, Partitioning, Partitions, RangeEnd,
 };
 pub use routine::{
     BodyForm, Parameter, ParameterMode, Returns, RoutineDescriptor, RoutineKind, RoutineVolatility,
@@ -73,6 +78,8 @@ pub struct Catalog {
     routines: BTreeMap<ObjectId, Arc<RoutineDescriptor>>,
     types: BTreeMap<ObjectId, Arc<TypeDescriptor>>,
     names: BTreeMap<String, BTreeMap<String, RelationId>>,
+    /// Partitioned tables and their partitions.
+    partitions: BTreeMap<ObjectId, BTreeSet<ObjectId>>,
 }
 
 impl Catalog {
@@ -216,6 +223,39 @@ impl Catalog {
             .filter(move |(_, key)| key.parent == parent)
     }
 
+    /// The partitions of a partitioned table, ready to be looked up.
+    pub fn partitions<'t>(&self, table: &'t Table) -> &'t Partitions {
+        table.partitions(|| self.partition_tables(table.id))
+    }
+
+    /// The partitions of a table, by id: those below them not among them.
+    pub fn partition_tables(&self, table: ObjectId) -> impl Iterator<Item = &Arc<Table>> {
+        self.partitions.get(&table).into_iter().flatten().filter_map(|id| self.tables.get(id))
+    }
+
+    /// All partitions below a table, at every depth.
+    pub fn descendants(&self, table: ObjectId) -> Vec<Arc<Table>> {
+        let mut all: Vec<Arc<Table>> = self.partition_tables(table).cloned().collect();
+        let mut at = 0;
+        while let Some(next) = all.get(at) {
+            let more: Vec<Arc<Table>> = self.partition_tables(next.id).cloned().collect();
+            all.extend(more);
+            at += 1;
+        }
+        all
+    }
+
+    /// The tables that a partition is of: its own parent first.
+    pub fn ancestors(&self, table: &Table) -> Vec<Arc<Table>> {
+        let mut all: Vec<Arc<Table>> = Vec::new();
+        let mut parent = table.partition.as_ref().map(|own| own.parent);
+        while let Some(found) = parent.and_then(|id| self.tables.get(&id)) {
+            parent = found.partition.as_ref().map(|own| own.parent);
+            all.push(found.clone());
+        }
+        all
+    }
+
     /// The views that read `object` directly.
     pub fn dependent_views(&self, object: ObjectId) -> impl Iterator<Item = &Arc<ViewDescriptor>> {
         self.views.values().filter(move |view| view.depends_on.iter().any(|d| d.object == object))
@@ -257,6 +297,10 @@ impl Catalog {
             self.names.entry(table.schema.clone()).or_default().insert(name.to_owned(), id);
         }
         self.tables.insert(table.id, table.clone());
+        if let Some(own) = &table.partition {
+            self.partitions.entry(own.parent).or_default().insert(table.id);
+            self.renew(own.parent);
+        }
         table
     }
 
@@ -265,6 +309,21 @@ impl Catalog {
             for (name, _) in table_names(&table) {
                 self.remove_name(&table.schema, name);
             }
+            if let Some(own) = &table.partition {
+                if let Some(partitions) = self.partitions.get_mut(&own.parent) {
+                    partitions.remove(&id);
+                }
+                self.renew(own.parent);
+            }
+        }
+    }
+
+    /// Makes a partitioned table anew, whose partitions are not what they were.
+    fn renew(&mut self, table: ObjectId) {
+        if let Some(old) = self.tables.get(&table) {
+            let domains = self.domains_of(old.descriptor());
+            let new = Arc::new(Table::new(old.descriptor().clone(), domains));
+            self.tables.insert(table, new);
         }
     }
 

@@ -10,6 +10,7 @@ use arrow_schema::{Schema, SchemaRef};
 use cairn_types::key::KeyOrder;
 
 use super::descriptor::{Check, Column, ColumnId, ForeignKey, IndexDescriptor, IndexId, TableDescriptor};
+use super::partition::Partitions;
 use super::types::ColumnDomain;
 use crate::error::{Error, Result};
 use crate::table::codec::Codec;
@@ -31,6 +32,8 @@ pub struct Table {
     /// The CHECKs of the table and of its columns' domains.
     checks: Vec<Check>,
     codec: OnceLock<Codec>,
+    /// Of a partitioned table.
+    partitions: OnceLock<Partitions>,
 }
 
 impl Deref for Table {
@@ -61,7 +64,8 @@ impl Table {
         let of_domains = domains.iter().flat_map(|(_, domain)| &domain.checks);
         let checks = descriptor.checks.iter().chain(of_domains).cloned().collect();
         let schema = Arc::new(Schema::new(fields));
-        Table { schema, live, place, key, domains, checks, codec: OnceLock::new(), descriptor }
+        let (codec, partitions) = (OnceLock::new(), OnceLock::new());
+        Table { schema, live, place, key, domains, checks, codec, partitions, descriptor }
     }
 
     /// The CHECKs that rows must keep: the table's own, and behind them those of its columns' domains.
@@ -92,6 +96,19 @@ impl Table {
             matches!(own.domain.kind, super::types::TypeKind::Domain { nullable: true, .. })
         });
         allowed && self.live_column(place).nullable
+    }
+
+    /// Whether its rows are those of its partitions.
+    pub fn is_partitioned(&self) -> bool {
+        self.descriptor.partitioning.is_some()
+    }
+
+    /// Its partitions; `all` gives them at the first call.
+    pub(super) fn partitions<'t, I>(&self, all: impl FnOnce() -> I) -> &Partitions
+    where
+        I: Iterator<Item = &'t Arc<Table>>,
+    {
+        self.partitions.get_or_init(|| Partitions::new(self, all().map(Arc::as_ref)))
     }
 
     /// The descriptor.
@@ -135,6 +152,8 @@ impl Table {
                 comment: None,
                 triggers: view.triggers.clone(),
                 materialized: None,
+                partitioning: None,
+                partition: None,
             },
             Vec::new(),
         )

@@ -8,7 +8,7 @@ use super::column::{is_empty, set_not_null};
 use super::name;
 use super::spec::ConstraintSpec;
 use super::table::{column_ids, table_by_id};
-use super::{find, index};
+use super::{find, index, partition};
 use crate::catalog::{
     Check, ColumnId, ForeignKey, IndexColumn, IndexDescriptor, ObjectId, Table, TableDescriptor,
 };
@@ -33,7 +33,14 @@ impl Transaction {
     /// # Errors
     /// [`Error::Undefined`] (42704), [`Error::DependentObjects`].
     pub fn drop_constraint(&self, schema: &str, table: &str, name: &str, cascade: bool) -> Result<()> {
-        self.write("ALTER TABLE", |writer| drop(writer, schema, table, name, cascade))
+        self.write("ALTER TABLE", |writer| {
+            let own = find(writer, schema, table)?;
+            if partition::is_inherited(writer, &own, name) {
+                let message = format!("cannot drop inherited constraint \"{name}\" of relation \"{table}\"");
+                return Err(Error::definition("42P16", message));
+            }
+            drop(writer, schema, table, name, cascade)
+        })
     }
 
     /// VALIDATE CONSTRAINT: a CHECK or FOREIGN KEY that was added NOT VALID.
@@ -44,6 +51,9 @@ impl Transaction {
     pub fn validate_constraint(&self, schema: &str, table: &str, name: &str) -> Result<()> {
         self.write("ALTER TABLE", |writer| {
             let table = find(writer, schema, table)?;
+            for own in writer.catalog.descendants(table.id) {
+                validate(writer, &own, name)?;
+            }
             validate(writer, &table, name)
         })
     }
@@ -109,6 +119,19 @@ impl Transaction {
             if name::has_constraint(&old, new_name) {
                 return Err(Error::duplicate_in(ObjectKind::Constraint, new_name, table));
             }
+            if partition::is_inherited(writer, &old, name) && !is_index(&old, name) {
+                let message = format!("cannot rename inherited constraint \"{name}\"");
+                return Err(Error::definition("42P16", message));
+            }
+            if !is_index(&old, name) {
+                for own in writer.catalog.descendants(old.id) {
+                    let mut new = own.descriptor().clone();
+                    let checks = new.checks.iter_mut().map(|check| &mut check.name);
+                    let keys = new.foreign_keys.iter_mut().map(|key| &mut key.name);
+                    checks.chain(keys).filter(|own| *own == name).for_each(|own| *own = new_name.to_owned());
+                    writer.put_table(new)?;
+                }
+            }
             let mut new = old.descriptor().clone();
             if !new.primary_key.is_empty() && new.primary_key_name == name {
                 name::free(&writer.catalog, schema, new_name)?;
@@ -126,8 +149,13 @@ impl Transaction {
     }
 }
 
-/// Adds a constraint to the table of that id.
+/// Adds a constraint to the table of that id, and to its partitions.
 pub(super) fn add(writer: &mut Writer<'_>, id: ObjectId, constraint: ConstraintSpec) -> Result<()> {
+    add_here(writer, id, constraint)?;
+    partition::hand_down(writer, id)
+}
+
+fn add_here(writer: &mut Writer<'_>, id: ObjectId, constraint: ConstraintSpec) -> Result<()> {
     let table = table_by_id(writer, id)?;
     match constraint {
         ConstraintSpec::PrimaryKey { name, columns } => add_primary_key(writer, &table, name, &columns),
@@ -238,6 +266,7 @@ fn add_primary_key(
         return Err(Error::definition("42P16", message));
     }
     let ids = key_columns(table, columns, "primary key")?;
+    partition::check_unique(table, &ids, "PRIMARY KEY")?;
     let name = constraint_name(writer, table, name, &[], "pkey", true)?;
     let table = set_not_null(writer, table, &ids, true)?;
     let new =
@@ -291,6 +320,7 @@ fn add_unique(
     include: &[String],
 ) -> Result<()> {
     let ids = key_columns(table, columns, "unique")?;
+    partition::check_unique(table, &ids, "UNIQUE")?;
     let named: Vec<String> = columns.iter().chain(include).cloned().collect();
     let name = constraint_name(writer, table, name, &named, "key", true)?;
     let columns = ids.into_iter().map(IndexColumn::ascending).collect();
@@ -320,6 +350,11 @@ fn add_check(
     let added = descriptor.checks.len() - 1;
     let new = writer.put_table(descriptor)?;
     if not_valid { Ok(()) } else { check_all(writer, &new, added) }
+}
+
+/// Whether a constraint of that name is an index.
+fn is_index(table: &Table, name: &str) -> bool {
+    table.primary_key_name == name || table.indexes.iter().any(|index| index.constraint && index.name == name)
 }
 
 /// All rows of a table against one of its CHECKs.
@@ -488,6 +523,9 @@ pub(super) fn drop(
         return Err(Error::undefined_constraint(table, name));
     }
     if !old.primary_key.is_empty() && old.primary_key_name == name {
+        for (own, _) in partition::counterparts(writer, old.id, 0) {
+            drop(writer, &own.schema, &own.name, &own.primary_key_name, cascade)?;
+        }
         drop_referring(writer, &old, &old.primary_key, name, cascade)?;
         let old = table_by_id(writer, old.id)?;
         let new = TableDescriptor {
@@ -501,6 +539,10 @@ pub(super) fn drop(
         let columns: Vec<ColumnId> = index.columns.iter().map(|c| c.column).collect();
         drop_referring(writer, &old, &columns, name, cascade)?;
         return index::remove(writer, old.id, index.id);
+    }
+    let below: Vec<Arc<Table>> = writer.catalog.partition_tables(old.id).cloned().collect();
+    for own in below.iter().filter(|own| name::has_constraint(own, name)) {
+        drop(writer, &own.schema, &own.name, name, cascade)?;
     }
     let mut new = old.descriptor().clone();
     new.checks.retain(|c| c.name != name);

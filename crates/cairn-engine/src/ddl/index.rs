@@ -8,7 +8,7 @@ use cairn_storage::{Direction, KeyRange};
 use super::name;
 use super::spec::IndexSpec;
 use super::table::table_by_id;
-use super::{constraint, find};
+use super::{constraint, find, partition};
 use crate::catalog::{
     Column, ColumnId, IndexColumn, IndexDescriptor, IndexExpression, IndexId, IndexPredicate, ObjectId, Table,
 };
@@ -75,6 +75,10 @@ impl Transaction {
                     name::choose(&spec.table, &names.join("_"), "idx", taken)
                 }
             };
+            if spec.unique {
+                let key: Vec<ColumnId> = columns.iter().map(|column| column.column).collect();
+                partition::check_unique(&table, &key, "UNIQUE")?;
+            }
             let index = IndexDescriptor {
                 kind: spec.kind.clone(),
                 unique: spec.unique,
@@ -84,7 +88,9 @@ impl Transaction {
                 nulls_not_distinct: spec.nulls_not_distinct,
                 ..IndexDescriptor::on(table.next_index, name, columns)
             };
-            build(writer, &table, index)
+            let id = build(writer, &table, index)?;
+            partition::hand_down(writer, table.id)?;
+            Ok(id)
         })
     }
 
@@ -96,6 +102,14 @@ impl Transaction {
         self.write("DROP INDEX", |writer| {
             let (table, id) = writer.catalog.index(schema, index)?;
             let descriptor = table.index_by_id(id).cloned();
+            if let Some(above) = partition::index_above(writer, &table, id) {
+                return Err(Error::InvalidDefinition {
+                    sqlstate: "2BP01",
+                    message: format!("cannot drop index {index} because index {above} requires it"),
+                    detail: None,
+                    hint: Some(format!("You can drop index {above} instead.")),
+                });
+            }
             match descriptor.filter(|i| !i.constraint) {
                 None => Err(Error::InvalidDefinition {
                     sqlstate: "2BP01",
@@ -221,11 +235,17 @@ fn missing(id: IndexId) -> Error {
     Error::corrupt("catalog", format!("index {id} is missing"))
 }
 
-/// Takes an index and its entries away.
+/// Takes an index and its entries away, and those of partitions that stand for it.
 pub(super) fn remove(writer: &mut Writer<'_>, table: ObjectId, index: IndexId) -> Result<()> {
+    for (own, below) in partition::counterparts(writer, table, index) {
+        remove(writer, own.id, below)?;
+    }
     let table = table_by_id(writer, table)?;
     let mut descriptor = table.descriptor().clone();
     descriptor.indexes.retain(|i| i.id != index);
+    if let Some(own) = &mut descriptor.partition {
+        own.indexes.retain(|(_, below)| *below != index);
+    }
     let (start, end) = key_space::index_span(table.id, index);
     // First, so that entries of those it waits for are deleted too, and are no conflict.
     writer.lock_definition(table.id)?;

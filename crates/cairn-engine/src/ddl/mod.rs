@@ -14,6 +14,7 @@ mod constraint;
 mod index;
 pub(crate) mod lock;
 mod name;
+mod partition;
 mod program;
 mod removal;
 mod schema;
@@ -28,7 +29,7 @@ pub(crate) use name::rename_in_sql;
 pub(crate) use sequence::restart_sequence;
 pub use spec::{
     Backfill, ColumnSpec, CommentTarget, ConstraintSpec, ExpressionSpec, Generation, IndexColumnSpec,
-    IndexSpec, SequenceOptions, TableSpec, ViewSpec,
+    IndexSpec, PartitionBySpec, PartitionOfSpec, SequenceOptions, TableSpec, ViewSpec,
 };
 pub use types::LabelPlace;
 
@@ -48,7 +49,7 @@ impl Writer<'_> {
     }
 
     /// I1: a row that another transaction writes meanwhile makes the commit fail.
-    fn guard_rows(&mut self, table: ObjectId) {
+    pub(crate) fn guard_rows(&mut self, table: ObjectId) {
         self.txn().guard_range(&key_space::absolute(table, 0, &KeyRange::all()));
     }
 }

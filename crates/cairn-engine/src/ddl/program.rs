@@ -156,8 +156,16 @@ fn change_triggers(
     };
     let mut triggers = table.triggers.clone();
     change(&table.name, &mut triggers)?;
+    let is_partition = table.partition.is_some();
+    let of_rows = |all: &[TriggerDescriptor]| -> Vec<TriggerDescriptor> {
+        all.iter().filter(|trigger| trigger.per_row).cloned().collect()
+    };
+    if is_partition && of_rows(&triggers) != of_rows(&table.triggers) {
+        let message = "row triggers of a partition by itself, apart from those of its table,";
+        return Err(Error::Unsupported { message: format!("{message} are not supported") });
+    }
     writer.put_table(TableDescriptor { triggers, ..table.descriptor().clone() })?;
-    Ok(())
+    super::partition::hand_down(writer, relation)
 }
 
 /// A replacement gives what the old one gave, under the old names of inputs.

@@ -149,10 +149,13 @@ impl Removal {
     /// Adds what depends on what is to go.
     fn close(&mut self, writer: &Writer<'_>) {
         let catalog = writer.catalog.clone();
+        super::partition::with_partitions(writer, &mut self.tables);
         for id in self.tables.clone() {
             let Some(table) = catalog.table_by_id(id) else { continue };
             self.views_on(writer, id, &format!("{} {}", kind_of(table), table.name));
-            for (child, key) in catalog.children(id) {
+            let above = catalog.ancestors(table).into_iter().map(|own| own.id);
+            let above: Vec<ObjectId> = above.filter(|own| !self.tables.contains(own)).chain([id]).collect();
+            for (child, key) in above.iter().flat_map(|id| catalog.children(*id)) {
                 if !self.tables.contains(&child.id) {
                     self.foreign_keys.insert((child.id, key.name.clone()));
                     self.dependents.push(format!(

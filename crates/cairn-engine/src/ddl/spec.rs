@@ -2,7 +2,9 @@
 
 use cairn_types::{DataType, Value};
 
-use crate::catalog::{Dependency, Materialized, ObjectId, ReferentialAction, ViewColumn};
+use crate::catalog::{
+    Dependency, Materialized, ObjectId, PartitionBound, PartitionStrategy, ReferentialAction, ViewColumn,
+};
 
 /// The options of a sequence, as CREATE SEQUENCE and GENERATED … AS IDENTITY (…) take them; `None` = the default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -175,6 +177,28 @@ pub struct TableSpec {
     pub constraints: Vec<ConstraintSpec>,
     /// Where it is a materialized view: what it is made of.
     pub materialized: Option<Materialized>,
+    /// PARTITION BY.
+    pub partition_by: Option<PartitionBySpec>,
+    /// PARTITION OF.
+    pub partition_of: Option<PartitionOfSpec>,
+}
+
+/// How a table is to be divided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartitionBySpec {
+    /// RANGE, LIST or HASH.
+    pub strategy: PartitionStrategy,
+    /// The columns of the key, in order.
+    pub columns: Vec<String>,
+}
+
+/// What a table is to be a partition of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartitionOfSpec {
+    /// Schema and name of the partitioned table.
+    pub parent: (String, String),
+    /// FOR VALUES.
+    pub bound: PartitionBound,
 }
 
 /// An index to be made.

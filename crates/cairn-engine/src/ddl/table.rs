@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cairn_types::DataType;
 
 use super::name;
+use super::partition;
 use super::removal::Removal;
 use super::sequence;
 use super::spec::{ColumnSpec, ConstraintSpec, ExpressionSpec, Generation, SequenceOptions, TableSpec};
@@ -44,6 +45,8 @@ impl Transaction {
                 comment: None,
                 triggers: Vec::new(),
                 materialized: spec.materialized,
+                partitioning: None,
+                partition: None,
             };
             if spec.columns.len() > COLUMNS_MAX {
                 let message = format!("tables can have at most {COLUMNS_MAX} columns");
@@ -61,6 +64,9 @@ impl Transaction {
                 sequences.extend(add_column(writer, &mut table, column)?);
             }
             generate(&mut table, expressions)?;
+            if let Some(own) = &spec.partition_by {
+                table.partitioning = Some(partition::partitioning(&table, own)?);
+            }
             // The table is there before its constraints, so that a foreign key can refer to it.
             writer.put_table(table)?;
             for sequence in sequences {
@@ -69,6 +75,11 @@ impl Transaction {
             let (keys, others): (Vec<_>, Vec<_>) = spec.constraints.into_iter().partition(is_key);
             for constraint in keys.into_iter().chain(others) {
                 constraint::add(writer, id, constraint)?;
+            }
+            if let Some(own) = &spec.partition_of {
+                let parent = find(writer, &own.parent.0, &own.parent.1)?;
+                let child = table_by_id(writer, id)?;
+                partition::attach(writer, &parent, &child, own.bound.clone(), true)?;
             }
             table_by_id(writer, id)
         })

@@ -15,7 +15,7 @@ use cairn_types::key::{self, KeyOrder};
 
 use super::check::{object, places};
 use super::parent::ParentKey;
-use super::statement::{KeySet, NewValues, Statement, row_values};
+use super::statement::{KeySet, NewValues, Statement, references, row_values};
 use crate::catalog::{ColumnId, ForeignKey, IndexId, ReferentialAction, Table};
 use crate::error::{Error, Result, Violation};
 use crate::key_space::{self, PREFIX_BYTES};
@@ -80,6 +80,48 @@ pub(super) fn follow(
     Ok(())
 }
 
+/// An error where a child row refers to a row of a partition through one of the tables above it, which lose it.
+pub(crate) fn check_unreferred(writer: &mut Writer<'_>, table: &Arc<Table>) -> Result<()> {
+    let above: Vec<_> = references(writer, table)
+        .into_iter()
+        .filter(|own| {
+            let direct = writer
+                .catalog
+                .children(table.id)
+                .any(|(child, key)| child.id == own.child.id && key.name == own.foreign_key.name);
+            !direct
+        })
+        .collect();
+    for References { child, foreign_key } in above {
+        writer.guard_rows(table.id);
+        let places = places(table, &foreign_key.parent_columns);
+        let all: Vec<usize> = (0..table.live_columns().len()).collect();
+        for batch in super::scan(&writer.view(), table, super::ScanRequest::full(all))? {
+            let set = KeySet::of(table, &batch?, &places, |_| true);
+            let found = referring(writer, &child, &foreign_key, &set.keys)?;
+            let Some((which, _)) = found.first() else { continue };
+            let names: Vec<&str> = places.iter().map(|p| table.live_column(*p).name.as_str()).collect();
+            let cells = set.keys[*which].iter().zip(&places);
+            let cells: Vec<String> = cells.map(|(v, p)| v.to_text(&table.live_column(*p).ty)).collect();
+            return Err(Error::Constraint {
+                violation: Violation::ForeignKey,
+                message: format!(
+                    "removing partition \"{}\" violates foreign key constraint \"{}\"",
+                    table.name, foreign_key.name
+                ),
+                detail: Some(format!(
+                    "Key ({})=({}) is still referenced from table \"{}\".",
+                    names.join(", "),
+                    cells.join(", "),
+                    child.name
+                )),
+                object: object(&child, None, Some(&foreign_key.name)),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// An error where a child row refers to one of those keys, and no parent row has that key (any more).
 pub(super) fn refuse(
     writer: &mut Writer<'_>,
@@ -89,7 +131,7 @@ pub(super) fn refuse(
 ) -> Result<()> {
     let parent = writer.catalog.table_by_id(foreign_key.parent).cloned();
     let parent = parent.ok_or_else(|| Error::corrupt("catalog", "foreign key to a missing table"))?;
-    let parent_key = ParentKey::new(&parent, foreign_key)?;
+    let parent_key = ParentKey::new(&writer.catalog, &parent, foreign_key)?;
     let mut gone = Vec::new();
     let mut whole = Vec::new();
     for key in keys {

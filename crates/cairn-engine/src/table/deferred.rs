@@ -67,7 +67,7 @@ impl Writer<'_> {
         let Some(error) = check.error else { return children::refuse(self, &child, &key, check.keys) };
         let parent = self.catalog.table_by_id(key.parent).cloned();
         let parent = parent.ok_or_else(|| Error::corrupt("catalog", "foreign key to a missing table"))?;
-        let parent_key = ParentKey::new(&parent, &key)?;
+        let parent_key = ParentKey::new(&self.catalog, &parent, &key)?;
         let mut whole = Vec::new();
         for values in check.keys {
             if parent_key.encode(&values, &mut whole) {

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use cairn_storage::{KeyLock, ObjectLock};
 
 use super::children;
-use super::read::current;
+use super::partition;
+use super::read::{Current, current};
 use super::statement::{Statement, references};
 use super::unique;
 use crate::catalog::{ObjectId, Table};
@@ -38,6 +39,26 @@ pub(super) fn rows(
     statement: &mut Statement,
     direct: bool,
 ) -> Result<usize> {
+    if table.is_partitioned() {
+        return partition::delete_rows(writer, table, row_keys, statement, direct);
+    }
+    let old = take_out(writer, table, row_keys, direct)?;
+    let deleted = old.keys.len();
+    if deleted > 0 {
+        for reference in references(writer, table) {
+            children::follow(writer, table, &reference, &old.batch, None, statement)?;
+        }
+    }
+    Ok(deleted)
+}
+
+/// Deletes rows with their index entries, and says what they were; foreign keys that refer to them are the caller's.
+pub(super) fn take_out(
+    writer: &mut Writer<'_>,
+    table: &Table,
+    row_keys: &[Bytes],
+    direct: bool,
+) -> Result<Current> {
     let codec = table.codec()?;
     writer.guard_table(table.id, ObjectLock::RowExclusive)?;
     writer.claim_rows(&codec.prefix, row_keys, KeyLock::Update, direct)?;
@@ -56,14 +77,8 @@ pub(super) fn rows(
     for row in 0..old.keys.len() {
         writer.txn().delete(old.keys.get(row))?;
     }
-    let deleted = old.keys.len();
-    writer.count_rows(table.id, -(deleted as i64));
-    if deleted > 0 {
-        for reference in references(writer, table) {
-            children::follow(writer, table, &reference, &old.batch, None, statement)?;
-        }
-    }
-    Ok(deleted)
+    writer.count_rows(table.id, -(old.keys.len() as i64));
+    Ok(old)
 }
 
 /// Deletes all rows of those tables, at a cost that does not depend on how many there are. Tables that refer to them
@@ -73,10 +88,19 @@ pub(super) fn rows(
 /// [`Error::Unsupported`] (0A000, as PostgreSQL) where another table refers to one of them, [`Error::Storage`].
 pub fn truncate(txn: &Transaction, tables: &[&Table], restart_identity: bool, cascade: bool) -> Result<()> {
     txn.write("TRUNCATE TABLE", |writer| {
-        let mut ids: BTreeSet<ObjectId> = tables.iter().map(|t| t.id).collect();
+        let parts = |id: ObjectId| writer.catalog.descendants(id).into_iter().map(|own| own.id);
+        let mut ids: BTreeSet<ObjectId> = tables.iter().flat_map(|t| parts(t.id).chain([t.id])).collect();
         let mut next: Vec<ObjectId> = ids.iter().copied().collect();
         while let Some(id) = next.pop() {
-            for (child, key) in writer.catalog.children(id) {
+            for own in writer.catalog.descendants(id) {
+                if ids.insert(own.id) {
+                    next.push(own.id);
+                }
+            }
+            let Some(own) = writer.catalog.table_by_id(id) else { continue };
+            let above = writer.catalog.ancestors(own).into_iter().map(|own| own.id);
+            let referring: Vec<_> = above.chain([id]).flat_map(|id| writer.catalog.children(id)).collect();
+            for (child, key) in referring {
                 if ids.contains(&child.id) {
                     continue;
                 }

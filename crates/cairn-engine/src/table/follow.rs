@@ -12,7 +12,7 @@ use arrow_array::RecordBatch;
 use bytes::Bytes;
 
 use super::statement::{Gone, Statement};
-use super::{check, delete, update};
+use super::{check, delete, partition, update};
 use crate::catalog::Table;
 use crate::error::{Error, Result};
 use crate::transaction::Transaction;
@@ -86,7 +86,12 @@ pub fn update_with(
         let (rows, keys) = (new.num_rows(), keys.len());
         return Err(Error::InvalidArgument(format!("{rows} rows for {keys} row keys")));
     }
-    check::rows(&txn.database, table, new, Some(changed))?;
+    if table.is_partitioned() {
+        partition::check_new_rows(txn, table, keys, new, changed)?;
+    } else {
+        check::rows(&txn.database, table, new, Some(changed))?;
+        partition::check_update(&txn.catalog(), table, new, changed)?;
+    }
     txn.write("UPDATE", |writer| {
         let mut statement = Statement::leaving();
         let updated = update::rows(writer, table, keys, new, changed, &mut statement, direct)?;

@@ -11,6 +11,7 @@ use cairn_storage::{KeyLock, ObjectLock};
 use super::check;
 use super::codec::{Codec, Keys};
 use super::parent::{self, PendingForeignKeys};
+use super::partition;
 use super::request::{ConflictTarget, Inserted, OnConflict, RowConflict};
 use super::unique::{self, first_taken};
 use crate::catalog::Table;
@@ -56,22 +57,39 @@ fn insert_part(
     pending: Option<&mut PendingForeignKeys>,
 ) -> Result<Inserted> {
     check::shape(table, batch)?;
-    check::rows(&txn.database, table, batch, None)?;
     if batch.num_rows() == 0 {
         txn.check_writable("INSERT")?;
         return Ok(Inserted::default());
     }
-    txn.write("INSERT", |writer| {
-        writer.guard_table(table.id, ObjectLock::RowExclusive)?;
-        let inserted = match on_conflict {
-            OnConflict::Error => insert_all(writer, table, batch)?,
-            OnConflict::DoNothing { target } => insert_free(writer, table, batch, target, false)?,
-            OnConflict::Report { target } => insert_free(writer, table, batch, target, true)?,
-        };
-        writer.count_rows(table.id, inserted.rows as i64);
-        parent::check(writer, table, batch, None, pending)?;
-        Ok(inserted)
-    })
+    if table.is_partitioned() {
+        let routed = partition::route(txn, table, batch)?;
+        return txn
+            .write("INSERT", |writer| partition::insert_rows(writer, table, routed, on_conflict, pending));
+    }
+    check::rows(&txn.database, table, batch, None)?;
+    if table.partition.is_some() {
+        partition::check_bounds(&txn.catalog(), table, batch)?;
+    }
+    txn.write("INSERT", |writer| into(writer, table, batch, on_conflict, pending))
+}
+
+/// Inserts rows that are known to keep NOT NULL and CHECK.
+pub(super) fn into(
+    writer: &mut Writer<'_>,
+    table: &Table,
+    batch: &RecordBatch,
+    on_conflict: OnConflict,
+    pending: Option<&mut PendingForeignKeys>,
+) -> Result<Inserted> {
+    writer.guard_table(table.id, ObjectLock::RowExclusive)?;
+    let inserted = match on_conflict {
+        OnConflict::Error => insert_all(writer, table, batch)?,
+        OnConflict::DoNothing { target } => insert_free(writer, table, batch, target, false)?,
+        OnConflict::Report { target } => insert_free(writer, table, batch, target, true)?,
+    };
+    writer.count_rows(table.id, inserted.rows as i64);
+    parent::check(writer, table, batch, None, pending)?;
+    Ok(inserted)
 }
 
 fn new_keys(writer: &Writer<'_>, table: &Table, codec: &Codec, batch: &RecordBatch) -> Result<Keys> {

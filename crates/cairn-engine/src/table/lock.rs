@@ -4,9 +4,10 @@
 use bytes::Bytes;
 use cairn_storage::{KeyLock, Locked, ObjectLock, Wait};
 
+use super::partition;
 use crate::catalog::Table;
 use crate::error::{Error, Result};
-use crate::key_space::PREFIX_BYTES;
+use crate::key_space::{self, PREFIX_BYTES};
 use crate::transaction::Transaction;
 use crate::view::ReadView;
 
@@ -56,14 +57,21 @@ pub fn lock_rows(
     mode: KeyLock,
     wait: Wait,
 ) -> Result<LockedRows> {
-    let codec = table.codec()?;
     let mut state = txn.lock()?;
     state.txn.lock_object(u64::from(table.id), ObjectLock::RowShare, Wait::Block)?;
     let mut rows = Vec::with_capacity(keys.len());
-    let mut key = codec.prefix.to_vec();
+    let mut key = key_space::prefix(table.id, 0).to_vec();
     for row in keys {
         key.truncate(PREFIX_BYTES);
-        key.extend_from_slice(row);
+        if table.is_partitioned() {
+            let (own, row) = partition::split_key(row)?;
+            state.txn.lock_object(u64::from(own), ObjectLock::RowShare, Wait::Block)?;
+            key.clear();
+            key.extend_from_slice(&key_space::prefix(own, 0));
+            key.extend_from_slice(&row);
+        } else {
+            key.extend_from_slice(row);
+        }
         let locked = state.txn.lock_key(&key, mode, wait).map_err(|error| not_available(error, table))?;
         if mode >= KeyLock::NoKeyUpdate {
             state.lock_table_of(&key)?;

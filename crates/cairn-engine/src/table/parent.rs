@@ -5,6 +5,7 @@
 //! the key is locked FOR KEY SHARE before it is looked for: whoever deletes it is waited for, or waits.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
 use cairn_storage::{Isolation, KeyLock, ObjectLock};
@@ -12,16 +13,46 @@ use cairn_types::key::{self, KeyOrder};
 use cairn_types::{DataType, Value};
 
 use super::check::{key_text, object, places};
-use crate::catalog::{ColumnId, ForeignKey, IndexId, Table};
+use super::partition;
+use crate::catalog::{Catalog, ColumnId, ForeignKey, IndexId, Table};
 use crate::error::{Error, Result, Violation};
 use crate::key_space;
 use crate::transaction::{Transaction, Writer};
 
 /// How a parent's unique key is encoded from values in the order of the foreign key's columns.
 pub(super) struct ParentKey {
+    /// Of a partitioned parent, which has no rows itself: how the partition is found.
+    partitioned: Option<Partitioned>,
     prefix: [u8; key_space::PREFIX_BYTES],
     /// For each key column: its place in the foreign key, its type and order.
     columns: Vec<(usize, DataType, KeyOrder)>,
+}
+
+/// A partitioned parent and its key.
+struct Partitioned {
+    catalog: Arc<Catalog>,
+    parent: Arc<Table>,
+    index: IndexId,
+    columns: Vec<ColumnId>,
+}
+
+impl Partitioned {
+    /// What the key of a row with these values begins with; `None` where there is no partition for it.
+    fn prefix(&self, values: &[Value]) -> Option<[u8; key_space::PREFIX_BYTES]> {
+        let mut table = &self.parent;
+        while table.is_partitioned() {
+            let partitions = self.catalog.partitions(table);
+            let mut key = Vec::with_capacity(partitions.key().len());
+            for (name, ty) in partitions.key() {
+                let id = self.parent.column(name).ok()?.id;
+                let at = self.columns.iter().position(|column| *column == id)?;
+                key.push(values[at].clone().fit(ty).ok()?);
+            }
+            table = self.catalog.table_by_id(partitions.find(&key)?)?;
+        }
+        let index = partition::index_in(&self.catalog, &self.parent, table, self.index)?;
+        Some(key_space::prefix(table.id, index))
+    }
 }
 
 /// The unique key of `parent` on exactly those columns, in any order: 0 = the primary key.
@@ -38,7 +69,11 @@ pub(crate) fn unique_key_on(parent: &Table, columns: &[ColumnId]) -> Option<Inde
 }
 
 impl ParentKey {
-    pub(super) fn new(parent: &Table, foreign_key: &ForeignKey) -> Result<ParentKey> {
+    pub(super) fn new(
+        catalog: &Arc<Catalog>,
+        parent: &Arc<Table>,
+        foreign_key: &ForeignKey,
+    ) -> Result<ParentKey> {
         let missing = || Error::corrupt("catalog", "foreign key without the parent's unique key");
         let index = unique_key_on(parent, &foreign_key.parent_columns).ok_or_else(missing)?;
         let mut columns = Vec::new();
@@ -46,14 +81,27 @@ impl ParentKey {
             let at = foreign_key.parent_columns.iter().position(|c| *c == column.id).ok_or_else(missing)?;
             columns.push((at, column.ty.clone(), order));
         }
-        Ok(ParentKey { prefix: key_space::prefix(parent.id, index), columns })
+        let partitioned = parent.is_partitioned().then(|| Partitioned {
+            catalog: catalog.clone(),
+            parent: parent.clone(),
+            index,
+            columns: foreign_key.parent_columns.clone(),
+        });
+        Ok(ParentKey { partitioned, prefix: key_space::prefix(parent.id, index), columns })
     }
 
     /// The whole key of the parent's entry for these values, none of them NULL; `None` where a value does not fit
     /// the parent's type, so that no parent can have it.
     pub(super) fn encode(&self, values: &[Value], out: &mut Vec<u8>) -> bool {
         out.clear();
-        out.extend_from_slice(&self.prefix);
+        let prefix = match &self.partitioned {
+            None => self.prefix,
+            Some(own) => match own.prefix(values) {
+                Some(prefix) => prefix,
+                None => return false,
+            },
+        };
+        out.extend_from_slice(&prefix);
         self.columns.iter().all(|(at, ty, order)| {
             let value = values[*at].clone().fit(ty);
             value.is_ok_and(|value| key::encode_value(&value, ty, *order, out).is_ok())
@@ -69,7 +117,7 @@ impl ParentKey {
         row: usize,
         out: &mut Vec<u8>,
     ) -> bool {
-        let same = self.columns.iter().all(|(at, ty, _)| ty == types[*at]);
+        let same = self.partitioned.is_none() && self.columns.iter().all(|(at, ty, _)| ty == types[*at]);
         if !same {
             let cells = places.iter().zip(types);
             let values: Vec<Value> =
@@ -143,7 +191,7 @@ pub(crate) fn check_key(
 ) -> Result<()> {
     let parent = writer.catalog.table_by_id(foreign_key.parent).cloned();
     let parent = parent.ok_or_else(|| Error::corrupt("catalog", "foreign key to a missing table"))?;
-    let parent_key = ParentKey::new(&parent, foreign_key)?;
+    let parent_key = ParentKey::new(&writer.catalog, &parent, foreign_key)?;
     let types: Vec<&DataType> = places.iter().map(|p| &table.live_column(*p).ty).collect();
     let mut known: HashSet<Vec<u8>> = HashSet::new();
     let mut key = Vec::new();

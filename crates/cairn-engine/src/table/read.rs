@@ -4,6 +4,7 @@ use arrow_array::{BinaryArray, RecordBatch};
 use bytes::Bytes;
 
 use super::codec::Keys;
+use super::partition;
 use crate::catalog::Table;
 use crate::error::Result;
 use crate::key_space::PREFIX_BYTES;
@@ -25,6 +26,9 @@ pub struct Fetched {
 /// # Errors
 /// [`crate::Error::Storage`], [`crate::Error::Corrupt`].
 pub fn get(view: &ReadView, table: &Table, keys: &[Bytes], projection: &[usize]) -> Result<Fetched> {
+    if table.is_partitioned() {
+        return partition::get_rows(view, table, keys, projection);
+    }
     let codec = table.codec()?;
     let mut projected = codec.projected(table, projection)?;
     let mut found = Vec::with_capacity(keys.len());

@@ -15,7 +15,7 @@ use cairn_types::{DataType, Value};
 use super::children::{self, References};
 use super::follow::FollowUp;
 use super::read::current;
-use super::{delete, update};
+use super::{delete, partition, update};
 use crate::catalog::{ForeignKey, Table};
 use crate::error::{Error, Result};
 use crate::transaction::Writer;
@@ -121,6 +121,11 @@ impl Statement {
                         continue;
                     }
                     super::check::rows(writer.database, &table, &batch, Some(&places))?;
+                    let moved = partition::of_topmost(&writer.catalog, &table, &keys, &batch, &places)?;
+                    if let Some((top, keys, new, places)) = moved {
+                        update::rows(writer, &top, &keys, &new, &places, self, false)?;
+                        continue;
+                    }
                     update::rows(writer, &table, &keys, &batch, &places, self, false)?;
                 }
             }
@@ -205,6 +210,20 @@ pub(super) fn row_values(table: &Table, batch: &RecordBatch, places: &[usize], r
 
 /// The children that refer to those keys of `parent`, a foreign key at a time.
 pub(super) fn references(writer: &Writer<'_>, parent: &Table) -> Vec<References> {
-    let children = writer.catalog.children(parent.id);
-    children.map(|(child, key)| References { child: child.clone(), foreign_key: key.clone() }).collect()
+    let catalog = &writer.catalog;
+    let own = |(child, key): (&Arc<Table>, &ForeignKey)| References {
+        child: child.clone(),
+        foreign_key: key.clone(),
+    };
+    let mut all: Vec<References> = catalog.children(parent.id).map(own).collect();
+    // What refers to a table that this one is a partition of refers to its rows, by the partition's own columns.
+    for above in catalog.ancestors(parent) {
+        for (child, key) in catalog.children(above.id) {
+            let names = key.parent_columns.iter().filter_map(|id| above.column_by_id(*id));
+            let columns = names.filter_map(|column| Some(parent.column(&column.name).ok()?.id)).collect();
+            let foreign_key = ForeignKey { parent: parent.id, parent_columns: columns, ..key.clone() };
+            all.push(References { child: child.clone(), foreign_key });
+        }
+    }
+    all
 }

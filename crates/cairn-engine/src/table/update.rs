@@ -11,6 +11,7 @@ use super::check;
 use super::children;
 use super::codec::{Codec, Entries, IndexCodec, Keys};
 use super::parent;
+use super::partition;
 use super::read::current;
 use super::statement::{Statement, references};
 use super::unique::{self, first_taken};
@@ -37,7 +38,12 @@ pub fn update(
         let (rows, keys) = (new.num_rows(), keys.len());
         return Err(Error::InvalidArgument(format!("{rows} rows for {keys} row keys")));
     }
-    check::rows(&txn.database, table, new, Some(changed))?;
+    if table.is_partitioned() {
+        partition::check_new_rows(txn, table, keys, new, changed)?;
+    } else {
+        check::rows(&txn.database, table, new, Some(changed))?;
+        partition::check_update(&txn.catalog(), table, new, changed)?;
+    }
     txn.write("UPDATE", |writer| {
         let mut statement = Statement::default();
         let updated = rows(writer, table, keys, new, changed, &mut statement, true)?;
@@ -57,6 +63,9 @@ pub(super) fn rows(
     statement: &mut Statement,
     direct: bool,
 ) -> Result<usize> {
+    if table.is_partitioned() {
+        return partition::update_rows(writer, table, row_keys, new, changed, statement, direct);
+    }
     let codec = table.codec()?;
     writer.guard_table(table.id, ObjectLock::RowExclusive)?;
     writer.claim_rows(&codec.prefix, row_keys, lock_mode(codec, changed), direct)?;

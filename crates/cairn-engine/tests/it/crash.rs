@@ -77,7 +77,7 @@ fn make_log(db: &Database) -> Result<()> {
         name: "log".into(),
         columns: vec![id],
         constraints: vec![],
-        materialized: None,
+        ..Default::default()
     })?;
     txn.commit()?;
     Ok(())

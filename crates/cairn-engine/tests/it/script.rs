@@ -353,7 +353,7 @@ fn create_table(txn: &Transaction, text: &str) -> Result<()> {
         name: name.into(),
         columns: columns.into_iter().map(column).collect(),
         constraints: constraints.into_iter().map(constraint).collect(),
-        materialized: None,
+        ..Default::default()
     })
     .map(|_| ())
 }

@@ -79,7 +79,7 @@ pub(crate) fn simple_table(
         name: name.into(),
         columns: std::iter::once(ColumnSpec::new("id", DataType::Integer)).chain(columns).collect(),
         constraints: vec![ConstraintSpec::PrimaryKey { name: None, columns: vec!["id".into()] }],
-        materialized: None,
+        ..Default::default()
     })
 }
 

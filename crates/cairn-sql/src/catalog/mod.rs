@@ -19,9 +19,11 @@ use cairn_engine::Catalog;
 use cairn_engine::catalog::{PUBLIC, Relation, STORE, ViewDescriptor};
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
+use datafusion::datasource::empty::EmptyTable;
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 
 use crate::context::Context;
+use crate::parse::only;
 use crate::scan::provider::TableScanProvider;
 use crate::session::temporary;
 use crate::{Error, Result};
@@ -62,6 +64,13 @@ pub(crate) fn is_with_row_key(name: &ObjectName) -> bool {
 /// `42P01`, `3F000`, `42809`.
 pub(crate) fn find(context: &Context, catalog: &Catalog, name: &TableReference) -> Result<Found> {
     match name {
+        TableReference::Partial { schema, table } if **schema == *only::ONLY => {
+            only_itself(find(context, catalog, &TableReference::bare(table.to_string())))
+        }
+        TableReference::Full { catalog: mark, schema, table } if **mark == *only::ONLY => {
+            let name = TableReference::partial(schema.to_string(), table.to_string());
+            only_itself(find(context, catalog, &name))
+        }
         TableReference::Bare { table } => {
             if let Some(provider) = system::table(context, catalog, "pg_catalog", table)? {
                 return Ok(Found::Provider(provider));
@@ -91,6 +100,17 @@ pub(crate) fn find(context: &Context, catalog: &Catalog, name: &TableReference) 
             )),
         },
     }
+}
+
+/// A partitioned table without its partitions has no rows.
+fn only_itself(found: Result<Found>) -> Result<Found> {
+    let found = found?;
+    let Found::Provider(provider) = &found else { return Ok(found) };
+    let whole = (provider.as_ref() as &dyn std::any::Any).downcast_ref::<TableScanProvider>();
+    Ok(match whole.is_some_and(TableScanProvider::is_partitioned) {
+        true => Found::Provider(Arc::new(EmptyTable::new(provider.schema()))),
+        false => found,
+    })
 }
 
 fn missing(name: &str) -> Error {
@@ -169,6 +189,7 @@ pub(crate) fn resolve_name(
     let parts: Vec<String> = name
         .0
         .iter()
+        .skip(usize::from(only::is_only(name)))
         .map(|part| part.as_ident().map_or_else(|| part.to_string(), crate::session::variables::fold))
         .collect();
     match parts.as_slice() {

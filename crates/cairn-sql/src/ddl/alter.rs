@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cairn_engine::Table;
 use cairn_engine::catalog::Relation;
-use cairn_engine::ddl::{Backfill, ConstraintSpec, Generation};
+use cairn_engine::ddl::{Backfill, ColumnSpec, ConstraintSpec, Generation};
 use cairn_types::{DataType, Value};
 use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, DropBehavior, Expr, Ident, ObjectName,
@@ -14,7 +14,7 @@ use sqlparser::ast::{
 use super::column::{self, Defined};
 use super::create::keep_columns_of_checks;
 use super::names::{self, Kind};
-use super::{notice, retype, types};
+use super::{notice, partition, retype, types};
 use crate::context::Context;
 use crate::dml::literal;
 use crate::parse::named_types::{self, Named};
@@ -40,7 +40,15 @@ pub(super) fn table(context: &Context, alter: &AlterTable) -> Result<StatementRe
     }
     names::require(context, &all, &alter.name, Kind::Table)?;
     for operation in &alter.operations {
+        let catalog = context.catalog()?;
+        let table = catalog.table(&schema, &name)?;
+        partition::refuse(&table, &catalog, alter.only, operation)?;
         Alter { context, schema: &schema, name: &name }.run(operation)?;
+        if table.is_partitioned() && !alter.only && partition::goes_down(operation) {
+            for own in catalog.descendants(table.id) {
+                Alter { context, schema: &own.schema, name: &own.name }.run(operation)?;
+            }
+        }
     }
     Ok(StatementResult::command("ALTER TABLE"))
 }
@@ -236,12 +244,33 @@ impl Alter<'_> {
             Some(value) if !null && !fill => Backfill::Value(value),
             _ => Backfill::Null,
         };
-        txn.add_column(schema, name, column, backfill)?;
+        let below = self.context.catalog()?.descendants(self.table()?.id);
+        if !below.is_empty() && matches!(column.generation, Some(Generation::Identity { .. })) {
+            let message = "cannot recursively add identity column to table that has child tables";
+            return Err(Error::new("42P16", message));
+        }
+        let not_null = not_null && (fill || null) && !generated;
+        txn.add_column(schema, name, column.clone(), backfill.clone())?;
         if fill {
             retype::fill(self.context, &self.table()?, &added)?;
         }
-        if not_null && (fill || null) && !generated {
+        if not_null {
             txn.set_not_null(schema, name, &added, true)?;
+        }
+        // Partitions get the column, and then, by their table, its constraints.
+        let default = self.table()?.column(&added)?.default.clone();
+        let nullable = column.nullable && !generated;
+        for own in below {
+            let column =
+                ColumnSpec { generation: None, default: default.clone(), nullable: true, ..column.clone() };
+            txn.add_column(&own.schema, &own.name, column, backfill.clone())?;
+            if fill {
+                let own = self.context.catalog()?.table(&own.schema, &own.name)?;
+                retype::fill(self.context, &own, &added)?;
+            }
+            if !nullable || not_null {
+                txn.set_not_null(&own.schema, &own.name, &added, true)?;
+            }
         }
         if domain.is_some() {
             let table = self.table()?;

@@ -2,7 +2,7 @@
 //! done to generated and identity columns.
 
 use cairn_engine::ddl::SequenceOptions;
-use sqlparser::ast::{Ident, ObjectName};
+use sqlparser::ast::{ForValues, Ident, ObjectName};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
@@ -29,6 +29,8 @@ enum Change {
     SetSchema(Ident),
     Rename(Ident),
     Column { column: Ident, action: Action },
+    Attach { partition: ObjectName, bound: Box<ForValues> },
+    Detach { partition: ObjectName },
 }
 
 enum Action {
@@ -67,6 +69,25 @@ pub(super) fn read(parser: &mut Parser<'_>) -> Parsed<Option<AlterMore>> {
         let new = parser.parse_identifier()?;
         ends(parser)?;
         return Ok(statement(Change::Rename(new)));
+    }
+    if kind == Kind::Table && parser.parse_keywords(&[Keyword::ATTACH, Keyword::PARTITION]) {
+        let partition = parser.parse_object_name(false)?;
+        let mut bound = String::new();
+        loop {
+            match parser.next_token().token {
+                Token::EOF | Token::SemiColon => break,
+                token => bound.push_str(&format!("{token} ")),
+            }
+        }
+        let bound = Box::new(super::partition::read_bound(&bound)?);
+        return Ok(statement(Change::Attach { partition, bound }));
+    }
+    if kind == Kind::Table && parser.parse_keywords(&[Keyword::DETACH, Keyword::PARTITION]) {
+        let partition = parser.parse_object_name(false)?;
+        // Nobody is blocked for long: it is done at once.
+        let _ = parser.parse_keyword(Keyword::CONCURRENTLY);
+        ends(parser)?;
+        return Ok(statement(Change::Detach { partition }));
     }
     if kind != Kind::Table || !parser.parse_keyword(Keyword::ALTER) {
         return Ok(None);
@@ -114,6 +135,10 @@ pub(super) fn run(context: &Context, alter: &AlterMore) -> Result<StatementResul
     let (schema, relation, _) = found;
     let txn = context.txn();
     match (change, kind) {
+        (Change::Attach { partition, bound }, _) => {
+            super::partition::attach(context, name, partition, bound)?;
+        }
+        (Change::Detach { partition }, _) => super::partition::detach(context, name, partition)?,
         (Change::SetSchema(new), Kind::View) => txn.set_view_schema(&schema, &relation, &fold(new))?,
         (Change::SetSchema(new), _) => txn.set_table_schema(&schema, &relation, &fold(new))?,
         (Change::Rename(new), Kind::Materialized) => {

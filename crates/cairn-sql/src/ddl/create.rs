@@ -8,7 +8,7 @@ use sqlparser::ast::{
     HiveDistributionStyle, OnCommit, Query, SchemaName,
 };
 
-use super::{column, names, notice};
+use super::{column, names, notice, partition};
 use crate::context::Context;
 use crate::dml::assign::assign_array;
 use crate::dml::inserter::Inserter;
@@ -28,9 +28,17 @@ pub(super) fn table(context: &Context, create: &CreateTable) -> Result<Statement
         return Ok(StatementResult::command(tag));
     }
     if let Some(query) = &create.query {
+        if create.partition_by.is_some() || create.partition_of.is_some() {
+            return Err(Error::new("42601", "syntax error: CREATE TABLE AS makes no partitioned table"));
+        }
         return from_query(context, create, query, schema, name);
     }
-    let spec = spec(context, &catalog, create, schema, name)?;
+    let partition_by = partition::by(create)?;
+    let spec = match &create.partition_of {
+        Some(parent) => partition::spec(context, &catalog, create, parent, schema, name)?,
+        None => spec(context, &catalog, create, schema, name)?,
+    };
+    let spec = TableSpec { partition_by, ..spec };
     for constraint in &spec.constraints {
         if let ConstraintSpec::ForeignKey { parent, .. } = constraint {
             temporary::check_reference(&spec.schema, &parent.0)?;
@@ -182,10 +190,6 @@ fn refuse(create: &CreateTable) -> Result<()> {
     )?;
     refused(create.table_options != CreateTableOptions::None, "a storage option of CREATE TABLE")?;
     refused(create.inherits.is_some(), "table inheritance")?;
-    refused(
-        create.partition_by.is_some() || create.partition_of.is_some() || create.for_values.is_some(),
-        "a partitioned table",
-    )?;
     refused(
         create.hive_distribution != HiveDistributionStyle::NONE
             || create.hive_formats.as_ref().is_some_and(|f| {

@@ -102,6 +102,11 @@ pub(super) fn truncate(context: &Context, truncate: &Truncate) -> Result<Stateme
     let mut tables: Vec<Arc<Table>> = Vec::new();
     for target in &truncate.table_names {
         match names::find(context, &catalog, &target.name, Kind::Table)? {
+            Some((.., Relation::Table(table))) if target.only && table.is_partitioned() => {
+                return Err(Error::new("42809", "cannot truncate only a partitioned table").with_hint(
+                    "Do not specify the ONLY keyword, or use TRUNCATE ONLY on the partitions directly.",
+                ));
+            }
             Some((.., Relation::Table(table))) => tables.push(table),
             Some(_) => return Err(Error::internal("a table is no table")),
             None if truncate.if_exists => {}

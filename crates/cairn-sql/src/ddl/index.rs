@@ -28,6 +28,10 @@ pub(super) fn create(context: &Context, create: &CreateIndex) -> Result<Statemen
     };
     let (schema, table, relation) = names::require(context, &catalog, &create.table_name, kind_of)?;
     let Relation::Table(found) = relation else { return Err(Error::internal("a table is no table")) };
+    if create.concurrently && found.is_partitioned() {
+        let message = format!("cannot create index on partitioned table \"{table}\" concurrently");
+        return Err(Error::new("0A000", message));
+    }
     let name =
         create.name.as_ref().and_then(|n| n.0.last()).and_then(|part| part.as_ident()).map(names::stored);
     if let Some(name) = &name

@@ -16,6 +16,7 @@ mod functions;
 mod index;
 mod materialized;
 pub(crate) mod names;
+mod partition;
 mod retype;
 mod sequence;
 mod type_statement;

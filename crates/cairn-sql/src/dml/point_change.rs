@@ -84,6 +84,10 @@ fn target_of(
     let Some(selection) = selection else { return Ok(None) };
     let (name, alias) = changed_table(factor)?;
     let table = target::find(context, name, verb)?;
+    // Row keys of partitioned tables are not made of their primary keys alone.
+    if table.is_partitioned() {
+        return Ok(None);
+    }
     let all = context.catalog()?;
     let followed = all.children(table.id).next().is_some();
     if !table.triggers.is_empty() || followed && all.tables().any(|table| !table.triggers.is_empty()) {

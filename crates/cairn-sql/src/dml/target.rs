@@ -10,6 +10,7 @@ use sqlparser::ast::{Ident, ObjectName};
 
 use super::relations::arrow_error;
 use crate::context::Context;
+use crate::parse::only;
 use crate::session::variables::fold;
 use crate::{Error, Result, catalog, trigger};
 
@@ -27,6 +28,9 @@ pub(crate) fn find(context: &Context, name: &ObjectName, verb: &str) -> Result<A
     match all.relation(&schema, &table) {
         Some(Relation::Table(found)) if found.materialized.is_some() => {
             Err(Error::new("42809", format!("cannot change materialized view \"{table}\"")))
+        }
+        Some(Relation::Table(found)) if found.is_partitioned() && only::is_only(name) => {
+            Err(Error::unsupported(format!("{verb} of ONLY a partitioned table")))
         }
         Some(Relation::Table(found)) => Ok(found),
         Some(Relation::View(view)) if let Some(rows) = trigger::view::as_table(&view, verb) => Ok(rows),

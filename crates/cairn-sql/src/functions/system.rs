@@ -116,6 +116,11 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             let definition = crate::catalog::pg_catalog::constraint_definition(&scope, call.integer(0)?)?;
             Ok(definition.map_or(Value::Null, Value::Text))
         }),
+        Simple::new("pg_get_partkeydef", one(T::BigInt), T::Text, stable, |call| {
+            let scope = scope(call)?;
+            let definition = crate::catalog::pg_catalog::key_definition(&scope, call.integer(0)?)?;
+            Ok(definition.map_or(Value::Null, Value::Text))
+        }),
         Simple::new("pg_get_viewdef", Takes::Variadic, T::Text, stable, |call| {
             let scope = scope(call)?;
             let definition = crate::catalog::pg_catalog::view_definition(&scope, call.integer(0)?)?;

@@ -20,8 +20,10 @@ pub(crate) mod locking;
 pub(crate) mod merge;
 pub(crate) mod named_types;
 pub(crate) mod names;
+pub(crate) mod only;
 pub(crate) mod ordinality;
 pub(crate) mod parameters;
+pub(crate) mod partition_columns;
 pub(crate) mod rewrite;
 pub(crate) mod sample;
 pub(crate) mod sets;
@@ -70,7 +72,8 @@ fn parse_one(text: &str) -> Result<Statement> {
 /// Parses one statement that the guard has passed.
 pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let logged = names::without_unlogged(text);
-    let text = &*logged;
+    let typed = partition_columns::before_parsing(&logged);
+    let text = &*typed;
     let own = crate::copy::parse(text)
         .or_else(|| crate::ddl::parse(text))
         .or_else(|| cursor::parse(text))
@@ -83,6 +86,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
         return Ok(statement);
     }
     let patched = names::before_parsing(text);
+    let patched = only::before_parsing(&patched);
     let patched = constants::before_parsing(&patched);
     let patched = merge::before_parsing(&patched);
     let patched = conflict::before_parsing(&patched);

@@ -139,6 +139,10 @@ fn plan(context: &Context, query: &Query) -> Result<Option<PointPlan>> {
     if name.0.len() == 1 && catalog::is_system_table(&relation) {
         return Ok(None);
     }
+    // Row keys of partitioned tables are not made of their primary keys alone.
+    if table.is_partitioned() {
+        return Ok(None);
+    }
     let column = |expr: &Expr| place_of(&table, &known_as, expr);
     let Some(selection) = &select.selection else { return Ok(None) };
     let Some(key) = PointKey::of(&table, &known_as, selection) else { return Ok(None) };

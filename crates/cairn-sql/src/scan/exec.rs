@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, AsArray, BinaryBuilder, RecordBatch};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{Schema, SchemaRef};
 use cairn_engine::table::{self, Access, ROW_KEY, ScanRequest, TableScan};
@@ -41,6 +41,8 @@ use crate::{Error, Result};
 pub(crate) struct TableScanSpec {
     pub(crate) table: Arc<Table>,
     pub(crate) source: Source,
+    /// Of a partition that is read as part of its table.
+    pub(crate) shown: Option<Shown>,
     /// Places among the live columns, in output order; the number of live columns stands for the row key.
     pub(crate) wanted: Vec<usize>,
     pub(crate) with_row_key: bool,
@@ -54,6 +56,15 @@ pub(crate) struct TableScanSpec {
     pub(crate) slot: Option<usize>,
     /// Whether a join may have it read by an index.
     pub(crate) narrows: bool,
+}
+
+/// How the rows of a partition are shown as rows of the table that it is a part of.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    /// The fields of the partition's columns, in its own order.
+    pub(crate) fields: SchemaRef,
+    /// What row keys begin with.
+    pub(crate) key_prefix: [u8; 4],
 }
 
 /// Where a scan takes what it reads from.
@@ -174,7 +185,7 @@ impl TableScanExec {
 
 /// The batches' schema.
 fn schema(spec: &TableScanSpec) -> SchemaRef {
-    let table = spec.table.arrow_schema();
+    let table = spec.shown.as_ref().map_or(spec.table.arrow_schema(), |shown| &shown.fields);
     let fields: Vec<_> = spec
         .wanted
         .iter()
@@ -319,9 +330,17 @@ impl ExecutionPlan for TableScanExec {
         let baseline = BaselineMetrics::new(&self.metrics, partition);
         let reorder = self.reorder();
         let schema = Arc::clone(&self.schema);
+        let key_prefix = match &self.spec.shown {
+            Some(shown) if self.spec.with_row_key => Some(shown.key_prefix),
+            _ => None,
+        };
         let batches = std::iter::from_fn(move || -> Option<DataFusionResult<RecordBatch>> {
             let _timer = baseline.elapsed_compute().timer();
             let shaped = scan.next()?.map_err(Into::into).and_then(|batch| {
+                let batch = match &key_prefix {
+                    Some(prefix) => with_prefix(&batch, prefix)?,
+                    None => batch,
+                };
                 let batch = match &reorder {
                     Some(order) => batch.project(order)?,
                     None => batch,
@@ -454,6 +473,23 @@ impl TableScanExec {
                 .collect(),
         )
     }
+}
+
+/// The row keys, which come last, with that in front of them.
+fn with_prefix(batch: &RecordBatch, prefix: &[u8]) -> DataFusionResult<RecordBatch> {
+    let mut columns = batch.columns().to_vec();
+    let Some(keys) = columns.pop() else { return internal_err!("a scan without row keys") };
+    let Some(keys) = keys.as_binary_opt::<i32>() else { return internal_err!("row keys are not binary") };
+    let mut prefixed = BinaryBuilder::with_capacity(keys.len(), keys.value_data().len() + keys.len() * 4);
+    let mut key = Vec::new();
+    for at in 0..keys.len() {
+        key.clear();
+        key.extend_from_slice(prefix);
+        key.extend_from_slice(keys.value(at));
+        prefixed.append_value(&key);
+    }
+    columns.push(Arc::new(prefixed.finish()));
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
 
 /// A scan that opens when its first batch is asked for: by then a join above has read its other side.

@@ -6,4 +6,5 @@ pub(crate) mod derived;
 pub(crate) mod exec;
 pub(crate) mod narrow;
 pub(crate) mod provider;
+pub(crate) mod prune;
 pub(crate) mod template;

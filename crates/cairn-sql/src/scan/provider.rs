@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
-use cairn_engine::table::ROW_KEY;
-use cairn_engine::{ReadView, Table};
+use cairn_engine::table::{Access, ROW_KEY, row_key_prefix};
+use cairn_engine::{Catalog, ReadView, Table};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Constraint, Constraints};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::union::UnionExec;
 
 use super::access;
 use super::derived::Derived;
-use super::exec::{Source, TableScanExec, TableScanSpec};
+use super::exec::{Shown, Source, TableScanExec, TableScanSpec};
+use super::prune::{self, Part};
 use super::template::Template;
 use crate::Result;
 use crate::context::Context;
@@ -31,6 +34,21 @@ pub(crate) struct TableScanProvider {
     constraints: Constraints,
     derived: Option<Arc<Derived>>,
     methods: Methods,
+    /// Of a partitioned table, whose partitions are read.
+    partitioned: Option<Partitioned>,
+}
+
+struct Partitioned {
+    catalog: Arc<Catalog>,
+    /// All that hold rows, with what is known of each.
+    leaves: Vec<Leaf>,
+}
+
+/// A table that rows are read from.
+struct Leaf {
+    table: Arc<Table>,
+    rows: u64,
+    derived: Option<Arc<Derived>>,
 }
 
 impl std::fmt::Debug for TableScanProvider {
@@ -49,15 +67,128 @@ impl TableScanProvider {
         } else {
             Arc::clone(table.arrow_schema())
         };
+        let partitioned = match table.is_partitioned() {
+            true => Some(Partitioned::new(context, &table)?),
+            false => None,
+        };
         Ok(Self {
             view: context.view()?,
-            rows: context.scope.shared.database.approximate_rows(table.id),
+            rows: match &partitioned {
+                Some(own) => own.leaves.iter().map(|leaf| leaf.rows).sum(),
+                None => context.scope.shared.database.approximate_rows(table.id),
+            },
+            partitioned,
             constraints: constraints(&table),
             derived: Derived::of(context, &table)?,
             methods: context.scope.settings.methods.clone(),
             schema,
             table,
         })
+    }
+}
+
+impl TableScanProvider {
+    /// Whether the rows are those of partitions.
+    pub(crate) fn is_partitioned(&self) -> bool {
+        self.partitioned.is_some()
+    }
+}
+
+impl Partitioned {
+    fn new(context: &Context, table: &Arc<Table>) -> Result<Self> {
+        let catalog = context.catalog()?;
+        let leaf = |table: Arc<Table>| {
+            Ok(Leaf {
+                rows: context.scope.shared.database.approximate_rows(table.id),
+                derived: Derived::of(context, &table)?,
+                table,
+            })
+        };
+        let leaves = prune::leaves(&catalog, table, &[]).into_iter().map(leaf).collect::<Result<_>>()?;
+        Ok(Self { catalog, leaves })
+    }
+}
+
+impl TableScanProvider {
+    /// The scan of a table that holds rows: this one or one of its partitions.
+    fn scan_leaf(
+        &self,
+        state: &dyn Session,
+        leaf: &Leaf,
+        wanted: &[usize],
+        filters: &[Expr],
+        bound: Option<&[Expr]>,
+        limit: Option<usize>,
+    ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
+        let columns = leaf.table.arrow_schema().fields().len();
+        let wanted: Vec<usize> = match &self.partitioned {
+            None => wanted.to_vec(),
+            Some(_) => {
+                let own = |place: &usize| match self.table.arrow_schema().fields().get(*place) {
+                    Some(field) => leaf.table.column_place(field.name()),
+                    None => Some(columns),
+                };
+                wanted.iter().filter_map(own).collect()
+            }
+        };
+        let with_row_key = wanted.contains(&columns);
+        let read: Vec<usize> = wanted.iter().copied().filter(|place| *place < columns).collect();
+        let conditions = bound.unwrap_or(filters);
+        let (derived, seqscan) = (leaf.derived.as_deref(), self.methods.seqscan);
+        let choice = match self.methods.indexscan {
+            true => access::choose(&leaf.table, derived, leaf.rows, seqscan, conditions, &read)?,
+            false => access::whole(leaf.rows),
+        };
+        let parallelism = state.config().target_partitions();
+        let mut parts = match (choice.rows as u64 / ROWS_PER_PARTITION_MIN).min(parallelism as u64) {
+            0 | 1 => vec![choice.access.clone()],
+            parts if limit.is_none_or(|limit| limit as u64 > ROWS_PER_PARTITION_MIN) => {
+                cairn_engine::table::split(&self.view, &leaf.table, &choice.access, parts as usize)
+            }
+            _ => vec![choice.access.clone()],
+        };
+        let part = self.partitioned.as_ref().map(|own| Part::new(&own.catalog, &self.table, leaf.table.id));
+        let template = bound.map(|bound| {
+            let (table, derived) = (Arc::clone(&leaf.table), leaf.derived.clone());
+            let (choice, parts) = (choice.clone(), parts.len());
+            let filters = filters.to_vec();
+            let template =
+                Template::new(table, derived, leaf.rows, filters, read, choice, parts).of_part(part.clone());
+            Arc::new(template.settled_for(bound))
+        });
+        if let Some(part) = &part
+            && bound.is_some_and(|bound| part.is_excluded(bound))
+        {
+            parts.iter_mut().for_each(|access| *access = Access::Rows(Vec::new()));
+        }
+        let spec = TableScanSpec {
+            table: Arc::clone(&leaf.table),
+            source: Source::View(self.view.clone()),
+            shown: match &self.partitioned {
+                None => None,
+                Some(_) => {
+                    Some(Shown { fields: self.fields_of(leaf), key_prefix: row_key_prefix(leaf.table.id) })
+                }
+            },
+            wanted,
+            with_row_key,
+            limit,
+            reverse: false,
+            wanted_rows: None,
+            template,
+            slot: None,
+            narrows: self.methods.indexscan,
+        };
+        Ok(Arc::new(TableScanExec::new(spec, choice, parts)?))
+    }
+
+    /// The fields of a partition's columns as this table shows them.
+    fn fields_of(&self, leaf: &Leaf) -> SchemaRef {
+        let own = |field: &Arc<Field>| self.table.arrow_schema().field_with_name(field.name()).cloned();
+        let fields = leaf.table.arrow_schema().fields().iter();
+        let fields: Vec<Field> =
+            fields.map(|field| own(field).unwrap_or_else(|_| field.as_ref().clone())).collect();
+        Arc::new(Schema::new(fields))
     }
 }
 
@@ -111,46 +242,28 @@ impl TableProvider for TableScanProvider {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
-        let columns = self.table.arrow_schema().fields().len();
         let wanted: Vec<usize> = match projection {
             Some(projection) => projection.clone(),
             None => (0..self.schema.fields().len()).collect(),
         };
-        let with_row_key = wanted.contains(&columns);
-        let read: Vec<usize> = wanted.iter().copied().filter(|place| *place < columns).collect();
         let bound = crate::query::slots::bound(filters, state.config_options())?;
-        let conditions = bound.as_deref().unwrap_or(filters);
-        let (derived, seqscan) = (self.derived.as_deref(), self.methods.seqscan);
-        let choice = match self.methods.indexscan {
-            true => access::choose(&self.table, derived, self.rows, seqscan, conditions, &read)?,
-            false => access::whole(self.rows),
+        let bound = bound.as_deref();
+        let Some(partitioned) = &self.partitioned else {
+            let (table, derived) = (Arc::clone(&self.table), self.derived.clone());
+            let leaf = Leaf { table, rows: self.rows, derived };
+            return self.scan_leaf(state, &leaf, &wanted, filters, bound, limit);
         };
-        let parallelism = state.config().target_partitions();
-        let parts = match (choice.rows as u64 / ROWS_PER_PARTITION_MIN).min(parallelism as u64) {
-            0 | 1 => vec![choice.access.clone()],
-            parts if limit.is_none_or(|limit| limit as u64 > ROWS_PER_PARTITION_MIN) => {
-                cairn_engine::table::split(&self.view, &self.table, &choice.access, parts as usize)
-            }
-            _ => vec![choice.access.clone()],
-        };
-        let spec = TableScanSpec {
-            table: Arc::clone(&self.table),
-            source: Source::View(self.view.clone()),
-            wanted,
-            with_row_key,
-            limit,
-            reverse: false,
-            wanted_rows: None,
-            template: bound.map(|bound| {
-                let (table, derived) = (Arc::clone(&self.table), self.derived.clone());
-                let (choice, parts) = (choice.clone(), parts.len());
-                let filters = filters.to_vec();
-                let template = Template::new(table, derived, self.rows, filters, read, choice, parts);
-                Arc::new(template.settled_for(&bound))
-            }),
-            slot: None,
-            narrows: self.methods.indexscan,
-        };
-        Ok(Arc::new(TableScanExec::new(spec, choice, parts)?))
+        // A plan for all values of its parameters has all partitions: those to be read are told by the values.
+        let read =
+            prune::leaves(&partitioned.catalog, &self.table, if bound.is_some() { &[] } else { filters });
+        let mut scans = Vec::with_capacity(read.len());
+        for leaf in partitioned.leaves.iter().filter(|leaf| read.iter().any(|own| own.id == leaf.table.id)) {
+            scans.push(self.scan_leaf(state, leaf, &wanted, filters, bound, limit)?);
+        }
+        match scans.len() {
+            0 => Ok(Arc::new(EmptyExec::new(Arc::new(self.schema.project(&wanted)?)))),
+            1 => Ok(scans.swap_remove(0)),
+            _ => UnionExec::try_new(scans),
+        }
     }
 }

@@ -11,6 +11,7 @@ use datafusion::logical_expr::Expr;
 
 use super::access::{self, Choice};
 use super::derived::Derived;
+use super::prune::Part;
 use crate::Result;
 use crate::query::slots::Slots;
 
@@ -29,6 +30,8 @@ pub(crate) struct Template {
     parts: usize,
     /// Whether other values want no other path.
     is_settled: bool,
+    /// Of a partition that is read as part of its table.
+    part: Option<Part>,
 }
 
 impl Template {
@@ -41,7 +44,12 @@ impl Template {
         choice: Choice,
         parts: usize,
     ) -> Template {
-        Template { table, derived, rows, filters, read, choice, parts, is_settled: true }
+        Template { table, derived, rows, filters, read, choice, parts, is_settled: true, part: None }
+    }
+
+    /// The same, of a partition: values may say that it need not be read.
+    pub(crate) fn of_part(self, part: Option<Part>) -> Template {
+        Template { part, ..self }
     }
 
     /// The same, for conditions that are these with the values at hand.
@@ -59,10 +67,16 @@ impl Template {
 
     /// The access for these values (I1), whole.
     pub(crate) fn access(&self, slots: &Slots) -> Result<Option<Access>> {
-        if matches!(self.choice.access, Access::Full) {
+        if matches!(self.choice.access, Access::Full) && self.part.is_none() {
             return Ok(Some(Access::Full));
         }
         let filters = slots.fill_all(&self.filters)?;
+        if self.part.as_ref().is_some_and(|part| part.is_excluded(&filters)) {
+            return Ok(Some(Access::Rows(Vec::new())));
+        }
+        if matches!(self.choice.access, Access::Full) {
+            return Ok(Some(Access::Full));
+        }
         let derived = self.derived.as_deref();
         let choice =
             access::choose_again(&self.choice, &self.table, derived, self.rows, &filters, &self.read)?;

@@ -21,7 +21,7 @@ pub(crate) fn wait_for_tables(context: &Context, statement: &Statement) -> Resul
     }
     let all = context.catalog()?;
     if ddl::is_definition(statement) {
-        let names = own_names(context, &all, statement);
+        let names = own_names(context, &all, statement).filter(|names| !have_partitions(&all, names));
         let what = names.as_deref().map_or(Definitions::All, Definitions::Own);
         return Ok(txn.lock_definitions(what)?);
     }
@@ -82,9 +82,18 @@ fn own_names(context: &Context, catalog: &Catalog, statement: &Statement) -> Opt
     }
 }
 
+/// Whether one of the tables is partitioned or a partition: what is done to it may concern the others.
+fn have_partitions(catalog: &Catalog, names: &[(String, String)]) -> bool {
+    names.iter().any(|(schema, name)| match catalog.relation(schema, name) {
+        Some(Relation::Table(table)) => table.is_partitioned() || table.partition.is_some(),
+        _ => false,
+    })
+}
+
 fn stands_alone(create: &CreateTable) -> bool {
     let foreign = |constraint: &TableConstraint| matches!(constraint, TableConstraint::ForeignKey(_));
     create.like.is_none()
+        && create.partition_of.is_none()
         && !create.constraints.iter().any(foreign)
         && create.columns.iter().all(|column| !refers(&column.options))
 }

@@ -5,6 +5,7 @@ mod clauses;
 mod generated;
 mod hostile;
 mod limits;
+mod partitions;
 mod point_changes;
 mod queries;
 mod repeated;

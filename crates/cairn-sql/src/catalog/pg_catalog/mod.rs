@@ -3,6 +3,7 @@
 
 mod constraints;
 mod indexes;
+mod partitions;
 pub(super) mod programs;
 mod relations;
 mod types;
@@ -15,6 +16,7 @@ use cairn_types::{DataType, Value};
 
 pub(crate) use constraints::constraint_definition;
 pub(crate) use indexes::index_definition;
+pub(crate) use partitions::key_definition;
 pub(crate) use relations::{is_visible, view_definition};
 pub(crate) use types::format_type;
 
@@ -76,6 +78,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
             ("relreplident", T),
             ("reltablespace", O),
             ("reloptions", T),
+            ("relpartbound", T),
         ],
         rows: relations::pg_class,
     },
@@ -387,6 +390,23 @@ pub(crate) const TABLES: &[SystemTable] = &[
                 vec![Value::BigInt(403), text("btree"), text("i")],
             ])
         },
+    },
+    SystemTable {
+        name: "pg_inherits",
+        columns: &[("inhrelid", O), ("inhparent", O), ("inhseqno", I), ("inhdetachpending", B)],
+        rows: partitions::pg_inherits,
+    },
+    SystemTable {
+        name: "pg_partitioned_table",
+        columns: &[
+            ("partrelid", O),
+            ("partstrat", T),
+            ("partnatts", DataType::SmallInt),
+            ("partdefid", O),
+            ("partattrs", T),
+            ("partexprs", T),
+        ],
+        rows: partitions::pg_partitioned_table,
     },
     SystemTable {
         name: "pg_description",

@@ -5,6 +5,7 @@ use cairn_engine::catalog::{PUBLIC, STORE};
 use cairn_types::{DataType, Value};
 
 use super::indexes::all_indexes;
+use super::partitions;
 use super::types::{length, modifier};
 use super::{DERIVED_ID, STORE_ID, T, derived, schema_ids, system_tables};
 use crate::Result;
@@ -15,58 +16,73 @@ use crate::session::temporary::is_temporary;
 pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
     let schemas = schema_ids(catalog);
     let mut rows = Rows::new();
-    let mut push =
-        |id: i64, name: &str, schema: &str, kind: &str, columns: usize, rest: (f32, bool, usize)| {
-            rows.push(vec![
-                Value::BigInt(id),
-                text(name),
-                schemas.get(schema).map_or(Value::Null, |id| Value::BigInt(*id)),
-                Value::BigInt(0),
-                Value::BigInt(10),
-                Value::BigInt(match kind {
-                    "i" => 403,
-                    "r" | "m" => 2,
-                    _ => 0,
-                }),
-                Value::Real(rest.0),
-                Value::Boolean(rest.1),
-                text(kind),
-                Value::SmallInt(columns as i16),
-                Value::SmallInt(rest.2 as i16),
-                Value::Boolean(false),
-                Value::Boolean(false),
-                Value::Boolean(false),
-                Value::Boolean(false),
-                Value::Boolean(false),
-                text(if is_temporary(schema) { "t" } else { "p" }),
-                text("d"),
-                Value::BigInt(0),
-                Value::Null,
-            ]);
-        };
+    let mut push = |id: i64,
+                    name: &str,
+                    schema: &str,
+                    kind: &str,
+                    columns: usize,
+                    rest: (f32, bool, usize),
+                    bound: Option<String>| {
+        rows.push(vec![
+            Value::BigInt(id),
+            text(name),
+            schemas.get(schema).map_or(Value::Null, |id| Value::BigInt(*id)),
+            Value::BigInt(0),
+            Value::BigInt(10),
+            Value::BigInt(match kind {
+                "i" | "I" => 403,
+                "r" | "m" => 2,
+                _ => 0,
+            }),
+            Value::Real(rest.0),
+            Value::Boolean(rest.1),
+            text(kind),
+            Value::SmallInt(columns as i16),
+            Value::SmallInt(rest.2 as i16),
+            Value::Boolean(false),
+            Value::Boolean(false),
+            Value::Boolean(false),
+            Value::Boolean(false),
+            Value::Boolean(bound.is_some()),
+            text(if is_temporary(schema) { "t" } else { "p" }),
+            text("d"),
+            Value::BigInt(0),
+            Value::Null,
+            optional(bound.as_deref()),
+        ]);
+    };
     for table in catalog.tables() {
         let indexes = all_indexes(table);
-        let estimate = context.scope.shared.database.approximate_rows(table.id) as f32;
+        let database = &context.scope.shared.database;
+        let below = catalog.descendants(table.id);
+        let rows = std::iter::once(table).chain(&below).map(|own| database.approximate_rows(own.id));
+        let estimate = rows.sum::<u64>() as f32;
+        let bound = partitions::bound(table);
         let columns = table.live_columns().len();
         let rest = (estimate, !indexes.is_empty(), table.checks.len());
-        let kind = if table.materialized.is_some() { "m" } else { "r" };
-        push(i64::from(table.id), &table.name, &table.schema, kind, columns, rest);
+        let kind = match table.materialized {
+            Some(_) => "m",
+            None if table.is_partitioned() => "p",
+            None => "r",
+        };
+        let index_kind = if table.is_partitioned() { "I" } else { "i" };
+        push(i64::from(table.id), &table.name, &table.schema, kind, columns, rest, bound);
         for index in indexes {
             let id = derived(table.id, i64::from(index.id));
             let columns = index.columns.len() + index.include.len();
-            push(id, &index.name, &table.schema, "i", columns, (estimate, false, 0));
+            push(id, &index.name, &table.schema, index_kind, columns, (estimate, false, 0), None);
         }
     }
     for view in catalog.views() {
-        push(i64::from(view.id), &view.name, &view.schema, "v", view.columns.len(), (0.0, false, 0));
+        push(i64::from(view.id), &view.name, &view.schema, "v", view.columns.len(), (0.0, false, 0), None);
     }
     for sequence in catalog.sequences() {
-        push(i64::from(sequence.id), &sequence.name, &sequence.schema, "S", 0, (1.0, false, 0));
+        push(i64::from(sequence.id), &sequence.name, &sequence.schema, "S", 0, (1.0, false, 0), None);
     }
-    push(STORE_ID, STORE, PUBLIC, "r", 2, (0.0, false, 0));
+    push(STORE_ID, STORE, PUBLIC, "r", 2, (0.0, false, 0), None);
     for (id, schema, table) in system_tables() {
         let kind = if schema == "pg_catalog" { "r" } else { "v" };
-        push(id, table.name, schema, kind, table.columns.len(), (0.0, false, 0));
+        push(id, table.name, schema, kind, table.columns.len(), (0.0, false, 0), None);
     }
     Ok(rows)
 }

@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::dml::relations::{column, item, quoted, select_of, table_factor, wildcard_of};
 use crate::parse;
 use crate::parse::locking::{Locking, Strength};
+use crate::parse::only;
 use crate::query::nested;
 use crate::session::variables::fold;
 use crate::{Error, Result, catalog};
@@ -249,6 +250,9 @@ impl<'s> Search<'s> {
         let all = self.context.catalog()?;
         let (schema, table) = catalog::resolve_name(self.context, &all, name)?;
         let table = match all.relation(&schema, &table) {
+            Some(Relation::Table(table)) if table.is_partitioned() && only::is_only(name) => {
+                return Err(Error::unsupported(format!("FOR {} of ONLY a partitioned table", self.words())));
+            }
             Some(Relation::Table(table)) => table,
             Some(Relation::View(_)) if nullable => {
                 return self.refuse("the nullable side of an outer join");
