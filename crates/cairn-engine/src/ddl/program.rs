@@ -84,6 +84,53 @@ impl Transaction {
         })
     }
 
+    /// ALTER FUNCTION or PROCEDURE: the routine of that id becomes what is given.
+    ///
+    /// # Errors
+    /// [`Error::InvalidDefinition`]: 42723 where the new schema has one of the new name that takes the same types.
+    pub fn alter_routine(&self, routine: RoutineDescriptor) -> Result<()> {
+        self.write("ALTER FUNCTION", |writer| {
+            name::usable_schema(&writer.catalog, &routine.schema)?;
+            let types = |own: &RoutineDescriptor| -> Vec<String> {
+                own.inputs().map(|input| input.ty.base_name().to_owned()).collect()
+            };
+            let wanted = types(&routine);
+            let is_taken = writer
+                .catalog
+                .routines_named(&routine.schema, &routine.name)
+                .any(|other| other.id != routine.id && types(other) == wanted);
+            if is_taken {
+                let message = format!(
+                    "{} {} already exists in schema \"{}\"",
+                    routine.word(),
+                    routine.signature(),
+                    routine.schema
+                );
+                return Err(Error::definition("42723", message));
+            }
+            writer.put_routine(routine)
+        })
+    }
+
+    /// ALTER TRIGGER … RENAME TO.
+    ///
+    /// # Errors
+    /// [`Error::InvalidDefinition`]: 42704 where there is none of the old name, 42710 where there is one of the new.
+    pub fn rename_trigger(&self, relation: ObjectId, name: &str, new_name: &str) -> Result<()> {
+        self.write("ALTER TRIGGER", |writer| {
+            change_triggers(writer, relation, |own, triggers| {
+                if triggers.iter().any(|trigger| trigger.name == new_name) {
+                    let message = format!("trigger \"{new_name}\" for relation \"{own}\" already exists");
+                    return Err(Error::definition("42710", message));
+                }
+                let found = triggers.iter_mut().find(|trigger| trigger.name == name);
+                found.ok_or_else(|| no_trigger(name, own))?.name = new_name.to_owned();
+                triggers.sort_by(|a, b| a.name.cmp(&b.name));
+                Ok(())
+            })
+        })
+    }
+
     /// DROP TRIGGER.
     ///
     /// # Errors

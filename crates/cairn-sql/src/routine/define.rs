@@ -28,6 +28,8 @@ pub(crate) fn run(context: &Context, program: &Program) -> Result<StatementResul
         Program::CreateTrigger(create) => trigger::create(context, create),
         Program::DropTrigger(drop) => trigger::drop(context, drop),
         Program::EnableTrigger(enable) => trigger::enable(context, enable),
+        Program::Alter(alter) => super::alter::run(context, alter),
+        Program::RenameTrigger(rename) => trigger::rename(context, rename),
     }
 }
 
@@ -82,7 +84,7 @@ fn create(context: &Context, create: &CreateRoutine) -> Result<StatementResult> 
 }
 
 /// A function of a built-in one's name would never be found.
-fn refuse_built_in(context: &Context, name: &str) -> Result<()> {
+pub(super) fn refuse_built_in(context: &Context, name: &str) -> Result<()> {
     let template = &context.scope.shared.template;
     let taken = template.scalar_functions().contains_key(name)
         || template.aggregate_functions().contains_key(name)

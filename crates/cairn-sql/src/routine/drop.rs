@@ -19,11 +19,7 @@ use crate::{Error, Result, ddl, dml, parse};
 /// Runs one.
 pub(super) fn run(context: &Context, drop: &DropRoutines) -> Result<StatementResult> {
     let catalog = context.catalog()?;
-    let word = match drop.kind {
-        Some(RoutineKind::Function) => "function",
-        Some(RoutineKind::Procedure) => "procedure",
-        None => "routine",
-    };
+    let word = word_of(drop.kind);
     let mut ids: Vec<ObjectId> = Vec::new();
     for (name, types) in &drop.targets {
         match find(context, &catalog, drop.kind, word, name, types.as_deref())? {
@@ -37,17 +33,29 @@ pub(super) fn run(context: &Context, drop: &DropRoutines) -> Result<StatementRes
                 let shown = signature(name, types.as_deref());
                 ddl::notice(context, "00000", format!("{word} {shown} does not exist, skipping"));
             }
-            None => {
-                let shown = signature(name, types.as_deref());
-                return Err(match types {
-                    Some(_) => Error::new("42883", format!("{word} {shown} does not exist")),
-                    None => Error::new("42883", format!("could not find a {word} named \"{shown}\"")),
-                });
-            }
+            None => return Err(not_found(word, name, types.as_deref())),
         }
     }
     context.txn().drop_routines(&ids, drop.cascade)?;
     Ok(StatementResult::command(format!("DROP {}", word.to_uppercase())))
+}
+
+/// The word for a kind of routine.
+pub(super) fn word_of(kind: Option<RoutineKind>) -> &'static str {
+    match kind {
+        Some(RoutineKind::Function) => "function",
+        Some(RoutineKind::Procedure) => "procedure",
+        None => "routine",
+    }
+}
+
+/// What is said of a routine that is not there.
+pub(super) fn not_found(word: &str, name: &ObjectName, types: Option<&[SqlType]>) -> Error {
+    let shown = signature(name, types);
+    match types {
+        Some(_) => Error::new("42883", format!("{word} {shown} does not exist")),
+        None => Error::new("42883", format!("could not find a {word} named \"{shown}\"")),
+    }
 }
 
 fn signature(name: &ObjectName, types: Option<&[SqlType]>) -> String {
@@ -63,7 +71,8 @@ fn signature(name: &ObjectName, types: Option<&[SqlType]>) -> String {
     }
 }
 
-fn find(
+/// The routine of that name, kind and types of inputs, if they are given.
+pub(super) fn find(
     context: &Context,
     catalog: &Catalog,
     kind: Option<RoutineKind>,
@@ -94,13 +103,8 @@ fn find(
     }
 }
 
-/// Refuses what would leave a default or a view without its function.
-fn refuse_used(
-    context: &Context,
-    catalog: &Catalog,
-    routine: &RoutineDescriptor,
-    cascade: bool,
-) -> Result<()> {
+/// Defaults and views that call a routine: a line for each, and the views.
+pub(super) fn users(catalog: &Catalog, routine: &RoutineDescriptor) -> (Vec<String>, Vec<(String, String)>) {
     let mut users = Vec::new();
     let (word, shown) = (routine.word(), routine.signature());
     for table in catalog.tables() {
@@ -119,9 +123,21 @@ fn refuse_used(
     for view in catalog.views() {
         if parse::parse_text(&view.sql).is_ok_and(|query| calls(&query, &routine.name)) {
             users.push(format!("view {} depends on {word} {shown}", view.name));
-            views.push((view.schema.as_str(), view.name.as_str()));
+            views.push((view.schema.clone(), view.name.clone()));
         }
     }
+    (users, views)
+}
+
+/// Refuses what would leave a default or a view without its function.
+fn refuse_used(
+    context: &Context,
+    catalog: &Catalog,
+    routine: &RoutineDescriptor,
+    cascade: bool,
+) -> Result<()> {
+    let (word, shown) = (routine.word(), routine.signature());
+    let (users, views) = users(catalog, routine);
     if users.is_empty() {
         return Ok(());
     }
@@ -137,6 +153,7 @@ fn refuse_used(
         return Err(Error::unsupported(format!("DROP ... CASCADE of {word} {shown} that a default uses"))
             .with_hint("Drop the default first."));
     }
+    let views: Vec<(&str, &str)> = views.iter().map(|(s, n)| (s.as_str(), n.as_str())).collect();
     Ok(context.txn().drop_views(&views, true)?)
 }
 

@@ -8,6 +8,7 @@
 //!     move while a statement runs), undone with it.
 //! I2. Bodies nest [`DEPTH_MAX`] deep at most.
 
+mod alter;
 pub(crate) mod body;
 pub(crate) mod define;
 pub(crate) mod drop;

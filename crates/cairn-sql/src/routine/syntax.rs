@@ -8,9 +8,11 @@ use sqlparser::tokenizer::Token;
 
 use cairn_engine::catalog::{BodyForm, ParameterMode, RoutineKind, RoutineVolatility};
 
+use super::alter::{self, AlterRoutine};
 use crate::ddl::ends;
 use crate::parse::lexer::{Kind, Lexer};
-use crate::trigger::syntax::{self as trigger, CreateTrigger, DropTrigger, EnableTrigger};
+pub(super) use crate::trigger::syntax::is_word;
+use crate::trigger::syntax::{self as trigger, CreateTrigger, DropTrigger, EnableTrigger, RenameTrigger};
 
 pub(crate) type Parsed<T> = std::result::Result<T, ParserError>;
 
@@ -24,6 +26,8 @@ pub(crate) enum Program {
     CreateTrigger(Box<CreateTrigger>),
     DropTrigger(DropTrigger),
     EnableTrigger(EnableTrigger),
+    Alter(AlterRoutine),
+    RenameTrigger(RenameTrigger),
 }
 
 /// CREATE FUNCTION or PROCEDURE.
@@ -76,7 +80,11 @@ pub(crate) fn is_own(sql: &str) -> bool {
         }
         Some("DROP") => what(next(), &["FUNCTION", "PROCEDURE", "ROUTINE", "TRIGGER"]),
         Some("ALTER") => {
-            next().as_deref() == Some("TABLE") && {
+            let word = next();
+            if what(word.clone(), &["FUNCTION", "PROCEDURE", "ROUTINE", "TRIGGER"]) {
+                return true;
+            }
+            word.as_deref() == Some("TABLE") && {
                 let rest: Vec<String> = std::iter::from_fn(next).take(8).collect();
                 let enables = |pair: &[String]| {
                     matches!(pair[0].as_str(), "ENABLE" | "DISABLE" | "REPLICA" | "ALWAYS")
@@ -116,6 +124,16 @@ pub(crate) fn read(sql: &str) -> Parsed<Program> {
             true => return Ok(Program::DropTrigger(trigger::drop(&mut parser)?)),
             false => Program::Drop(drop(&mut parser)?),
         },
+        _ if parser.parse_keyword(Keyword::TRIGGER) => {
+            return Ok(Program::RenameTrigger(trigger::rename(&mut parser)?));
+        }
+        _ if parser.parse_keyword(Keyword::FUNCTION) => {
+            Program::Alter(alter::read(&mut parser, Some(RoutineKind::Function))?)
+        }
+        _ if parser.parse_keyword(Keyword::PROCEDURE) => {
+            Program::Alter(alter::read(&mut parser, Some(RoutineKind::Procedure))?)
+        }
+        _ if is_word(&mut parser, "ROUTINE") => Program::Alter(alter::read(&mut parser, None)?),
         _ => return Ok(Program::EnableTrigger(trigger::enable(&mut parser)?)),
     };
     ends(&mut parser)?;
@@ -299,20 +317,23 @@ fn drop(parser: &mut Parser<'_>) -> Parsed<DropRoutines> {
         _ => None,
     };
     let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
-    let targets = parser.parse_comma_separated(|parser| {
-        let name = parser.parse_object_name(false)?;
-        if !parser.consume_token(&Token::LParen) {
-            return Ok((name, None));
-        }
-        if parser.consume_token(&Token::RParen) {
-            return Ok((name, Some(Vec::new())));
-        }
-        let types = parser.parse_comma_separated(parameter)?;
-        parser.expect_token(&Token::RParen)?;
-        let inputs = types.into_iter().filter(|parameter| parameter.mode != ParameterMode::Out);
-        Ok((name, Some(inputs.map(|parameter| parameter.ty).collect())))
-    })?;
+    let targets = parser.parse_comma_separated(target)?;
     Ok(DropRoutines { kind, if_exists, targets, cascade: cascade(parser) })
+}
+
+/// A routine's name, with the types of its inputs where they are given.
+pub(super) fn target(parser: &mut Parser<'_>) -> Parsed<(ObjectName, Option<Vec<SqlType>>)> {
+    let name = parser.parse_object_name(false)?;
+    if !parser.consume_token(&Token::LParen) {
+        return Ok((name, None));
+    }
+    if parser.consume_token(&Token::RParen) {
+        return Ok((name, Some(Vec::new())));
+    }
+    let types = parser.parse_comma_separated(parameter)?;
+    parser.expect_token(&Token::RParen)?;
+    let inputs = types.into_iter().filter(|parameter| parameter.mode != ParameterMode::Out);
+    Ok((name, Some(inputs.map(|parameter| parameter.ty).collect())))
 }
 
 /// CASCADE or RESTRICT, if any.

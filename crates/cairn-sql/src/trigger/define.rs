@@ -7,7 +7,7 @@ use cairn_engine::catalog::{Relation, Returns, RoutineKind, TriggerDescriptor, T
 use sqlparser::ast::ObjectName;
 
 use super::row;
-use super::syntax::{CreateTrigger, DropTrigger, EnableTrigger};
+use super::syntax::{CreateTrigger, DropTrigger, EnableTrigger, RenameTrigger};
 use crate::context::Context;
 use crate::ddl::{self, names};
 use crate::results::StatementResult;
@@ -164,6 +164,13 @@ pub(crate) fn drop(context: &Context, drop: &DropTrigger) -> Result<StatementRes
         }
     }
     done()
+}
+
+/// ALTER TRIGGER … RENAME TO.
+pub(crate) fn rename(context: &Context, rename: &RenameTrigger) -> Result<StatementResult> {
+    let Some((table, _)) = relation(context, &rename.table)? else { return Err(missing(&rename.table)) };
+    context.txn().rename_trigger(table.id, &names::stored(&rename.name), &names::stored(&rename.new))?;
+    Ok(StatementResult::command("ALTER TRIGGER"))
 }
 
 /// ALTER TABLE … ENABLE or DISABLE TRIGGER.

@@ -42,7 +42,8 @@ pub(crate) struct EnableTrigger {
     pub(crate) enabled: bool,
 }
 
-fn is_word(parser: &mut Parser<'_>, word: &str) -> bool {
+/// Takes that word, if it is next.
+pub(crate) fn is_word(parser: &mut Parser<'_>, word: &str) -> bool {
     let found = matches!(parser.peek_token().token, Token::Word(own) if own.value.eq_ignore_ascii_case(word));
     if found {
         parser.next_token();
@@ -167,6 +168,25 @@ pub(crate) fn drop(parser: &mut Parser<'_>) -> Parsed<DropTrigger> {
     let _ = cascade(parser);
     ends(parser)?;
     Ok(DropTrigger { if_exists, name, table })
+}
+
+/// ALTER TRIGGER … RENAME TO.
+pub(crate) struct RenameTrigger {
+    pub(crate) name: Ident,
+    pub(crate) table: ObjectName,
+    pub(crate) new: Ident,
+}
+
+/// Behind ALTER TRIGGER.
+pub(crate) fn rename(parser: &mut Parser<'_>) -> Parsed<RenameTrigger> {
+    let name = parser.parse_identifier()?;
+    expect(parser, "ON")?;
+    let table = parser.parse_object_name(false)?;
+    expect(parser, "RENAME")?;
+    expect(parser, "TO")?;
+    let new = parser.parse_identifier()?;
+    ends(parser)?;
+    Ok(RenameTrigger { name, table, new })
 }
 
 /// Behind ALTER.
