@@ -138,6 +138,11 @@ pub struct IndexDescriptor {
     pub include: Vec<ColumnId>,
     /// NULLS NOT DISTINCT.
     pub nulls_not_distinct: bool,
+    /// Of a DEFERRABLE constraint: whether it is INITIALLY DEFERRED. Its entries are stored as those of an index that is
+    /// not unique.
+    pub deferrable: Option<bool>,
+    /// Whether it is a PRIMARY KEY's that is DEFERRABLE (rows lie under hidden row ids then).
+    pub primary: bool,
 }
 
 impl IndexDescriptor {
@@ -155,7 +160,14 @@ impl IndexDescriptor {
             predicate: None,
             include: Vec::new(),
             nulls_not_distinct: false,
+            deferrable: None,
+            primary: false,
         }
+    }
+
+    /// Whether no two rows have the same key at any moment.
+    pub fn is_always_unique(&self) -> bool {
+        self.unique && self.deferrable.is_none()
     }
 
     /// Whether it has an entry for each row, made of columns: no expressions, no WHERE.

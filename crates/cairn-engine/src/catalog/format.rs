@@ -40,6 +40,8 @@ const EXTRA_DOMAIN: u8 = 11;
 const EXTRA_PARTITIONING: u8 = 20;
 /// Of which table it is a partition, and of which rows.
 const EXTRA_PARTITION: u8 = 21;
+/// Unique and primary keys that are DEFERRABLE.
+const EXTRA_LATE_KEYS: u8 = 22;
 /// More elements than this in one list are damage, not data.
 const LIST_MAX: u32 = 1 << 20;
 
@@ -330,6 +332,8 @@ fn read_index(from: &mut Decoder<'_>) -> Result<IndexDescriptor> {
         predicate: None,
         include: Vec::new(),
         nulls_not_distinct: false,
+        deferrable: None,
+        primary: false,
     })
 }
 
@@ -509,6 +513,17 @@ impl Descriptor for TableDescriptor {
             extras.push((EXTRA_MATERIALIZED, out.bytes));
         }
         partition::extras(self, &mut extras)?;
+        let late: Vec<_> =
+            self.indexes.iter().filter_map(|i| Some((i.id, i.deferrable?, i.primary))).collect();
+        if !late.is_empty() {
+            let mut out = Encoder { bytes: Vec::new() };
+            out.list(&late, |out, (id, initially, primary)| {
+                out.u16(*id);
+                out.bool(*initially);
+                out.bool(*primary);
+            });
+            extras.push((EXTRA_LATE_KEYS, out.bytes));
+        }
         Ok(extras)
     }
 
@@ -557,6 +572,16 @@ impl Descriptor for TableDescriptor {
             EXTRA_MATERIALIZED => {
                 let (sql, depends_on) = (from.text()?, from.list(read_dependency)?);
                 self.materialized = Some(Materialized { sql, depends_on, populated: from.bool()? });
+                Ok(())
+            }
+            EXTRA_LATE_KEYS => {
+                for (id, initially, primary) in
+                    from.list(|from| Ok((from.u16()?, from.bool()?, from.bool()?)))?
+                {
+                    let index = self.indexes.iter_mut().find(|index| index.id == id);
+                    let index = index.ok_or_else(|| from.damage("extras of an index that is not there"))?;
+                    (index.deferrable, index.primary) = (Some(initially), primary);
+                }
                 Ok(())
             }
             EXTRA_PARTITIONING => partition::read_partitioning(self, from),
@@ -764,6 +789,8 @@ pub(crate) mod tests {
             predicate: Some(IndexPredicate { sql: "id > 3".to_owned(), columns: vec![1] }),
             include: vec![2],
             nulls_not_distinct: true,
+            deferrable: Some(true),
+            primary: true,
             ..IndexDescriptor::on(2, "e", vec![IndexColumn::ascending(0), IndexColumn::ascending(1)])
         });
         table
@@ -786,6 +813,7 @@ pub(crate) mod tests {
         let index = plain.indexes.last_mut().unwrap();
         (index.expressions, index.include) = (Vec::new(), Vec::new());
         (index.predicate, index.nulls_not_distinct) = (None, false);
+        (index.deferrable, index.primary) = (None, false);
         let plain = plain.encode().unwrap();
         assert_eq!(plain[0], 1);
         let mut unknown = bytes.clone();

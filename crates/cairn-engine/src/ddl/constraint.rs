@@ -158,9 +158,22 @@ pub(super) fn add(writer: &mut Writer<'_>, id: ObjectId, constraint: ConstraintS
 fn add_here(writer: &mut Writer<'_>, id: ObjectId, constraint: ConstraintSpec) -> Result<()> {
     let table = table_by_id(writer, id)?;
     match constraint {
-        ConstraintSpec::PrimaryKey { name, columns } => add_primary_key(writer, &table, name, &columns),
-        ConstraintSpec::Unique { name, columns, nulls_not_distinct, include } => {
-            add_unique(writer, &table, name, &columns, nulls_not_distinct, &include)
+        ConstraintSpec::PrimaryKey { name, columns, deferrable: None } => {
+            add_primary_key(writer, &table, name, &columns)
+        }
+        ConstraintSpec::PrimaryKey { name, columns, deferrable } => {
+            let table = not_keyed(&table)?;
+            let ids = key_columns(table, &columns, "primary key")?;
+            let name = constraint_name(writer, table, name, &[], "pkey", true)?;
+            let table = set_not_null(writer, table, &ids, true)?;
+            let index =
+                IndexDescriptor { deferrable, primary: true, ..IndexDescriptor::on(0, name, Vec::new()) };
+            add_unique(writer, &table, None, &columns, &[], index)
+        }
+        ConstraintSpec::Unique { name, columns, nulls_not_distinct, include, deferrable } => {
+            let index =
+                IndexDescriptor { nulls_not_distinct, deferrable, ..IndexDescriptor::on(0, "", Vec::new()) };
+            add_unique(writer, &table, name, &columns, &include, index)
         }
         ConstraintSpec::Check { name, sql, columns, not_valid } => {
             add_check(writer, &table, name, sql, &columns, not_valid)
@@ -255,16 +268,22 @@ fn constraint_name(
     }
 }
 
+/// A table gets a primary key once.
+fn not_keyed(table: &Arc<Table>) -> Result<&Arc<Table>> {
+    if !table.primary_key.is_empty() || table.indexes.iter().any(|index| index.primary) {
+        let message = format!("multiple primary keys for table \"{}\" are not allowed", table.name);
+        return Err(Error::definition("42P16", message));
+    }
+    Ok(table)
+}
+
 fn add_primary_key(
     writer: &mut Writer<'_>,
     table: &Arc<Table>,
     name: Option<String>,
     columns: &[String],
 ) -> Result<()> {
-    if !table.primary_key.is_empty() {
-        let message = format!("multiple primary keys for table \"{}\" are not allowed", table.name);
-        return Err(Error::definition("42P16", message));
-    }
+    let table = not_keyed(table)?;
     let ids = key_columns(table, columns, "primary key")?;
     partition::check_unique(table, &ids, "PRIMARY KEY")?;
     let name = constraint_name(writer, table, name, &[], "pkey", true)?;
@@ -311,25 +330,34 @@ pub(super) fn not_unique(e: Error, name: &str) -> Error {
     }
 }
 
+/// `index` says what the new one is but for its columns, and its name where that is chosen already.
 fn add_unique(
     writer: &mut Writer<'_>,
     table: &Arc<Table>,
     name: Option<String>,
     columns: &[String],
-    nulls_not_distinct: bool,
     include: &[String],
+    index: IndexDescriptor,
 ) -> Result<()> {
+    if index.deferrable.is_some() && (table.is_partitioned() || table.partition.is_some()) {
+        let message = "deferrable unique and primary keys of partitioned tables are not supported";
+        return Err(Error::Unsupported { message: message.to_owned() });
+    }
     let ids = key_columns(table, columns, "unique")?;
     partition::check_unique(table, &ids, "UNIQUE")?;
     let named: Vec<String> = columns.iter().chain(include).cloned().collect();
-    let name = constraint_name(writer, table, name, &named, "key", true)?;
-    let columns = ids.into_iter().map(IndexColumn::ascending).collect();
+    let name = match index.name.is_empty() {
+        true => constraint_name(writer, table, name, &named, "key", true)?,
+        false => index.name.clone(),
+    };
     let index = IndexDescriptor {
+        id: table.next_index,
+        name,
+        columns: ids.into_iter().map(IndexColumn::ascending).collect(),
         unique: true,
         constraint: true,
-        nulls_not_distinct,
         include: index::included(table, include)?,
-        ..IndexDescriptor::on(table.next_index, name, columns)
+        ..index
     };
     index::build(writer, table, index).map(|_| ())
 }
@@ -397,6 +425,21 @@ fn add_foreign_key(
         Error::Undefined { kind: ObjectKind::Column, message }
     })?;
     let parent = find(writer, parent_schema, parent_name)?;
+    let late = |columns: Option<&[ColumnId]>| {
+        parent.indexes.iter().filter(|index| index.deferrable.is_some()).any(|index| match columns {
+            None => index.primary,
+            Some(ids) => {
+                index.columns.len() == ids.len() && index.columns.iter().all(|c| ids.contains(&c.column))
+            }
+        })
+    };
+    let refuse_late = |what: &str| {
+        let message = format!("cannot use a deferrable {what} for referenced table \"{parent_name}\"");
+        Err(Error::definition("55000", message))
+    };
+    if parent_columns.is_empty() && late(None) {
+        return refuse_late("primary key");
+    }
     let parent_ids = if parent_columns.is_empty() {
         parent.primary_key.clone()
     } else {
@@ -411,6 +454,9 @@ fn add_foreign_key(
         return Err(Error::definition("42830", message));
     }
     if parent::unique_key_on(&parent, &parent_ids).is_none() {
+        if late(Some(&parent_ids)) {
+            return refuse_late("unique constraint");
+        }
         let message = format!(
             "there is no unique constraint matching given keys for referenced table \"{parent_name}\""
         );

@@ -16,6 +16,7 @@ use crate::error::{Error, Result, Violation};
 use crate::key_space;
 use crate::table::check;
 use crate::table::codec::{IndexCodec, Keys};
+use crate::table::late_unique::LateKeys;
 use crate::table::unique::first_taken;
 use crate::transaction::{Transaction, Writer};
 
@@ -131,6 +132,25 @@ impl Transaction {
         })
     }
 
+    /// REINDEX: the entries of an index are written anew. (Those of a primary key are the rows themselves.)
+    ///
+    /// # Errors
+    /// [`Error::Undefined`]; [`Error::Constraint`] (23505) where a unique index did not agree with its rows.
+    pub fn rebuild_index(&self, schema: &str, index: &str) -> Result<()> {
+        self.write("REINDEX", |writer| {
+            let (table, id) = writer.catalog.index(schema, index)?;
+            if id == 0 {
+                return Ok(());
+            }
+            writer.lock_definition(table.id)?;
+            let (start, end) = key_space::index_span(table.id, id);
+            writer.txn().delete_range(&start, &end)?;
+            // Whoever writes rows meanwhile does not commit beside it.
+            let table = writer.put_table(table.descriptor().clone())?;
+            fill(writer, &table, id)
+        })
+    }
+
     /// ALTER INDEX … RENAME TO; a constraint of the same name follows.
     ///
     /// # Errors
@@ -173,12 +193,18 @@ pub(super) fn build(writer: &mut Writer<'_>, table: &Arc<Table>, index: IndexDes
         next.ok_or_else(|| Error::definition("54000", "too many indexes were ever made on this table"))?;
     descriptor.indexes.push(index);
     let table = writer.put_table(descriptor)?;
+    fill(writer, &table, id)?;
+    Ok(id)
+}
+
+/// Writes the entries of an index that has none.
+fn fill(writer: &mut Writer<'_>, table: &Arc<Table>, id: IndexId) -> Result<()> {
     writer.guard_rows(table.id);
     let codec = table.codec()?;
     let descriptor = table.index_by_id(id).ok_or_else(|| missing(id))?;
     let index = codec.index(id)?;
     let places: Vec<usize> = (0..table.live_columns().len()).collect();
-    let mut decoder = codec.decoder(&table, &places)?;
+    let mut decoder = codec.decoder(table, &places)?;
     let mut scan =
         writer.view().scan_raw(key_space::absolute(table.id, 0, &KeyRange::all()), Direction::Forward);
     let mut keys = Keys::default();
@@ -195,20 +221,26 @@ pub(super) fn build(writer: &mut Writer<'_>, table: &Arc<Table>, index: IndexDes
         let options = RecordBatchOptions::new().with_row_count(Some(keys.len()));
         let schema = table.arrow_schema().clone();
         let batch = RecordBatch::try_new_with_options(schema, decoder.finish()?, &options)?;
-        let cells = codec.cells(writer.database.expressions(), &table, &batch, Some(id))?;
+        let cells = codec.cells(writer.database.expressions(), table, &batch, Some(id))?;
         let entries = index.entries(&cells, &keys)?;
         let order = entries.order();
         if index.shape.unique
             && let Some(row) = first_taken(writer, &entries.keys, &order, |row| entries.exclusive[row])?
         {
-            return Err(duplicated(&table, index, descriptor, &cells, row));
+            return Err(duplicated(table, index, descriptor, &cells, row));
         }
         for row in order {
             let row = row as usize;
             writer.txn().put(entries.keys.get(row), entries.values.get(row))?;
         }
+        if descriptor.deferrable.is_some() {
+            let late = LateKeys::of(index, &cells, &entries, &keys, 0..keys.len());
+            if let Some(row) = late.first_doubled(writer)? {
+                return Err(duplicated(table, index, descriptor, &cells, row));
+            }
+        }
         if ended {
-            return Ok(id);
+            return Ok(());
         }
         keys = Keys::default();
     }

@@ -447,7 +447,11 @@ fn complete_keys(writer: &mut Writer<'_>, table: &Table, child: ObjectId) -> Res
     if !table.primary_key.is_empty() && !links(&own).iter().any(|(parent, _)| *parent == 0) {
         if own.primary_key.is_empty() {
             let columns = names_of(table, &table.primary_key);
-            constraint::add(writer, child, ConstraintSpec::PrimaryKey { name: None, columns })?;
+            constraint::add(
+                writer,
+                child,
+                ConstraintSpec::PrimaryKey { name: None, columns, deferrable: None },
+            )?;
         } else if names_of(&own, &own.primary_key) != names_of(table, &table.primary_key) {
             let message = format!("multiple primary keys for table \"{}\" are not allowed", own.name);
             return Err(Error::definition("42P16", message));

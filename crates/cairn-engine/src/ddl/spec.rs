@@ -120,6 +120,8 @@ pub enum ConstraintSpec {
         name: Option<String>,
         /// Columns, in key order.
         columns: Vec<String>,
+        /// DEFERRABLE: whether INITIALLY DEFERRED too.
+        deferrable: Option<bool>,
     },
     /// UNIQUE.
     Unique {
@@ -131,6 +133,8 @@ pub enum ConstraintSpec {
         nulls_not_distinct: bool,
         /// INCLUDE.
         include: Vec<String>,
+        /// DEFERRABLE: whether INITIALLY DEFERRED too.
+        deferrable: Option<bool>,
     },
     /// CHECK.
     Check {

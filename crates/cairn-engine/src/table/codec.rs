@@ -153,7 +153,7 @@ impl IndexCodec {
             .map(|place| KeyColumn { ty: table.live_column(*place).ty.clone(), order: KeyOrder::ASCENDING });
         let shape = IndexShape {
             columns,
-            unique: index.unique,
+            unique: index.is_always_unique(),
             nulls_not_distinct: index.nulls_not_distinct,
             include: included.collect(),
         };

@@ -11,6 +11,7 @@ use cairn_storage::{KeyLock, ObjectLock};
 use cairn_types::Value;
 
 use super::children;
+use super::late_unique::LateCheck;
 use super::parent::ParentKey;
 use crate::catalog::{ForeignKey, ObjectId, Table};
 use crate::error::{Error, Result};
@@ -30,6 +31,8 @@ struct Check {
 #[derive(Debug, Default)]
 pub(crate) struct Deferred {
     checks: Vec<Check>,
+    /// Unique keys that two rows had.
+    pub(super) late: Vec<LateCheck>,
     /// SET CONSTRAINTS ALL: whether deferred.
     all: Option<bool>,
     /// SET CONSTRAINTS of single ones, by child table and name.
@@ -39,11 +42,17 @@ pub(crate) struct Deferred {
 impl Deferred {
     /// Whether a foreign key is looked at only later.
     pub(crate) fn is_deferred(&self, child: ObjectId, key: &ForeignKey) -> bool {
-        if !key.deferrable || self.named.is_empty() && self.all.is_none() {
-            return key.deferrable && key.initially_deferred;
+        self.is_late(child, &key.name, key.deferrable.then_some(key.initially_deferred))
+    }
+
+    /// The same of any constraint: `deferrable` says whether it is INITIALLY DEFERRED, if it can be put off at all.
+    pub(crate) fn is_late(&self, table: ObjectId, name: &str, deferrable: Option<bool>) -> bool {
+        let Some(initially) = deferrable else { return false };
+        if self.named.is_empty() && self.all.is_none() {
+            return initially;
         }
-        let named = self.named.get(&(child, key.name.clone())).copied();
-        named.or(self.all).unwrap_or(key.initially_deferred)
+        let named = self.named.get(&(table, name.to_owned())).copied();
+        named.or(self.all).unwrap_or(initially)
     }
 }
 
@@ -87,8 +96,8 @@ impl Writer<'_> {
 }
 
 impl Transaction {
-    /// SET CONSTRAINTS: puts foreign keys off or looks at them now, until the end of the transaction. `names` are child
-    /// tables and names of constraints; none: all that can be put off.
+    /// SET CONSTRAINTS: puts foreign keys and unique keys off or looks at them now, until the end of the transaction. `names` are
+    /// tables (of foreign keys the child) and names of constraints; none: all that can be put off.
     ///
     /// # Errors
     /// [`Error::Constraint`] (23503) where what was put off is wrong: nothing is set then.
@@ -121,13 +130,16 @@ impl Transaction {
             return Ok(());
         }
         self.write("COMMIT", |writer| {
+            let late = std::mem::take(&mut writer.deferred().late);
+            late.into_iter().try_for_each(|check| check.check(writer))?;
             let checks = std::mem::take(&mut writer.deferred().checks);
             checks.into_iter().try_for_each(|check| writer.look_again(check))
         })
     }
 
     fn has_deferred(&self) -> Result<bool> {
-        Ok(!self.lock()?.deferred.checks.is_empty())
+        let state = self.lock()?;
+        Ok(!state.deferred.checks.is_empty() || !state.deferred.late.is_empty())
     }
 }
 
@@ -145,6 +157,18 @@ impl Writer<'_> {
             }
         }
         self.deferred().checks = kept;
+        let mut kept = Vec::new();
+        for check in self.deferred().late.clone() {
+            let table = self.catalog.table_by_id(check.table);
+            let index = table.and_then(|table| table.index_by_name(&check.index));
+            let deferrable = index.and_then(|index| index.deferrable);
+            if self.deferred().is_late(check.table, &check.index, deferrable) {
+                kept.push(check);
+            } else {
+                check.check(self)?;
+            }
+        }
+        self.deferred().late = kept;
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use cairn_storage::{KeyLock, ObjectLock};
 
 use super::children;
+use super::late_unique::LateKeys;
 use super::partition;
 use super::read::{Current, current};
 use super::statement::{Statement, references};
@@ -64,8 +65,11 @@ pub(super) fn take_out(
     writer.claim_rows(&codec.prefix, row_keys, KeyLock::Update, direct)?;
     let old = current(writer, table, row_keys)?;
     let cells = codec.cells(writer.database.expressions(), table, &old.batch, None)?;
-    for index in &codec.indexes {
+    for (index, descriptor) in codec.indexes.iter().zip(&table.indexes) {
         let entries = index.entries(&cells, &old.keys)?;
+        if descriptor.deferrable.is_some() {
+            LateKeys::of(index, &cells, &entries, &old.keys, 0..old.keys.len()).claim(writer)?;
+        }
         if index.shape.unique {
             let order = entries.order();
             unique::claim(writer, &entries.keys, &order, KeyLock::Update, |row| entries.exclusive[row])?;

@@ -10,6 +10,7 @@ use cairn_storage::{KeyLock, ObjectLock};
 
 use super::check;
 use super::codec::{Codec, Keys};
+use super::late_unique::LateKeys;
 use super::parent::{self, PendingForeignKeys};
 use super::partition;
 use super::request::{ConflictTarget, Inserted, OnConflict, RowConflict};
@@ -137,6 +138,11 @@ pub(super) fn put_entries(
     for (index, descriptor) in codec.indexes.iter().zip(&table.indexes) {
         let entries = index.entries(&cells, keys)?;
         let order = entries.order();
+        let mut late = LateKeys::default();
+        if descriptor.deferrable.is_some() {
+            late = LateKeys::of(index, &cells, &entries, keys, 0..keys.len());
+            late.claim(writer)?;
+        }
         if index.shape.unique {
             unique::claim(writer, &entries.keys, &order, KeyLock::NoKeyUpdate, |row| entries.exclusive[row])?;
         }
@@ -148,6 +154,9 @@ pub(super) fn put_entries(
         for row in order {
             let row = row as usize;
             writer.txn().put(entries.keys.get(row), entries.values.get(row))?;
+        }
+        if descriptor.deferrable.is_some() {
+            late.settle(writer, table, index, descriptor, &cells)?;
         }
     }
     Ok(())
@@ -190,8 +199,15 @@ fn insert_free(
     for row in 0..batch.num_rows() {
         let key = keys.get(row);
         let row_key = &key[PREFIX_BYTES..];
-        for (index, entry) in codec.indexes.iter().zip(&mut entries) {
+        let mut late: Vec<(usize, LateKeys)> = Vec::new();
+        for (at, (index, entry)) in codec.indexes.iter().zip(&mut entries).enumerate() {
             index.entry(&cells, row, row_key, entry)?;
+            if table.indexes[at].deferrable.is_some() {
+                let mut own = LateKeys::default();
+                own.push(index, &cells, row, &entry.key, row_key);
+                own.claim(writer)?;
+                late.push((at, own));
+            }
         }
         if !table.has_hidden_key() {
             writer.claim(key, KeyLock::NoKeyUpdate)?;
@@ -208,6 +224,9 @@ fn insert_free(
         writer.txn().put(key, &value)?;
         for entry in entries.iter().filter(|entry| !entry.key.is_empty()) {
             writer.txn().put(&entry.key, &entry.value)?;
+        }
+        for (at, late) in late {
+            late.settle(writer, table, &codec.indexes[at], &table.indexes[at], &cells)?;
         }
         answer.rows += 1;
         if with_keys {

@@ -33,6 +33,7 @@ mod delete;
 mod follow;
 mod generated;
 mod insert;
+pub(crate) mod late_unique;
 mod lock;
 pub(crate) mod parent;
 pub(crate) mod partition;

@@ -64,7 +64,7 @@ pub(crate) fn unique_key_on(parent: &Table, columns: &[ColumnId]) -> Option<Inde
     if same(&mut parent.primary_key.iter().copied()) {
         return Some(0);
     }
-    let mut unique = parent.indexes.iter().filter(|i| i.unique && i.is_plain());
+    let mut unique = parent.indexes.iter().filter(|i| i.is_always_unique() && i.is_plain());
     unique.find(|i| same(&mut i.columns.iter().map(|c| c.column))).map(|i| i.id)
 }
 

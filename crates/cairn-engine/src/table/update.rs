@@ -10,6 +10,7 @@ use cairn_storage::{KeyLock, ObjectLock};
 use super::check;
 use super::children;
 use super::codec::{Codec, Entries, IndexCodec, Keys};
+use super::late_unique::LateKeys;
 use super::parent;
 use super::partition;
 use super::read::current;
@@ -97,6 +98,14 @@ pub(super) fn rows(
         let (gone, come) = (&change.old, &change.new);
         unique::claim(writer, &gone.keys, &change.rows, KeyLock::Update, |row| gone.exclusive[row])?;
         unique::claim(writer, &come.keys, &change.rows, KeyLock::NoKeyUpdate, |row| come.exclusive[row])?;
+    }
+    if let Some((before, after)) = &sides {
+        for change in work.iter().filter(|change| table.indexes[change.index].deferrable.is_some()) {
+            let index = &codec.indexes[change.index];
+            let rows = || change.rows.iter().map(|row| *row as usize);
+            LateKeys::of(index, before, &change.old, &old.keys, rows()).claim(writer)?;
+            LateKeys::of(index, after, &change.new, keys, rows()).claim(writer)?;
+        }
     }
     if let Some(keys) = &new_keys {
         unique::claim(writer, keys, &keys.order(), KeyLock::NoKeyUpdate, |_| true)?;
@@ -217,12 +226,13 @@ fn arrive(
         {
             return Err(check::duplicate_entry(table, index, descriptor, cells, row));
         }
-        for row in change.rows {
-            let row = row as usize;
-            if !entries.has(row) {
-                continue;
-            }
+        for row in change.rows.iter().map(|row| *row as usize).filter(|row| entries.has(*row)) {
             writer.txn().put(entries.keys.get(row), entries.values.get(row))?;
+        }
+        if descriptor.deferrable.is_some() {
+            let rows = change.rows.iter().map(|row| *row as usize);
+            let late = LateKeys::of(index, cells, entries, keys, rows);
+            late.settle(writer, table, index, descriptor, cells)?;
         }
     }
     super::insert::put_rows(writer, codec, new, keys, &order)

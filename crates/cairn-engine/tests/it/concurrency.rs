@@ -134,6 +134,7 @@ fn definitions_and_rows_conflict_in_either_order() {
                 columns: vec!["p".into(), "id".into()],
                 nulls_not_distinct: false,
                 include: Vec::new(),
+                deferrable: None,
             };
             t.add_constraint("public", "c", unique).unwrap();
         },

@@ -302,8 +302,14 @@ fn constraint(text: &str) -> ConstraintSpec {
     let (kind, columns) = parts.next().unwrap().trim_end_matches(')').split_once('(').unwrap();
     let columns = names(columns);
     match kind {
-        "pk" => ConstraintSpec::PrimaryKey { name, columns },
-        "unique" => ConstraintSpec::Unique { name, columns, nulls_not_distinct: false, include: Vec::new() },
+        "pk" => ConstraintSpec::PrimaryKey { name, columns, deferrable: None },
+        "unique" => ConstraintSpec::Unique {
+            name,
+            columns,
+            nulls_not_distinct: false,
+            include: Vec::new(),
+            deferrable: None,
+        },
         "check" => {
             let sql = parts.next().unwrap().replace('_', " ");
             ConstraintSpec::Check { name, sql, columns, not_valid: false }

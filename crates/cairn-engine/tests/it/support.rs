@@ -78,7 +78,11 @@ pub(crate) fn simple_table(
         schema: "public".into(),
         name: name.into(),
         columns: std::iter::once(ColumnSpec::new("id", DataType::Integer)).chain(columns).collect(),
-        constraints: vec![ConstraintSpec::PrimaryKey { name: None, columns: vec!["id".into()] }],
+        constraints: vec![ConstraintSpec::PrimaryKey {
+            name: None,
+            columns: vec!["id".into()],
+            deferrable: None,
+        }],
         ..Default::default()
     })
 }

@@ -401,7 +401,8 @@ pub(super) fn keys(table: &Table) -> Vec<(String, &'static str, Vec<String>)> {
     }
     for index in table.indexes.iter().filter(|index| index.constraint) {
         let places: Vec<usize> = index.columns.iter().filter_map(|c| table.place_of(c.column)).collect();
-        keys.push((index.name.clone(), "UNIQUE", names(&places)));
+        let kind = if index.primary { "PRIMARY KEY" } else { "UNIQUE" };
+        keys.push((index.name.clone(), kind, names(&places)));
     }
     keys
 }
@@ -423,7 +424,8 @@ fn table_constraints(_context: &Context, catalog: &Catalog) -> Result<Rows> {
             ]);
         };
         for (name, kind, _) in keys(table) {
-            push(&name, kind, (false, false));
+            let late = table.index_by_name(&name).and_then(|index| index.deferrable);
+            push(&name, kind, (late.is_some(), late == Some(true)));
         }
         for key in &table.foreign_keys {
             push(&key.name, "FOREIGN KEY", (key.deferrable, key.initially_deferred));

@@ -185,7 +185,11 @@ impl Alter<'_> {
         // The rows themselves are the index of a primary key here.
         txn.drop_index(schema, &index, false)?;
         let name_of = Some(called.unwrap_or(index));
-        txn.add_constraint(schema, name, ConstraintSpec::PrimaryKey { name: name_of, columns })?;
+        txn.add_constraint(
+            schema,
+            name,
+            ConstraintSpec::PrimaryKey { name: name_of, columns, deferrable: None },
+        )?;
         Ok(true)
     }
 
@@ -305,7 +309,9 @@ impl Alter<'_> {
         match op {
             AlterColumnOperation::SetNotNull => Ok(txn.set_not_null(schema, name, &column, true)?),
             AlterColumnOperation::DropNotNull => {
-                if table.primary_key.contains(&current.id) {
+                let late = table.indexes.iter().find(|index| index.primary);
+                let is_in_late = late.is_some_and(|index| index.uses(current.id));
+                if table.primary_key.contains(&current.id) || is_in_late {
                     return Err(Error::new("42P16", format!("column \"{column}\" is in a primary key")));
                 }
                 if current.identity.is_some() {

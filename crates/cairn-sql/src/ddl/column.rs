@@ -88,18 +88,23 @@ pub(super) fn define(context: &Context, table: &str, def: &ColumnDef) -> Result<
                 defined.default = Some(expr.clone());
             }
             ColumnOption::PrimaryKey(key) => {
-                refuse_deferrable(key.characteristics.as_ref())?;
+                let deferrable = deferral(key.characteristics.as_ref())?;
                 let columns = vec![name.clone()];
-                defined.constraints.push(ConstraintSpec::PrimaryKey { name: constraint, columns });
+                defined.constraints.push(ConstraintSpec::PrimaryKey {
+                    name: constraint,
+                    columns,
+                    deferrable,
+                });
                 defined.column.nullable = false;
             }
             ColumnOption::Unique(unique) => {
-                refuse_deferrable(unique.characteristics.as_ref())?;
+                let deferrable = deferral(unique.characteristics.as_ref())?;
                 defined.constraints.push(ConstraintSpec::Unique {
                     name: constraint,
                     columns: vec![name.clone()],
                     nulls_not_distinct: unique.nulls_distinct == ast::NullsDistinctOption::NotDistinct,
                     include: Vec::new(),
+                    deferrable,
                 });
             }
             ColumnOption::ForeignKey(key) => {
@@ -207,18 +212,7 @@ fn collation_supported(collation: &ObjectName) -> Result<()> {
     }
 }
 
-fn refuse_deferrable(characteristics: Option<&ConstraintCharacteristics>) -> Result<()> {
-    let Some(c) = characteristics else { return Ok(()) };
-    if c.deferrable == Some(true) || matches!(c.initially, Some(ast::DeferrableInitial::Deferred)) {
-        return Err(Error::unsupported("a deferrable constraint that is no foreign key"));
-    }
-    if c.enforced == Some(false) {
-        return Err(Error::unsupported("a constraint that is NOT ENFORCED"));
-    }
-    Ok(())
-}
-
-/// DEFERRABLE of a foreign key: whether it is INITIALLY DEFERRED too.
+/// DEFERRABLE of a key: whether it is INITIALLY DEFERRED too.
 fn deferral(characteristics: Option<&ConstraintCharacteristics>) -> Result<Option<bool>> {
     let Some(c) = characteristics else { return Ok(None) };
     if c.enforced == Some(false) {
@@ -332,13 +326,14 @@ pub(super) fn constraint(
     let named = |name: &Option<Ident>| name.as_ref().map(stored);
     Ok(match constraint {
         TableConstraint::PrimaryKey(key) => {
-            refuse_deferrable(key.characteristics.as_ref())?;
+            let deferrable = deferral(key.characteristics.as_ref())?;
             let plain = key.index_name.is_none() && key.index_type.is_none() && key.index_options.is_empty();
             refuse_index_clause(plain)?;
-            (ConstraintSpec::PrimaryKey { name: named(&key.name), columns: key_columns(&key.columns)? }, None)
+            let columns = key_columns(&key.columns)?;
+            (ConstraintSpec::PrimaryKey { name: named(&key.name), columns, deferrable }, None)
         }
         TableConstraint::Unique(key) => {
-            refuse_deferrable(key.characteristics.as_ref())?;
+            let deferrable = deferral(key.characteristics.as_ref())?;
             let plain = key.index_name.is_none() && key.index_type.is_none() && key.index_options.is_empty();
             refuse_index_clause(plain)?;
             let unique = ConstraintSpec::Unique {
@@ -346,6 +341,7 @@ pub(super) fn constraint(
                 columns: key_columns(&key.columns)?,
                 nulls_not_distinct: key.nulls_distinct == ast::NullsDistinctOption::NotDistinct,
                 include: Vec::new(),
+                deferrable,
             };
             (unique, None)
         }

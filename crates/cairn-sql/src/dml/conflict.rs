@@ -61,6 +61,7 @@ impl<'c> Conflict<'c> {
             );
         };
         let target = match &clause.conflict_target {
+            None if table.indexes.iter().any(|index| index.deferrable.is_some()) => return Err(late()),
             None => Target::Any,
             Some(ConflictTarget::Columns(columns)) => by_columns(table, columns)?,
             Some(ConflictTarget::OnConstraint(name)) => by_constraint(table, name)?,
@@ -337,6 +338,9 @@ fn by_columns(table: &Table, columns: &[ast::Ident]) -> Result<Target> {
             split(&parse_expr(&predicate.sql)?, &mut own);
         }
         if same(key) && own.iter().all(|term| terms.contains(term)) {
+            if index.deferrable.is_some() {
+                return Err(late());
+            }
             // A condition is there to name a partial index.
             if index.predicate.is_some() || terms.is_empty() {
                 return Ok(Target::Index(index.id));
@@ -350,6 +354,14 @@ fn by_columns(table: &Table, columns: &[ast::Ident]) -> Result<Target> {
             "there is no unique or exclusion constraint matching the ON CONFLICT specification",
         )
     })
+}
+
+/// A constraint that is looked at only later tells nothing of conflicts.
+fn late() -> Error {
+    Error::new(
+        "55000",
+        "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters",
+    )
 }
 
 /// One of the things that make up a key.
@@ -426,6 +438,7 @@ fn by_constraint(table: &Table, name: &ast::ObjectName) -> Result<Target> {
         return Ok(Target::PrimaryKey);
     }
     match table.indexes.iter().find(|i| i.name == name && i.constraint) {
+        Some(index) if index.deferrable.is_some() => Err(late()),
         Some(index) => Ok(Target::Index(index.id)),
         None => Err(Error::new(
             "42704",

@@ -1,4 +1,4 @@
-//! SET CONSTRAINTS: when deferrable foreign keys are looked at in this transaction.
+//! SET CONSTRAINTS: when deferrable foreign keys and unique keys are looked at in this transaction.
 
 use cairn_engine::catalog::ObjectId;
 use sqlparser::ast::{Function, Ident, ObjectName, Statement};
@@ -80,7 +80,7 @@ pub(crate) fn run(context: &Context, text: &str) -> Result<StatementResult> {
     Ok(StatementResult::command("SET CONSTRAINTS"))
 }
 
-/// The foreign keys of a name, in its schema or in the first one of the search path that has any.
+/// The constraints of a name, in its schema or in the first one of the search path that has any.
 fn find(context: &Context, name: &ObjectName) -> Result<Vec<(ObjectId, String)>> {
     let catalog = context.catalog()?;
     let (schema, bare) = name_of(name)?;
@@ -94,13 +94,15 @@ fn find(context: &Context, name: &ObjectName) -> Result<Vec<(ObjectId, String)>>
             let fixed = |name: &str| {
                 table.primary_key_name == name
                     || table.checks.iter().any(|check| check.name == name)
-                    || table.indexes.iter().any(|index| index.constraint && index.name == name)
+                    || table.index_by_name(name).is_some_and(|i| i.constraint && i.deferrable.is_none())
             };
             let key = table.foreign_key(&bare);
             if fixed(&bare) || key.is_some_and(|key| !key.deferrable) {
                 return Err(Error::new("42809", format!("constraint \"{bare}\" is not deferrable")));
             }
             found.extend(key.map(|key| (table.id, key.name.clone())));
+            let late = table.index_by_name(&bare).filter(|index| index.deferrable.is_some());
+            found.extend(late.map(|index| (table.id, index.name.clone())));
         }
         if !found.is_empty() {
             return Ok(found);

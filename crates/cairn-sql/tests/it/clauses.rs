@@ -385,7 +385,10 @@ fn definitions() -> Vec<(&'static str, Shown)> {
         index_type: Refused("CREATE TABLE x (a int, UNIQUE USING HASH (a))", "42601"),
         columns: Part,
         index_options: Refused("CREATE TABLE x (a int, UNIQUE (a) COMMENT 'c')", "42601"),
-        characteristics: Refused("CREATE TABLE x (a int, UNIQUE (a) DEFERRABLE)", "0A000"),
+        characteristics: Acts(
+            "CREATE TABLE x (a int, UNIQUE (a))",
+            "CREATE TABLE x (a int, UNIQUE (a) DEFERRABLE INITIALLY DEFERRED)"
+        ),
         nulls_distinct: Acts(
             "CREATE TABLE x (a int, UNIQUE (a))",
             "CREATE TABLE x (a int, UNIQUE NULLS NOT DISTINCT (a))"
@@ -397,7 +400,10 @@ fn definitions() -> Vec<(&'static str, Shown)> {
         index_type: Refused("CREATE TABLE x (a int, PRIMARY KEY USING BTREE (a))", "42601"),
         columns: Part,
         index_options: Refused("CREATE TABLE x (a int, PRIMARY KEY (a) COMMENT 'c')", "42601"),
-        characteristics: Refused("CREATE TABLE x (a int, PRIMARY KEY (a) DEFERRABLE)", "0A000"),
+        characteristics: Acts(
+            "CREATE TABLE x (a int, PRIMARY KEY (a))",
+            "CREATE TABLE x (a int, PRIMARY KEY (a) DEFERRABLE INITIALLY DEFERRED)"
+        ),
     }));
     all.extend(fields!(ast::ForeignKeyConstraint {
         name: Part,

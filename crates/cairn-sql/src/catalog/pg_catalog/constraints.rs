@@ -18,6 +18,8 @@ struct Constraint<'t> {
     kind: &'static str,
     index: i64,
     foreign: Option<&'t ForeignKey>,
+    /// DEFERRABLE: whether INITIALLY DEFERRED too.
+    late: Option<bool>,
     definition: String,
     valid: bool,
 }
@@ -30,11 +32,18 @@ fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
         derived(table.id, next)
     };
     for (name, kind, columns) in keys(table) {
+        let late = table.index_by_name(&name).and_then(|index| index.deferrable);
         let index = table.index_by_name(&name).map_or(0, |index| i64::from(index.id));
         let columns: Vec<String> = columns.iter().map(|c| quote_ident(c)).collect();
         all.push(Constraint {
             id: id(),
-            definition: format!("{kind} ({})", columns.join(", ")),
+            definition: format!(
+                "{kind} ({}){}{}",
+                columns.join(", "),
+                if late.is_some() { " DEFERRABLE" } else { "" },
+                if late == Some(true) { " INITIALLY DEFERRED" } else { "" }
+            ),
+            late,
             name,
             kind: if kind == "UNIQUE" { "u" } else { "p" },
             index: derived(table.id, index),
@@ -49,6 +58,7 @@ fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
             kind: "c",
             index: 0,
             foreign: None,
+            late: None,
             definition: format!("CHECK ({}){}", check.sql, if check.not_valid { " NOT VALID" } else { "" }),
             valid: !check.not_valid,
         });
@@ -60,6 +70,7 @@ fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
             kind: "f",
             index: 0,
             foreign: Some(key),
+            late: key.deferrable.then_some(key.initially_deferred),
             definition: foreign_definition(catalog, table, key),
             valid: !key.not_valid,
         });
@@ -124,8 +135,8 @@ pub(super) fn pg_constraint(_context: &Context, catalog: &Catalog) -> Result<Row
                 text(&constraint.name),
                 schemas.get(table.schema.as_str()).map_or(Value::Null, |id| Value::BigInt(*id)),
                 text(constraint.kind),
-                Value::Boolean(constraint.foreign.is_some_and(|key| key.deferrable)),
-                Value::Boolean(constraint.foreign.is_some_and(|key| key.initially_deferred)),
+                Value::Boolean(constraint.late.is_some()),
+                Value::Boolean(constraint.late == Some(true)),
                 Value::Boolean(constraint.valid),
                 Value::BigInt(i64::from(table.id)),
                 Value::BigInt(constraint.index),

@@ -16,6 +16,8 @@ pub(super) struct Index {
     pub(super) name: String,
     pub(super) unique: bool,
     pub(super) primary: bool,
+    /// Whether uniqueness is looked at at once.
+    immediate: bool,
     /// The key's columns.
     pub(super) columns: Vec<Part>,
     /// Places of the included columns.
@@ -91,6 +93,7 @@ pub(super) fn all_indexes(table: &Table) -> Vec<Index> {
             name: table.primary_key_name.clone(),
             unique: true,
             primary: true,
+            immediate: true,
             columns: table.primary_key_places().into_iter().map(|p| column_part(table, p, "")).collect(),
             include: Vec::new(),
             kind: "btree".to_owned(),
@@ -125,7 +128,8 @@ fn secondary(table: &Table, index: &IndexDescriptor) -> Index {
         id: index.id,
         name: index.name.clone(),
         unique: index.unique,
-        primary: false,
+        primary: index.primary,
+        immediate: index.deferrable.is_none(),
         columns,
         include: index.include.iter().filter_map(|id| table.place_of(*id)).collect(),
         kind: index.kind.clone(),
@@ -152,6 +156,7 @@ pub(super) fn pg_index(_context: &Context, catalog: &Catalog) -> Result<Rows> {
                 Value::Boolean(true),
                 Value::Boolean(false),
                 text(key.join(" ")),
+                Value::Boolean(index.immediate),
             ]);
         }
     }

@@ -157,6 +157,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
             ("indisvalid", B),
             ("indisreplident", B),
             ("indkey", DataType::Text),
+            ("indimmediate", B),
         ],
         rows: indexes::pg_index,
     },
