@@ -132,7 +132,7 @@ enum Own {
     Type(Box<TypeStatement>),
     Reindex {
         kind: String,
-        name: ObjectName,
+        name: Option<ObjectName>,
     },
     AlterSequence {
         name: ObjectName,
@@ -199,12 +199,34 @@ pub(crate) fn ends(parser: &mut Parser<'_>) -> Parsed<()> {
 }
 
 fn reindex(parser: &mut Parser<'_>) -> Parsed<Own> {
+    if parser.consume_token(&Token::LParen) {
+        // They say how much is told and how long others wait: nothing here.
+        for option in parser.parse_comma_separated(|parser| {
+            let option = parser.parse_identifier()?;
+            if !matches!(parser.peek_token().token, Token::Comma | Token::RParen) {
+                parser.next_token();
+            }
+            Ok(option)
+        })? {
+            let known =
+                ["verbose", "concurrently"].iter().any(|word| option.value.eq_ignore_ascii_case(word));
+            if !known {
+                let message = format!("unrecognized REINDEX option \"{}\"", option.value);
+                return Err(ParserError::ParserError(message));
+            }
+        }
+        parser.expect_token(&Token::RParen)?;
+    }
     let kind = match parser.next_token().token {
         Token::Word(word) => word.value.to_ascii_uppercase(),
         _ => return parser.expected("INDEX or TABLE", parser.peek_token()),
     };
     let _ = parser.parse_keyword(Keyword::CONCURRENTLY);
-    Ok(Own::Reindex { kind, name: parser.parse_object_name(false)? })
+    let name = match parser.peek_token().token {
+        Token::EOF | Token::SemiColon => None,
+        _ => Some(parser.parse_object_name(false)?),
+    };
+    Ok(Own::Reindex { kind, name })
 }
 
 fn alter_sequence(parser: &mut Parser<'_>) -> Parsed<Own> {
@@ -301,7 +323,7 @@ pub(super) fn run(context: &Context, call: &Function) -> Result<StatementResult>
         Own::Materialized(own) => materialized::run(context, &own),
         Own::Type(statement) => types::run(context, &statement),
         Own::Alter(alter) => alter_more::run(context, &alter),
-        Own::Reindex { kind, name } => index::rebuild(context, &kind, &name),
+        Own::Reindex { kind, name } => index::rebuild(context, &kind, name.as_ref()),
         Own::AlterSequence { name, if_exists, change } => alter(context, &name, if_exists, change),
         Own::CreateSequence { name, if_not_exists, options, owner } => {
             sequence::create(context, &name, if_not_exists, &options, owner.as_ref())

@@ -184,28 +184,50 @@ pub(super) fn alter(
     Ok(StatementResult::command("ALTER INDEX"))
 }
 
-/// REINDEX INDEX or TABLE: drops each secondary index and builds it again.
-pub(super) fn rebuild(context: &Context, kind: &str, name: &ObjectName) -> Result<StatementResult> {
+/// REINDEX INDEX, TABLE, SCHEMA, DATABASE and SYSTEM: the entries of indexes are written anew, those of partitions too.
+pub(super) fn rebuild(context: &Context, kind: &str, name: Option<&ObjectName>) -> Result<StatementResult> {
     let catalog = context.catalog()?;
-    let (table, only) = match kind {
-        "INDEX" => match names::require(context, &catalog, name, Kind::Index)?.2 {
-            Relation::Index(table, id) => (table, Some(id)),
+    let missing = || Error::new("42601", format!("syntax error: REINDEX {kind} needs a name"));
+    let bare =
+        |name: &ObjectName| name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
+    let (mut tables, mut only) = (Vec::new(), None);
+    match kind {
+        "INDEX" => match names::require(context, &catalog, name.ok_or_else(missing)?, Kind::Index)?.2 {
+            // The indexes of its partitions have the entries.
+            Relation::Index(table, _) if table.is_partitioned() => tables.push(table),
+            Relation::Index(table, id) => {
+                only = Some(id);
+                tables.push(table);
+            }
             _ => return Err(Error::internal("an index is no index")),
         },
-        "TABLE" => match names::require(context, &catalog, name, Kind::Table)?.2 {
-            Relation::Table(table) => (table, None),
+        "TABLE" => match names::require(context, &catalog, name.ok_or_else(missing)?, Kind::Table)?.2 {
+            Relation::Table(table) => tables.push(table),
             _ => return Err(Error::internal("a table is no table")),
         },
-        other => return Err(Error::unsupported(format!("REINDEX {other}"))),
-    };
-    for index in table.indexes.iter().filter(|i| only.is_none_or(|id| id == i.id)) {
-        if index.constraint {
-            // Its constraint may be what foreign keys point to; it is checked, not taken away.
-            continue;
+        "SCHEMA" => {
+            let schema = bare(name.ok_or_else(missing)?);
+            if catalog.schema(&schema).is_none() {
+                return Err(Error::new("3F000", format!("schema \"{schema}\" does not exist")));
+            }
+            tables.extend(catalog.tables().filter(|table| table.schema == schema).cloned());
         }
-        let spec = spec_of(context, &table, index)?;
-        context.txn().drop_index(&table.schema, &index.name, false)?;
-        context.txn().create_index(&spec)?;
+        "DATABASE" => {
+            if name.is_some_and(|name| bare(name) != crate::catalog::DATABASE) {
+                return Err(Error::new("0A000", "can only reindex the currently open database"));
+            }
+            tables.extend(catalog.tables().cloned());
+        }
+        // What is computed has no indexes.
+        "SYSTEM" => {}
+        other => return Err(Error::unsupported(format!("REINDEX {other}"))),
+    }
+    let below: Vec<_> = tables.iter().flat_map(|table| catalog.descendants(table.id)).collect();
+    tables.extend(below);
+    for table in tables {
+        for index in table.indexes.iter().filter(|index| only.is_none_or(|id| id == index.id)) {
+            context.txn().rebuild_index(&table.schema, &index.name)?;
+        }
     }
     Ok(StatementResult::command("REINDEX"))
 }

@@ -157,7 +157,7 @@ fn random_dml_agrees_with_a_plain_table() {
             ok(&mut session, &format!("CREATE INDEX {table}_b ON {table} (b)"));
             ok(&mut session, &format!("ALTER TABLE {table} ADD CHECK (a < 60)"));
         }
-        for step in 0..25 {
+        for step in 0..16 {
             let text = statement(&random, keyed);
             let mut outcome = |table: &str| match run(&mut session, &text.replace("{t}", table)) {
                 Ok(tag) => tag,
