@@ -240,6 +240,12 @@ impl Database {
         self.inner.estimates.rows(&self.inner.store, table)
     }
 
+    /// About how many bytes an index of a table takes, on disk and in memory; index 0 holds the rows.
+    pub fn approximate_bytes(&self, table: ObjectId, index: IndexId) -> u64 {
+        let range = crate::key_space::absolute(table, index, &cairn_storage::KeyRange::all());
+        self.inner.store.approximate_size(&range).bytes
+    }
+
     /// Writes what is in memory to sorted files.
     ///
     /// # Errors

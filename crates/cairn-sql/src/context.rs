@@ -93,6 +93,8 @@ pub(crate) struct Exchange {
     pub(crate) notices: Vec<Notice>,
     pub(crate) streams: crate::copy::Streams,
     pub(crate) temporary: crate::session::temporary::Temporary,
+    /// The text of the statement, where it asks for it.
+    pub(crate) query: String,
 }
 
 /// Sequence values that this session has drawn.

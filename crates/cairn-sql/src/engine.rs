@@ -68,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) point_writes: PointWrites,
     pub(crate) derived: DerivedIndexes,
     pub(crate) closures: Closures,
+    /// When the database was opened, microseconds since 1970 UTC.
+    pub(crate) opened_us: i64,
 }
 
 impl Shared {
@@ -90,8 +92,10 @@ impl Engine {
     pub fn new(database: Database, options: SqlOptions) -> Result<Self> {
         let runtime = Runtime::new(options.parallelism);
         let template = crate::query::state::template(&options)?;
+        let opened_us = database.env().clock().wall_micros();
         let shared = Arc::new(Shared {
             database,
+            opened_us,
             options,
             runtime,
             template,

@@ -75,13 +75,28 @@ fn arrow(error: &ArrowError) -> Error {
         ArrowError::DivideByZero => Error::new("22012", "division by zero"),
         ArrowError::ExternalError(inner) => external(inner.as_ref()),
         ArrowError::IoError(_, inner) => io(inner),
-        ArrowError::ArithmeticOverflow(_) => Error::new("22003", "value out of range"),
+        ArrowError::ArithmeticOverflow(text) => out_of_range(text),
         ArrowError::CastError(text) | ArrowError::ComputeError(text) | ArrowError::ParseError(text) => {
             execution(text)
         }
         ArrowError::InvalidArgumentError(text) => execution(text),
         other => execution(&other.to_string()),
     }
+}
+
+/// An overflow in the words of the integer type that it was of, where the text tells.
+fn out_of_range(text: &str) -> Error {
+    let ends = |number: i64| text.trim_end_matches(')').ends_with(&number.to_string());
+    let ty = if text.contains("Int16") || ends(i64::from(i16::MIN)) {
+        "smallint"
+    } else if text.contains("Int32") || ends(i64::from(i32::MIN)) {
+        "integer"
+    } else if text.contains("Int64") || ends(i64::MIN) {
+        "bigint"
+    } else {
+        return Error::new("22003", "value out of range").with_detail(tidy(first_line(text)));
+    };
+    Error::new("22003", format!("{ty} out of range"))
 }
 
 fn schema(error: &SchemaError) -> Error {
@@ -186,6 +201,13 @@ fn plan(text: &str) -> Error {
                 "No operator matches the given argument types. You might need to add explicit type casts.",
             );
     }
+    if let Some(own) = first.split("operator 'NOT' requires a boolean expression, got ").nth(1) {
+        let ty = arrow_name(own.trim_end_matches('.'));
+        return Error::new("42804", format!("argument of NOT must be type boolean, not type {ty}"));
+    }
+    if first.contains("tep cannot be zero") {
+        return Error::new("22023", "step size cannot equal zero");
+    }
     if first.contains("subquery should only return one column") {
         return Error::new("42601", "subquery must return only one column");
     }
@@ -248,7 +270,20 @@ fn execution(text: &str) -> Error {
         || first.contains("Can't cast value")
         || first.contains("too large to store in a Decimal")
     {
-        return Error::new("22003", "value out of range").with_detail(tidy(first));
+        return out_of_range(first);
+    }
+    if let Some((field, ty)) = first.split_once(" does not support: ") {
+        let field = match field.rsplit(' ').next().unwrap_or(field) {
+            "dayOfWeekSunday0" => "dow",
+            "dayOfYear" => "doy",
+            other => other,
+        };
+        let ty = match ty {
+            ty if ty.starts_with("Time64") => "time without time zone",
+            ty if ty.starts_with("Interval") => "interval",
+            ty => ty,
+        };
+        return Error::new("0A000", format!("unit \"{field}\" not supported for type {ty}"));
     }
     if let Some(value) = between(first, "Cannot cast string '", "'") {
         let ty = between(first, "to value of ", " type").unwrap_or("that");

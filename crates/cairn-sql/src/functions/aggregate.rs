@@ -11,7 +11,8 @@ use arrow::array::{Array, ArrayRef, AsArray, ListArray, new_empty_array};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{SortColumn, SortOptions, concat, lexsort_to_indices, take};
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
-use cairn_types::{DataType as T, Interval, Value};
+use cairn_types::codes::Range;
+use cairn_types::{Coded, DataType as T, Interval, RangeKind, Value};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -27,7 +28,8 @@ use crate::{Error, Result};
 /// What is made of the values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
-    Array { jsonb: bool },
+    Array { jsonb: bool, strict: bool },
+    Join,
     Object { jsonb: bool, strict: bool, unique: bool },
     Mode,
     Discrete,
@@ -40,6 +42,8 @@ enum Kind {
     Last,
     Least,
     Greatest,
+    Intersection,
+    Some,
 }
 
 /// An aggregate.
@@ -54,8 +58,10 @@ struct Collect {
 pub(super) fn functions() -> Vec<AggregateUDF> {
     let object = |jsonb, strict, unique| Kind::Object { jsonb, strict, unique };
     [
-        ("json_agg", Kind::Array { jsonb: false }),
-        ("jsonb_agg", Kind::Array { jsonb: true }),
+        ("json_agg", Kind::Array { jsonb: false, strict: false }),
+        ("jsonb_agg", Kind::Array { jsonb: true, strict: false }),
+        ("json_agg_strict", Kind::Array { jsonb: false, strict: true }),
+        ("cairn_string_agg", Kind::Join),
         ("json_object_agg", object(false, false, false)),
         ("jsonb_object_agg", object(true, false, false)),
         ("json_object_agg_strict", object(false, true, false)),
@@ -75,6 +81,8 @@ pub(super) fn functions() -> Vec<AggregateUDF> {
         ("last", Kind::Last),
         ("cairn_min", Kind::Least),
         ("cairn_max", Kind::Greatest),
+        ("cairn_some", Kind::Some),
+        ("range_intersect_agg", Kind::Intersection),
     ]
     .into_iter()
     .map(|(name, kind)| {
@@ -95,21 +103,37 @@ impl Collect {
             _ => ty,
         };
         let expected = match self.kind {
-            Kind::Array { .. } | Kind::Mode | Kind::Least | Kind::Greatest => 1,
+            Kind::Array { .. }
+            | Kind::Mode
+            | Kind::Least
+            | Kind::Greatest
+            | Kind::Intersection
+            | Kind::Some => 1,
             _ => 2,
         };
         if fields.len() != expected {
             return Err(names());
         }
         Ok(match self.kind {
-            Kind::Array { jsonb } | Kind::Object { jsonb, .. } => {
+            Kind::Intersection => match &types[0] {
+                own @ T::Coded(Coded::Range(_)) => own.clone(),
+                _ => return Err(names()),
+            },
+            Kind::Join => match (&types[0], &types[1]) {
+                (T::Bytea, _) => T::Bytea,
+                (own, _) if own.is_character() => T::Text,
+                _ => return Err(names()),
+            },
+            Kind::Array { jsonb, .. } | Kind::Object { jsonb, .. } => {
                 if jsonb {
                     T::Jsonb
                 } else {
                     T::Json
                 }
             }
-            Kind::Mode | Kind::First | Kind::Last | Kind::Least | Kind::Greatest => types[0].clone(),
+            Kind::Mode | Kind::First | Kind::Last | Kind::Least | Kind::Greatest | Kind::Some => {
+                types[0].clone()
+            }
             Kind::Discrete => arrays(types[0].clone()),
             Kind::Continuous => match &types[0] {
                 T::Interval => arrays(T::Interval),
@@ -250,9 +274,14 @@ impl Collected {
     fn finish(&self) -> Result<Value> {
         let rows = self.rows().map_err(Error::from)?;
         match self.kind {
-            Kind::Array { jsonb } => array(&rows, jsonb),
+            Kind::Array { jsonb, strict } => array(&rows, jsonb, strict),
+            Kind::Join => Ok(joined(&rows, &self.result)),
             Kind::Object { jsonb, strict, unique } => object(&rows, jsonb, strict, unique),
             Kind::Mode => Ok(mode(&sorted(rows))),
+            Kind::Intersection => intersection(rows),
+            Kind::Some => {
+                Ok(rows.into_iter().next().and_then(|row| row.into_iter().next()).unwrap_or_default())
+            }
             Kind::Least => Ok(sorted(rows).into_iter().next().unwrap_or_default()),
             Kind::Greatest => Ok(sorted(rows).pop().unwrap_or_default()),
             Kind::Discrete => self.percentiles(&rows, |values, share| {
@@ -410,13 +439,51 @@ fn finished(out: String, jsonb: bool) -> Result<Value> {
     })
 }
 
+/// What all ranges hold.
+fn intersection(rows: Vec<Vec<Value>>) -> Result<Value> {
+    let mut all: Option<(RangeKind, Range)> = None;
+    for value in rows.into_iter().filter_map(|row| row.into_iter().next()) {
+        let Value::Coded { ty: Coded::Range(kind), code } = value else { continue };
+        let own = Range::from_code(&code, kind)
+            .ok_or_else(|| Error::new("XX001", "the code of a range is damaged"))?;
+        all = Some((kind, all.map_or(own.clone(), |(_, all)| all.intersection(&own))));
+    }
+    Ok(match all {
+        Some((kind, range)) => Value::Coded { ty: Coded::Range(kind), code: range.to_code(kind)? },
+        None => Value::Null,
+    })
+}
+
+/// `string_agg`: the values that are not NULL, each but the first behind its own delimiter.
+fn joined(rows: &[Vec<Value>], result: &T) -> Value {
+    let bytes = |value: &Value| match value {
+        Value::Bytea(bytes) => bytes.clone(),
+        other => other.as_str().unwrap_or_default().as_bytes().to_vec(),
+    };
+    let mut out: Option<Vec<u8>> = None;
+    for row in rows.iter().filter(|row| !row[0].is_null()) {
+        match &mut out {
+            None => out = Some(bytes(&row[0])),
+            Some(out) => {
+                out.extend(bytes(&row[1]));
+                out.extend(bytes(&row[0]));
+            }
+        }
+    }
+    match (out, result) {
+        (None, _) => Value::Null,
+        (Some(out), T::Bytea) => Value::Bytea(out),
+        (Some(out), _) => Value::Text(String::from_utf8_lossy(&out).into_owned()),
+    }
+}
+
 /// An array of JSON values; what is structured begins on a line of its own, which `cairn_to_json` has seen to.
-fn array(rows: &[Vec<Value>], jsonb: bool) -> Result<Value> {
+fn array(rows: &[Vec<Value>], jsonb: bool, strict: bool) -> Result<Value> {
     if rows.is_empty() {
         return Ok(Value::Null);
     }
     let mut out = String::from("[");
-    for (at, row) in rows.iter().enumerate() {
+    for (at, row) in rows.iter().filter(|row| !strict || !row[0].is_null()).enumerate() {
         let text = row[0].as_str().unwrap_or("null");
         if at > 0 {
             out.push_str(", ");
@@ -458,8 +525,14 @@ fn object(rows: &[Vec<Value>], jsonb: bool, strict: bool, unique: bool) -> Resul
 
 impl Accumulator for Collected {
     fn update_batch(&mut self, values: &[ArrayRef]) -> DataFusionResult<()> {
+        let first = self.kind == Kind::Some;
         for (column, values) in self.columns.iter_mut().zip(values) {
-            column.push(Arc::clone(values));
+            match first {
+                // Nothing but the first is kept.
+                true if !column.is_empty() || values.is_empty() => {}
+                true => column.push(take(values, &arrow::array::UInt32Array::from(vec![0]), None)?),
+                false => column.push(Arc::clone(values)),
+            }
         }
         Ok(())
     }

@@ -188,7 +188,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 }
 
 /// The elements of all dimensions.
-fn flat(items: &[Value]) -> Vec<&Value> {
+pub(super) fn flat(items: &[Value]) -> Vec<&Value> {
     let mut out = Vec::with_capacity(items.len());
     for item in items {
         match item {

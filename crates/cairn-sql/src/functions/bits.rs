@@ -71,11 +71,51 @@ pub(super) fn overloads(name: &str) -> Vec<Overload> {
         "get_bit" => [BIT, VARBIT]
             .map(|own| Overload::new(vec![is(own), is(T::Integer)], Returns::Is(T::Integer), get))
             .to_vec(),
+        "substr" => [BIT, VARBIT]
+            .map(|own| {
+                let takes = vec![is(own), is(T::BigInt), is(T::BigInt)];
+                Overload::new(takes, Returns::Is(BIT), |args| {
+                    let own = bits(args, 0)?;
+                    let range = super::bytes::part(args, own.len())?;
+                    value(Bits::from_iter(own.iter().skip(range.start).take(range.len())))
+                })
+                .optional(1)
+            })
+            .to_vec(),
+        "strpos" => [BIT, VARBIT]
+            .map(|own| {
+                Overload::new(vec![is(own.clone()), is(own)], Returns::Is(T::Integer), |args| {
+                    let all: Vec<bool> = bits(args, 0)?.iter().collect();
+                    let wanted: Vec<bool> = bits(args, 1)?.iter().collect();
+                    let last = all.len().checked_sub(wanted.len().max(1)).map(|_| all.len() - wanted.len());
+                    let found = last.and_then(|last| (0..=last).find(|at| all[*at..].starts_with(&wanted)));
+                    Ok(Value::Integer(found.map_or(0, |at| at as i32 + 1)))
+                })
+            })
+            .to_vec(),
+        "overlay" => [BIT, VARBIT]
+            .map(|own| {
+                let takes = vec![is(own.clone()), is(own), is(T::Integer), is(T::Integer)];
+                Overload::new(takes, Returns::Is(BIT), overlay).optional(1)
+            })
+            .to_vec(),
         "set_bit" => [BIT, VARBIT]
             .map(|own| Overload::new(vec![is(own), is(T::Integer), is(T::Integer)], Returns::Is(BIT), set))
             .to_vec(),
         _ => Vec::new(),
     }
+}
+
+fn overlay(args: &Args<'_>) -> Result<Value> {
+    let all: Vec<bool> = bits(args, 0)?.iter().collect();
+    let new: Vec<bool> = bits(args, 1)?.iter().collect();
+    let (from, count) = (args.int(2)?, args.int_or(3, new.len() as i64)?);
+    if from < 1 || count < 0 {
+        return Err(Error::new("22011", "negative substring length not allowed"));
+    }
+    let start = usize::try_from(from - 1).unwrap_or(usize::MAX).min(all.len());
+    let end = start.saturating_add(usize::try_from(count).unwrap_or(usize::MAX)).min(all.len());
+    value(Bits::from_iter(all[..start].iter().chain(&new).chain(&all[end..]).copied()))
 }
 
 fn bits(args: &Args<'_>, at: usize) -> Result<Bits> {

@@ -76,15 +76,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         trim("ltrim", string::ltrim(), |a| trimmed(a, true, false), |a| trimmed_bytes(a, true, false)),
         trim("rtrim", string::rtrim(), |a| trimmed(a, false, true), |a| trimmed_bytes(a, false, true)),
         function(
-            "substr",
-            vec![
-                of(vec![bytes(), is(T::Integer), is(T::Integer)], T::Bytea, part_of_bytes).optional(1),
-                of(vec![text(), is(T::BigInt), is(T::BigInt)], T::Text, part_of_text)
-                    .optional(1)
-                    .native(unicode::substr()),
-            ],
-        ),
-        function(
             "strpos",
             vec![
                 of(vec![text(), text()], T::Integer, |a| {
@@ -98,7 +89,26 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                         (0..=all.len().saturating_sub(part.len())).find(|at| all[*at..].starts_with(part));
                     count(found.map_or(0, |at| at + 1))
                 }),
-            ],
+            ]
+            .into_iter()
+            .chain(bits::overloads("strpos"))
+            .collect(),
+        ),
+        function(
+            "substr",
+            vec![
+                of(vec![text(), is(T::BigInt)], T::Text, part_of_text).native(unicode::substr()),
+                of(vec![text(), is(T::BigInt), is(T::BigInt)], T::Text, part_of_text)
+                    .native(unicode::substr()),
+                of(vec![bytes(), is(T::BigInt), is(T::BigInt)], T::Bytea, |a| {
+                    let all = a.bytes(0)?;
+                    Ok(Value::Bytea(all[part(a, all.len())?].to_vec()))
+                })
+                .optional(1),
+            ]
+            .into_iter()
+            .chain(bits::overloads("substr"))
+            .collect(),
         ),
         function(
             "bit_count",
@@ -362,30 +372,23 @@ fn encoded(text: &str, encoding: &str) -> Result<Vec<u8>> {
     text.chars().map(one).collect()
 }
 
-/// The first place and the one behind the last of `substr(…, start [, count])`, within a length.
-fn part(args: &Args<'_>, length: usize) -> Result<std::ops::Range<usize>> {
-    let start = args.int(1)?;
-    let end = match args.values.len() {
+/// Where `substr(x, from [, count])` begins and ends in what has `length` parts.
+///
+/// # Errors
+/// `22011`.
+pub(super) fn part(args: &Args<'_>, length: usize) -> Result<std::ops::Range<usize>> {
+    let from = args.int(1)?;
+    let end = match args.len() {
         2 => i64::MAX,
-        _ => {
-            let count = args.int(2)?;
-            if count < 0 {
-                return Err(Error::new("22011", "negative substring length not allowed"));
-            }
-            start.saturating_add(count)
-        }
+        _ if args.int(2)? < 0 => return Err(Error::new("22011", "negative substring length not allowed")),
+        _ => from.saturating_add(args.int(2)?),
     };
-    let place = |at: i64| usize::try_from(at.saturating_sub(1)).unwrap_or(0).min(length);
-    Ok(place(start)..place(end).max(place(start)))
-}
-
-fn part_of_bytes(args: &Args<'_>) -> Result<Value> {
-    let bytes = args.bytes(0)?;
-    Ok(Value::Bytea(bytes[part(args, bytes.len())?].to_vec()))
+    let place = |at: i64| usize::try_from(at.saturating_sub(1).max(0)).unwrap_or(usize::MAX).min(length);
+    Ok(place(from)..place(end).max(place(from)))
 }
 
 fn part_of_text(args: &Args<'_>) -> Result<Value> {
-    let text = args.text(0)?;
-    let part = part(args, text.chars().count())?;
-    Ok(Value::Text(text.chars().skip(part.start).take(part.len()).collect::<String>()))
+    let all: Vec<char> = args.text(0)?.chars().collect();
+    let range = part(args, all.len())?;
+    Ok(Value::Text(all[range].iter().collect()))
 }

@@ -148,7 +148,11 @@ fn is_integer(ty: &DataType) -> bool {
 /// Casts an array.
 pub(crate) fn cast(array: &ArrayRef, source: &DataType, ty: &DataType, zone: Zone) -> Result<ArrayRef> {
     let arrow = ty.to_arrow();
-    if array.data_type().is_null() || array.null_count() == array.len() {
+    let untyped = array.data_type().is_null();
+    if !untyped && !is_allowed(source, ty) {
+        return Err(not_allowed(source, ty));
+    }
+    if untyped || array.null_count() == array.len() {
         return Ok(arrow::array::new_null_array(&arrow, array.len()));
     }
     if source == ty && *array.data_type() == arrow {
@@ -208,12 +212,6 @@ fn floor_days(array: &ArrayRef) -> Result<ArrayRef> {
 }
 
 fn through_values(array: &ArrayRef, source: &DataType, ty: &DataType, zone: Zone) -> Result<ArrayRef> {
-    if !is_allowed(source, ty) {
-        return Err(Error::new(
-            "42846",
-            format!("cannot cast type {} to {}", source.sql_name(), ty.sql_name()),
-        ));
-    }
     let mut column = cairn_types::ColumnBuilder::with_capacity(ty, array.len());
     for row in 0..array.len() {
         if array.is_null(row) {
@@ -224,6 +222,11 @@ fn through_values(array: &ArrayRef, source: &DataType, ty: &DataType, zone: Zone
         column.push(&convert(value, source, ty, zone)?)?;
     }
     Ok(column.finish()?)
+}
+
+fn not_allowed(source: &DataType, ty: &DataType) -> Error {
+    let name = super::overload::type_name;
+    Error::new("42846", format!("cannot cast type {} to {}", name(source), name(ty)))
 }
 
 /// Whether PostgreSQL has this cast: text casts to and from everything, and these.
@@ -333,8 +336,41 @@ pub(crate) fn convert(value: Value, source: &DataType, ty: &DataType, zone: Zone
             truncated(Value::Text(text.trim_end_matches(' ').to_owned()), source, ty)?
         }
         (value, T::Varchar(_) | T::Char(_)) => truncated(value, source, ty)?,
-        (value, ty) if source.is_character() => Value::parse_text(value.as_str().unwrap_or_default(), ty)?,
+        (value, ty) if source.is_character() => {
+            let text = value.as_str().unwrap_or_default();
+            if *ty == T::Jsonb && text.contains("\\u0000") && cairn_types::json::validate(text).is_ok() {
+                return Err(Error::new("22P05", "unsupported Unicode escape sequence")
+                    .with_detail("\\u0000 cannot be converted to text."));
+            }
+            let read = Value::parse_text(text, ty)?;
+            if let Value::Array(items) = &read
+                && !is_rectangular(items)
+            {
+                return Err(Error::new("22P02", format!("malformed array literal: \"{text}\""))
+                    .with_detail("Multidimensional arrays must have sub-arrays with matching dimensions."));
+            }
+            read
+        }
+        // As many digits as a float is sure of.
+        (Value::Real(x), T::Numeric(_)) if x.is_finite() => Value::parse_text(&format!("{x:.5e}"), ty)?,
+        (Value::Double(x), T::Numeric(_)) if x.is_finite() => Value::parse_text(&format!("{x:.14e}"), ty)?,
         (value, ty) => Value::parse_text(&value.to_text(source), ty)?,
+    })
+}
+
+/// Whether the arrays within an array have one length, and so those within them.
+fn is_rectangular(items: &[Value]) -> bool {
+    let length = |item: &Value| match item {
+        Value::Array(inner) => Some(inner.len()),
+        _ => None,
+    };
+    let first = items.first().and_then(length);
+    items.iter().all(|item| {
+        length(item) == first
+            && match item {
+                Value::Array(inner) => is_rectangular(inner),
+                _ => true,
+            }
     })
 }
 

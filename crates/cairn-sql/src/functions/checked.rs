@@ -22,18 +22,17 @@ use crate::{Error, Result};
 enum Check {
     /// Above zero.
     Logarithm,
+    /// Not infinite.
+    Finite,
     /// From -1 to 1.
     Arc,
-    /// A base and an exponent with a power.
-    Power,
     /// Rounds to the nearest integer, halves to the even one.
     RoundEven,
 }
 
 /// Puts the check that a function needs around its arguments; `None` where it needs none.
 pub(crate) fn guard(function: &ScalarFunction, schema: &DFSchema) -> Option<Expr> {
-    if !matches!(function.func.name(), "ln" | "log2" | "log10" | "log" | "acos" | "asin" | "power" | "round")
-    {
+    if !matches!(function.func.name(), "log2" | "acos" | "asin" | "sin" | "cos" | "tan" | "cot" | "round") {
         return None;
     }
     let is_guarded = |expr: &Expr| matches!(expr, Expr::ScalarFunction(f) if f.func.name() == NAME);
@@ -43,13 +42,11 @@ pub(crate) fn guard(function: &ScalarFunction, schema: &DFSchema) -> Option<Expr
     let is_float = |expr: &Expr| matches!(expr.get_type(schema), Ok(ArrowType::Float64 | ArrowType::Float32));
     let mut args = function.args.clone();
     match (function.func.name(), args.as_mut_slice()) {
-        ("ln" | "log2" | "log10" | "log", args) => {
+        ("log2", args) => {
             args.iter_mut().for_each(|arg| *arg = call(Check::Logarithm, vec![std::mem::take(arg)]));
         }
+        ("sin" | "cos" | "tan" | "cot", [arg]) => *arg = call(Check::Finite, vec![std::mem::take(arg)]),
         ("acos" | "asin", [arg]) => *arg = call(Check::Arc, vec![std::mem::take(arg)]),
-        ("power", [base, exponent]) => {
-            *base = call(Check::Power, vec![std::mem::take(base), exponent.clone()]);
-        }
         ("round", [arg]) if is_float(arg) => {
             return Some(call(Check::RoundEven, vec![cast(std::mem::take(arg), ArrowType::Float64)]));
         }
@@ -62,7 +59,7 @@ const NAME: &str = "cairn_checked";
 
 fn call(check: Check, args: Vec<Expr>) -> Expr {
     static ALL: LazyLock<Vec<(Check, Arc<ScalarUDF>)>> = LazyLock::new(|| {
-        [Check::Logarithm, Check::Arc, Check::Power, Check::RoundEven]
+        [Check::Logarithm, Check::Finite, Check::Arc, Check::RoundEven]
             .map(|check| {
                 let signature = Signature::variadic_any(Volatility::Immutable);
                 (check, Arc::new(ScalarUDF::from(Checked { check, signature })))
@@ -116,12 +113,7 @@ impl ScalarUDFImpl for Checked {
             });
         }
         for row in (0..first.len()).filter(|row| first.is_valid(*row)) {
-            let second = match numbers.get(1).map(|array| array.as_primitive::<Float64Type>()) {
-                Some(array) if array.is_null(row) => continue,
-                Some(array) => array.value(row),
-                None => 0.0,
-            };
-            self.check(first.value(row), second)?;
+            self.check(first.value(row))?;
         }
         let mut args = args.args;
         Ok(args.swap_remove(0))
@@ -129,15 +121,12 @@ impl ScalarUDFImpl for Checked {
 }
 
 impl Checked {
-    fn check(&self, x: f64, y: f64) -> Result<()> {
+    fn check(&self, x: f64) -> Result<()> {
         let (state, message) = match self.check {
             Check::Logarithm if x == 0.0 => ("2201E", "cannot take logarithm of zero"),
             Check::Logarithm if x < 0.0 => ("2201E", "cannot take logarithm of a negative number"),
+            Check::Finite if x.is_infinite() => ("22003", "input is out of range"),
             Check::Arc if x.abs() > 1.0 => ("22003", "input is out of range"),
-            Check::Power if x == 0.0 && y < 0.0 => ("2201F", "zero raised to a negative power is undefined"),
-            Check::Power if x < 0.0 && x.is_finite() && y.fract() != 0.0 => {
-                ("2201F", "a negative number raised to a non-integer power yields a complex result")
-            }
             _ => return Ok(()),
         };
         Err(Error::new(state, message))

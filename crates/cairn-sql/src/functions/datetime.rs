@@ -126,6 +126,8 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         function(
             "cairn_set_generate_series",
             vec![
+                of(vec![T::Numeric(None); 3], T::Array(Box::new(T::Numeric(Some((38, 16))))), numbers)
+                    .optional(1),
                 of(vec![T::Timestamp, T::Timestamp, T::Interval], T::Array(Box::new(T::Timestamp)), series),
                 of(
                     vec![T::TimestampTz, T::TimestampTz, T::Interval],
@@ -174,6 +176,30 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             }),
         ),
     ]
+}
+
+/// Numbers from one to another by steps.
+fn numbers(args: &Args<'_>) -> Result<Value> {
+    const COUNT_MAX: usize = 10_000_000;
+    let scale =
+        (0..args.len()).map(|at| args.decimal(at).map(|n| n.scale.max(0))).collect::<Result<Vec<_>>>()?;
+    let scale = scale.into_iter().max().unwrap_or(0);
+    let overflow = || Error::new("22003", "value overflows numeric format");
+    let whole = |n: Decimal| n.rescale(scale).map(|n| n.unscaled).ok_or_else(overflow);
+    let (mut at, stop) = (whole(args.decimal(0)?)?, whole(args.decimal(1)?)?);
+    let step = whole(if args.len() > 2 { args.decimal(2)? } else { Decimal::new(1, 0) })?;
+    if step == 0 {
+        return Err(Error::new("22023", "step size cannot equal zero"));
+    }
+    let mut all = Vec::new();
+    while if step > 0 { at <= stop } else { at >= stop } {
+        if all.len() == COUNT_MAX {
+            return Err(Error::new("54000", format!("a series of more than {COUNT_MAX} numbers")));
+        }
+        all.push(Value::Numeric(Decimal::new(at, scale)));
+        at = at.checked_add(step).ok_or_else(overflow)?;
+    }
+    Ok(Value::Array(all))
 }
 
 fn sleep(micros: i64) -> Result<Value> {

@@ -3,12 +3,14 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use cairn_types::{DataType as T, Decimal, Value};
+use cairn_types::{Coded, DataType as T, Decimal, Value};
 use datafusion::functions::math;
 use datafusion::logical_expr::{ScalarUDF, Volatility};
 
 use super::overload::{Args, Code, Kind, Overload, Overloaded, Returns, function, is};
 use crate::{Error, Result};
+
+const MACADDR: T = T::Coded(Coded::MacAddr);
 
 /// Registers them.
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -61,6 +63,18 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         function(
             "trunc",
             vec![
+                Overload::new(vec![is(MACADDR)], Returns::Is(MACADDR), |args| match &args.values[0] {
+                    // The maker's three bytes.
+                    Value::Coded { ty, code } => {
+                        let code = code
+                            .iter()
+                            .enumerate()
+                            .map(|(at, byte)| if at < 3 { *byte } else { 0 })
+                            .collect();
+                        Ok(Value::Coded { ty: ty.clone(), code })
+                    }
+                    _ => Err(Error::internal("no hardware address")),
+                }),
                 Overload::new(vec![is(numeric())], Returns::Numeric(|_| 0), |args| {
                     towards(args, Rounding::Zero)
                 }),
@@ -156,8 +170,8 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                 }),
             ],
         ),
-        function("erf", double(|args| Ok(Value::Double(erf(args.double(0)?))))),
-        function("erfc", double(|args| Ok(Value::Double(erfc(args.double(0)?))))),
+        function("erf", double(|args| Ok(Value::Double(super::erf::erf(args.double(0)?))))),
+        function("erfc", double(|args| Ok(Value::Double(super::erf::erfc(args.double(0)?))))),
         function(
             "acosh",
             double(|args| {
@@ -410,31 +424,6 @@ fn bucket(operand: f64, low: f64, high: f64, count: i64) -> Result<Value> {
         (share * count as f64) as i64 + 1
     };
     i32::try_from(number).map(Value::Integer).map_err(|_| Error::new("22003", "integer out of range"))
-}
-
-/// The error function by its series, or its continued fraction where that converges faster.
-fn erf(x: f64) -> f64 {
-    if x.abs() > 2.5 {
-        return if x > 0.0 { 1.0 - erfc(x) } else { erfc(-x) - 1.0 };
-    }
-    let (mut term, mut sum, mut n) = (x, x, 0.0);
-    while term.abs() > sum.abs() * 1e-17 {
-        n += 1.0;
-        term *= -x * x / n;
-        sum += term / (2.0 * n + 1.0);
-    }
-    sum * std::f64::consts::FRAC_2_SQRT_PI
-}
-
-fn erfc(x: f64) -> f64 {
-    if x <= 2.5 {
-        return if x < -2.5 { 2.0 - erfc(-x) } else { 1.0 - erf(x) };
-    }
-    let mut fraction = 0.0;
-    for k in (1..=60).rev() {
-        fraction = f64::from(k) / 2.0 / (x + fraction);
-    }
-    (-x * x).exp() / ((x + fraction) * std::f64::consts::PI.sqrt())
 }
 
 fn degrees(args: &Args<'_>, code: fn(f64) -> f64) -> Result<Value> {

@@ -16,6 +16,8 @@ pub(crate) mod coded;
 mod datetime;
 pub(crate) mod domain;
 mod enums;
+mod erf;
+mod exact;
 mod format_number;
 mod format_time;
 pub(crate) mod json;
@@ -25,9 +27,12 @@ pub(crate) mod lock;
 mod math;
 pub(crate) mod missing;
 mod network;
+mod normal_form;
+pub(crate) mod objects;
 pub(crate) mod operators;
 pub(crate) mod overload;
 mod parse_time;
+mod quantified;
 mod raise;
 mod range;
 pub(crate) mod regex;
@@ -37,6 +42,7 @@ pub(crate) mod sum;
 pub(crate) mod system;
 pub(crate) mod text;
 pub(crate) mod time;
+mod variance;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -66,11 +72,13 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     all.extend(case_type::functions());
     all.extend(datetime::functions());
     all.extend(enums::functions());
+    all.extend(exact::functions());
     all.extend(format_number::functions());
     all.extend(format_time::functions());
     all.extend(math::functions());
     all.extend(of_operators());
     all.extend(operators::functions());
+    all.extend(objects::functions());
     all.push(raise::function());
     all.extend(system::functions());
     all.extend(text::functions());
@@ -81,7 +89,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     }
     state.register_udaf(Arc::new(AggregateUDF::from(sum::Sum::new()))).map_err(Error::from)?;
     state.register_udaf(Arc::new(AggregateUDF::from(average::Average::new()))).map_err(Error::from)?;
-    for function in aggregate::functions() {
+    for function in aggregate::functions().into_iter().chain(variance::functions()) {
         state.register_udaf(Arc::new(function)).map_err(Error::from)?;
     }
     Ok(())
@@ -90,6 +98,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
 /// Functions that operators become, and their kin.
 pub(crate) fn of_operators() -> Vec<ScalarUDF> {
     let mut all = array::functions();
+    all.extend(quantified::functions());
     all.extend(coded::functions());
     all.extend(bits::functions());
     all.extend(like::functions());
@@ -110,6 +119,16 @@ pub(crate) fn extreme(name: &str) -> Arc<AggregateUDF> {
         .find(|function| function.name() == ours)
         .map(Arc::clone)
         .expect("aggregate::functions has both")
+}
+
+/// The aggregate that gives the first value that it meets.
+pub(crate) fn some_value() -> Arc<AggregateUDF> {
+    static SOME: std::sync::LazyLock<Arc<AggregateUDF>> = std::sync::LazyLock::new(|| {
+        let all = aggregate::functions();
+        let some = all.into_iter().find(|function| function.name() == "cairn_some");
+        Arc::new(some.expect("aggregate::functions has it"))
+    });
+    Arc::clone(&SOME)
 }
 
 /// What a simple function is called with: one row's arguments, and the statement's configuration.

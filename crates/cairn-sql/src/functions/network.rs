@@ -53,6 +53,14 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             }));
             all
         }),
+        function(
+            "text",
+            one(T::Text, |args| {
+                let mut text = String::new();
+                network(args, 0)?.write(true, &mut text);
+                Ok(Value::Text(text))
+            }),
+        ),
         function("broadcast", one(INET, |args| inet(network(args, 0)?.broadcast()))),
         function("family", one(T::Integer, |args| Ok(Value::Integer(network(args, 0)?.family())))),
         function(

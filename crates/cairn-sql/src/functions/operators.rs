@@ -200,6 +200,11 @@ impl ScalarUDFImpl for Operation {
             })
             .collect::<datafusion::error::Result<Vec<_>>>()?;
         let array = self.compute(&*datums[0], &*datums[1], result)?;
+        match result {
+            ArrowType::Float64 => self.check_range::<Float64Type>(&*datums[0], &*datums[1], &array)?,
+            ArrowType::Float32 => self.check_range::<Float32Type>(&*datums[0], &*datums[1], &array)?,
+            _ => {}
+        }
         if scalar {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?));
         }
@@ -237,6 +242,42 @@ impl Operation {
                 }
             }
         }
+    }
+}
+
+impl Operation {
+    /// Finite floats have a finite result, and a product or quotient of what is not 0 is not 0.
+    fn check_range<T: ArrowPrimitiveType>(
+        &self,
+        left: &dyn Datum,
+        right: &dyn Datum,
+        result: &ArrayRef,
+    ) -> Result<()>
+    where
+        T::Native: Into<f64>,
+    {
+        let result: &PrimitiveArray<T> = result.as_primitive();
+        let product = matches!(self.operator, Arithmetic::Multiply | Arithmetic::Divide);
+        let suspect = |value: f64| value.is_infinite() || product && value == 0.0;
+        let operand = |side: &dyn Datum, row: usize| -> f64 {
+            let (array, one) = side.get();
+            let array: &PrimitiveArray<T> = array.as_primitive();
+            array.value(if one { 0 } else { row }).into()
+        };
+        for row in (0..result.len()).filter(|row| result.is_valid(*row)) {
+            let value: f64 = result.value(row).into();
+            if !suspect(value) {
+                continue;
+            }
+            let (a, b) = (operand(left, row), operand(right, row));
+            if value.is_infinite() && a.is_finite() && b.is_finite() {
+                return Err(Error::new("22003", "value out of range: overflow"));
+            }
+            if value == 0.0 && a != 0.0 && b != 0.0 && b.is_finite() {
+                return Err(Error::new("22003", "value out of range: underflow"));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -151,9 +151,7 @@ pub(crate) fn stable(name: &'static str, overloads: Vec<Overload>) -> ScalarUDF 
 
 /// The function of an operator.
 pub(crate) fn operator(name: &'static str, symbol: &'static str, overloads: Vec<Overload>) -> ScalarUDF {
-    let mut function = Overloaded::new(name, overloads, Volatility::Immutable);
-    function.operator = Some(symbol);
-    function.into()
+    Overloaded::new(name, overloads, Volatility::Immutable).of_operator(symbol).into()
 }
 
 /// An argument's type; `None` for a literal that has none yet.
@@ -171,6 +169,12 @@ impl Overloaded {
         let signature =
             Signature::one_of(vec![TypeSignature::Nullary, TypeSignature::VariadicAny], volatility);
         Self { name, operator: None, signature, overloads }
+    }
+
+    /// The function is that of an operator.
+    pub(crate) fn of_operator(mut self, symbol: &'static str) -> Self {
+        self.operator = Some(symbol);
+        self
     }
 
     fn choose(&self, found: &[Found]) -> Result<Choice<'_>> {
@@ -463,6 +467,11 @@ fn parse(value: Value, to: &DataType, zone: Zone) -> Result<Value> {
         (Value::Text(text), DataType::TimestampTz) => {
             Ok(Value::TimestampTz(cairn_types::datetime::parse_timestamptz(&text, zone)?))
         }
+        (Value::Text(text), to @ DataType::Array(item))
+            if !matches!(**item, DataType::Array(_)) && text.trim_start().starts_with("{{") =>
+        {
+            Ok(Value::parse_text(&text, &DataType::Array(Box::new(to.clone())))?)
+        }
         (Value::Text(text), to) => Ok(Value::parse_text(&text, to)?),
         (value, _) => Ok(value),
     }
@@ -530,8 +539,12 @@ impl ScalarUDFImpl for Overloaded {
             .collect();
         let choice = self.choose(&found)?;
         if let Some(native) = &choice.overload.native
-            && own == choice.types
+            && own.iter().zip(&choice.types).all(|(own, wanted)| own == wanted || is_wider(own, wanted))
         {
+            let mut args = args;
+            for (arg, wanted) in args.args.iter_mut().zip(&choice.types) {
+                *arg = arg.cast_to(&wanted.to_arrow(), None)?;
+            }
             return native.invoke_with_args(args);
         }
         let config = Arc::clone(&args.config_options);
@@ -553,6 +566,11 @@ impl ScalarUDFImpl for Overloaded {
             })
         })
     }
+}
+
+/// Whether an integer goes as it is where a wider one is taken.
+fn is_wider(own: &DataType, wanted: &DataType) -> bool {
+    *wanted == DataType::BigInt && matches!(own, DataType::SmallInt | DataType::Integer)
 }
 
 /// The digits after the point that a constant argument asks for.

@@ -3,6 +3,7 @@
 use cairn_types::{DataType as T, Value};
 use datafusion::logical_expr::ScalarUDF;
 
+use super::normal_form::{Form, normalized};
 use super::overload::{Args, Code, Kind, Overload, Returns, function, is, stable};
 use super::text::{quote_ident, quote_literal};
 use crate::{Error, Result};
@@ -34,7 +35,10 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                     overlay_bytes,
                 )
                 .optional(1),
-            ],
+            ]
+            .into_iter()
+            .chain(super::bits::overloads("overlay"))
+            .collect(),
         ),
         function(
             "parse_ident",
@@ -137,20 +141,38 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                 args.as_text(0).map(Value::Text)
             })],
         ),
+        // PostgreSQL's, too, has it for other encodings only.
+        function(
+            "to_ascii",
+            to(vec![text()], T::Text, |_| {
+                Err(Error::new("0A000", "encoding conversion from UTF8 to ASCII not supported"))
+            }),
+        ),
         function(
             "normalize",
             vec![
                 Overload::new(vec![text(), text()], Returns::Is(T::Text), |args| {
-                    // ASCII has one form; what may have several needs tables that are not here.
-                    match args.text(0)?.is_ascii() {
-                        true => Ok(args.values[0].clone()),
-                        false => Err(Error::unsupported("normalize of text that is not ASCII")),
-                    }
+                    Ok(Value::Text(normalized(args.text(0)?, form(args)?)))
+                })
+                .optional(1),
+            ],
+        ),
+        function(
+            "cairn_is_normalized",
+            vec![
+                Overload::new(vec![text(), text()], Returns::Is(T::Boolean), |args| {
+                    Ok(Value::Boolean(normalized(args.text(0)?, form(args)?) == args.text(0)?))
                 })
                 .optional(1),
             ],
         ),
     ]
+}
+
+fn form(args: &Args<'_>) -> Result<Form> {
+    let name = args.text_or(1, "NFC")?;
+    Form::parse(name)
+        .ok_or_else(|| Error::new("22023", format!("invalid normalization form: {}", name.to_lowercase())))
 }
 
 /// A value in the text form that `concat` and `format` give it.

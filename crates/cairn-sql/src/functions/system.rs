@@ -34,7 +34,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         }),
         Simple::new("current_database", none(), T::Text, stable, |_| text(DATABASE)).alias("current_catalog"),
         Simple::new("current_user", none(), T::Text, stable, |_| text(USER))
-            .alias("session_user")
             .alias("current_role")
             .alias("user"),
         Simple::new("current_schema", none(), T::Text, stable, |call| {
@@ -101,11 +100,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             Ok(call.values.first().cloned().unwrap_or(Value::Null))
         }),
         Simple::new("pg_get_userbyid", one(T::BigInt), T::Text, stable, |_| text(USER)),
-        Simple::new("pg_table_is_visible", one(T::BigInt), T::Boolean, stable, |call| {
-            let scope = scope(call)?;
-            let visible = crate::catalog::pg_catalog::is_visible(&scope, call.integer(0)?)?;
-            Ok(Value::Boolean(visible))
-        }),
         Simple::new("pg_get_indexdef", Takes::Variadic, T::Text, stable, |call| {
             let scope = scope(call)?;
             let definition = crate::catalog::pg_catalog::index_definition(&scope, call.integer(0)?)?;
@@ -125,12 +119,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             let scope = scope(call)?;
             let definition = crate::catalog::pg_catalog::view_definition(&scope, call.integer(0)?)?;
             Ok(definition.map_or(Value::Null, Value::Text))
-        }),
-        Simple::new("obj_description", Takes::Variadic, T::Text, stable, |_| Ok(Value::Null)).with_nulls(),
-        Simple::new("col_description", Takes::Variadic, T::Text, stable, |_| Ok(Value::Null)).with_nulls(),
-        Simple::new("has_table_privilege", Takes::Variadic, T::Boolean, stable, |_| Ok(Value::Boolean(true))),
-        Simple::new("has_schema_privilege", Takes::Variadic, T::Boolean, stable, |_| {
-            Ok(Value::Boolean(true))
         }),
         Simple::new("gen_random_uuid", none(), T::Uuid, Volatility::Volatile, |call| {
             let mut bytes = [0u8; 16];

@@ -29,11 +29,22 @@ fn session_zone(call: &Call<'_>) -> Result<Zone> {
     Ok(ScopeExtension::of(&call.args.config_options)?.zone())
 }
 
+/// Microseconds with as many digits of a second as the argument says, six at most.
+fn rounded(call: &Call<'_>, micros: i64) -> Result<i64> {
+    let digits = if call.values.is_empty() { 6 } else { call.integer(0)? };
+    let digits = u32::try_from(digits).map_err(|_| {
+        Error::new("22023", format!("TIMESTAMP({digits}) WITH TIME ZONE precision must not be negative"))
+    })?;
+    let unit = 10i64.pow(6 - digits.min(6));
+    Ok((micros + unit / 2).div_euclid(unit) * unit)
+}
+
 /// Registers them.
 pub(crate) fn functions() -> Vec<ScalarUDF> {
     use DataType as T;
     let stable = Volatility::Stable;
     let none = || Takes::Exact(Vec::new());
+    let whole = || Takes::OneOf(vec![Vec::new(), vec![T::Integer]]);
     vec![
         Simple::new("now", none(), T::TimestampTz, stable, |call| {
             Ok(Value::TimestampTz(ScopeExtension::of(&call.args.config_options)?.transaction_start_us))
@@ -49,6 +60,19 @@ pub(crate) fn functions() -> Vec<ScalarUDF> {
         Simple::new("localtimestamp", none(), T::Timestamp, stable, |call| {
             let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
             Ok(Value::Timestamp(local(now, session_zone(call)?)))
+        }),
+        Simple::new("cairn_localtime", whole(), T::Time, stable, |call| {
+            let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
+            Ok(Value::Time(rounded(call, local(now, session_zone(call)?))?.rem_euclid(DAY_US)))
+        })
+        .alias("cairn_current_time"),
+        Simple::new("cairn_current_timestamp", whole(), T::TimestampTz, stable, |call| {
+            let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
+            rounded(call, now).map(Value::TimestampTz)
+        }),
+        Simple::new("cairn_localtimestamp", whole(), T::Timestamp, stable, |call| {
+            let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
+            rounded(call, local(now, session_zone(call)?)).map(Value::Timestamp)
         }),
         Simple::new("current_date", none(), T::Date, stable, |call| {
             let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
@@ -79,6 +103,13 @@ pub(crate) fn functions() -> Vec<ScalarUDF> {
             T::Interval,
             Volatility::Immutable,
             scale_interval,
+        ),
+        Simple::new(
+            "cairn_divide_interval",
+            Takes::Exact(vec![T::Interval, T::Double]),
+            T::Interval,
+            Volatility::Immutable,
+            divide_interval,
         ),
         Simple::new(
             "cairn_add_days",
@@ -209,13 +240,34 @@ fn scale_interval(call: &Call<'_>) -> Result<Value> {
 
 /// An interval whose fields are changed, as by a factor: fractions of months become days of 30, fractions of days become time.
 pub(super) fn scaled(interval: Interval, change: impl Fn(f64) -> f64) -> Interval {
+    // To microseconds, as PostgreSQL does against what floats get wrong.
+    let rounded = |x: f64| (x * 1e6).round_ties_even() / 1e6;
     let months = change(f64::from(interval.months));
-    let days = change(f64::from(interval.days)) + (months - months.trunc()) * 30.0;
-    let nanos = change(interval.nanos as f64) + (days - days.trunc()) * DAY_US as f64 * 1000.0;
+    let days = change(f64::from(interval.days));
+    let month_days = rounded((months - months.trunc()) * 30.0);
+    let day_seconds = 86_400.0;
+    let mut seconds = rounded((days - days.trunc() + month_days - month_days.trunc()) * day_seconds);
+    let mut whole = days.trunc();
+    if seconds.abs() >= day_seconds {
+        let more = (seconds / day_seconds).trunc();
+        whole += more;
+        seconds -= more * day_seconds;
+    }
+    let micros = (change(interval.nanos as f64 / 1000.0) + seconds * 1e6).round_ties_even();
     Interval {
         months: months.trunc() as i32,
-        days: days.trunc() as i32,
-        nanos: (nanos / 1000.0).round() as i64 * 1000,
+        days: (whole + month_days.trunc()) as i32,
+        nanos: (micros as i64).saturating_mul(1000),
+    }
+}
+
+fn divide_interval(call: &Call<'_>) -> Result<Value> {
+    let Value::Interval(interval) = &call.values[0] else {
+        return Err(Error::internal("an interval expected"));
+    };
+    match call.values[1].as_f64().unwrap_or(f64::NAN) {
+        0.0 => Err(Error::new("22012", "division by zero")),
+        divisor => Ok(Value::Interval(scaled(*interval, |x| x / divisor))),
     }
 }
 
@@ -256,7 +308,14 @@ fn at_time_zone(call: &Call<'_>) -> Result<Value> {
         Value::Interval(_) => {
             return Err(Error::new("22023", "interval time zone must not include months or days"));
         }
-        _ => Zone::parse(call.text(1)?)?,
+        _ => {
+            let name = call.text(1)?;
+            match Zone::parse(name)? {
+                // A bare offset is POSIX's: it counts westward.
+                Zone::Fixed(seconds) if name.trim_start().starts_with(['+', '-']) => Zone::Fixed(-seconds),
+                zone => zone,
+            }
+        }
     };
     match &call.values[0] {
         Value::TimestampTz(t) => Ok(Value::Timestamp(local(*t, zone))),

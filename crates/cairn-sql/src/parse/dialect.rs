@@ -1,4 +1,4 @@
-//! The parser's PostgreSQL dialect, with ISNULL and BETWEEN SYMMETRIC, and but for one thing: it tries each argument of a function as `expression => value`
+//! The parser's PostgreSQL dialect, with ISNULL, BETWEEN SYMMETRIC, IS JSON and every form of TRIM and SUBSTRING, and but for one thing: it tries each argument of a function as `expression => value`
 //! first and then once more as a plain argument, so that the time to parse nested calls doubles with each. Names of
 //! arguments are plain identifiers here, which takes no second try of an expression.
 
@@ -78,6 +78,12 @@ impl Dialect for CairnDialect {
                 Ok(Expr::Subquery(query))
             }));
         }
+        if is_call(parser, "trim") {
+            return Some(trimmed(parser));
+        }
+        if is_call(parser, "substring") && has_similar(parser) {
+            return Some(similar(parser, self.prec_value(Precedence::Like)));
+        }
         self.postgresql.parse_prefix(parser)
     }
 
@@ -90,6 +96,9 @@ impl Dialect for CairnDialect {
         if is_isnull(parser) {
             parser.advance_token();
             return Some(Ok(Expr::IsNull(Box::new(left.clone()))));
+        }
+        if let Some(negated) = is_json(parser) {
+            return Some(json_test(parser, left, negated));
         }
         if let Some(symmetric) = Symmetric::next(parser) {
             return Some(symmetric.parse(parser, left, self.prec_value(Precedence::Between)));
@@ -233,4 +242,115 @@ fn is_isnull(parser: &Parser) -> bool {
         &parser.peek_token_ref().token,
         Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("isnull")
     )
+}
+
+fn is_word(parser: &Parser, at: usize, text: &str) -> bool {
+    matches!(
+        &parser.peek_nth_token_ref(at).token,
+        Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(text)
+    )
+}
+
+fn is_call(parser: &Parser, name: &str) -> bool {
+    is_word(parser, 0, name) && parser.peek_nth_token_ref(1).token == Token::LParen
+}
+
+/// Takes the next token where it is that word.
+fn take_word(parser: &mut Parser, text: &str) -> bool {
+    let found = is_word(parser, 0, text);
+    if found {
+        parser.advance_token();
+    }
+    found
+}
+
+/// `TRIM([LEADING | TRAILING | BOTH] [characters] [FROM] text [, characters])` as a call.
+fn trimmed(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.advance_token();
+    parser.advance_token();
+    let side = ["leading", "trailing", "both"].into_iter().find(|side| take_word(parser, side));
+    let name = match side {
+        Some("leading") => "ltrim",
+        Some("trailing") => "rtrim",
+        _ => "btrim",
+    };
+    let args = if take_word(parser, "from") {
+        parser.parse_comma_separated(Parser::parse_expr)?
+    } else {
+        let mut first = parser.parse_comma_separated(Parser::parse_expr)?;
+        if take_word(parser, "from") {
+            let mut args = parser.parse_comma_separated(Parser::parse_expr)?;
+            args.append(&mut first);
+            args
+        } else {
+            first
+        }
+    };
+    parser.expect_token(&Token::RParen)?;
+    Ok(super::rewrite::call(name, args))
+}
+
+/// Whether the call that begins here has `SIMILAR pattern ESCAPE` in its list.
+fn has_similar(parser: &Parser) -> bool {
+    let mut depth = 0usize;
+    for at in 1.. {
+        match &parser.peek_nth_token_ref(at).token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            Token::EOF => return false,
+            _ if depth == 1 && is_word(parser, at, "similar") => return !is_word(parser, at + 1, "to"),
+            _ => {}
+        }
+        if depth == 0 {
+            return false;
+        }
+    }
+    false
+}
+
+/// `SUBSTRING(text SIMILAR pattern ESCAPE character)`.
+fn similar(parser: &mut Parser, precedence: u8) -> Result<Expr, ParserError> {
+    parser.advance_token();
+    parser.advance_token();
+    let text = parser.parse_subexpr(precedence)?;
+    parser.expect_keyword_is(Keyword::SIMILAR)?;
+    let pattern = parser.parse_subexpr(precedence)?;
+    parser.expect_keyword_is(Keyword::ESCAPE)?;
+    let escape = parser.parse_expr()?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(super::rewrite::call("cairn_substring_regex", vec![text, pattern, escape]))
+}
+
+/// Whether `IS [NOT] JSON` comes next; whether with NOT.
+fn is_json(parser: &Parser) -> Option<bool> {
+    if !is_word(parser, 0, "is") {
+        return None;
+    }
+    let negated = is_word(parser, 1, "not");
+    is_word(parser, 1 + usize::from(negated), "json").then_some(negated)
+}
+
+/// `IS [NOT] JSON [VALUE | ARRAY | OBJECT | SCALAR] [WITH | WITHOUT UNIQUE [KEYS]]`.
+fn json_test(parser: &mut Parser, left: &Expr, negated: bool) -> Result<Expr, ParserError> {
+    for _ in 0..2 + usize::from(negated) {
+        parser.advance_token();
+    }
+    let kind = ["value", "array", "object", "scalar"].into_iter().find(|kind| take_word(parser, kind));
+    let mut unique = false;
+    if is_word(parser, 1, "unique") && (is_word(parser, 0, "with") || is_word(parser, 0, "without")) {
+        unique = is_word(parser, 0, "with");
+        parser.advance_token();
+        parser.advance_token();
+        take_word(parser, "keys");
+    }
+    let text = |text: &str| super::rewrite::string(text);
+    let args = vec![left.clone(), text(kind.unwrap_or("value")), text(if unique { "unique" } else { "" })];
+    let test = super::rewrite::call("cairn_is_json", args);
+    Ok(match negated {
+        true => Expr::UnaryOp {
+            op: sqlparser::ast::UnaryOperator::Not,
+            expr: Box::new(Expr::Nested(Box::new(test))),
+        },
+        false => test,
+    })
 }

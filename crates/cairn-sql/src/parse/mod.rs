@@ -10,6 +10,8 @@ pub(crate) mod conflict;
 pub(crate) mod constants;
 pub(crate) mod cursor;
 pub(crate) mod dialect;
+mod exclude;
+mod forms;
 mod grouping;
 pub mod guard;
 pub(crate) mod integers;
@@ -88,6 +90,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let patched = names::before_parsing(text);
     let patched = only::before_parsing(&patched);
     let patched = constants::before_parsing(&patched);
+    let patched = exclude::before_parsing(&patched);
     let patched = merge::before_parsing(&patched);
     let patched = conflict::before_parsing(&patched);
     let (patched, overriding) = names::take_overriding(&patched);

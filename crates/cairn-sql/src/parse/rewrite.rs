@@ -35,6 +35,8 @@ struct Rewrite {
     frames: Vec<Vec<Option<WindowFrame>>>,
     /// Queries that are open; the outermost is 1.
     depth: usize,
+    /// Windows that exclude rows, of each SELECT that is open.
+    excluding: Vec<super::exclude::Named>,
 }
 
 impl VisitorMut for Rewrite {
@@ -88,9 +90,16 @@ impl VisitorMut for Rewrite {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         name_columns(select, self.depth > 1);
-        if let Err(error) = in_select_list(select).and_then(|()| super::grouping::rewrite(select)) {
+        if self.depth == 1 {
+            super::forms::show_names(select);
+        }
+        let rewritten = in_select_list(select)
+            .and_then(|()| super::grouping::rewrite(select))
+            .and_then(|()| super::forms::rows_in_where(select));
+        if let Err(error) = rewritten {
             return ControlFlow::Break(error);
         }
+        self.excluding.push(super::exclude::Named::take(select));
         let mut frames = Vec::new();
         for window in &mut select.named_window {
             frames.push(match &mut window.1 {
@@ -103,6 +112,7 @@ impl VisitorMut for Rewrite {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        self.excluding.pop();
         let frames = self.frames.pop().unwrap_or_default();
         for (window, frame) in select.named_window.iter_mut().zip(frames) {
             if let NamedWindowExpr::WindowSpec(spec) = &mut window.1 {
@@ -132,7 +142,13 @@ impl VisitorMut for Rewrite {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        if let Err(error) = super::array_query::rewrite(expr) {
+        if let Err(error) = super::array_query::rewrite(expr).and_then(|_| super::forms::before(expr)) {
+            return ControlFlow::Break(error);
+        }
+        if let Expr::Function(function) = expr
+            && function.over.is_some()
+            && let Err(error) = super::exclude::rewrite(function, self.excluding.last())
+        {
             return ControlFlow::Break(error);
         }
         if let Expr::Function(Function { over: Some(WindowType::WindowSpec(spec)), .. }) = expr {
@@ -203,6 +219,9 @@ fn in_select_list(select: &mut Select) -> Result<()> {
                 Ok(Some(unnested)) => *expr = unnested,
                 Ok(None) => {}
                 Err(error) => return ControlFlow::Break(error),
+            }
+            if let Err(error) = super::forms::in_select_list(expr) {
+                return ControlFlow::Break(error);
             }
             if let Expr::Exists { subquery, negated } = expr {
                 let op = if *negated { "= 0" } else { "> 0" };
@@ -299,12 +318,12 @@ pub(crate) fn cast_to(expr: Expr, ty: &cairn_types::DataType) -> Expr {
 }
 
 fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Result<()> {
-    if super::lists::rewrite(expr) || super::spelled::rewrite(expr)? {
+    if super::lists::rewrite(expr) || super::forms::after(expr)? || super::spelled::rewrite(expr)? {
         return Ok(());
     }
     match expr {
         Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr: inner, data_type, .. } => {
-            let ty = data_type_of(data_type)?;
+            let ty = super::forms::with_dimensions(inner, data_type_of(data_type)?);
             *expr = cast_to(take(inner), &ty);
         }
         Expr::TypedString(typed) => {
@@ -386,7 +405,7 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
                 spec.window_frame = frames.pop().and_then(|mut frame| frame.pop().flatten());
             }
             rename_function(function);
-            if let Some(at_zone) = in_named_zone(function) {
+            if let Some(at_zone) = in_named_zone(function)? {
                 *expr = at_zone;
                 return Ok(());
             }
@@ -412,26 +431,27 @@ fn bit_string(form: char, digits: &str) -> Expr {
 }
 
 /// `date_trunc(part, t, zone)` and `timezone(zone, t)`, said with AT TIME ZONE.
-fn in_named_zone(function: &mut Function) -> Option<Expr> {
-    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
-    let FunctionArguments::List(list) = &mut function.args else { return None };
+fn in_named_zone(function: &mut Function) -> Result<Option<Expr>> {
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return Ok(None) };
+    let FunctionArguments::List(list) = &mut function.args else { return Ok(None) };
     let name = fold(name);
     let mut args = match (name.as_str(), list.args.len()) {
         ("date_trunc", 3) | ("timezone", 2) => list.args.drain(..).map(|argument| match argument {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => expr,
             _ => Expr::Value(Value::Null.into()),
         }),
-        _ => return None,
+        _ => return Ok(None),
     };
     let at_zone = |moment, zone| call("cairn_at_time_zone", vec![moment, zone]);
-    let (first, second) = (args.next()?, args.next()?);
-    Some(match args.next() {
+    let (Some(first), Some(second)) = (args.next(), args.next()) else { return Ok(None) };
+    Ok(Some(match args.next() {
         None => at_zone(second, first),
         Some(zone) => {
-            let local = at_zone(second, zone.clone());
-            at_zone(call("date_trunc", vec![first, local]), zone)
+            let mut local = call("date_trunc", vec![first, at_zone(second, zone.clone())]);
+            super::spelled::rewrite(&mut local)?;
+            at_zone(local, zone)
         }
-    })
+    }))
 }
 
 /// The arguments of `mod(a, b)`, which is `a % b`.
@@ -560,7 +580,11 @@ fn figure(expr: &Expr) -> Option<(String, u8)> {
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure(inner),
         Expr::Function(function) => {
             let name = function.name.0.last()?.as_ident().map(fold)?;
-            Some((name, 2))
+            match name.as_str() {
+                "cairn_is_json" => None,
+                "cairn_substring_regex" => strong("substring"),
+                _ => Some((name, 2)),
+            }
         }
         Expr::Cast { expr: inner, data_type, .. } => match figure(inner) {
             Some((name, 2)) => Some((name, 2)),

@@ -49,6 +49,13 @@ const EACH_JSONB: &[Column] = &[
     column("value", "cairn_json_get(item::json, 1)::jsonb"),
 ];
 
+const INPUT_ERROR: &[Column] = &[
+    column("message", "cairn_json_get_text(item::json, 0)"),
+    column("detail", "cairn_json_get_text(item::json, 1)"),
+    column("hint", "cairn_json_get_text(item::json, 2)"),
+    column("sql_error_code", "cairn_json_get_text(item::json, 3)"),
+];
+
 const fn set(name: &'static str, list: &'static str, columns: &'static [Column]) -> Set {
     Set { name, list, columns }
 }
@@ -71,6 +78,8 @@ const SETS: &[Set] = &[
     set("string_to_table", "string_to_array", OWN),
     set("generate_subscripts", "", OWN),
     set("generate_series", "", OWN),
+    set("pg_listening_channels", "", OWN),
+    set("pg_input_error_info", "", INPUT_ERROR),
 ];
 
 /// Functions whose columns are named where they are called.
@@ -221,7 +230,8 @@ fn factor(factor: &mut TableFactor, used: &dyn Fn(&str) -> bool) -> Result<()> {
         *factor = record(&bare, &list, alias, lateral)?;
         return Ok(());
     }
-    if bare == "generate_series" && !args.iter().any(is_moment) {
+    let digits = args.iter().filter_map(decimals).max();
+    if bare == "generate_series" && !args.iter().any(is_moment) && digits.is_none() {
         if lateral && !numbered {
             // One in FROM takes constants only; one in a select list is unnested.
             let own = alias.as_ref().map_or_else(|| bare.clone(), |alias| fold(&alias.name));
@@ -231,6 +241,7 @@ fn factor(factor: &mut TableFactor, used: &dyn Fn(&str) -> bool) -> Result<()> {
         return Ok(());
     }
     let Some(set) = find(name) else { return Ok(()) };
+    let digits = digits.filter(|_| bare == "generate_series");
     let own = alias.as_ref().map_or_else(|| bare.clone(), |alias| fold(&alias.name));
     let columns: Vec<String> = set
         .columns
@@ -242,7 +253,11 @@ fn factor(factor: &mut TableFactor, used: &dyn Fn(&str) -> bool) -> Result<()> {
                 _ if set.columns.len() == 1 && alias.is_some() && used(&own) => own.as_str(),
                 name => name,
             };
-            format!("{} AS {}", column.expr, super::names::exact(name))
+            let expr = match digits {
+                Some(digits) => format!("item::numeric(38, {digits})"),
+                None => column.expr.to_owned(),
+            };
+            format!("{expr} AS {}", super::names::exact(name))
         })
         .collect();
     let text = format!(
@@ -308,6 +323,33 @@ fn is_moment(arg: &FunctionArg) -> bool {
     };
     use cairn_types::DataType as T;
     matches!(super::types::data_type(ty), Ok(T::Timestamp | T::TimestampTz | T::Date))
+}
+
+/// The digits after the point of an argument that is a NUMERIC, as its text says; `None` for any other.
+fn decimals(arg: &FunctionArg) -> Option<i8> {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else { return None };
+    let mut expr = expr;
+    while let Expr::UnaryOp { expr: inner, .. } | Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    match expr {
+        Expr::Value(value) => match &value.value {
+            sqlparser::ast::Value::Number(number, _) if number.contains('.') => {
+                cairn_types::Decimal::parse(number).ok().map(|number| number.scale)
+            }
+            _ => None,
+        },
+        Expr::Cast { expr: inner, data_type, .. } => match super::types::data_type(data_type).ok()? {
+            cairn_types::DataType::Numeric(Some((_, scale))) => Some(scale),
+            cairn_types::DataType::Numeric(None) => {
+                let text = inner.to_string();
+                let number = cairn_types::Decimal::parse(text.trim_matches('\''));
+                Some(number.map_or(0, |number| number.scale.max(0)))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 pub(crate) fn has_columns(arg: &FunctionArg) -> bool {

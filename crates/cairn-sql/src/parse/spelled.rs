@@ -219,7 +219,8 @@ fn is_quoted(value: &Value) -> bool {
     matches!(value, Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_))
 }
 
-fn is_text(expr: &Expr) -> bool {
+/// Whether an expression is a string literal.
+pub(super) fn is_text(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_)))
 }
 
@@ -241,7 +242,7 @@ fn function_call(function: &mut Function) -> Result<()> {
         "rank" | "dense_rank" | "percent_rank" | "cume_dist" if !function.within_group.is_empty() => {
             format!("cairn_{name}")
         }
-        "json_agg" | "jsonb_agg" => {
+        "json_agg" | "jsonb_agg" | "json_agg_strict" => {
             each_argument(function, |_, arg| *arg = call("cairn_to_json", vec![take(arg)]));
             return Ok(());
         }
@@ -252,12 +253,18 @@ fn function_call(function: &mut Function) -> Result<()> {
             });
             return Ok(());
         }
+        "to_json" | "to_jsonb" if arguments(function).first().and_then(plain).is_some_and(is_text) => {
+            let message = "could not determine polymorphic type because input has type unknown";
+            return Err(Error::new("42804", message));
+        }
         "date_part" => match first_text(function) {
             Some(field) if !PLAIN_FIELDS.contains(&field.to_ascii_lowercase().as_str()) => {
                 "cairn_date_part".to_owned()
             }
             _ => return Ok(()),
         },
+        // With a time zone it is said with another one, without.
+        "date_trunc" if arguments(function).len() == 3 => return Ok(()),
         "date_trunc" => match first_text(function).map(|unit| unit.to_ascii_lowercase()).as_deref() {
             _ if is_interval(function) => "cairn_trunc_interval".to_owned(),
             Some("year" | "quarter" | "month" | "week" | "day" | "hour" | "minute" | "second") | None => {

@@ -3,9 +3,11 @@
 mod apply;
 pub(crate) mod cache;
 pub(crate) mod describe;
+pub(crate) mod exclude;
 pub(crate) mod explain;
 pub(crate) mod few;
 mod frames;
+mod group_keys;
 mod inline;
 pub(crate) mod interrupt;
 pub(crate) mod late;

@@ -14,7 +14,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, cast};
 use sqlparser::ast::BinaryOperator;
 
-use crate::functions::operators::{Arithmetic, chained, function};
+use crate::functions::operators::{Arithmetic, chained};
 use crate::functions::sql_type;
 use crate::{Error, Result};
 
@@ -51,6 +51,9 @@ impl ExprPlanner for Operators {
             return Ok(PlannerResult::Original(raw));
         }
         let comparison = is_comparison(&raw.op);
+        if comparison {
+            refuse_mixed(&raw, &left, &right)?;
+        }
         let arithmetic = arithmetic(&raw.op);
         if comparison || arithmetic.is_some() {
             raw.left = adopt(raw.left, &left, &right, comparison)?;
@@ -121,7 +124,7 @@ impl ExprPlanner for Operators {
         schema: &DFSchema,
     ) -> DataFusionResult<PlannerResult<RawFieldAccessExpr>> {
         if !matches!(type_of(&raw.expr, schema), Ok(DataType::Jsonb)) {
-            return Ok(PlannerResult::Original(raw));
+            return Ok(PlannerResult::Original(from_one(raw)));
         }
         let key = match raw.field_access {
             GetFieldAccess::NamedStructField { name } => Expr::Literal(name, None),
@@ -133,6 +136,34 @@ impl ExprPlanner for Operators {
         let part = super::typed_operators::call("cairn_json_get", vec![raw.expr, key])?;
         Ok(PlannerResult::Planned(part))
     }
+}
+
+/// Subscripts below 1, which the query engine counts from the end: there is nothing.
+fn from_one(mut raw: RawFieldAccessExpr) -> RawFieldAccessExpr {
+    let low = |expr: &Expr| {
+        let number = match expr {
+            Expr::Negative(inner) => constant(inner).map(|value| (value, -1)),
+            other => constant(other).map(|value| (value, 1)),
+        };
+        match number.map(|(value, sign)| (value.cast_to(&ArrowType::Int64), sign)) {
+            Some((Ok(ScalarValue::Int64(Some(number))), sign)) => number * sign < 1,
+            _ => false,
+        }
+    };
+    let number = |n: Option<i64>| Expr::Literal(ScalarValue::Int64(n), None);
+    match &mut raw.field_access {
+        GetFieldAccess::ListIndex { key } if low(key) => **key = number(None),
+        GetFieldAccess::ListRange { start, stop, .. } => {
+            if low(start) {
+                **start = number(Some(1));
+            }
+            if low(stop) {
+                **stop = number(Some(0));
+            }
+        }
+        _ => {}
+    }
+    raw
 }
 
 /// The value of an operation on constants. Folding at once keeps long sums short: planning costs with the cube
@@ -162,6 +193,19 @@ fn constant(expr: &Expr) -> Option<ScalarValue> {
     match expr {
         Expr::Literal(value, _) => Some(value.clone()),
         Expr::Cast(cast) => constant(&cast.expr)?.cast_to(cast.field.data_type()).ok(),
+        // `'1.5'::numeric`
+        Expr::ScalarFunction(function) if function.func.name() == crate::functions::cast::NAME => {
+            match function.args.as_slice() {
+                [
+                    Expr::Literal(ScalarValue::Utf8(Some(text)), _),
+                    Expr::Literal(ScalarValue::Utf8(Some(ty)), _),
+                ] if ty == "numeric" => {
+                    let number = cairn_types::Decimal::parse(text).ok()?;
+                    Some(ScalarValue::Decimal128(Some(number.unscaled), 38, number.scale))
+                }
+                _ => None,
+            }
+        }
         _ => None,
     }
 }
@@ -208,15 +252,7 @@ impl Operators {
             }
             "cairn_scale_interval" => {
                 let number = to(second, DataType::Double)?;
-                let one = Expr::Literal(ScalarValue::Float64(Some(1.0)), None);
-                let number = if operator == Arithmetic::Divide {
-                    Expr::ScalarFunction(ScalarFunction::new_udf(
-                        function(Arithmetic::Divide),
-                        vec![one, number],
-                    ))
-                } else {
-                    number
-                };
+                let name = if operator == Arithmetic::Divide { "cairn_divide_interval" } else { name };
                 call(name, vec![first, number])
             }
             "cairn_shift_time" if operator == Arithmetic::Subtract => {
@@ -311,6 +347,24 @@ fn to_text(expr: Expr) -> Expr {
 pub(super) fn is_plain(ty: &DataType) -> bool {
     !ty.is_character()
         && !matches!(ty, DataType::Array(_) | DataType::Bytea | DataType::Json | DataType::Jsonb)
+}
+
+/// Text that has its type is compared with no other type.
+fn refuse_mixed(raw: &RawBinaryExpr, left: &DataType, right: &DataType) -> Result<()> {
+    let typed = |expr: &Expr| !matches!(expr, Expr::Literal(..) | Expr::Placeholder(_));
+    let other =
+        |ty: &DataType| ty.is_numeric() || matches!(ty, DataType::Boolean | DataType::Date | DataType::Uuid);
+    let mixed = left.is_character() && typed(&raw.left) && other(right)
+        || right.is_character() && typed(&raw.right) && other(left);
+    let null = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if value.is_null());
+    if !mixed || null(&raw.left) || null(&raw.right) {
+        return Ok(());
+    }
+    let name = crate::functions::overload::type_name;
+    Err(Error::new("42883", format!("operator does not exist: {} {} {}", name(left), raw.op, name(right)))
+        .with_hint(
+            "No operator matches the given name and argument types. You might need to add explicit type casts.",
+        ))
 }
 
 fn is_comparison(op: &BinaryOperator) -> bool {

@@ -96,6 +96,7 @@ impl<'s> Planner<'s> {
             || state.aggregate_functions().contains_key(name)
             || state.window_functions().contains_key(name)
             || state.higher_order_functions().contains_key(name)
+            || name.starts_with(super::exclude::PREFIX)
     }
 
     /// The function of a domain.
@@ -251,7 +252,8 @@ impl ContextProvider for Planner<'_> {
     }
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
-        self.state.window_functions().get(name).cloned()
+        let aggregate = |name: &str| self.state.aggregate_functions().get(name).cloned();
+        self.state.window_functions().get(name).cloned().or_else(|| super::exclude::function(name, aggregate))
     }
 
     fn get_variable_type(&self, _names: &[String]) -> Option<ArrowType> {

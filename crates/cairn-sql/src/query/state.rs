@@ -60,6 +60,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
         Arc::new(SessionZone),
         Arc::new(super::ties::Ties),
         Arc::new(UnnestedKeys),
+        Arc::new(super::group_keys::GroupKeys),
         Arc::new(ValueOrder),
         Arc::new(super::frames::Frames),
         Arc::new(LongPredicates),

@@ -107,7 +107,9 @@ fn aggregate(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr
     if let [arg] = function.params.args.as_mut_slice() {
         match (type_of(arg, schema), name.as_str()) {
             (
-                Some(ty @ DataType::Coded(Coded::Range(_) | Coded::Bit(_) | Coded::VarBit(_))),
+                Some(
+                    ty @ DataType::Coded(Coded::Range(_) | Coded::Bit(_) | Coded::VarBit(_) | Coded::MacAddr),
+                ),
                 "min" | "max",
             ) => {
                 return Err(missing::error(&name, &[type_name(&ty)]).into());
@@ -116,8 +118,8 @@ fn aggregate(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr
                 function.func = crate::functions::extreme(&name);
                 changed = true;
             }
-            (Some(DataType::Interval), "count") if function.params.distinct => {
-                *arg = call("cairn_interval_key", vec![std::mem::take(arg)])?;
+            (Some(ty @ (DataType::Interval | DataType::Jsonb)), "count") if function.params.distinct => {
+                *arg = call(key_of(&ty).unwrap_or_default(), vec![std::mem::take(arg)])?;
                 changed = true;
             }
             (Some(DataType::Double | DataType::Real), _) if function.params.distinct => {
@@ -127,8 +129,13 @@ fn aggregate(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr
                     _ => ScalarValue::Float64(Some(0.0)),
                 };
                 let zero = Expr::Literal(zero, None);
-                let whole = BinaryExpr::new(Box::new(std::mem::take(arg)), Operator::Plus, Box::new(zero));
+                let plain = std::mem::take(arg);
+                let whole = BinaryExpr::new(Box::new(plain.clone()), Operator::Plus, Box::new(zero));
                 *arg = Expr::BinaryExpr(whole);
+                // ORDER BY names the argument.
+                for order in function.params.order_by.iter_mut().filter(|order| order.expr == plain) {
+                    order.expr = arg.clone();
+                }
                 changed = true;
             }
             _ => {}

@@ -233,6 +233,9 @@ fn run_parsed(
             return Err(error);
         }
     };
+    if sql.contains("current_query") || sql.contains("CURRENT_QUERY") {
+        sql.clone_into(&mut guard.exchange.lock().query);
+    }
     let timer = StatementTimer::start(shared, guard)?;
     let mut result = dispatch(shared, state, guard, &statement, sql, parameters);
     if let Some(timer) = timer {
@@ -269,6 +272,12 @@ fn dispatch(
     sql: &str,
     parameters: Vec<Value>,
 ) -> Result<StatementResult> {
+    if let Some(asked) = super::set_config::of(statement) {
+        variables::assign(state, asked.local, &asked.name, std::slice::from_ref(&asked.value))?;
+        let text = format!("SELECT current_setting('{}') AS set_config", asked.name.replace('\'', "''"));
+        let shown = parse::parse_text(&text)?;
+        return dispatch(shared, shared_state, state, &shown, &text, Vec::new());
+    }
     match statement {
         Statement::Commit { chain, .. } => {
             let ending =

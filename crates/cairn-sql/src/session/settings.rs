@@ -330,7 +330,7 @@ impl Settings {
                     "idle_in_transaction_session_timeout" => self.idle_timeout_ms = ms,
                     _ => {}
                 }
-                value = if ms == 0 { "0".to_owned() } else { format!("{ms}ms") };
+                value = duration_text(ms);
             }
             Form::Integer => {
                 value.parse::<i64>().map_err(|_| invalid(name, &value))?;
@@ -410,6 +410,16 @@ impl Settings {
     }
 }
 
+/// Milliseconds in the largest unit that divides them.
+fn duration_text(ms: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")];
+    match UNITS.iter().find(|(length, _)| ms > 0 && ms.is_multiple_of(*length)) {
+        Some((length, unit)) => format!("{}{unit}", ms / length),
+        None if ms == 0 => "0".to_owned(),
+        None => format!("{ms}ms"),
+    }
+}
+
 /// The canonical name of a time zone: an IANA name, `UTC`, or an offset.
 fn time_zone(value: &str) -> Result<String> {
     let text = value.trim();
@@ -437,7 +447,7 @@ mod tests {
         let mut settings = Settings::default();
         settings.set("statement_timeout", &["5s".to_owned()]).unwrap();
         assert_eq!(settings.statement_timeout_ms, 5000);
-        assert_eq!(settings.show("STATEMENT_TIMEOUT").unwrap(), "5000ms");
+        assert_eq!(settings.show("STATEMENT_TIMEOUT").unwrap(), "5s");
         settings.set("TimeZone", &["America/New_York".to_owned()]).unwrap();
         assert_eq!(settings.show("timezone").unwrap(), "America/New_York");
         assert_eq!(settings.set("nosuch", &[]).unwrap_err().sqlstate(), "42704");

@@ -87,7 +87,13 @@ fn value_text(expr: &Expr) -> Result<String> {
     }
 }
 
-fn assign(state: &mut State, local: bool, name: &str, values: &[String]) -> Result<StatementResult> {
+/// SET of a parameter.
+pub(super) fn assign(
+    state: &mut State,
+    local: bool,
+    name: &str,
+    values: &[String],
+) -> Result<StatementResult> {
     if name == "transaction_isolation" && state.block.as_ref().is_some_and(|block| block.used) {
         return Err(Error::new("25001", "SET TRANSACTION ISOLATION LEVEL must be called before any query"));
     }

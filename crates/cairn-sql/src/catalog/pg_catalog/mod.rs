@@ -3,6 +3,7 @@
 
 mod constraints;
 mod indexes;
+pub(crate) mod objects;
 mod partitions;
 pub(super) mod programs;
 mod relations;

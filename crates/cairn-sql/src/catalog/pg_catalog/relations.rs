@@ -7,7 +7,7 @@ use cairn_types::{DataType, Value};
 use super::indexes::all_indexes;
 use super::partitions;
 use super::types::{length, modifier};
-use super::{DERIVED_ID, STORE_ID, T, derived, schema_ids, system_tables};
+use super::{STORE_ID, T, derived, schema_ids, system_tables};
 use crate::Result;
 use crate::catalog::system::{Rows, optional, text};
 use crate::context::{Context, Scope};
@@ -169,29 +169,6 @@ pub(super) fn pg_description(_context: &Context, catalog: &Catalog) -> Result<Ro
         push(view.id, 0, &view.comment);
     }
     Ok(rows)
-}
-
-/// Whether a relation is found by its bare name.
-pub(crate) fn is_visible(scope: &Scope, oid: i64) -> Result<bool> {
-    let catalog = scope.txn.catalog();
-    let named = |id: i64| {
-        let id = u32::try_from(id).ok()?;
-        let table = catalog.table_by_id(id).map(|t| (t.schema.clone(), t.name.clone()));
-        let view = || catalog.view_by_id(id).map(|v| (v.schema.clone(), v.name.clone()));
-        let sequence = || catalog.sequence_by_id(id).map(|s| (s.schema.clone(), s.name.clone()));
-        table.or_else(view).or_else(sequence)
-    };
-    if oid == STORE_ID {
-        return Ok(true);
-    }
-    if oid >= DERIVED_ID {
-        return is_visible(scope, (oid - DERIVED_ID) / 65_536);
-    }
-    let Some((schema, name)) = named(oid) else {
-        return Ok(system_tables().any(|(id, schema, _)| id == oid && schema == "pg_catalog"));
-    };
-    let first = scope.settings.search_path.iter().find(|s| catalog.relation(s, &name).is_some());
-    Ok(first == Some(&schema))
 }
 
 /// A view's query.

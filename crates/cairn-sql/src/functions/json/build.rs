@@ -26,10 +26,10 @@ enum Shape {
     Value,
     /// The value for an aggregate: what is structured begins on a new line.
     Item,
-    /// An array of all arguments.
-    Array,
-    /// An object of keys and values in turn.
-    Object,
+    /// An array of all arguments, or of those that are not NULL.
+    Array { absent: bool },
+    /// An object of keys and values in turn, or of those with a value.
+    Object { absent: bool },
     /// `row_to_json`, `array_to_json`: the value, with line feeds if the second argument says so.
     Pretty { array: bool },
 }
@@ -55,10 +55,12 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         ("to_json", Shape::Value, false),
         ("to_jsonb", Shape::Value, true),
         ("cairn_to_json", Shape::Item, false),
-        ("json_build_array", Shape::Array, false),
-        ("jsonb_build_array", Shape::Array, true),
-        ("json_build_object", Shape::Object, false),
-        ("jsonb_build_object", Shape::Object, true),
+        ("json_build_array", Shape::Array { absent: false }, false),
+        ("cairn_json_array_absent", Shape::Array { absent: true }, false),
+        ("jsonb_build_array", Shape::Array { absent: false }, true),
+        ("json_build_object", Shape::Object { absent: false }, false),
+        ("cairn_json_object_absent", Shape::Object { absent: true }, false),
+        ("jsonb_build_object", Shape::Object { absent: false }, true),
         ("row_to_json", Shape::Pretty { array: false }, false),
         ("array_to_json", Shape::Pretty { array: true }, false),
     ]
@@ -102,16 +104,12 @@ impl Build {
                         _ => false,
                     }
             }
-            Shape::Array | Shape::Object => true,
+            Shape::Array { .. } | Shape::Object { .. } => true,
         };
         if !fits {
             return Err(missing::error(self.name, &names()));
         }
-        if self.shape == Shape::Value && unknown(0) && !fields[0].data_type().is_null() {
-            let message = "could not determine polymorphic type because input has type unknown";
-            return Err(Error::new("42804", message));
-        }
-        if self.shape == Shape::Object && fields.len() % 2 == 1 {
+        if matches!(self.shape, Shape::Object { .. }) && fields.len() % 2 == 1 {
             let error = Error::new("22023", "argument list must have even number of elements");
             return Err(error.with_hint(format!(
                 "The arguments of {}() must consist of alternating keys and values.",
@@ -194,18 +192,19 @@ impl Build {
                 };
                 write_cell(cell(0), zone, if lines { "\n " } else { "" }, out);
             }
-            Shape::Array => {
+            Shape::Array { absent } => {
                 out.push('[');
-                for at in 0..count {
-                    out.push_str(if at > 0 { ", " } else { "" });
+                for (nth, at) in (0..count).filter(|at| !absent || !is_null(cell(*at))).enumerate() {
+                    out.push_str(if nth > 0 { ", " } else { "" });
                     write_cell(cell(at), zone, "", out);
                 }
                 out.push(']');
             }
-            Shape::Object => {
+            Shape::Object { absent } => {
                 out.push('{');
-                for at in (0..count).step_by(2) {
-                    out.push_str(if at > 0 { ", " } else { "" });
+                let present = (0..count).step_by(2).filter(|at| !absent || !is_null(cell(at + 1)));
+                for (nth, at) in present.enumerate() {
+                    out.push_str(if nth > 0 { ", " } else { "" });
                     let (array, row, field) = cell(at);
                     if is_null((array, row, field)) {
                         return Err(match self.jsonb {

@@ -36,6 +36,15 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             ],
         ),
         function(
+            "cairn_is_json",
+            [T::Text, T::Json, T::Jsonb, T::Bytea]
+                .into_iter()
+                .map(|own| {
+                    Overload::new(vec![is(own), is(T::Text), is(T::Text)], Returns::Is(T::Boolean), is_json)
+                })
+                .collect(),
+        ),
+        function(
             "cairn_json_texts",
             one(T::Json, list(T::Text), |args| {
                 let node = Node::parse(args.text(0)?)?;
@@ -260,4 +269,34 @@ fn array_literal(args: &Args<'_>) -> Result<Value> {
     let mut out = String::new();
     write(&node, &mut out);
     Ok(Value::Text(out))
+}
+
+/// `text IS JSON kind [WITH UNIQUE KEYS]`.
+fn is_json(args: &Args<'_>) -> Result<Value> {
+    let text = match &args.values[0] {
+        Value::Bytea(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(_) => return Ok(Value::Boolean(false)),
+        },
+        other => other.as_str().unwrap_or_default(),
+    };
+    let Ok(node) = Node::parse(text) else { return Ok(Value::Boolean(false)) };
+    let is_kind = match args.text(1)? {
+        "array" => matches!(node.kind, Kind::Array(_)),
+        "object" => matches!(node.kind, Kind::Object(_)),
+        "scalar" => !matches!(node.kind, Kind::Array(_) | Kind::Object(_)),
+        _ => true,
+    };
+    Ok(Value::Boolean(is_kind && (args.text(2)? != "unique" || has_unique_keys(&node))))
+}
+
+fn has_unique_keys(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Array(items) => items.iter().all(has_unique_keys),
+        Kind::Object(members) => {
+            let mut seen = std::collections::HashSet::new();
+            members.iter().all(|(key, value)| seen.insert(&**key) && has_unique_keys(value))
+        }
+        _ => true,
+    }
 }

@@ -1,0 +1,325 @@
+//! What functions tell of the catalog's objects: names and ids (`to_regclass`, casts to `regclass`), visibility,
+//! privileges (the one user has them all), comments, sizes.
+
+use cairn_types::{DataType as T, Value};
+use datafusion::logical_expr::{ScalarUDF, Volatility};
+
+use super::system::USER;
+use super::{Call, Simple, Takes};
+use crate::catalog::DATABASE;
+use crate::catalog::pg_catalog::objects::{self, Kind};
+use crate::context::ScopeExtension;
+use crate::{Error, Result};
+
+/// The functions that casts to `regclass` and its kin become: the id, and the name of an id.
+pub(crate) const CASTS: &[(&str, &str, &str)] = &[
+    ("regclass", "cairn_regclass", "cairn_regclass_name"),
+    ("regtype", "cairn_regtype", "cairn_regtype_name"),
+    ("regnamespace", "cairn_regnamespace", "cairn_regnamespace_name"),
+    ("regproc", "cairn_regproc", "cairn_regproc_name"),
+    ("regprocedure", "cairn_regproc", "cairn_regproc_name"),
+    ("regrole", "cairn_regrole", "cairn_regrole_name"),
+];
+
+const STABLE: Volatility = Volatility::Stable;
+
+/// Registers them.
+pub(super) fn functions() -> Vec<ScalarUDF> {
+    let mut all = names();
+    all.extend(visibility());
+    all.extend(privileges());
+    all.extend(sizes());
+    all.extend(descriptions());
+    all.into_iter().map(ScalarUDF::from).collect()
+}
+
+fn text_of(value: Option<String>) -> Value {
+    value.map_or(Value::Null, Value::Text)
+}
+
+/// The id of an object that a name or an id says.
+///
+/// # Errors
+/// That of the kind, where there is none of the name.
+fn id(call: &Call<'_>, at: usize, kind: Kind) -> Result<i64> {
+    match call.values.get(at) {
+        Some(Value::Text(name)) => {
+            let digits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+            if let (true, Ok(id)) = (digits, name.parse()) {
+                return Ok(id);
+            }
+            objects::find(&*ScopeExtension::of(&call.args.config_options)?, kind, name)?
+                .ok_or_else(|| kind.missing(name))
+        }
+        Some(other) => {
+            other.as_i64().ok_or_else(|| Error::new("42804", format!("argument {} must be an oid", at + 1)))
+        }
+        None => Err(Error::internal("an argument is missing")),
+    }
+}
+
+fn name(call: &Call<'_>, kind: Kind) -> Result<Value> {
+    let id = id(call, 0, kind)?;
+    let found = objects::name(&*ScopeExtension::of(&call.args.config_options)?, kind, id)?;
+    Ok(Value::Text(found.unwrap_or_else(|| if id == 0 { "-".to_owned() } else { id.to_string() })))
+}
+
+fn names() -> Vec<Simple> {
+    macro_rules! kind {
+        ($to:literal, $cast:literal, $name:literal, $kind:expr) => {
+            [
+                Simple::new($to, Takes::Exact(vec![T::Text]), T::Text, STABLE, |call| {
+                    let scope = ScopeExtension::of(&call.args.config_options)?;
+                    match objects::find(&scope, $kind, call.text(0)?)? {
+                        Some(id) => Ok(text_of(objects::name(&scope, $kind, id)?)),
+                        None => Ok(Value::Null),
+                    }
+                }),
+                Simple::new($cast, Takes::Any(1), T::BigInt, STABLE, |call| {
+                    id(call, 0, $kind).map(Value::BigInt)
+                }),
+                Simple::new($name, Takes::Any(1), T::Text, STABLE, |call| name(call, $kind)),
+            ]
+        };
+    }
+    let mut all = Vec::new();
+    all.extend(kind!("to_regclass", "cairn_regclass", "cairn_regclass_name", Kind::Relation));
+    all.extend(kind!("to_regtype", "cairn_regtype", "cairn_regtype_name", Kind::Type));
+    all.extend(kind!("to_regnamespace", "cairn_regnamespace", "cairn_regnamespace_name", Kind::Schema));
+    all.extend(kind!("to_regproc", "cairn_regproc", "cairn_regproc_name", Kind::Routine));
+    all.extend(kind!("to_regrole", "cairn_regrole", "cairn_regrole_name", Kind::Role));
+    all.push(Simple::new("to_regcollation", Takes::Exact(vec![T::Text]), T::Text, STABLE, |call| {
+        let name = call.text(0)?.trim_matches('"').to_owned();
+        let known = matches!(name.as_str(), "C" | "POSIX" | "default" | "ucs_basic");
+        Ok(if known { Value::Text(super::text::quote_ident(&name)) } else { Value::Null })
+    }));
+    all
+}
+
+fn visibility() -> Vec<Simple> {
+    macro_rules! visible {
+        ($name:literal, $kind:expr) => {
+            Simple::new($name, Takes::Any(1), T::Boolean, STABLE, |call| {
+                let id = id(call, 0, $kind)?;
+                let found = objects::visible(&*ScopeExtension::of(&call.args.config_options)?, $kind, id)?;
+                Ok(found.map_or(Value::Null, Value::Boolean))
+            })
+        };
+    }
+    vec![
+        visible!("pg_table_is_visible", Kind::Relation),
+        visible!("pg_type_is_visible", Kind::Type),
+        visible!("pg_function_is_visible", Kind::Routine),
+    ]
+}
+
+/// Privileges that may be asked for.
+const PRIVILEGES: &[&str] = &[
+    "SELECT",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "TRUNCATE",
+    "REFERENCES",
+    "TRIGGER",
+    "MAINTAIN",
+    "USAGE",
+    "CREATE",
+    "CONNECT",
+    "TEMPORARY",
+    "TEMP",
+    "EXECUTE",
+    "MEMBER",
+    "SET",
+    "ALTER SYSTEM",
+];
+
+/// Whether the user has a privilege on an object of a kind; the arguments are `[user,] object, … privilege`.
+fn privilege(call: &Call<'_>, kind: Option<Kind>, count: usize) -> Result<Value> {
+    let first = call.values.len().saturating_sub(count);
+    if first > 1 {
+        return Err(Error::new("42883", "no function matches the given number of arguments"));
+    }
+    if first == 1 {
+        let scope = ScopeExtension::of(&call.args.config_options)?;
+        if let Value::Text(user) = &call.values[0]
+            && objects::find(&scope, Kind::Role, user)?.is_none()
+        {
+            return Err(Kind::Role.missing(user));
+        }
+    }
+    let wanted = call.text(call.values.len() - 1)?;
+    for one in wanted.split(',') {
+        let one = one.trim().to_ascii_uppercase();
+        let bare = one.strip_suffix(" WITH GRANT OPTION").unwrap_or(&one);
+        if !PRIVILEGES.contains(&bare) {
+            return Err(Error::new("22023", format!("unrecognized privilege type: \"{}\"", wanted.trim())));
+        }
+    }
+    let Some(kind) = kind else {
+        return match &call.values[first] {
+            Value::Text(name) if name != DATABASE => {
+                Err(Error::new("3D000", format!("database \"{name}\" does not exist")))
+            }
+            _ => Ok(Value::Boolean(true)),
+        };
+    };
+    let id = id(call, first, kind)?;
+    let scope = ScopeExtension::of(&call.args.config_options)?;
+    let Some(_) = objects::name(&scope, kind, id)? else { return Ok(Value::Null) };
+    if count == 3
+        && let Value::Text(column) = &call.values[first + 1]
+    {
+        objects::column(&scope, id, column)?;
+    }
+    Ok(Value::Boolean(true))
+}
+
+fn privileges() -> Vec<Simple> {
+    macro_rules! has {
+        ($name:literal, $kind:expr, $count:literal) => {
+            Simple::new($name, Takes::Variadic, T::Boolean, STABLE, |call| privilege(call, $kind, $count))
+        };
+    }
+    vec![
+        has!("has_table_privilege", Some(Kind::Relation), 2),
+        has!("has_any_column_privilege", Some(Kind::Relation), 2),
+        has!("has_column_privilege", Some(Kind::Relation), 3),
+        has!("has_sequence_privilege", Some(Kind::Relation), 2),
+        has!("has_schema_privilege", Some(Kind::Schema), 2),
+        has!("has_function_privilege", Some(Kind::Routine), 2),
+        has!("has_type_privilege", Some(Kind::Type), 2),
+        has!("has_database_privilege", None, 2),
+        has!("pg_has_role", Some(Kind::Role), 2),
+        Simple::new("row_security_active", Takes::Any(1), T::Boolean, STABLE, |call| {
+            id(call, 0, Kind::Relation).map(|_| Value::Boolean(false))
+        }),
+    ]
+}
+
+/// The bytes of a relation: its rows, its indexes, or both; what lies in memory yet is counted too.
+fn size(call: &Call<'_>, rows: bool, indexes: bool) -> Result<Value> {
+    let id = id(call, 0, Kind::Relation)?;
+    let scope = ScopeExtension::of(&call.args.config_options)?;
+    Ok(objects::bytes(&scope, id, rows, indexes).map_or(Value::Null, |bytes| Value::BigInt(bytes as i64)))
+}
+
+fn sizes() -> Vec<Simple> {
+    vec![
+        Simple::new("pg_relation_size", Takes::Variadic, T::BigInt, STABLE, |call| size(call, true, false)),
+        Simple::new("pg_table_size", Takes::Any(1), T::BigInt, STABLE, |call| size(call, true, false)),
+        Simple::new("pg_indexes_size", Takes::Any(1), T::BigInt, STABLE, |call| size(call, false, true)),
+        Simple::new("pg_total_relation_size", Takes::Any(1), T::BigInt, STABLE, |call| {
+            size(call, true, true)
+        }),
+        Simple::new("pg_database_size", Takes::Any(1), T::BigInt, STABLE, |call| {
+            if let Value::Text(name) = &call.values[0]
+                && name != DATABASE
+            {
+                return Err(Error::new("3D000", format!("database \"{name}\" does not exist")));
+            }
+            let stats = ScopeExtension::of(&call.args.config_options)?.shared.database.stats();
+            let files: u64 = stats.tree.levels.iter().map(|level| level.bytes).sum();
+            let bytes = files + stats.tree.blobs.bytes + stats.wal_bytes + stats.memtable_bytes as u64;
+            Ok(Value::BigInt(bytes as i64))
+        }),
+        Simple::new("pg_column_size", Takes::Any(1), T::Integer, STABLE, |call| {
+            let ty = super::sql_type(&call.args.arg_fields[0]);
+            Ok(Value::Integer(objects::value_bytes(&call.values[0], &ty)))
+        }),
+    ]
+}
+
+/// Reads a text as a value of the type of that name; what is wrong with it.
+///
+/// # Errors
+/// `42704` for the name of no type.
+fn input_error(call: &Call<'_>) -> Result<Option<Error>> {
+    let name = call.text(1)?;
+    let ty = T::parse(&name.to_lowercase()).ok_or_else(|| Kind::Type.missing(name))?;
+    let zone = ScopeExtension::of(&call.args.config_options)?.zone();
+    let read = super::cast::convert(Value::Text(call.text(0)?.to_owned()), &T::Text, &ty, zone);
+    // Casts cut texts off; what is put in has to fit.
+    let length = call.text(0)?.trim_end_matches(' ').chars().count();
+    if let T::Varchar(Some(n)) | T::Char(n) = ty
+        && length > n as usize
+    {
+        let message = format!("value too long for type {}", ty.sql_name());
+        return Ok(Some(Error::new("22001", message)));
+    }
+    Ok(read.and_then(|value| Ok(value.fit(&ty)?)).err())
+}
+
+/// One row, as a list of its parts.
+fn input_error_row(call: &Call<'_>) -> Result<Value> {
+    let mut out = String::from("[");
+    let error = input_error(call)?;
+    let parts = match &error {
+        Some(error) => [Some(error.message()), error.detail(), error.hint(), Some(error.sqlstate())],
+        None => [None; 4],
+    };
+    for (at, part) in parts.into_iter().enumerate() {
+        out.push_str(if at > 0 { "," } else { "" });
+        match part {
+            Some(part) => super::json::tree::write_string(part, &mut out),
+            None => out.push_str("null"),
+        }
+    }
+    out.push(']');
+    Ok(Value::Array(vec![Value::Text(out)]))
+}
+
+fn descriptions() -> Vec<Simple> {
+    vec![
+        Simple::new("pg_postmaster_start_time", Takes::Exact(Vec::new()), T::TimestampTz, STABLE, |call| {
+            Ok(Value::TimestampTz(ScopeExtension::of(&call.args.config_options)?.shared.opened_us))
+        })
+        .alias("pg_conf_load_time"),
+        Simple::new("current_query", Takes::Exact(Vec::new()), T::Text, Volatility::Volatile, |call| {
+            Ok(Value::Text(ScopeExtension::of(&call.args.config_options)?.exchange.lock().query.clone()))
+        }),
+        // Nobody waits for a safe snapshot here: blocks that only read never do.
+        Simple::new(
+            "pg_safe_snapshot_blocking_pids",
+            Takes::Exact(vec![T::Integer]),
+            T::Array(Box::new(T::Integer)),
+            STABLE,
+            |_| Ok(Value::Array(Vec::new())),
+        ),
+        Simple::new("pg_input_is_valid", Takes::Exact(vec![T::Text, T::Text]), T::Boolean, STABLE, |call| {
+            Ok(Value::Boolean(input_error(call)?.is_none()))
+        }),
+        Simple::new(
+            "cairn_set_pg_input_error_info",
+            Takes::Exact(vec![T::Text, T::Text]),
+            T::Array(Box::new(T::Text)),
+            STABLE,
+            input_error_row,
+        ),
+        // LISTEN is refused.
+        Simple::new(
+            "cairn_set_pg_listening_channels",
+            Takes::Exact(Vec::new()),
+            T::Array(Box::new(T::Text)),
+            STABLE,
+            |_| Ok(Value::Array(Vec::new())),
+        ),
+        Simple::new("obj_description", Takes::Variadic, T::Text, STABLE, |call| {
+            let id = id(call, 0, Kind::Relation)?;
+            Ok(text_of(objects::comment(&*ScopeExtension::of(&call.args.config_options)?, id, 0)))
+        }),
+        Simple::new("col_description", Takes::Any(2), T::Text, STABLE, |call| {
+            let (id, part) = (id(call, 0, Kind::Relation)?, call.integer(1)?);
+            Ok(text_of(objects::comment(&*ScopeExtension::of(&call.args.config_options)?, id, part)))
+        }),
+        // Databases and roles have no comments here.
+        Simple::new("shobj_description", Takes::Any(2), T::Text, STABLE, |call| {
+            call.integer(0)?;
+            Ok(Value::Null)
+        }),
+        Simple::new("system_user", Takes::Exact(Vec::new()), T::Text, STABLE, |_| Ok(Value::Null)),
+        Simple::new("session_user", Takes::Exact(Vec::new()), T::Text, STABLE, |_| {
+            Ok(Value::Text(USER.to_owned()))
+        }),
+    ]
+}
