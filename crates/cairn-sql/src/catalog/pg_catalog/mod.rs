@@ -18,7 +18,7 @@ use cairn_types::{DataType, Value};
 pub(crate) use constraints::constraint_definition;
 pub(crate) use indexes::index_definition;
 pub(crate) use partitions::key_definition;
-pub(crate) use relations::{is_visible, view_definition};
+pub(crate) use relations::view_definition;
 pub(crate) use types::format_type;
 
 use super::DATABASE;
