@@ -3,6 +3,7 @@
 //! The directory belongs to one process at a time; within it a [`Database`] is cloned freely. Lock order among the
 //! parts: sequences' and catalogs' locks are leaves; nothing else is taken while they are held but the store.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -21,7 +22,8 @@ use crate::estimate::Estimates;
 use crate::key_batch::KeyBatch;
 use crate::key_space;
 use crate::sequence::Sequences;
-use crate::transaction::{Transaction, TxnOptions};
+use crate::statistics::Statistics;
+use crate::transaction::{RowChanges, Transaction, TxnOptions};
 use crate::view::{ReadView, Source};
 
 /// A row that a CHECK constraint refuses.
@@ -92,6 +94,7 @@ pub(crate) struct Inner {
     pub(crate) catalogs: Catalogs,
     pub(crate) sequences: Sequences,
     pub(crate) estimates: Estimates,
+    pub(crate) statistics: Statistics,
     expressions: OnceLock<Arc<dyn Expressions>>,
     env: Env,
 }
@@ -107,12 +110,23 @@ impl Inner {
         self.expressions.get()
     }
 
+    /// A transaction has committed that changed rows and statistics so.
+    pub(crate) fn changed(&self, rows: &HashMap<ObjectId, RowChanges>, analyzed: &HashSet<ObjectId>) {
+        self.estimates.change(rows);
+        if !analyzed.is_empty() {
+            self.statistics.committed(analyzed);
+        }
+        self.statistics.change(rows.iter().map(|(table, change)| (*table, change.touched)));
+    }
+
     /// Writes down what is kept in memory only and is better kept: exact positions of sequences, row estimates.
     fn settle(&self) -> Result<()> {
         let catalog = self.catalogs.latest();
         let known = |id, generation| catalog.sequence_by_id(id).is_some_and(|s| s.generation == generation);
         self.sequences.settle(&self.store, known)?;
-        self.estimates.keep(&self.store, |id| catalog.table_by_id(id).is_some())
+        self.estimates.keep(&self.store, |id| catalog.table_by_id(id).is_some())?;
+        self.statistics.keep(&self.store, |id| catalog.table_by_id(id).is_some());
+        Ok(())
     }
 }
 
@@ -136,6 +150,7 @@ impl Database {
             catalogs,
             sequences: Sequences::default(),
             estimates: Estimates::default(),
+            statistics: Statistics::default(),
             expressions: OnceLock::new(),
             env: env.clone(),
         };
@@ -244,6 +259,14 @@ impl Database {
     pub fn approximate_bytes(&self, table: ObjectId, index: IndexId) -> u64 {
         let range = crate::key_space::absolute(table, index, &cairn_storage::KeyRange::all());
         self.inner.store.approximate_size(&range).bytes
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
+    pub(crate) fn of(inner: &Arc<Inner>) -> Database {
+        Database { inner: Arc::clone(inner) }
     }
 
     /// Writes what is in memory to sorted files.

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::catalog::ObjectId;
 use crate::error::Result;
 use crate::key_space::{absolute, object_key, section};
+use crate::transaction::RowChanges;
 
 /// Tables up to this size are counted, of larger ones the entries are estimated.
 const COUNTED_ROWS_MAX: u64 = 4096;
@@ -37,14 +38,14 @@ impl Estimates {
     }
 
     /// A transaction with these changes has committed.
-    pub(crate) fn change(&self, changes: &HashMap<ObjectId, i64>) {
+    pub(crate) fn change(&self, changes: &HashMap<ObjectId, RowChanges>) {
         if changes.is_empty() {
             return;
         }
         let mut rows = self.rows.lock();
         for (table, change) in changes {
             if let Some(rows) = rows.get_mut(table) {
-                *rows = rows.saturating_add(*change).max(0);
+                *rows = rows.saturating_add(change.net).max(0);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 
 use crate::catalog::format::Descriptor;
 use crate::catalog::{
-    RoutineDescriptor, SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewDescriptor,
+    RoutineDescriptor, SchemaDescriptor, SequenceDescriptor, TableDescriptor, TableStatistics, ViewDescriptor,
 };
 use crate::error::Error;
 use crate::sequence::Position;
@@ -15,12 +15,13 @@ use crate::sequence::Position;
 /// A descriptor, or a sequence's position: the first byte chooses which, the rest is its bytes.
 pub fn catalog(data: &[u8]) {
     let Some((&which, bytes)) = data.split_first() else { return };
-    match which % 6 {
+    match which % 7 {
         0 => there_and_back::<SchemaDescriptor>(bytes),
         1 => there_and_back::<TableDescriptor>(bytes),
         2 => there_and_back::<ViewDescriptor>(bytes),
         3 => there_and_back::<SequenceDescriptor>(bytes),
         5 => there_and_back::<RoutineDescriptor>(bytes),
+        6 => there_and_back::<TableStatistics>(bytes),
         _ => {
             if let Ok(position) = Position::decode(bytes) {
                 assert_eq!(position.encode()[..8], bytes[..8]);
@@ -49,10 +50,30 @@ mod tests {
 
     use super::*;
     use crate::catalog::format::tests::table;
-    use crate::catalog::{BodyForm, Dependency, Returns, RoutineKind, RoutineVolatility, ViewColumn};
+    use crate::catalog::{
+        BodyForm, ColumnStatistics, Dependency, Returns, RoutineKind, RoutineVolatility, ViewColumn,
+    };
 
     /// Mutants that `cargo test` tries; `CAIRN_MUTANTS` sets another number.
     const MUTANTS: usize = 20_000;
+
+    fn statistics() -> TableStatistics {
+        TableStatistics {
+            table: 1000,
+            rows: 12.5,
+            pages: 3,
+            columns: vec![ColumnStatistics {
+                column: 1,
+                ty: DataType::Text,
+                null_fraction: 0.25,
+                average_width: 7,
+                distinct: -0.5,
+                most_common: vec![(cairn_types::Value::from("a"), 0.5)],
+                histogram: vec![cairn_types::Value::from("b"), cairn_types::Value::from("c")],
+                correlation: Some(-1.0),
+            }],
+        }
+    }
 
     /// Valid inputs, to begin with.
     fn seeds() -> Vec<Vec<u8>> {
@@ -104,6 +125,7 @@ mod tests {
             sequence.encode(),
             Ok(position),
             routine.encode(),
+            statistics().encode(),
         ];
         let tagged = |(which, bytes): (usize, crate::Result<Vec<u8>>)| {
             [&[which as u8][..], &bytes.expect("it can be encoded")].concat()

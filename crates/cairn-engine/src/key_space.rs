@@ -36,6 +36,7 @@ pub(crate) mod section {
     pub(crate) const ESTIMATES: u16 = 7;
     pub(crate) const ROUTINES: u16 = 12;
     pub(crate) const TYPES: u16 = 13;
+    pub(crate) const STATISTICS: u16 = 14;
 }
 
 /// The prefix of one index of one table.

@@ -19,6 +19,7 @@ mod key_batch;
 mod key_space;
 mod lock;
 mod sequence;
+mod statistics;
 pub mod table;
 mod transaction;
 pub mod verify;

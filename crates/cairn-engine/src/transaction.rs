@@ -60,11 +60,20 @@ impl TxnOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Savepoint(u64);
 
+/// What a transaction does to the rows of a table.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RowChanges {
+    /// Rows inserted less rows deleted.
+    pub(crate) net: i64,
+    /// Rows inserted, updated and deleted.
+    pub(crate) touched: u64,
+}
+
 struct SavepointState {
     id: u64,
     storage: StorageSavepoint,
     definitions: Definitions,
-    row_changes: HashMap<ObjectId, i64>,
+    row_changes: HashMap<ObjectId, RowChanges>,
 }
 
 /// What a transaction knows of definitions (I1).
@@ -88,7 +97,9 @@ pub(crate) struct State {
     next_savepoint: u64,
     guarded: HashSet<ObjectId>,
     /// Rows inserted less rows deleted, by table: for the estimates.
-    pub(crate) row_changes: HashMap<ObjectId, i64>,
+    pub(crate) row_changes: HashMap<ObjectId, RowChanges>,
+    /// Tables whose statistics this transaction has written; some may have been taken back.
+    pub(crate) analyzed: HashSet<ObjectId>,
     /// Foreign keys that are looked at when it commits.
     pub(crate) deferred: Deferred,
 }
@@ -156,6 +167,7 @@ impl Transaction {
             next_savepoint: 0,
             guarded: HashSet::new(),
             row_changes: HashMap::new(),
+            analyzed: HashSet::new(),
             deferred: Deferred::default(),
         };
         let of = catalog.version();
@@ -311,7 +323,7 @@ impl Transaction {
         }
         if !definitions.changed {
             let sequence = state.txn.commit()?;
-            self.database.estimates.change(&state.row_changes);
+            self.database.changed(&state.row_changes, &state.analyzed);
             return Ok(sequence);
         }
         let all = u64::from(key_space::CATALOG);
@@ -335,7 +347,7 @@ impl Transaction {
         let sequence = self.database.catalogs.publish(&self.database.store, whole, || Ok(txn.commit()?))?;
         let made = definitions.catalog.tables().filter(|t| base.table_by_id(t.id).is_none());
         made.for_each(|table| self.database.estimates.created(table.id));
-        self.database.estimates.change(&state.row_changes);
+        self.database.changed(&state.row_changes, &state.analyzed);
         self.database.sequences.definitions_changed();
         Ok(sequence)
     }
@@ -678,7 +690,19 @@ impl Writer<'_> {
     }
 
     pub(crate) fn count_rows(&mut self, table: ObjectId, change: i64) {
-        *self.state.row_changes.entry(table).or_default() += change;
+        let changes = self.state.row_changes.entry(table).or_default();
+        changes.net += change;
+        changes.touched += change.unsigned_abs();
+    }
+
+    /// Rows that changed and stayed.
+    pub(crate) fn count_updated(&mut self, table: ObjectId, rows: usize) {
+        self.state.row_changes.entry(table).or_default().touched += rows as u64;
+    }
+
+    /// Statistics of the table are other ones when this transaction commits.
+    pub(crate) fn note_analyzed(&mut self, table: ObjectId) {
+        self.state.analyzed.insert(table);
     }
 
     /// Replaces the catalog; `change` works on a copy of its own.

@@ -6,6 +6,7 @@
 
 mod partition;
 mod program;
+mod statistics;
 mod types;
 
 use cairn_types::row::{RowEncoder, decode_row};

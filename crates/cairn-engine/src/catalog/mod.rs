@@ -9,6 +9,7 @@ pub(crate) mod format;
 mod partition;
 mod partition_hash;
 mod routine;
+mod statistics;
 pub(crate) mod store;
 mod table;
 pub(crate) mod types;
@@ -28,6 +29,7 @@ pub use routine::{
     BodyForm, Parameter, ParameterMode, Returns, RoutineDescriptor, RoutineKind, RoutineVolatility,
     TriggerDescriptor, TriggerEvents, TriggerTiming,
 };
+pub use statistics::{ColumnStatistics, TableStatistics};
 pub use table::Table;
 pub use types::{ColumnDomain, DomainCheck, TypeDescriptor, TypeKind};
 

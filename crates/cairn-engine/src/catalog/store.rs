@@ -227,6 +227,7 @@ impl Writer<'_> {
         self.claim_table_names(&table)?;
         self.lock_definition(table.id)?;
         self.guard_definition(table.id);
+        self.follow_statistics(table.id, Some(&table))?;
         self.txn().put(&key_space::object_key(section::TABLES, table.id), &bytes)?;
         Ok(self.change_catalog(|catalog| catalog.put_table(table)))
     }
@@ -291,6 +292,7 @@ impl Writer<'_> {
         self.begin_definitions()?;
         self.lock_definition(id)?;
         self.guard_definition(id);
+        self.follow_statistics(id, None)?;
         self.txn().delete(&key_space::object_key(section::TABLES, id))?;
         self.change_catalog(|catalog| catalog.remove_table(id));
         Ok(())

@@ -71,6 +71,7 @@ pub(super) fn rows(
     writer.guard_table(table.id, ObjectLock::RowExclusive)?;
     writer.claim_rows(&codec.prefix, row_keys, lock_mode(codec, changed), direct)?;
     let old = current(writer, table, row_keys)?;
+    writer.count_updated(table.id, old.found.len());
     let picked;
     let new = if old.found.len() == new.num_rows() {
         new

@@ -8,4 +8,5 @@ mod isolation;
 mod kv;
 mod model;
 mod script;
+mod statistics;
 mod support;
