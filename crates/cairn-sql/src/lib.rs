@@ -28,6 +28,7 @@ mod routine;
 mod runtime;
 mod scan;
 mod session;
+mod statistics;
 mod trigger;
 
 pub use context::Notice;

@@ -319,7 +319,7 @@ fn statistics_of(
         rows = sample::take(view, table, &[], approximate)?.total;
     }
     columns.sort_by_key(|column| column.column);
-    let bytes = database.table_bytes(table.id);
+    let bytes = database.approximate_bytes(table.id, 0);
     Ok(TableStatistics { table: table.id, rows, pages: bytes.div_ceil(PAGE_BYTES), columns })
 }
 

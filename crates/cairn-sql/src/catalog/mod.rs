@@ -10,7 +10,7 @@ mod plans;
 pub(crate) mod sample;
 pub(crate) mod snapshots;
 pub(crate) mod store;
-mod system;
+pub(crate) mod system;
 pub(crate) mod view;
 
 use std::sync::Arc;

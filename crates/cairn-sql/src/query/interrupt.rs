@@ -52,6 +52,11 @@ struct Watched {
     look: Arc<Look>,
 }
 
+/// A condition without the look.
+pub(crate) fn condition_of(expr: &Arc<dyn PhysicalExpr>) -> &Arc<dyn PhysicalExpr> {
+    expr.downcast_ref::<Watched>().map_or(expr, |watched| &watched.condition)
+}
+
 impl PartialEq for Watched {
     fn eq(&self, other: &Self) -> bool {
         self.condition.eq(&other.condition)

@@ -21,7 +21,8 @@ impl PhysicalOptimizerRule for Pauses {
         _config: &ConfigOptions,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let pausing = plan.transform_up(|node| match node.name() {
-            "CrossJoinExec" | "NestedLoopJoinExec" | "HashJoinExec" | "SortMergeJoinExec" | "UnnestExec" => {
+            "CrossJoinExec" | "NestedLoopJoinExec" | "HashJoinExec" | "SortMergeJoinExec" | "UnnestExec"
+            | "IndexJoin" => {
                 let node = super::interrupt::watch(node)?;
                 Ok(Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>))
             }

@@ -9,7 +9,7 @@
 //! database as sources, and no recursion. Plans with parameters have slots for them ([`super::slots`]).
 //!
 //! I1: a plan is used only at the schema version and under the settings that it was made for, and while every
-//! table has about the number of rows that it was made for.
+//! table has about the number of rows, and the statistics, that it was made for.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -24,7 +24,9 @@ use cairn_engine::ReadView;
 use cairn_engine::catalog::ObjectId;
 use cairn_engine::table::Access;
 use cairn_types::Value;
+use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::datasource::source_as_provider;
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
@@ -48,6 +50,7 @@ use crate::engine::Shared;
 use crate::results::{Column, Results, columns_of};
 use crate::runtime::panicked;
 use crate::scan::exec::TableScanExec;
+use crate::scan::provider::TableScanProvider;
 use crate::scan::template::Template;
 use crate::session::settings::Settings;
 
@@ -114,8 +117,8 @@ struct Plan {
     is_stateless: bool,
     schema_version: u64,
     settings: Arc<Settings>,
-    /// Rows of each table when the plan was made.
-    rows: Vec<(ObjectId, u64)>,
+    /// Rows of each table when the plan was made, and the number of its statistics.
+    rows: Vec<(ObjectId, u64, u64)>,
     uses: u32,
 }
 
@@ -240,7 +243,10 @@ impl Plan {
         let database = &context.scope.shared.database;
         self.schema_version == context.catalog_version()
             && self.settings.plans_like(&context.scope.settings)
-            && self.rows.iter().all(|(table, rows)| alike(*rows, database.approximate_rows(*table)))
+            && self.rows.iter().all(|(table, rows, statistics)| {
+                alike(*rows, database.approximate_rows(*table))
+                    && *statistics == database.statistics_version(*table)
+            })
     }
 }
 
@@ -256,6 +262,13 @@ impl Plan {
         let results = |batches| Results::from_parts(self.output.schema(), Arc::clone(&self.columns), batches);
         outcome.map(|batches| batches.map(results)).transpose()
     }
+}
+
+/// Rows of tables, and the numbers of their statistics.
+fn sizes(shared: &Shared, tables: Vec<ObjectId>) -> Vec<(ObjectId, u64, u64)> {
+    let database = &shared.database;
+    let size = |id| (id, database.approximate_rows(id), database.statistics_version(id));
+    tables.into_iter().map(size).collect()
 }
 
 /// Whether executions leave nothing in the nodes of a plan but figures.
@@ -430,7 +443,10 @@ fn plan_with_slots(
     let logical = Planner::new(context, &state)?.query(*query)?;
     let Some(shape) = slots::shape(&logical, params.len())? else { return Ok(None) };
     let Some((_, values)) = shape.bind(sql, params) else { return Ok(None) };
-    if super::describe::output_columns(&logical) != columns || !is_immutable(&logical) {
+    if super::describe::output_columns(&logical) != columns
+        || !is_immutable(&logical)
+        || !reads_tables(&logical)
+    {
         return Ok(None);
     }
     _ = context.scope.slots.set(values);
@@ -457,7 +473,7 @@ fn plan_with_slots(
         templates,
         schema_version: context.catalog_version(),
         settings: Arc::clone(&context.scope.settings),
-        rows: tables.into_iter().map(|id| (id, shared.database.approximate_rows(id))).collect(),
+        rows: sizes(shared, tables),
         uses: 0,
     };
     Ok(Some((shape, plan)))
@@ -482,6 +498,7 @@ pub(crate) fn keep(
         || context.txn().has_ddl()
         || !shared.reuse.is_seen(sql)
         || !is_immutable(logical)
+        || !reads_tables(logical)
     {
         return None;
     }
@@ -497,10 +514,25 @@ pub(crate) fn keep(
         scope: state.config().options().extensions.get::<ScopeExtension>()?.clone(),
         schema_version: context.catalog_version(),
         settings: Arc::clone(&scope.settings),
-        rows: tables.into_iter().map(|id| (id, shared.database.approximate_rows(id))).collect(),
+        rows: sizes(shared, tables),
         uses: 0,
     };
     Some(Lease { shared: Arc::clone(shared), text: Arc::from(sql), plan: Some(plan) })
+}
+
+/// Whether all that a plan reads are tables of this database. (What is read from others may be a constant by the time that the
+/// plan is a physical one, as a count of their rows.)
+fn reads_tables(plan: &LogicalPlan) -> bool {
+    let mut tables = true;
+    let walked = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let own =
+                |provider: Arc<dyn TableProvider>| (provider.as_ref() as &dyn Any).is::<TableScanProvider>();
+            tables &= source_as_provider(&scan.source).is_ok_and(own);
+        }
+        Ok(if tables { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+    });
+    tables && walked.is_ok()
 }
 
 /// Whether every function of a plan gives the same for the same arguments, today and tomorrow.

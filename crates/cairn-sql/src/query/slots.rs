@@ -306,6 +306,11 @@ fn with_function(part: Expr) -> datafusion::error::Result<Transformed<Expr>> {
     }
 }
 
+/// The number of the parameter, from 0, whose value a function is.
+pub(crate) fn slot_of(function: &ScalarUDF) -> Option<usize> {
+    (function.inner().as_ref() as &dyn std::any::Any).downcast_ref::<Parameter>().map(|slot| slot.at)
+}
+
 /// The value of a slot.
 #[derive(Debug)]
 pub(crate) struct Parameter {

@@ -12,8 +12,10 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::AnalyzerRule;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::SessionConfig;
 
+use super::join_order;
 use super::late::LateProjection;
 use super::literals::UnknownLiterals;
 use super::operators::Operators;
@@ -67,6 +69,12 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     ];
     rules.extend(state.analyzer().rules.iter().cloned());
     let mut physical = state.physical_optimizers().to_vec();
+    if let Some(rule) = physical.iter_mut().find(|rule| rule.name() == join_order::REPLACED) {
+        *rule = Arc::new(join_order::JoinOrder);
+    }
+    // Before sorts are placed for good.
+    let before = physical.iter().position(|rule| rule.name() == join_order::JoinOrder.name());
+    physical.insert(before.unwrap_or_default() + 1, Arc::new(super::index_order::IndexOrder));
     // The last rule checks the plan.
     physical.insert(physical.len().saturating_sub(1), Arc::new(LateProjection));
     physical.insert(physical.len().saturating_sub(1), Arc::new(super::few::FewRows));

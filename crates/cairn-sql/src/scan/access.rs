@@ -1,24 +1,27 @@
 //! Which way to the rows of a table: whole, by primary key, or by a secondary index.
 //!
-//! The rule, with rough estimates from the table's approximate row count: equality on all columns of a unique
-//! key yields one row; every equality on a leading column keeps 1 in 100, a range with two ends 1 in 10, with one
+//! The rule: equality on all columns of a unique key yields one row; what equalities and ranges of a key's first columns keep
+//! is told by the table's statistics. Without them every equality keeps 1 in 100, a range with two ends 1 in 10, with one
 //! end 1 in 3. A row found through an index that does not cover the query costs as much as eight rows in key
 //! order. The cheapest way wins; the whole table costs its rows.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use arrow::datatypes::Field;
 use cairn_engine::Table;
-use cairn_engine::catalog::IndexId;
+use cairn_engine::catalog::{IndexId, TableStatistics};
 use cairn_engine::table::{self, Access, Bounds, Match};
 use cairn_types::{DataType, Value};
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::Expr;
 
+use super::bitmap::Bitmap;
 use super::bounds::{Columns, Restriction};
 use super::derived::Derived;
 use crate::Result;
+use crate::statistics::values::Known;
 
 /// Ranges of one access at most: beyond, lists on later columns are not multiplied out.
 const RANGES_MAX: usize = 1024;
@@ -28,6 +31,23 @@ pub(crate) const FETCH_COST: f64 = 8.0;
 /// Of a table's rows, those that a partial index is taken to hold.
 const PARTIAL_SHARE: f64 = 0.1;
 
+/// What is known of a table's rows.
+#[derive(Clone, Default)]
+pub(crate) struct Size {
+    /// About how many there are.
+    pub(crate) rows: u64,
+    pub(crate) statistics: Option<Arc<TableStatistics>>,
+}
+
+impl Size {
+    /// Of the column at a place among the live ones.
+    fn known(&self, table: &Table, place: usize) -> Known<'_> {
+        let column = table.live_columns().nth(place).map(|column| column.id);
+        let statistics = self.statistics.as_deref().zip(column).and_then(|(all, id)| all.column(id));
+        Known { statistics, rows: self.rows as f64, unique: false }
+    }
+}
+
 /// A chosen way.
 #[derive(Debug, Clone)]
 pub(crate) struct Choice {
@@ -36,12 +56,16 @@ pub(crate) struct Choice {
     pub(crate) index: IndexId,
     /// Conditions that the access uses, for EXPLAIN.
     pub(crate) conditions: Vec<String>,
+    /// The columns that these are on.
+    pub(crate) places: Vec<usize>,
     /// Estimated rows.
     pub(crate) rows: f64,
     /// Leading key columns fixed to one value.
     pub(crate) fixed: usize,
     /// Whether rows come in key order: one range only.
     pub(crate) ordered: bool,
+    /// Several indexes that give the rows, in the place of `access`.
+    pub(crate) bitmap: Option<Bitmap>,
 }
 
 /// A condition in SQL, for EXPLAIN.
@@ -84,9 +108,11 @@ pub(crate) fn whole(approximate_rows: u64) -> Choice {
         access: Access::Full,
         index: 0,
         conditions: Vec::new(),
+        places: Vec::new(),
         rows: approximate_rows.max(1) as f64,
         fixed: 0,
         ordered: true,
+        bitmap: None,
     }
 }
 
@@ -95,13 +121,13 @@ pub(crate) fn whole(approximate_rows: u64) -> Choice {
 pub(crate) fn choose(
     table: &Table,
     derived: Option<&Derived>,
-    approximate_rows: u64,
+    size: &Size,
     seqscan: bool,
     filters: &[Expr],
     projection: &[usize],
 ) -> Result<Choice> {
     let columns = Columns::new(derived.map_or(table.arrow_schema().as_ref(), Derived::schema));
-    choose_for(columns, table, derived, approximate_rows, seqscan, filters, projection)
+    choose_for(columns, table, derived, size, seqscan, filters, projection)
 }
 
 /// Whether conditions on these columns could lead to a key or an index, if not with these values.
@@ -124,12 +150,12 @@ pub(crate) fn choose_again(
     before: &Choice,
     table: &Table,
     derived: Option<&Derived>,
-    approximate_rows: u64,
+    size: &Size,
     filters: &[Expr],
     projection: &[usize],
 ) -> Result<Option<Choice>> {
     let columns = Columns::silent(derived.map_or(table.arrow_schema().as_ref(), Derived::schema));
-    let choice = choose_for(columns, table, derived, approximate_rows, true, filters, projection)?;
+    let choice = choose_for(columns, table, derived, size, true, filters, projection)?;
     let alike = std::mem::discriminant(&choice.access) == std::mem::discriminant(&before.access)
         && (choice.index, choice.fixed, choice.ordered) == (before.index, before.fixed, before.ordered);
     Ok(alike.then_some(choice))
@@ -139,7 +165,7 @@ fn choose_for(
     mut columns: Columns<'_>,
     table: &Table,
     derived: Option<&Derived>,
-    approximate_rows: u64,
+    size: &Size,
     seqscan: bool,
     filters: &[Expr],
     projection: &[usize],
@@ -150,7 +176,7 @@ fn choose_for(
             None => columns.add(filter),
         }
     }
-    let mut best = whole(approximate_rows);
+    let mut best = whole(size.rows);
     let total = best.rows;
     let mut best_cost = if seqscan { total } else { f64::MAX };
     if columns.restrictions.is_empty() && derived.is_none() {
@@ -163,7 +189,7 @@ fn choose_for(
         }
     };
     if !table.has_hidden_key()
-        && let Some(choice) = by_key(table, 0, &table.primary_key_places(), true, &columns, total)?
+        && let Some(choice) = by_key(table, 0, &table.primary_key_places(), true, &columns, size)?
     {
         let cost = choice.rows;
         consider(choice, cost);
@@ -175,15 +201,15 @@ fn choose_for(
             (false, None) => None,
         };
         let Some(places) = places else { continue };
-        if let Some(choice) = by_key(table, index.id, &places, index.unique, &columns, total)? {
+        if let Some(choice) = by_key(table, index.id, &places, index.unique, &columns, size)? {
             let covered = table::is_covered(table, index.id, projection)?;
             let cost = if covered { choice.rows } else { choice.rows * FETCH_COST };
             consider(choice, cost);
         } else if derived.is_some_and(|derived| derived.is_partial(index.id)) {
             let rows = (total * PARTIAL_SHARE).max(1.0);
             let access = table::index_access(table, index.id, &[Bounds::default()])?;
-            let choice =
-                Choice { access, index: index.id, conditions: Vec::new(), rows, fixed: 0, ordered: true };
+            let (index, ordered) = (index.id, true);
+            let choice = Choice { access, index, rows, ordered, ..whole(0) };
             consider(choice, rows * FETCH_COST);
         }
     }
@@ -193,29 +219,32 @@ fn choose_for(
     Ok(best)
 }
 
+#[derive(Default)]
 struct Key {
     equal: Vec<Vec<Match>>,
     conditions: Vec<String>,
+    places: Vec<usize>,
     rows: f64,
     fixed: usize,
 }
 
 /// The access by one key, as far as the conditions reach; `None` where they say nothing of its first column.
-fn by_key(
+pub(super) fn by_key(
     table: &Table,
     index: IndexId,
     places: &[usize],
     unique: bool,
     columns: &Columns<'_>,
-    total: f64,
+    size: &Size,
 ) -> Result<Option<Choice>> {
-    let mut key = Key { equal: vec![Vec::new()], conditions: Vec::new(), rows: total, fixed: 0 };
+    let total = size.rows.max(1) as f64;
+    let mut key = Key { equal: vec![Vec::new()], rows: total, ..Key::default() };
     let mut depth = 0;
     let mut range = (Bound::Unbounded, Bound::Unbounded);
     let mut has_null = false;
     for place in places {
         let Some((matches, condition)) = equality(columns, *place) else {
-            range = range_of(columns, *place, &mut key);
+            range = range_of(columns, *place, size.known(table, *place), &mut key);
             break;
         };
         if key.equal.len() * matches.len().max(1) > RANGES_MAX {
@@ -225,19 +254,17 @@ fn by_key(
         if matches.len() == 1 && key.fixed == depth {
             key.fixed += 1;
         }
-        key.rows *= (matches.len() as f64) * 0.01;
-        key.equal = key
-            .equal
-            .iter()
-            .flat_map(|prefix| {
-                matches.iter().map(move |m| {
-                    let mut longer = prefix.clone();
-                    longer.push(m.clone());
-                    longer
-                })
-            })
-            .collect();
+        let known = size.known(table, *place);
+        let share = |one: &Match| match one {
+            Match::Equal(value) => known.equal(Some(value)),
+            Match::IsNull => known.null(),
+        };
+        key.rows *= matches.iter().map(share).sum::<f64>().min(1.0);
+        let longer = |prefix: &Vec<Match>, one: &Match| prefix.iter().cloned().chain([one.clone()]).collect();
+        key.equal =
+            key.equal.iter().flat_map(|prefix| matches.iter().map(|one| longer(prefix, one))).collect();
         key.conditions.push(condition);
+        key.places.push(*place);
         depth += 1;
     }
     if key.conditions.is_empty() {
@@ -262,9 +289,11 @@ fn by_key(
         access,
         index,
         conditions: key.conditions,
+        places: key.places,
         rows: key.rows.clamp(if whole { 0.0 } else { 1.0 }, total.max(1.0)),
         fixed: key.fixed,
         ordered: single,
+        bitmap: None,
     }))
 }
 
@@ -288,7 +317,12 @@ fn equality(columns: &Columns<'_>, place: usize) -> Option<(Vec<Match>, String)>
 }
 
 /// The tightest range of a column; adds its conditions and its selectivity to the key.
-fn range_of(columns: &Columns<'_>, place: usize, key: &mut Key) -> (Bound<Value>, Bound<Value>) {
+fn range_of(
+    columns: &Columns<'_>,
+    place: usize,
+    known: Known<'_>,
+    key: &mut Key,
+) -> (Bound<Value>, Bound<Value>) {
     let (mut lower, mut upper) = (Bound::Unbounded, Bound::Unbounded);
     for (column, restriction, condition) in &columns.restrictions {
         let (true, Restriction::Range(low, high)) = (*column == place, restriction) else { continue };
@@ -298,15 +332,16 @@ fn range_of(columns: &Columns<'_>, place: usize, key: &mut Key) -> (Bound<Value>
         if tighter(high, &upper, std::cmp::Ordering::Less) {
             upper = high.clone();
         }
+        if !key.places.contains(&place) {
+            key.places.push(place);
+        }
         if !key.conditions.contains(condition) {
             key.conditions.push(condition.clone());
         }
     }
-    key.rows *= match (&lower, &upper) {
-        (Bound::Unbounded, Bound::Unbounded) => 1.0,
-        (Bound::Unbounded, _) | (_, Bound::Unbounded) => 0.3,
-        _ => 0.1,
-    };
+    if !matches!((&lower, &upper), (Bound::Unbounded, Bound::Unbounded)) {
+        key.rows *= known.within(&lower, &upper);
+    }
     (lower, upper)
 }
 

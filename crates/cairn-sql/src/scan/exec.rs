@@ -30,7 +30,8 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, SortOrderPushdownResult,
 };
 
-use super::access::Choice;
+use super::access::{Choice, Size};
+use super::bitmap::Bitmap;
 use super::narrow::Narrowing;
 use super::template::Template;
 use crate::context::ScopeExtension;
@@ -56,6 +57,8 @@ pub(crate) struct TableScanSpec {
     pub(crate) slot: Option<usize>,
     /// Whether a join may have it read by an index.
     pub(crate) narrows: bool,
+    /// The table when the plan was made.
+    pub(crate) size: Size,
 }
 
 /// How the rows of a partition are shown as rows of the table that it is a part of.
@@ -79,12 +82,12 @@ pub(crate) enum Source {
 /// The scan of a table.
 #[derive(Clone)]
 pub(crate) struct TableScanExec {
-    spec: TableScanSpec,
-    choice: Choice,
-    parts: Vec<Access>,
+    pub(super) spec: TableScanSpec,
+    pub(super) choice: Choice,
+    pub(super) parts: Vec<Access>,
     /// Set where a join may tell which rows are worth reading.
     narrowing: Option<Narrowing>,
-    schema: SchemaRef,
+    pub(super) schema: SchemaRef,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -112,6 +115,7 @@ impl TableScanExec {
             format!("{}.{}", table.schema, table.name)
         };
         match (&self.choice.access, self.choice.index) {
+            _ if self.choice.bitmap.is_some() => text.push_str(" using several indexes"),
             (Access::Full, _) => text.push_str(" full"),
             (_, 0) => text.push_str(" using primary key"),
             (_, index) => {
@@ -169,6 +173,31 @@ impl TableScanExec {
     /// Whether a join may tell it what to read.
     pub(crate) fn is_narrowed(&self) -> bool {
         self.narrowing.is_some()
+    }
+
+    /// The access, and of which index (0 = the rows).
+    pub(crate) fn way(&self) -> (&Access, cairn_engine::catalog::IndexId) {
+        (&self.choice.access, self.choice.index)
+    }
+
+    /// Several indexes that give the rows.
+    pub(crate) fn bitmap(&self) -> Option<&Bitmap> {
+        self.choice.bitmap.as_ref()
+    }
+
+    /// The conditions that the access uses, in SQL.
+    pub(crate) fn conditions(&self) -> &[String] {
+        &self.choice.conditions
+    }
+
+    /// Whether rows come against the order of the key.
+    pub(crate) fn is_reverse(&self) -> bool {
+        self.spec.reverse
+    }
+
+    /// The index (0 = the key) that a join may have it read by.
+    pub(crate) fn narrowed_by(&self) -> Option<cairn_engine::catalog::IndexId> {
+        self.narrowing.as_ref().map(|narrowing| narrowing.index)
     }
 
     /// What makes its access path for other parameters.
@@ -323,6 +352,7 @@ impl ExecutionPlan for TableScanExec {
             table: Arc::clone(&self.spec.table),
             narrowing: self.narrowing.clone(),
             narrowed: MetricBuilder::new(&self.metrics).counter("narrowed", partition),
+            bitmap: self.choice.bitmap.clone(),
             rows: self.choice.rows,
             request: Some(request),
             scan: None,
@@ -498,6 +528,7 @@ struct Opening {
     table: Arc<Table>,
     narrowing: Option<Narrowing>,
     narrowed: Count,
+    bitmap: Option<Bitmap>,
     rows: f64,
     request: Option<ScanRequest>,
     scan: Option<TableScan>,
@@ -510,6 +541,10 @@ impl Opening {
         {
             request.access = access;
             self.narrowed.add(1);
+        } else if let Some(bitmap) = &self.bitmap
+            && let Some(access) = bitmap.access(&self.view, &self.table)?
+        {
+            request.access = access;
         }
         Ok(table::scan(&self.view, &self.table, request)?)
     }

@@ -32,6 +32,18 @@ pub(crate) const LIST_MAX: usize = 1024;
 /// Rows fetched whatever the size of the table.
 const ROWS_ALWAYS: usize = 64;
 
+/// The key (0) or index that leads with the column at a place among the live ones.
+pub(crate) fn leads(table: &Table, place: usize) -> Option<IndexId> {
+    if table.primary_key_places().first() == Some(&place) && !table.has_hidden_key() {
+        return Some(0);
+    }
+    let leads = |index: &&cairn_engine::catalog::IndexDescriptor| {
+        index.is_plain()
+            && index.columns.first().and_then(|column| table.place_of(column.column)) == Some(place)
+    };
+    Some(table.indexes.iter().find(leads)?.id)
+}
+
 /// A filter that a join will fill, over a column that leads an index.
 #[derive(Debug, Clone)]
 pub(crate) struct Narrowing {
@@ -53,14 +65,7 @@ impl Narrowing {
         filter.children().into_iter().find_map(|child| {
             let output = (child.as_ref() as &dyn Any).downcast_ref::<Column>()?.index();
             let place = *wanted.get(output)?;
-            if table.primary_key_places().first() == Some(&place) && !table.has_hidden_key() {
-                return Some(Self { filter: Arc::clone(&filter), output, place, index: 0 });
-            }
-            let leads = |index: &&cairn_engine::catalog::IndexDescriptor| {
-                index.is_plain()
-                    && index.columns.first().and_then(|column| table.place_of(column.column)) == Some(place)
-            };
-            let index = table.indexes.iter().find(leads)?.id;
+            let index = leads(table, place)?;
             Some(Self { filter: Arc::clone(&filter), output, place, index })
         })
     }

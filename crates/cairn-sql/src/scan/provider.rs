@@ -13,7 +13,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 
-use super::access;
+use super::access::{self, Size};
+use super::bitmap;
 use super::derived::Derived;
 use super::exec::{Shown, Source, TableScanExec, TableScanSpec};
 use super::prune::{self, Part};
@@ -29,7 +30,7 @@ const ROWS_PER_PARTITION_MIN: u64 = 16 * 1024;
 pub(crate) struct TableScanProvider {
     table: Arc<Table>,
     view: ReadView,
-    rows: u64,
+    size: Size,
     schema: SchemaRef,
     constraints: Constraints,
     derived: Option<Arc<Derived>>,
@@ -47,7 +48,7 @@ struct Partitioned {
 /// A table that rows are read from.
 struct Leaf {
     table: Arc<Table>,
-    rows: u64,
+    size: Size,
     derived: Option<Arc<Derived>>,
 }
 
@@ -73,9 +74,11 @@ impl TableScanProvider {
         };
         Ok(Self {
             view: context.view()?,
-            rows: match &partitioned {
-                Some(own) => own.leaves.iter().map(|leaf| leaf.rows).sum(),
-                None => context.scope.shared.database.approximate_rows(table.id),
+            size: match &partitioned {
+                Some(own) => {
+                    Size { rows: own.leaves.iter().map(|leaf| leaf.size.rows).sum(), statistics: None }
+                }
+                None => size(context, &table),
             },
             partitioned,
             constraints: constraints(&table),
@@ -94,15 +97,18 @@ impl TableScanProvider {
     }
 }
 
+/// What is known of a table that holds rows.
+fn size(context: &Context, table: &Table) -> Size {
+    // Where statistics are due they are made first.
+    let statistics = crate::statistics::of(context, table);
+    Size { rows: context.scope.shared.database.approximate_rows(table.id), statistics }
+}
+
 impl Partitioned {
     fn new(context: &Context, table: &Arc<Table>) -> Result<Self> {
         let catalog = context.catalog()?;
         let leaf = |table: Arc<Table>| {
-            Ok(Leaf {
-                rows: context.scope.shared.database.approximate_rows(table.id),
-                derived: Derived::of(context, &table)?,
-                table,
-            })
+            Ok(Leaf { size: size(context, &table), derived: Derived::of(context, &table)?, table })
         };
         let leaves = prune::leaves(&catalog, table, &[]).into_iter().map(leaf).collect::<Result<_>>()?;
         Ok(Self { catalog, leaves })
@@ -135,13 +141,18 @@ impl TableScanProvider {
         let read: Vec<usize> = wanted.iter().copied().filter(|place| *place < columns).collect();
         let conditions = bound.unwrap_or(filters);
         let (derived, seqscan) = (leaf.derived.as_deref(), self.methods.seqscan);
-        let choice = match self.methods.indexscan {
-            true => access::choose(&leaf.table, derived, leaf.rows, seqscan, conditions, &read)?,
-            false => access::whole(leaf.rows),
+        let mut choice = match self.methods.indexscan {
+            true => access::choose(&leaf.table, derived, &leaf.size, seqscan, conditions, &read)?,
+            false => access::whole(leaf.size.rows),
         };
+        if self.methods.bitmapscan && self.methods.indexscan && bound.is_none() && derived.is_none() {
+            let several = bitmap::choose(&leaf.table, &leaf.size, conditions, &read, &choice, seqscan)?;
+            choice = several.unwrap_or(choice);
+        }
         let parallelism = state.config().target_partitions();
         let mut parts = match (choice.rows as u64 / ROWS_PER_PARTITION_MIN).min(parallelism as u64) {
             0 | 1 => vec![choice.access.clone()],
+            _ if choice.bitmap.is_some() => vec![choice.access.clone()],
             parts if limit.is_none_or(|limit| limit as u64 > ROWS_PER_PARTITION_MIN) => {
                 cairn_engine::table::split(&self.view, &leaf.table, &choice.access, parts as usize)
             }
@@ -152,8 +163,8 @@ impl TableScanProvider {
             let (table, derived) = (Arc::clone(&leaf.table), leaf.derived.clone());
             let (choice, parts) = (choice.clone(), parts.len());
             let filters = filters.to_vec();
-            let template =
-                Template::new(table, derived, leaf.rows, filters, read, choice, parts).of_part(part.clone());
+            let template = Template::new(table, derived, leaf.size.clone(), filters, read, choice, parts)
+                .of_part(part.clone());
             Arc::new(template.settled_for(bound))
         });
         if let Some(part) = &part
@@ -178,6 +189,7 @@ impl TableScanProvider {
             template,
             slot: None,
             narrows: self.methods.indexscan,
+            size: leaf.size.clone(),
         };
         Ok(Arc::new(TableScanExec::new(spec, choice, parts)?))
     }
@@ -222,7 +234,7 @@ impl TableProvider for TableScanProvider {
         Ok(filters
             .iter()
             .map(|filter| match &self.derived {
-                None => super::bounds::is_usable(filter, schema),
+                None => super::bounds::is_usable(filter, schema) || bitmap::is_usable(filter, schema),
                 Some(derived) => {
                     super::bounds::is_usable(&derived.rewrite(filter), derived.schema())
                         || derived.is_term(filter)
@@ -250,7 +262,7 @@ impl TableProvider for TableScanProvider {
         let bound = bound.as_deref();
         let Some(partitioned) = &self.partitioned else {
             let (table, derived) = (Arc::clone(&self.table), self.derived.clone());
-            let leaf = Leaf { table, rows: self.rows, derived };
+            let leaf = Leaf { table, size: self.size.clone(), derived };
             return self.scan_leaf(state, &leaf, &wanted, filters, bound, limit);
         };
         // A plan for all values of its parameters has all partitions: those to be read are told by the values.

@@ -9,7 +9,7 @@ use cairn_engine::table::{self, Access};
 use cairn_engine::{ReadView, Table};
 use datafusion::logical_expr::Expr;
 
-use super::access::{self, Choice};
+use super::access::{self, Choice, Size};
 use super::derived::Derived;
 use super::prune::Part;
 use crate::Result;
@@ -22,8 +22,8 @@ const ROWS_WHOLE_MAX: u64 = 1000;
 pub(crate) struct Template {
     table: Arc<Table>,
     derived: Option<Arc<Derived>>,
-    /// Rows of the table when the plan was made.
-    rows: u64,
+    /// The table when the plan was made.
+    size: Size,
     filters: Vec<Expr>,
     read: Vec<usize>,
     choice: Choice,
@@ -38,13 +38,13 @@ impl Template {
     pub(crate) fn new(
         table: Arc<Table>,
         derived: Option<Arc<Derived>>,
-        rows: u64,
+        size: Size,
         filters: Vec<Expr>,
         read: Vec<usize>,
         choice: Choice,
         parts: usize,
     ) -> Template {
-        Template { table, derived, rows, filters, read, choice, parts, is_settled: true, part: None }
+        Template { table, derived, size, filters, read, choice, parts, is_settled: true, part: None }
     }
 
     /// The same, of a partition: values may say that it need not be read.
@@ -55,7 +55,7 @@ impl Template {
     /// The same, for conditions that are these with the values at hand.
     pub(crate) fn settled_for(mut self, bound: &[Expr]) -> Template {
         self.is_settled = !matches!(self.choice.access, Access::Full)
-            || self.rows <= ROWS_WHOLE_MAX
+            || self.size.rows <= ROWS_WHOLE_MAX
             || !access::has_ways(&self.table, self.derived.as_deref(), bound);
         self
     }
@@ -79,7 +79,7 @@ impl Template {
         }
         let derived = self.derived.as_deref();
         let choice =
-            access::choose_again(&self.choice, &self.table, derived, self.rows, &filters, &self.read)?;
+            access::choose_again(&self.choice, &self.table, derived, &self.size, &filters, &self.read)?;
         Ok(choice.map(|choice| choice.access))
     }
 

@@ -508,7 +508,10 @@ pub(crate) fn run(context: &Context, statement: &Statement, sql: &str) -> Result
             copy::execute(context, statement)
         }
         Statement::Explain { .. } => query::explain::execute(context, statement),
-        Statement::Analyze(_) => Ok(StatementResult::command("ANALYZE")),
+        Statement::Analyze(analyze) => {
+            context.require_writable("ANALYZE")?;
+            crate::statistics::analyze(context, analyze)
+        }
         Statement::Vacuum(_) => {
             context.scope.shared.database.compact()?;
             Ok(StatementResult::command("VACUUM"))

@@ -2,15 +2,19 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod clauses;
+mod forced_plans;
 mod generated;
 mod hostile;
+mod join_order;
 mod limits;
 mod partitions;
+mod plans;
 mod point_changes;
 mod queries;
 mod repeated;
 mod slots;
 mod slt;
+mod statistics;
 mod subqueries;
 mod support;
 mod tables;

@@ -273,6 +273,6 @@ fn the_store_is_a_table() {
     assert_eq!(ok(&mut s, "SELECT value FROM store WHERE key = 'other'"), ["x"]);
     assert_eq!(ok(&mut s, "SELECT key, value FROM store WHERE key = '\\xff01'"), ["\\xff01|\\x00"]);
     assert_eq!(ok(&mut s, "SELECT count(*) FROM store"), ["4"]);
-    let plan = ok(&mut s, "EXPLAIN SELECT key FROM store WHERE key LIKE 'user:%'").join("\n");
+    let plan = ok(&mut s, "EXPLAIN (FORMAT tree) SELECT key FROM store WHERE key LIKE 'user:%'").join("\n");
     assert!(plan.contains("TableScan: store using key"), "{plan}");
 }

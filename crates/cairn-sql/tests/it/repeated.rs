@@ -196,8 +196,10 @@ fn joins_by_index_equal_joins_without() {
             ok(&mut s, "ROLLBACK");
         }
     }
-    let explained =
-        lines(s.query(&format!("EXPLAIN ANALYZE {}", joins[0].replace("big", "with_index")), &[]).unwrap());
+    let explained = lines(
+        s.query(&format!("EXPLAIN (ANALYZE, FORMAT tree) {}", joins[0].replace("big", "with_index")), &[])
+            .unwrap(),
+    );
     let scan = explained.unwrap().into_iter().find(|line| line.contains("with_index")).unwrap();
     assert!(scan.contains("by index by_k when the join has few values"), "{scan}");
     // 40,000 / 700 rows of each of two values, less those that are NULL or were changed.
@@ -218,7 +220,7 @@ fn select_lists_wait_for_the_limit() {
         })
     );
     assert_eq!(ok(&mut s, "SELECT n % 10 AS d, -id AS m FROM t ORDER BY d, m LIMIT 1 OFFSET 1"), ["0|-990"]);
-    let plan = ok(&mut s, "EXPLAIN SELECT upper(word) FROM t ORDER BY n LIMIT 3").join("\n");
+    let plan = ok(&mut s, "EXPLAIN (FORMAT tree) SELECT upper(word) FROM t ORDER BY n LIMIT 3").join("\n");
     let (sort, projection) = (plan.find("SortExec").unwrap(), plan.find("upper").unwrap());
     assert!(projection < sort, "{plan}");
 }

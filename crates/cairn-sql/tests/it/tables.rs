@@ -19,7 +19,7 @@ fn flights() -> Session {
 }
 
 fn plan(s: &mut Session, sql: &str) -> String {
-    ok(s, &format!("EXPLAIN {sql}")).join("\n")
+    ok(s, &format!("EXPLAIN (FORMAT tree) {sql}")).join("\n")
 }
 
 #[test]

@@ -65,6 +65,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
             ("reltype", O),
             ("relowner", O),
             ("relam", O),
+            ("relpages", I),
             ("reltuples", DataType::Real),
             ("relhasindex", B),
             ("relkind", T),
@@ -237,6 +238,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
             Ok(vec![row(14, "sql")])
         },
     },
+    crate::statistics::shown::PG_STATS,
     SystemTable {
         name: "pg_tables",
         columns: &[("schemaname", T), ("tablename", T), ("tableowner", T), ("hasindexes", B)],

@@ -21,7 +21,7 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
                     schema: &str,
                     kind: &str,
                     columns: usize,
-                    rest: (f32, bool, usize),
+                    rest: ((i32, f32), bool, usize),
                     bound: Option<String>| {
         rows.push(vec![
             Value::BigInt(id),
@@ -34,7 +34,8 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
                 "r" | "m" => 2,
                 _ => 0,
             }),
-            Value::Real(rest.0),
+            Value::Integer(rest.0.0),
+            Value::Real(rest.0.1),
             Value::Boolean(rest.1),
             text(kind),
             Value::SmallInt(columns as i16),
@@ -53,10 +54,17 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
     };
     for table in catalog.tables() {
         let indexes = all_indexes(table);
-        let database = &context.scope.shared.database;
+        // As PostgreSQL: -1 rows are those of a table that was never analyzed. Partitions count together.
         let below = catalog.descendants(table.id);
-        let rows = std::iter::once(table).chain(&below).map(|own| database.approximate_rows(own.id));
-        let estimate = rows.sum::<u64>() as f32;
+        let mut known: Option<(u64, f64)> = None;
+        for own in std::iter::once(table).chain(&below) {
+            if let Some(own) = context.txn().statistics(own)? {
+                let (pages, rows) = known.unwrap_or_default();
+                known = Some((pages + own.pages, rows + own.rows));
+            }
+        }
+        let estimate =
+            known.map_or((0, -1.0), |(pages, rows)| (pages.min(i32::MAX as u64) as i32, rows as f32));
         let bound = partitions::bound(table);
         let columns = table.live_columns().len();
         let rest = (estimate, !indexes.is_empty(), table.checks.len());
@@ -74,15 +82,23 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
         }
     }
     for view in catalog.views() {
-        push(i64::from(view.id), &view.name, &view.schema, "v", view.columns.len(), (0.0, false, 0), None);
+        push(
+            i64::from(view.id),
+            &view.name,
+            &view.schema,
+            "v",
+            view.columns.len(),
+            ((0, 0.0), false, 0),
+            None,
+        );
     }
     for sequence in catalog.sequences() {
-        push(i64::from(sequence.id), &sequence.name, &sequence.schema, "S", 0, (1.0, false, 0), None);
+        push(i64::from(sequence.id), &sequence.name, &sequence.schema, "S", 0, ((1, 1.0), false, 0), None);
     }
-    push(STORE_ID, STORE, PUBLIC, "r", 2, (0.0, false, 0), None);
+    push(STORE_ID, STORE, PUBLIC, "r", 2, ((0, 0.0), false, 0), None);
     for (id, schema, table) in system_tables() {
         let kind = if schema == "pg_catalog" { "r" } else { "v" };
-        push(id, table.name, schema, kind, table.columns.len(), (0.0, false, 0), None);
+        push(id, table.name, schema, kind, table.columns.len(), ((0, 0.0), false, 0), None);
     }
     Ok(rows)
 }

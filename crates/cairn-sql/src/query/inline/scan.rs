@@ -37,10 +37,11 @@ enum Source {
 }
 
 impl ScanNode {
-    /// A scan of a kept plan; `None` where row keys are wanted, which only statements that write want.
+    /// A scan of a kept plan; `None` where row keys are wanted, which only statements that write want, and where several indexes
+    /// give the rows.
     pub(super) fn of(scan: &TableScanExec) -> Option<ScanNode> {
         let spec = scan.spec();
-        if spec.with_row_key {
+        if spec.with_row_key || scan.choice().bitmap.is_some() {
             return None;
         }
         Some(ScanNode {
