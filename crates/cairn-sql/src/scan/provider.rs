@@ -175,12 +175,10 @@ impl TableScanProvider {
         let spec = TableScanSpec {
             table: Arc::clone(&leaf.table),
             source: Source::View(self.view.clone()),
-            shown: match &self.partitioned {
-                None => None,
-                Some(_) => {
-                    Some(Shown { fields: self.fields_of(leaf), key_prefix: row_key_prefix(leaf.table.id) })
-                }
-            },
+            shown: self
+                .partitioned
+                .as_ref()
+                .map(|_| Shown { fields: self.fields_of(leaf), key_prefix: row_key_prefix(leaf.table.id) }),
             wanted,
             with_row_key,
             limit,

@@ -1,4 +1,5 @@
 //! Partitioned tables do what plain tables do: under random DML, in kept plans, with two sessions, through crashes.
+#![allow(clippy::disallowed_methods)]
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -214,8 +215,8 @@ fn kept_plans_prune_by_each_value() {
         for n in 0..36i32 {
             let values = [n, 35 - n];
             let mut text = query.to_owned();
-            for at in 0..parameters {
-                text = text.replace(&format!("${}", at + 1), &values[at].to_string());
+            for (at, value) in values.iter().enumerate().take(parameters) {
+                text = text.replace(&format!("${}", at + 1), &value.to_string());
             }
             let wanted = ok(&mut session, &text);
             let values: Vec<Value> = values[..parameters].iter().map(|n| Value::from(*n)).collect();
@@ -370,7 +371,10 @@ fn partitions_live_through_crashes() {
             each_row_where_it_belongs(&mut session);
             for row in rows.iter().step_by(7) {
                 let key = row.split('|').next().unwrap();
-                assert_eq!(ok(&mut session, &format!("SELECT k, v FROM t WHERE k = {key}")), [row.clone()]);
+                assert_eq!(
+                    ok(&mut session, &format!("SELECT k, v FROM t WHERE k = {key}")),
+                    std::slice::from_ref(row)
+                );
             }
         }
     }
