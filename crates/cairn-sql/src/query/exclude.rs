@@ -255,7 +255,7 @@ impl PartitionEvaluator for Evaluator {
             self.peers = match orders.first() {
                 Some(_) => arrow::compute::partition(orders)?.ranges(),
                 // Without an order all rows are equal.
-                None => vec![0..usize::MAX],
+                None => std::iter::once(0..usize::MAX).collect(),
             };
         }
         let value = self.value(own, &self.kept(frame))?;
