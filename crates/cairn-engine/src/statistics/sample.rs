@@ -11,7 +11,7 @@ use crate::view::ReadView;
 
 /// Rows of a sample of a large table: PostgreSQL's 300 times 100, enough for a histogram of 100 parts.
 const SAMPLE_ROWS: u64 = 30_000;
-/// Tables up to this size are read whole, and every so many rows of them taken.
+/// Tables up to this size are read whole, and one of every so many rows of them taken.
 const WHOLE_ROWS_MAX: u64 = 200_000;
 /// Places of a large table that are looked at: the more, the less neighbours tell.
 const RUNS: usize = 3000;
@@ -87,9 +87,8 @@ fn read(
     request.batch_rows = BATCH_ROWS;
     for batch in scan(view, table, request)? {
         let batch = batch?;
-        let skipped = (sample.stride - sample.seen % sample.stride) % sample.stride;
         let taken: Vec<usize> =
-            (skipped as usize..batch.num_rows()).step_by(sample.stride as usize).collect();
+            (0..batch.num_rows()).filter(|row| is_taken(sample.seen + *row as u64, sample.stride)).collect();
         for ((values, array), place) in sample.columns.iter_mut().zip(batch.columns()).zip(places) {
             let ty = &table.live_column(*place).ty;
             for (at, row) in taken.iter().copied().enumerate() {
@@ -110,6 +109,16 @@ fn read(
         sample.seen += batch.num_rows() as u64;
     }
     Ok(())
+}
+
+/// Whether the row of that number is the one that is taken of its `stride` neighbours: any of them, so that values that come
+/// again at equal distances are met as often as others.
+fn is_taken(row: u64, stride: u64) -> bool {
+    // The finalizer of SplitMix64.
+    let mut mixed = (row / stride).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    row % stride == (mixed ^ (mixed >> 31)) % stride
 }
 
 /// About what a value takes, in bytes.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cairn_types::{DataType as T, Value};
 use datafusion::functions::{string, unicode};
 use datafusion::logical_expr::ScalarUDF;
+use md5::{Digest, Md5};
 
 use super::overload::{Args, Code, Kind, Overload, Returns, function, is, type_name};
 use super::{bits, missing};
@@ -93,6 +94,13 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             .into_iter()
             .chain(bits::overloads("strpos"))
             .collect(),
+        ),
+        function(
+            "md5",
+            vec![
+                of(vec![text()], T::Text, |args| Ok(digest(args.text(0)?.as_bytes()))),
+                of(vec![bytes()], T::Text, |args| Ok(digest(args.bytes(0)?))),
+            ],
         ),
         function(
             "substr",
@@ -391,4 +399,9 @@ fn part_of_text(args: &Args<'_>) -> Result<Value> {
     let all: Vec<char> = args.text(0)?.chars().collect();
     let range = part(args, all.len())?;
     Ok(Value::Text(all[range].iter().collect()))
+}
+
+/// MD5 in hexadecimal digits.
+fn digest(bytes: &[u8]) -> Value {
+    Value::Text(Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }

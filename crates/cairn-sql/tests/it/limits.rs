@@ -161,6 +161,8 @@ fn patterns_do_not_explode() {
 
 /// Plans that are kept begin on the caller's thread, whose stack may be small: deep expressions do not.
 #[test]
+// The size of the stack is what is tested.
+#[allow(clippy::disallowed_methods)]
 fn kept_plans_of_deep_expressions_spare_small_stacks() {
     let run = || {
         let mut s = crate::support::session();

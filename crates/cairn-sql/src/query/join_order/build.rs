@@ -110,7 +110,7 @@ impl Builder<'_, '_> {
         let mut terms = Vec::new();
         for condition in self.group.conditions.iter().filter(|condition| meant(condition)) {
             let places = self.places(condition, &built)?;
-            terms.push(moved(&condition.expr, |global| places(global))?);
+            terms.push(moved(&condition.expr, places)?);
         }
         if !terms.is_empty() {
             built.plan = Arc::new(FilterExec::try_new(conjunction(terms), built.plan)?);

@@ -14,7 +14,9 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr, split_conjunct
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::utils::JoinFilter;
-use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
+use datafusion::physical_plan::joins::{
+    CrossJoinExec, HashJoinExec, JoinOnRef, NestedLoopJoinExec, SortMergeJoinExec,
+};
 use datafusion::physical_plan::projection::ProjectionExec;
 
 use super::Planner;
@@ -93,7 +95,7 @@ fn is_settled(expr: &Arc<dyn PhysicalExpr>) -> bool {
     matches!(volatile, Ok(false))
 }
 
-fn column_pairs(on: &[(Arc<dyn PhysicalExpr>, Arc<dyn PhysicalExpr>)]) -> Option<Vec<(usize, usize)>> {
+fn column_pairs(on: JoinOnRef<'_>) -> Option<Vec<(usize, usize)>> {
     let place = |expr: &Arc<dyn PhysicalExpr>| expr.downcast_ref::<Column>().map(Column::index);
     on.iter().map(|(left, right)| Some((place(left)?, place(right)?))).collect()
 }
@@ -139,8 +141,11 @@ fn join_of(node: &Arc<dyn ExecutionPlan>) -> Option<Join<'_>> {
     join.filter.is_none_or(|filter| is_settled(filter.expression())).then_some(join)
 }
 
+/// An input and the columns that are picked of it; all where none are named.
+type Passed<'p> = (&'p Arc<dyn ExecutionPlan>, Option<Vec<usize>>);
+
 /// The input of a node that only picks columns, and which it picks; or filters.
-fn passed(node: &Arc<dyn ExecutionPlan>) -> Option<(&Arc<dyn ExecutionPlan>, Option<Vec<usize>>)> {
+fn passed(node: &Arc<dyn ExecutionPlan>) -> Option<Passed<'_>> {
     if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
         let place = |item: &datafusion::physical_plan::projection::ProjectionExpr| {
             item.expr.downcast_ref::<Column>().map(Column::index)
