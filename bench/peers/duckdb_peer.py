@@ -81,7 +81,7 @@ elif case == "insert":
         connection.commit()
 
     figures["rate"] = rows / timed(insert)
-elif case == "select":
+elif case in ("select", "unprepared"):
     rows, reads = 100_000, 2_000 if quick else 10_000
     connection.execute(
         "CREATE TABLE t AS SELECT i::integer AS id, 'name ' || i AS name, i / 8.0 AS amount FROM range(100000) r(i)"
@@ -90,7 +90,10 @@ elif case == "select":
 
     def select():
         for i in range(reads):
-            connection.execute("SELECT name, amount FROM t WHERE id = $1", [i * 7919 % rows]).fetchall()
+            if case == "select":
+                connection.execute("SELECT name, amount FROM t WHERE id = $1", [i * 7919 % rows]).fetchall()
+            else:
+                connection.execute(f"SELECT name, amount FROM t WHERE id = {i * 7919 % rows}").fetchall()
 
     select()
     figures["rate"] = reads / timed(select)

@@ -128,6 +128,7 @@ pub fn run(plan: &Plan) -> Result<Table> {
     let cases = [
         ("insert", "insert rows by a prepared statement, one transaction", "rows/s", None),
         ("select", "select a row by primary key, prepared statement", "reads/s", None),
+        ("unprepared", "select a row by primary key, a text of its own each", "reads/s", None),
         ("load", "load flights.csv (336,776 rows of 19 columns)", "s", Some(2.0)),
         ("load_gz", "load flights.csv.gz", "s", Some(2.0)),
     ];

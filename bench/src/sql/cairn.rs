@@ -17,6 +17,7 @@ pub fn measure(case: &str, work: &Work<'_>) -> Result<Figures> {
     match case {
         "insert" => drop(figures.insert("rate".to_owned(), insert(&db, work)?)),
         "select" => drop(figures.insert("rate".to_owned(), select(&db, work)?)),
+        "unprepared" => drop(figures.insert("rate".to_owned(), unprepared(&db, work)?)),
         "load" | "load_gz" => {
             tables(&db, work, &Example { tables: &TABLES[..4], ..FLIGHTS })?;
             let began = Instant::now();
@@ -95,13 +96,34 @@ fn insert(db: &Database, work: &Work<'_>) -> Result<f64> {
     Ok(rows as f64 / began.elapsed().as_secs_f64())
 }
 
-fn select(db: &Database, work: &Work<'_>) -> Result<f64> {
+fn fill(db: &Database) -> Result<()> {
     db.execute(TABLE, &[])?;
     let fill = format!(
         "INSERT INTO t SELECT i::integer, 'name ' || i, i / 8.0::double precision FROM generate_series(0, {}) AS g(i)",
         ROWS - 1
     );
     db.execute(&fill, &[])?;
+    Ok(())
+}
+
+fn unprepared(db: &Database, work: &Work<'_>) -> Result<f64> {
+    fill(db)?;
+    let read = |count: i64| -> Result<()> {
+        for i in 0..count {
+            let mut rows =
+                db.query(&format!("SELECT name, amount FROM t WHERE id = {}", i * 7919 % ROWS), &[])?;
+            ensure!(rows.next_batch()?.is_some_and(|batch| batch.num_rows() == 1), "one row");
+        }
+        Ok(())
+    };
+    read(work.selects())?;
+    let began = Instant::now();
+    read(work.selects())?;
+    Ok(work.selects() as f64 / began.elapsed().as_secs_f64())
+}
+
+fn select(db: &Database, work: &Work<'_>) -> Result<f64> {
+    fill(db)?;
     let statement = db.prepare("SELECT name, amount FROM t WHERE id = $1")?;
     let read = |count: i64| -> Result<()> {
         for i in 0..count {

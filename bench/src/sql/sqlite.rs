@@ -19,6 +19,7 @@ pub fn measure(case: &str, work: &Work<'_>) -> Result<Figures> {
     match case {
         "insert" => drop(figures.insert("rate".to_owned(), insert(&mut connection, work)?)),
         "select" => drop(figures.insert("rate".to_owned(), select(&mut connection, work)?)),
+        "unprepared" => drop(figures.insert("rate".to_owned(), unprepared(&mut connection, work)?)),
         "load" => {
             tables(&mut connection, work, &Example { tables: &TABLES[..4], ..FLIGHTS })?;
             let began = Instant::now();
@@ -132,11 +133,33 @@ fn insert(connection: &mut Connection, work: &Work<'_>) -> Result<f64> {
     Ok(rows as f64 / began.elapsed().as_secs_f64())
 }
 
-fn select(connection: &mut Connection, work: &Work<'_>) -> Result<f64> {
+fn fill(connection: &Connection) -> Result<()> {
     connection.execute_batch(TABLE)?;
     let fill = "WITH RECURSIVE g(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM g WHERE i + 1 < ?1)
         INSERT INTO t SELECT i, 'name ' || i, i / 8.0 FROM g";
     connection.execute(fill, [ROWS])?;
+    Ok(())
+}
+
+fn unprepared(connection: &mut Connection, work: &Work<'_>) -> Result<f64> {
+    fill(connection)?;
+    let read = |count: i64| -> Result<()> {
+        for i in 0..count {
+            let text = format!("SELECT name, amount FROM t WHERE id = {}", i * 7919 % ROWS);
+            let row = connection
+                .query_row(&text, [], |row| Ok((row.get::<_, String>(0)?, row.get::<_, f64>(1)?)))?;
+            std::hint::black_box(row);
+        }
+        Ok(())
+    };
+    read(work.selects())?;
+    let began = Instant::now();
+    read(work.selects())?;
+    Ok(work.selects() as f64 / began.elapsed().as_secs_f64())
+}
+
+fn select(connection: &mut Connection, work: &Work<'_>) -> Result<f64> {
+    fill(connection)?;
     let mut statement = connection.prepare("SELECT name, amount FROM t WHERE id = ?1")?;
     let mut read = |count: i64| -> Result<()> {
         for i in 0..count {
