@@ -54,7 +54,7 @@ pub(crate) struct Estimate {
 impl Estimate {
     /// Bytes of a row.
     pub(crate) fn width(&self) -> f64 {
-        self.columns.iter().map(|column| column.width).sum()
+        self.columns.iter().fold(0.0, |sum, column| sum + column.width)
     }
 
     /// No more rows than so many, and no more distinct values than rows.
