@@ -24,7 +24,7 @@ use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 
 use super::scan::ScanNode;
-use super::{Node, Run, Stream, compares_as_key, shaped};
+use super::{Node, ROWS_MAX, Run, Stream, compares_as_key, shaped};
 use crate::{Error, Result};
 
 /// Rows of an index that are looked up at most.
@@ -119,7 +119,10 @@ impl JoinNode {
             return Ok(None);
         }
         let probe_keys = self.keys(&self.probe_keys, &probe)?;
-        let pairs = self.matched(&build_keys, &probe_keys, &build, &probe)?;
+        let Some(pairs) = self.matched(&build_keys, &probe_keys, &build, &probe)? else {
+            run.is_abandoned = true;
+            return Ok(None);
+        };
         let pairs = self.given(pairs, build.num_rows(), probe.num_rows());
         let (from_build, from_probe) = (UInt32Array::from(pairs.build), UInt32Array::from(pairs.probe));
         let rows = from_build.len().max(from_probe.len());
@@ -151,14 +154,15 @@ impl JoinNode {
         (0..rows).map(key).collect()
     }
 
-    /// The pairs of rows that the join's conditions hold of, by the probe side's rows.
+    /// The pairs of rows that the join's conditions hold of, by the probe side's rows; `None` where more have equal keys than
+    /// an execution may hold.
     fn matched(
         &self,
         build_keys: &[Option<Key>],
         probe_keys: &[Option<Key>],
         build: &RecordBatch,
         probe: &RecordBatch,
-    ) -> Result<Vec<(u32, u32)>> {
+    ) -> Result<Option<Vec<(u32, u32)>>> {
         let mut by_key: HashMap<&[u8], Vec<u32>> = HashMap::with_capacity(build_keys.len());
         for (row, key) in build_keys.iter().enumerate() {
             if let Some(key) = key {
@@ -169,8 +173,11 @@ impl JoinNode {
         for (row, key) in probe_keys.iter().enumerate() {
             let partners = key.as_ref().and_then(|key| by_key.get(key.encoded.as_slice()));
             pairs.extend(partners.into_iter().flatten().map(|partner| (*partner, row as u32)));
+            if pairs.len() > ROWS_MAX {
+                return Ok(None);
+            }
         }
-        let Some(filter) = self.filter.as_ref().filter(|_| !pairs.is_empty()) else { return Ok(pairs) };
+        let Some(filter) = self.filter.as_ref().filter(|_| !pairs.is_empty()) else { return Ok(Some(pairs)) };
         let from_build = UInt32Array::from_iter_values(pairs.iter().map(|pair| pair.0));
         let from_probe = UInt32Array::from_iter_values(pairs.iter().map(|pair| pair.1));
         let columns = filter.column_indices().iter().map(|column| match column.side {
@@ -182,12 +189,8 @@ impl JoinNode {
         let Some(told) = told.as_any().downcast_ref::<BooleanArray>() else {
             return Err(Error::internal("a join's condition is no boolean"));
         };
-        Ok(pairs
-            .into_iter()
-            .zip(told)
-            .filter(|(_, told)| *told == Some(true))
-            .map(|(pair, _)| pair)
-            .collect())
+        let held = pairs.into_iter().zip(told).filter(|(_, told)| *told == Some(true));
+        Ok(Some(held.map(|(pair, _)| pair).collect()))
     }
 
     /// Which rows the join gives of these pairs.

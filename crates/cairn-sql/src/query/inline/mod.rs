@@ -2,14 +2,14 @@
 //!
 //! A plan that is kept ([`super::reuse`]) is compiled once into a tree of [`Node`]s with the same expressions; an execution
 //! pulls batches through it. Streams, their metrics and the renewal of operators cost some 20 µs for each execution of the
-//! other way, this some 2.
+//! other way.
 //!
 //! Compiled are scans, filters, projections, limits, sorts, hash joins and aggregates without groups, and what only moves
 //! batches between threads; a plan with any other node runs as it did before.
 //!
 //! Guarantees: the same rows as the streams give, in the same order where the query asks for one.
-//! I1: an execution holds at most [`ROWS_MAX`] rows and about [`BYTES_MAX`] bytes; one that would need more ends without
-//! any effect, and the plan's streams run instead.
+//! I1: an execution reads at most [`ROWS_MAX`] rows and about [`BYTES_MAX`] bytes, and in no join have more than so many pairs of
+//! rows equal keys, by much; one that would need more ends without any effect, and the plan's streams run instead.
 //! I2: nodes hold nothing of an execution.
 
 mod aggregate;
