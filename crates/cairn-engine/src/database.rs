@@ -293,6 +293,15 @@ impl Database {
         Ok(self.inner.store.compact(KeyRange::all())?)
     }
 
+    /// Merges the sorted files of one table and its indexes, and gives back the space of what was deleted.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn compact_table(&self, table: ObjectId) -> Result<()> {
+        let (start, end) = key_space::table_span(table);
+        Ok(self.inner.store.compact(KeyRange::half_open(&start, &end))?)
+    }
+
     /// Makes a copy of the database as of now in the new directory `dir`.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! `information_schema`: the standard's picture of the catalog.
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{PUBLIC, ReferentialAction, STORE, Table, TypeDescriptor};
+use cairn_engine::catalog::{PUBLIC, ReferentialAction, STORE, Table, TypeDescriptor, ViewDescriptor};
 use cairn_types::{Coded, DataType, Value};
 
 use super::DATABASE;
@@ -9,6 +9,7 @@ use super::pg_catalog::programs;
 use super::system::{Rows, SystemTable, optional, text, yes_no};
 use crate::Result;
 use crate::context::Context;
+use crate::dml::updatable::writable_columns;
 use crate::functions::system::USER;
 use crate::session::temporary::is_temporary;
 
@@ -125,7 +126,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
             ("check_option", T),
             ("is_updatable", T),
         ],
-        rows: |_, catalog| {
+        rows: |context, catalog| {
             Ok(catalog
                 .views()
                 .map(|view| {
@@ -135,7 +136,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
                         text(&view.name),
                         text(&view.sql),
                         text("NONE"),
-                        yes_no(false),
+                        yes_no(writable_columns(context, view).contains(&true)),
                     ]
                 })
                 .collect())
@@ -252,7 +253,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
     },
 ];
 
-fn tables(_context: &Context, catalog: &Catalog) -> Result<Rows> {
+fn tables(context: &Context, catalog: &Catalog) -> Result<Rows> {
     let row = |schema: &str, name: &str, kind: &str, writable: bool| {
         vec![text(DATABASE), text(schema), text(name), text(kind), yes_no(writable)]
     };
@@ -263,7 +264,8 @@ fn tables(_context: &Context, catalog: &Catalog) -> Result<Rows> {
     let tables = catalog.tables().filter(|table| table.materialized.is_none());
     let mut rows: Rows = tables.map(|t| row(&t.schema, &t.name, kind(&t.schema), true)).collect();
     rows.push(row(PUBLIC, STORE, "BASE TABLE", false));
-    rows.extend(catalog.views().map(|v| row(&v.schema, &v.name, "VIEW", false)));
+    let writable = |view: &ViewDescriptor| writable_columns(context, view).contains(&true);
+    rows.extend(catalog.views().map(|v| row(&v.schema, &v.name, "VIEW", writable(v))));
     for schema in ["pg_catalog", "information_schema"] {
         let kind = if schema == "pg_catalog" { "BASE TABLE" } else { "VIEW" };
         rows.extend(super::system::tables(schema).iter().map(|t| row(schema, t.name, kind, false)));
@@ -337,7 +339,7 @@ impl ColumnRow<'_> {
     }
 }
 
-fn columns(_context: &Context, catalog: &Catalog) -> Result<Rows> {
+fn columns(context: &Context, catalog: &Catalog) -> Result<Rows> {
     let mut rows = Rows::new();
     for table in catalog.tables() {
         for (position, column) in table.live_columns().enumerate() {
@@ -359,34 +361,41 @@ fn columns(_context: &Context, catalog: &Catalog) -> Result<Rows> {
             );
         }
     }
-    let mut plain = |schema: &str, table: &str, all: &mut dyn Iterator<Item = (&str, &DataType)>| {
-        for (position, (name, ty)) in all.enumerate() {
-            let position = position + 1;
-            let (default, nullable, identity, writable) = (None, true, None, false);
-            let generated = false;
-            let row = ColumnRow {
-                schema,
-                table,
-                name,
-                position,
-                default,
-                nullable,
-                ty,
-                domain: None,
-                identity,
-                generated,
-                writable,
-            };
-            rows.push(row.values());
-        }
-    };
+    let mut plain =
+        |schema: &str, table: &str, all: &mut dyn Iterator<Item = (&str, &DataType)>, writes: &[bool]| {
+            for (position, (name, ty)) in all.enumerate() {
+                let writable = writes.get(position).copied().unwrap_or(false);
+                let position = position + 1;
+                let (default, nullable, identity) = (None, true, None);
+                let generated = false;
+                let row = ColumnRow {
+                    schema,
+                    table,
+                    name,
+                    position,
+                    default,
+                    nullable,
+                    ty,
+                    domain: None,
+                    identity,
+                    generated,
+                    writable,
+                };
+                rows.push(row.values());
+            }
+        };
     for view in catalog.views() {
-        plain(&view.schema, &view.name, &mut view.columns.iter().map(|c| (c.name.as_str(), &c.ty)));
+        plain(
+            &view.schema,
+            &view.name,
+            &mut view.columns.iter().map(|c| (c.name.as_str(), &c.ty)),
+            &writable_columns(context, view),
+        );
     }
-    plain(PUBLIC, STORE, &mut [("key", &T), ("value", &T)].into_iter());
+    plain(PUBLIC, STORE, &mut [("key", &T), ("value", &T)].into_iter(), &[]);
     for schema in ["pg_catalog", "information_schema"] {
         for table in super::system::tables(schema) {
-            plain(schema, table.name, &mut table.columns.iter().map(|(name, ty)| (*name, ty)));
+            plain(schema, table.name, &mut table.columns.iter().map(|(name, ty)| (*name, ty)), &[]);
         }
     }
     Ok(rows)

@@ -38,9 +38,13 @@ pub(super) fn table(context: &Context, create: &CreateTable) -> Result<Statement
         Some(parent) => partition::spec(context, &catalog, create, parent, schema, name)?,
         None => spec(context, &catalog, create, schema, name)?,
     };
-    let spec = TableSpec { partition_by, ..spec };
-    for constraint in &spec.constraints {
+    let mut spec = TableSpec { partition_by, ..spec };
+    for constraint in &mut spec.constraints {
         if let ConstraintSpec::ForeignKey { parent, .. } = constraint {
+            // A name that nothing has yet is the table's own.
+            if parent.1 == spec.name && catalog.relation(&parent.0, &parent.1).is_none() {
+                parent.0.clone_from(&spec.schema);
+            }
             temporary::check_reference(&spec.schema, &parent.0)?;
         }
     }

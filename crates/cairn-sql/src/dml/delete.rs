@@ -5,7 +5,7 @@ use cairn_engine::{Error as EngineError, KeyLock, Table, table};
 use sqlparser::ast::{Delete, FromTable, With};
 
 use super::update::{Changes, Found, changed_table};
-use super::{changed, returning, target};
+use super::{changed, returning, target, updatable};
 use crate::context::Context;
 use crate::results::StatementResult;
 use crate::trigger::{Event, Firing, follow};
@@ -20,6 +20,8 @@ pub(super) fn run(context: &Context, delete: &Delete, with: Option<&With>) -> Re
     {
         return Err(Error::unsupported("ORDER BY, LIMIT, OUTPUT or several tables in DELETE"));
     }
+    let beneath = updatable::delete(context, delete)?;
+    let delete = beneath.as_ref().unwrap_or(delete);
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let [factor] = from.as_slice() else {
         return Err(Error::new("42601", "DELETE changes one table").with_hint("Use USING for the others."));

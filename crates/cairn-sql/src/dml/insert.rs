@@ -15,7 +15,7 @@ use super::conflict::Conflict;
 use super::default::Default;
 use super::inserter::Inserter;
 use super::relations::{self, select_of};
-use super::{literal, returning, target};
+use super::{literal, returning, target, updatable};
 use crate::context::Context;
 use crate::parse::names::Overriding;
 use crate::results::StatementResult;
@@ -28,6 +28,8 @@ const EXPRESSIONS_PER_PLAN: usize = 64;
 /// Runs an INSERT.
 pub(super) fn run(context: &Context, insert: &Insert, with: Option<&With>) -> Result<StatementResult> {
     refuse(insert)?;
+    let beneath = updatable::insert(context, insert)?;
+    let insert = beneath.as_ref().unwrap_or(insert);
     let TableObject::TableName(name) = &insert.table else {
         return Err(Error::unsupported("INSERT into anything but a table"));
     };

@@ -29,6 +29,7 @@ pub(crate) mod relations;
 mod replace;
 mod returning;
 pub(crate) mod target;
+pub(crate) mod updatable;
 mod update;
 pub(crate) mod with;
 

@@ -154,7 +154,8 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
         return Ok(None);
     }
     let Some(values) = statement.source.as_deref().and_then(insert::values_of) else { return Ok(None) };
-    let table = target::find(context, name, "INSERT")?;
+    // A view is none.
+    let Ok(table) = target::find(context, name, "INSERT") else { return Ok(None) };
     if !table.generated_places().is_empty() || !table.triggers.is_empty() {
         return Ok(None);
     }

@@ -16,7 +16,7 @@ use sqlparser::ast::{
 
 use super::relations::{self, Relation, arrow_error, concat, select_of};
 use super::target::{batch_of, batch_with, column_ident, column_place};
-use super::{changed, literal, replace, returning, target};
+use super::{changed, literal, replace, returning, target, updatable};
 use crate::context::Context;
 use crate::query::plan::Planner;
 use crate::results::StatementResult;
@@ -67,6 +67,8 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
     {
         return Err(Error::unsupported("OR, ORDER BY, LIMIT or OUTPUT in UPDATE"));
     }
+    let beneath = updatable::update(context, update)?;
+    let update = beneath.as_ref().unwrap_or(update);
     let (name, alias) = changed_table(&update.table)?;
     let table = target::find(context, name, "UPDATE")?;
     let alias = alias.unwrap_or_else(|| table.name.clone());

@@ -1,4 +1,4 @@
-//! `avg`, of intervals too; the work on numbers is DataFusion's. And the accumulator of intervals, which `sum` uses as well.
+//! `avg`: of integers and NUMERIC exactly ([`super::exact_average`]), of intervals, of floats by DataFusion. And the accumulator of intervals, which `sum` uses as well.
 
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
 };
 
+use super::exact_average::{self, ExactAverage};
 use super::time::scaled;
 use crate::Error;
 
@@ -26,6 +27,10 @@ pub(super) const INTERVAL: ArrowType = ArrowType::Interval(IntervalUnit::MonthDa
 /// Whether an aggregate is one of intervals.
 pub(super) fn of_intervals(fields: &[FieldRef]) -> bool {
     fields.first().is_some_and(|field| *field.data_type() == INTERVAL)
+}
+
+fn argument(fields: &[FieldRef]) -> Option<&ArrowType> {
+    fields.first().map(|field| field.data_type())
 }
 
 /// The states of [`IntervalTotal`]: the sum, and how many there were.
@@ -144,13 +149,16 @@ impl AggregateUDFImpl for Average {
         let name = |ty: &ArrowType| cairn_types::DataType::from_arrow(ty).sql_name();
         match types {
             [
-                ArrowType::Decimal32(..)
+                ArrowType::Int64
+                | ArrowType::Decimal32(..)
                 | ArrowType::Decimal64(..)
                 | ArrowType::Decimal128(..)
                 | ArrowType::Decimal256(..)
                 | ArrowType::Duration(_)
                 | ArrowType::Interval(IntervalUnit::MonthDayNano),
             ] => Ok(types.to_vec()),
+            [ArrowType::UInt64] => Ok(vec![ArrowType::Decimal128(20, 0)]),
+            [ty] if ty.is_integer() => Ok(vec![ArrowType::Int64]),
             [ty] if ty.is_numeric() || ty.is_null() => Ok(vec![ArrowType::Float64]),
             _ => {
                 let names: Vec<String> = types.iter().map(name).collect();
@@ -163,10 +171,20 @@ impl AggregateUDFImpl for Average {
     }
 
     fn return_type(&self, types: &[ArrowType]) -> Result<ArrowType> {
-        if types.first() == Some(&INTERVAL) { Ok(INTERVAL) } else { self.inner.return_type(types) }
+        match types.first() {
+            Some(ty) if *ty == INTERVAL => Ok(INTERVAL),
+            Some(ty) => match exact_average::result_type(ty) {
+                Some(exact) => Ok(exact),
+                None => self.inner.return_type(types),
+            },
+            None => self.inner.return_type(types),
+        }
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        if let Some(exact) = argument(args.expr_fields).and_then(ExactAverage::single) {
+            return Ok(Box::new(exact));
+        }
         match of_intervals(args.expr_fields) {
             true => Ok(Box::new(IntervalTotal::new(true))),
             false => self.inner.accumulator(args),
@@ -174,6 +192,9 @@ impl AggregateUDFImpl for Average {
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        if let Some(ty) = argument(args.input_fields).filter(|ty| exact_average::result_type(ty).is_some()) {
+            return Ok(exact_average::state_fields(args.name, ty));
+        }
         match of_intervals(args.input_fields) {
             true => Ok(state_fields(args.name)),
             false => self.inner.state_fields(args),
@@ -181,14 +202,21 @@ impl AggregateUDFImpl for Average {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
-        !of_intervals(args.expr_fields) && self.inner.groups_accumulator_supported(args)
+        argument(args.expr_fields).is_some_and(|ty| exact_average::result_type(ty).is_some())
+            || !of_intervals(args.expr_fields) && self.inner.groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
+        if let Some(exact) = argument(args.expr_fields).and_then(ExactAverage::of) {
+            return Ok(Box::new(exact));
+        }
         self.inner.create_groups_accumulator(args)
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        if let Some(exact) = argument(args.expr_fields).and_then(ExactAverage::single) {
+            return Ok(Box::new(exact));
+        }
         match of_intervals(args.expr_fields) {
             true => Ok(Box::new(IntervalTotal::new(true))),
             false => self.inner.create_sliding_accumulator(args),

@@ -18,6 +18,7 @@ pub(crate) mod domain;
 mod enums;
 mod erf;
 mod exact;
+mod exact_average;
 mod format_number;
 mod format_time;
 pub(crate) mod json;

@@ -41,7 +41,7 @@ fn text_of(value: Option<String>) -> Value {
 ///
 /// # Errors
 /// That of the kind, where there is none of the name.
-fn id(call: &Call<'_>, at: usize, kind: Kind) -> Result<i64> {
+pub(super) fn id(call: &Call<'_>, at: usize, kind: Kind) -> Result<i64> {
     match call.values.get(at) {
         Some(Value::Text(name)) => {
             let digits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());

@@ -7,6 +7,7 @@ use datafusion::logical_expr::{ScalarUDF, Volatility};
 
 use super::{Call, Simple, Takes, sql_type};
 use crate::catalog::DATABASE;
+use crate::catalog::pg_catalog::objects::Kind;
 use crate::context::{Scope, ScopeExtension};
 use crate::session::temporary::is_temporary;
 use crate::{Error, Result};
@@ -117,7 +118,10 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         }),
         Simple::new("pg_get_viewdef", Takes::Variadic, T::Text, stable, |call| {
             let scope = scope(call)?;
-            let definition = crate::catalog::pg_catalog::view_definition(&scope, call.integer(0)?)?;
+            let definition = crate::catalog::pg_catalog::view_definition(
+                &scope,
+                super::objects::id(call, 0, Kind::Relation)?,
+            )?;
             Ok(definition.map_or(Value::Null, Value::Text))
         }),
         Simple::new("gen_random_uuid", none(), T::Uuid, Volatility::Volatile, |call| {

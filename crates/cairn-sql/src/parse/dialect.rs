@@ -14,6 +14,14 @@ use sqlparser::tokenizer::Token;
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct CairnDialect {
     postgresql: PostgreSqlDialect,
+    nests_joins: bool,
+}
+
+impl CairnDialect {
+    /// Reads `a JOIN b JOIN c ON … ON …` as `a JOIN (b JOIN c ON …) ON …`, and with it what follows a NATURAL JOIN as one.
+    pub(crate) fn nesting_joins() -> Self {
+        Self { nests_joins: true, ..Self::default() }
+    }
 }
 
 macro_rules! as_postgresql {
@@ -32,6 +40,10 @@ impl Dialect for CairnDialect {
 
     fn supports_named_fn_args_with_expr_name(&self) -> bool {
         false
+    }
+
+    fn supports_left_associative_joins_without_parens(&self) -> bool {
+        !self.nests_joins
     }
 
     fn identifier_quote_style(&self, identifier: &str) -> Option<char> {

@@ -4,11 +4,10 @@
 //! I1: a mark begins with U+0001, so that no expression of a text is taken for one.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, NamedWindowExpr, ObjectName,
-    ObjectNamePart, Select, Value, WindowFrameBound, WindowSpec, WindowType,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart,
+    Value, WindowFrameBound, WindowSpec, WindowType,
 };
 
 use super::lexer::{Kind, Lexer, Token};
@@ -60,6 +59,11 @@ pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
                 (tokens[open].end, format!(" PARTITION BY '{MARK}{kind}' "))
             }
             // A window that is built on another one.
+            false
+                if tokens[open + 1].kind == Kind::Word || text[tokens[open + 1].start..].starts_with('"') =>
+            {
+                (tokens[open + 1].end, format!(" PARTITION BY '{MARK}{kind}' "))
+            }
             false => continue,
         };
         changes.push((mark.0, mark.0, mark.1));
@@ -79,6 +83,11 @@ pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Whether an expression is a mark.
+pub(super) fn is_mark(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(&value.value, Value::SingleQuotedString(text) if text.starts_with(MARK)))
+}
+
 /// Takes the mark out of a window.
 fn take_mark(spec: &mut WindowSpec) -> Option<String> {
     let Some(Expr::Value(value)) = spec.partition_by.first() else { return None };
@@ -87,10 +96,6 @@ fn take_mark(spec: &mut WindowSpec) -> Option<String> {
     spec.partition_by.remove(0);
     Some(kind)
 }
-
-/// The windows of a SELECT's WINDOW clause, by name, and what they exclude.
-#[derive(Debug, Default)]
-pub(super) struct Named(HashMap<String, (String, WindowSpec)>);
 
 /// Aggregates that the query engine cannot take rows off again, which frames that move need.
 const NOT_SLIDING: &[&str] =
@@ -102,34 +107,17 @@ fn slides(spec: &WindowSpec) -> bool {
     !matches!(frame.start_bound, WindowFrameBound::Preceding(None))
 }
 
-impl Named {
-    /// Takes the marks out of the windows of a SELECT.
-    pub(super) fn take(select: &mut Select) -> Named {
-        let mut named = HashMap::new();
-        for window in &mut select.named_window {
-            let NamedWindowExpr::WindowSpec(spec) = &mut window.1 else { continue };
-            let kind = take_mark(spec).unwrap_or_else(|| "nothing".to_owned());
-            named.insert(fold(&window.0), (kind, spec.clone()));
-        }
-        Named(named)
-    }
-}
-
 /// Names the function of a call over a window that excludes rows, or whose frame its aggregate cannot follow.
 ///
 /// # Errors
 /// `0A000` with FILTER.
-pub(super) fn rewrite(function: &mut Function, named: Option<&Named>) -> Result<()> {
+pub(super) fn rewrite(function: &mut Function) -> Result<()> {
     let (kind, orders, slides) = match &mut function.over {
         Some(WindowType::WindowSpec(spec)) => {
             let kind = take_mark(spec).unwrap_or_else(|| "nothing".to_owned());
             (kind, spec.order_by.clone(), slides(spec))
         }
-        Some(WindowType::NamedWindow(name)) => match named.and_then(|named| named.0.get(&fold(name))) {
-            Some((kind, spec)) => (kind.clone(), spec.order_by.clone(), slides(spec)),
-            None => return Ok(()),
-        },
-        None => return Ok(()),
+        Some(WindowType::NamedWindow(_)) | None => return Ok(()),
     };
     let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return Ok(()) };
     let name = fold(name);

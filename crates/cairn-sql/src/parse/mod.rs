@@ -28,22 +28,33 @@ pub(crate) mod parameters;
 pub(crate) mod partition_columns;
 pub(crate) mod rewrite;
 pub(crate) mod sample;
+mod scopes;
 pub(crate) mod sets;
+mod shadowed;
 mod spelled;
 pub mod split;
+pub(crate) mod substitute;
 pub(crate) mod types;
+mod using;
 pub(crate) mod values;
-pub(crate) mod whole_rows;
+mod whole_rows;
+mod windows;
+
+pub(crate) use self::scopes::names as scope_names;
 
 use self::dialect::CairnDialect;
-use sqlparser::ast::Statement;
-use sqlparser::parser::Parser;
+use cairn_engine::Catalog;
+use sqlparser::ast::{Query, Statement};
+use sqlparser::parser::{Parser, ParserError};
 
+use crate::context::Context;
 use crate::error::syntax_error;
 use crate::{Error, Result};
 
 /// Nested statements and subexpressions that the parser itself counts; the guard counts first and lower.
 const PARSER_DEPTH_MAX: usize = 4_000;
+/// Longest text with an error that is read once more, with joins nested, in bytes.
+const NESTED_BYTES_MAX: usize = 1 << 20;
 
 /// Parses a text of exactly one statement; `None` where there is only white space. Runs on a big stack.
 ///
@@ -79,6 +90,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let own = crate::copy::parse(text)
         .or_else(|| crate::ddl::parse(text))
         .or_else(|| cursor::parse(text))
+        .or_else(|| crate::statistics::maintenance::parse(text))
         .or_else(|| crate::routine::syntax::parse_do(text))
         .or_else(|| crate::session::constraints::parse(text));
     if let Some(parsed) = own {
@@ -90,6 +102,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let patched = names::before_parsing(text);
     let patched = only::before_parsing(&patched);
     let patched = constants::before_parsing(&patched);
+    let patched = windows::before_parsing(&patched);
     let patched = exclude::before_parsing(&patched);
     let patched = merge::before_parsing(&patched);
     let patched = conflict::before_parsing(&patched);
@@ -97,12 +110,15 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let patched = locking::before_parsing(&patched);
     let patched = names::without_deferrable(&patched);
     let (patched, as_of) = as_of::take(&patched);
-    let dialect = CairnDialect::default();
-    let mut parser = Parser::new(&dialect)
-        .with_recursion_limit(PARSER_DEPTH_MAX)
-        .try_with_sql(&patched)
-        .map_err(|error| syntax_error(error, &patched))?;
-    let mut statements = parser.parse_statements().map_err(|error| syntax_error(error, &patched))?;
+    let parsed = parse_as(&patched, &CairnDialect::default());
+    let parsed = match parsed {
+        // Joins may come before the condition of the join around them, which the parser reads only where it must.
+        Err(error) if patched.len() <= NESTED_BYTES_MAX => {
+            parse_as(&patched, &CairnDialect::nesting_joins()).map_err(|_| error)
+        }
+        parsed => parsed,
+    };
+    let mut statements = parsed.map_err(|error| syntax_error(error, &patched))?;
     let mut statement = match statements.len() {
         1 => statements.remove(0),
         _ => return Err(Error::new("42601", "syntax error: one statement expected")),
@@ -115,4 +131,26 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     balance::statement(&mut statement);
     check::statement(&statement)?;
     Ok(statement)
+}
+
+fn parse_as(text: &str, dialect: &CairnDialect) -> std::result::Result<Vec<Statement>, ParserError> {
+    Parser::new(dialect).with_recursion_limit(PARSER_DEPTH_MAX).try_with_sql(text)?.parse_statements()
+}
+
+/// Says merged columns of joins, rows of tables as values and named windows in a query that is about to be planned. `plan` gives the columns
+/// of a query that stands alone, or `None`.
+///
+/// # Errors
+/// `42702` and `42703` for columns of USING.
+pub(crate) fn resolve(
+    context: &Context,
+    catalog: &Catalog,
+    plan: &dyn Fn(Query) -> Option<Vec<String>>,
+    query: &mut Query,
+) -> Result<()> {
+    windows::resolve(query)?;
+    shadowed::rename(query);
+    let scopes = scopes::Scopes::new(context, catalog, plan);
+    using::resolve(scopes.clone(), query)?;
+    whole_rows::resolve(scopes, query)
 }

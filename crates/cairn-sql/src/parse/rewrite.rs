@@ -10,9 +10,9 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, CastKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, Interval, LimitClause, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy,
-    OrderByKind, Query, Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
-    UnaryOperator, Value, VisitMut, VisitorMut, WindowFrame, WindowType,
+    FunctionArguments, Ident, Interval, LimitClause, ObjectName, ObjectNamePart, OrderBy, OrderByKind, Query,
+    Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value,
+    VisitMut, VisitorMut, WindowFrame, WindowType,
 };
 
 use crate::catalog::FILE_CATALOG;
@@ -35,8 +35,6 @@ struct Rewrite {
     frames: Vec<Vec<Option<WindowFrame>>>,
     /// Queries that are open; the outermost is 1.
     depth: usize,
-    /// Windows that exclude rows, of each SELECT that is open.
-    excluding: Vec<super::exclude::Named>,
 }
 
 impl VisitorMut for Rewrite {
@@ -60,6 +58,9 @@ impl VisitorMut for Rewrite {
             ));
         }
         super::values::adopt(query);
+        if let Err(error) = crate::query::copies::number(query) {
+            return ControlFlow::Break(error);
+        }
         if let Err(error) = super::sets::in_from(query) {
             return ControlFlow::Break(error);
         }
@@ -99,26 +100,6 @@ impl VisitorMut for Rewrite {
         if let Err(error) = rewritten {
             return ControlFlow::Break(error);
         }
-        self.excluding.push(super::exclude::Named::take(select));
-        let mut frames = Vec::new();
-        for window in &mut select.named_window {
-            frames.push(match &mut window.1 {
-                NamedWindowExpr::WindowSpec(spec) => spec.window_frame.take(),
-                NamedWindowExpr::NamedWindow(_) => None,
-            });
-        }
-        self.frames.push(frames);
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
-        self.excluding.pop();
-        let frames = self.frames.pop().unwrap_or_default();
-        for (window, frame) in select.named_window.iter_mut().zip(frames) {
-            if let NamedWindowExpr::WindowSpec(spec) = &mut window.1 {
-                spec.window_frame = frame;
-            }
-        }
         ControlFlow::Continue(())
     }
 
@@ -147,7 +128,7 @@ impl VisitorMut for Rewrite {
         }
         if let Expr::Function(function) = expr
             && function.over.is_some()
-            && let Err(error) = super::exclude::rewrite(function, self.excluding.last())
+            && let Err(error) = super::exclude::rewrite(function)
         {
             return ControlFlow::Break(error);
         }
@@ -529,6 +510,7 @@ fn name_columns(select: &mut Select, nested: bool) {
         .projection
         .iter()
         .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
+    let own = super::scopes::names(&select.from);
     // Explicit aliases first: they keep their names where they can.
     for item in &mut select.projection {
         if let SelectItem::ExprWithAlias { alias, .. } = item {
@@ -541,7 +523,14 @@ fn name_columns(select: &mut Select, nested: bool) {
     for item in &mut select.projection {
         let SelectItem::UnnamedExpr(expr) = item else { continue };
         let name = column_name(expr);
-        let bare = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        let bare = match expr {
+            Expr::Identifier(_) => true,
+            // That of a query around is a value here, which needs the name.
+            Expr::CompoundIdentifier(parts) => {
+                !nested || own.is_empty() || parts.iter().any(|part| own.contains(&fold(part)))
+            }
+            _ => false,
+        };
         if bare && !wildcard && !taken.contains(&name) && plain.insert(expr.to_string()) {
             // A column keeps its qualifier, by which ORDER BY may name it.
             if nested || matches!(expr, Expr::Identifier(_)) {

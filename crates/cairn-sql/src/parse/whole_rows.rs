@@ -4,20 +4,18 @@
 //!
 //! I1. Nothing is rewritten where a name may be a column's: the columns of every part of FROM must be known.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use cairn_engine::Catalog;
-use cairn_engine::catalog::Relation;
-use cairn_types::DataType;
 use sqlparser::ast::{
-    AccessExpr, Expr, FunctionArg, FunctionArgExpr, Ident, JoinOperator, ObjectName, Query, Select,
-    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query,
+    Select, SelectItem, TableAlias, TableAliasColumnDef, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use super::rewrite::column_name;
+use super::names::exact;
+use super::scopes::{Item, Scopes};
 use super::types;
-use crate::catalog::{self, resolve_name};
-use crate::context::Context;
+use crate::query::output::UNIQUE_MARK;
 use crate::session::variables::fold;
 use crate::{Error, Result};
 
@@ -25,13 +23,13 @@ use crate::{Error, Result};
 ///
 /// # Errors
 /// What parsing says, which it never does.
-pub(crate) fn resolve(context: &Context, catalog: &Catalog, query: &mut Query) -> Result<()> {
+pub(super) fn resolve(scopes: Scopes<'_>, query: &mut Query) -> Result<()> {
     let mut names = Names::default();
     let _ = Visit::visit(query, &mut names);
     if !names.records && Visit::visit(query, &mut Meant(&names.tables)).is_continue() {
         return Ok(());
     }
-    match VisitMut::visit(query, &mut Rows { context, catalog, ctes: Vec::new(), scopes: Vec::new() }) {
+    match VisitMut::visit(query, &mut Rows { scopes, open: Vec::new() }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -72,145 +70,46 @@ impl Visitor for Meant<'_> {
             Expr::Identifier(ident) if self.0.iter().any(|name| name.eq_ignore_ascii_case(&ident.value)) => {
                 ControlFlow::Break(())
             }
+            Expr::QualifiedWildcard(..) => ControlFlow::Break(()),
+            Expr::Function(call) => match &call.args {
+                FunctionArguments::List(list) if list.args.iter().any(is_wildcard) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            },
             _ => ControlFlow::Continue(()),
         }
     }
 }
 
-/// A part of FROM.
-struct Item {
-    name: String,
-    /// Its columns; `None` where they are not known.
-    columns: Option<Vec<String>>,
-    /// Whether an outer join may leave it without a row.
-    optional: bool,
+fn is_wildcard(arg: &FunctionArg) -> bool {
+    matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_)))
 }
 
 struct Rows<'a> {
-    context: &'a Context,
-    catalog: &'a Catalog,
-    /// WITH of the queries that are open.
-    ctes: Vec<Vec<(String, Option<Vec<String>>)>>,
+    scopes: Scopes<'a>,
     /// FROM of the SELECTs that are open.
-    scopes: Vec<Vec<Item>>,
+    open: Vec<Vec<Item>>,
 }
 
-/// The columns that an alias renames.
-fn renamed(columns: Option<Vec<String>>, alias: Option<&TableAlias>) -> Option<Vec<String>> {
-    let mut columns = columns?;
-    for (at, new) in alias.iter().flat_map(|alias| &alias.columns).enumerate() {
-        *columns.get_mut(at)? = fold(&new.name);
+/// Tells columns of one name apart, by which the row could not be put together.
+fn tell_apart(factor: &mut TableFactor, item: &mut Item) {
+    let Some(columns) = &mut item.columns else { return };
+    let mut seen = HashSet::new();
+    if columns.iter().all(|name| seen.insert(name.clone())) {
+        return;
     }
-    Some(columns)
-}
-
-/// A function in FROM: its columns are those that its alias says, or one of its name, or a key and a value.
-fn function(name: &ObjectName, alias: Option<&TableAlias>, optional: bool) -> Item {
-    let own = name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
-    let name = alias.map_or(own, |alias| fold(&alias.name));
-    let columns: Vec<String> =
-        alias.iter().flat_map(|alias| &alias.columns).map(|column| fold(&column.name)).collect();
-    let columns = match columns.is_empty() {
-        true => vec![name.clone(), "key".to_owned(), "value".to_owned()],
-        false => columns,
-    };
-    Item { name, columns: Some(columns), optional }
-}
-
-/// The columns of a query, where its SELECT list says them.
-fn columns_of(query: &Query) -> Option<Vec<String>> {
-    let mut body = &*query.body;
-    while let SetExpr::SetOperation { left, .. } = body {
-        body = left;
+    let TableFactor::Derived { alias: Some(alias), .. } = factor else { return };
+    for (at, name) in columns.iter_mut().enumerate() {
+        *name = format!("{name}{UNIQUE_MARK}{at}");
     }
-    match body {
-        SetExpr::Query(inner) => columns_of(inner),
-        SetExpr::Select(select) => select
-            .projection
-            .iter()
-            .map(|item| match item {
-                SelectItem::UnnamedExpr(expr) => Some(column_name(expr)),
-                SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
-                _ => None,
-            })
-            .collect(),
-        SetExpr::Values(values) => {
-            let width = values.rows.first().map_or(0, |row| row.len());
-            Some((1..=width).map(|at| format!("column{at}")).collect())
-        }
-        _ => None,
-    }
+    let named = |name: &String| TableAliasColumnDef { name: Ident::with_quote('"', name), data_type: None };
+    alias.columns = columns.iter().map(named).collect();
 }
 
 impl Rows<'_> {
-    /// The columns of a table or view, with their types.
-    fn relation(&self, name: &ObjectName) -> Option<Vec<(String, DataType)>> {
-        if let [part] = name.0.as_slice() {
-            let bare = fold(part.as_ident()?);
-            if catalog::is_system_table(&bare) {
-                return None;
-            }
-        }
-        let (schema, relation) = resolve_name(self.context, self.catalog, name).ok()?;
-        match self.catalog.relation(&schema, &relation)? {
-            Relation::Table(table) => {
-                Some(table.live_columns().map(|c| (c.name.clone(), c.ty.clone())).collect())
-            }
-            Relation::View(view) => {
-                Some(view.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect())
-            }
-            _ => None,
-        }
-    }
-
-    fn item(&self, factor: &TableFactor, optional: bool) -> Item {
-        let unknown = |name: String| Item { name, columns: None, optional };
-        match factor {
-            TableFactor::Table { name, alias, args: None, .. } => {
-                let own = name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
-                let cte = || self.ctes.iter().rev().flatten().find(|(cte, _)| *cte == own);
-                let columns = match name.0.as_slice() {
-                    [_] if cte().is_some() => cte().and_then(|(_, columns)| columns.clone()),
-                    _ => self.relation(name).map(|all| all.into_iter().map(|(name, _)| name).collect()),
-                };
-                let name = alias.as_ref().map_or(own, |alias| fold(&alias.name));
-                Item { name, columns: renamed(columns, alias.as_ref()), optional }
-            }
-            TableFactor::Derived { subquery, alias: Some(alias), .. } => Item {
-                name: fold(&alias.name),
-                columns: renamed(columns_of(subquery), Some(alias)),
-                optional,
-            },
-            TableFactor::Table { name, alias, .. } | TableFactor::Function { name, alias, .. } => {
-                function(name, alias.as_ref(), optional)
-            }
-            _ => unknown(String::new()),
-        }
-    }
-
-    fn scope(&self, select: &Select) -> Vec<Item> {
-        let mut items: Vec<Item> = Vec::new();
-        for table in &select.from {
-            let first = items.len();
-            items.push(self.item(&table.relation, false));
-            for join in &table.joins {
-                let (left, right) = match join.join_operator {
-                    JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => (false, true),
-                    JoinOperator::Right(_) | JoinOperator::RightOuter(_) => (true, false),
-                    JoinOperator::FullOuter(_) => (true, true),
-                    _ => (false, false),
-                };
-                items[first..].iter_mut().for_each(|item| item.optional |= left);
-                items.push(self.item(&join.relation, right));
-            }
-        }
-        items
-    }
-
     /// The part of FROM whose row a name means.
     fn row_of(&self, ident: &Ident) -> Option<&Item> {
         let name = fold(ident);
-        for scope in self.scopes.iter().rev() {
+        for scope in self.open.iter().rev() {
             let known = |item: &Item| item.columns.as_ref().is_some_and(|columns| !columns.contains(&name));
             if !scope.iter().all(known) {
                 return None;
@@ -220,6 +119,13 @@ impl Rows<'_> {
             }
         }
         None
+    }
+
+    /// The part of FROM that `name.*` means.
+    fn all_of(&self, name: &ObjectName) -> Option<&Item> {
+        let name = fold(name.0.last()?.as_ident()?);
+        let item = self.open.iter().rev().flatten().find(|item| item.name == name)?;
+        item.columns.is_some().then_some(item)
     }
 
     /// The row as an expression; NULL where there is none.
@@ -239,28 +145,61 @@ impl Rows<'_> {
         }
         crate::dml::default::parse_expr(&text)
     }
+
+    /// `t.*` as an argument of a function that does not take rows apart is the row.
+    fn in_arguments(&self, call: &mut Function) -> Result<()> {
+        let FunctionArguments::List(list) = &mut call.args else { return Ok(()) };
+        if !list.args.iter().any(is_wildcard) {
+            return Ok(());
+        }
+        // ROW(t.*) is the row of its columns.
+        let apart =
+            call.name.0.last().and_then(|part| part.as_ident()).is_some_and(|name| fold(name) == "row");
+        for arg in std::mem::take(&mut list.args) {
+            let item = match &arg {
+                FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) => self.all_of(name),
+                _ => None,
+            };
+            let argument = |expr: Expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
+            match item {
+                Some(item) if apart => list.args.extend(item.columns.iter().flatten().map(|column| {
+                    argument(Expr::CompoundIdentifier([&item.name, column].map(|part| exact(part)).to_vec()))
+                })),
+                Some(item) => list.args.push(argument(self.row(item)?)),
+                None => list.args.push(arg),
+            }
+        }
+        Ok(())
+    }
 }
 
 impl VisitorMut for Rows<'_> {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
-        let ctes = query
-            .with
-            .iter()
-            .flat_map(|with| &with.cte_tables)
-            .map(|cte| (fold(&cte.alias.name), renamed(columns_of(&cte.query), Some(&cte.alias))));
-        self.ctes.push(ctes.collect());
+        self.scopes.open(query.with.as_ref());
         ControlFlow::Continue(())
     }
 
     fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
-        self.ctes.pop();
+        self.scopes.close();
         ControlFlow::Continue(())
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
-        self.scopes.push(self.scope(select));
+        let mut items = self.scopes.items(&select.from);
+        // Joins have their parts in the order of the items, but for what is in parentheses.
+        let factors = select.from.iter_mut().flat_map(|table| {
+            std::iter::once(&mut table.relation).chain(table.joins.iter_mut().map(|join| &mut join.relation))
+        });
+        for factor in factors {
+            if let TableFactor::Derived { alias: Some(alias), .. } = factor
+                && let Some(item) = items.iter_mut().find(|item| item.name == fold(&alias.name))
+            {
+                tell_apart(factor, item);
+            }
+        }
+        self.open.push(items);
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
                 && self.row_of(ident).is_some()
@@ -273,7 +212,7 @@ impl VisitorMut for Rows<'_> {
     }
 
     fn post_visit_select(&mut self, _select: &mut Select) -> ControlFlow<Error> {
-        self.scopes.pop();
+        self.open.pop();
         ControlFlow::Continue(())
     }
 
@@ -297,14 +236,24 @@ impl VisitorMut for Rows<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        let Expr::Identifier(ident) = expr else { return ControlFlow::Continue(()) };
-        let Some(item) = self.row_of(ident) else { return ControlFlow::Continue(()) };
-        match self.row(item) {
-            Ok(row) => {
+        let row = match expr {
+            Expr::Function(call) => {
+                return match self.in_arguments(call) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(error) => ControlFlow::Break(error),
+                };
+            }
+            Expr::Identifier(ident) => self.row_of(ident),
+            Expr::QualifiedWildcard(name, _) => self.all_of(name),
+            _ => None,
+        };
+        match row.map(|item| self.row(item)) {
+            Some(Ok(row)) => {
                 *expr = row;
                 ControlFlow::Continue(())
             }
-            Err(error) => ControlFlow::Break(error),
+            Some(Err(error)) => ControlFlow::Break(error),
+            None => ControlFlow::Continue(()),
         }
     }
 
@@ -330,7 +279,9 @@ impl VisitorMut for Rows<'_> {
         };
         let null = matches!(&**value, Expr::Value(value) if value.value == sqlparser::ast::Value::Null);
         let sqlparser::ast::DataType::Custom(table, _) = data_type else { return ControlFlow::Continue(()) };
-        let Some(columns) = self.relation(table).filter(|_| null) else { return ControlFlow::Continue(()) };
+        let Some(columns) = self.scopes.relation(table).filter(|_| null) else {
+            return ControlFlow::Continue(());
+        };
         let defined = columns.iter().map(|(name, ty)| TableAliasColumnDef {
             name: Ident::with_quote('"', name),
             data_type: Some(types::written(ty)),

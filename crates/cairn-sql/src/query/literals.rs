@@ -13,6 +13,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Case, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::common_types::as_floats;
 use super::operators::{is_plain, literal};
 use crate::functions::{cast, checked, sql_type};
 
@@ -51,6 +52,7 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
                 let first = first.clone();
                 changed |= adopt_one(&first, &mut list.expr, schema)?;
             }
+            changed |= as_floats(std::iter::once(&mut *list.expr).chain(&mut list.list).collect(), schema);
             Ok(Transformed::new_transformed(Expr::InList(list), changed))
         }
         Expr::Between(mut between) => {
@@ -60,7 +62,8 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
                 | {
                     let low = between.low.clone();
                     adopt_one(&low, &mut between.expr, schema)?
-                };
+                }
+                | as_floats(vec![&mut between.expr, &mut between.low, &mut between.high], schema);
             Ok(Transformed::new_transformed(Expr::Between(between), changed))
         }
         Expr::ScalarFunction(mut function) if matches!(function.func.name(), "concat" | "concat_ws") => {

@@ -2,6 +2,8 @@
 
 mod apply;
 pub(crate) mod cache;
+mod common_types;
+pub(crate) mod copies;
 pub(crate) mod describe;
 pub(crate) mod exclude;
 pub(crate) mod explain;
@@ -19,6 +21,7 @@ pub(crate) mod lock;
 pub(crate) mod nested;
 pub(crate) mod operators;
 mod optional;
+mod ordered_input;
 pub(crate) mod output;
 pub(crate) mod past;
 mod pauses;

@@ -181,7 +181,7 @@ fn signed(expr: Expr, schema: &DFSchema) -> Expr {
     }
 }
 
-fn as_float(expr: Expr) -> Expr {
+pub(super) fn as_float(expr: Expr) -> Expr {
     match constant(&expr).and_then(|value| value.cast_to(&ArrowType::Float64).ok()) {
         Some(value) => Expr::Literal(value, None),
         None => cast(expr, ArrowType::Float64),

@@ -27,6 +27,7 @@ use sqlparser::ast::{Query, Statement};
 use crate::catalog::{self, Found};
 use crate::context::Context;
 use crate::functions::missing;
+use crate::query::output::display_name;
 use crate::{Error, Result, parse};
 
 /// Views within views.
@@ -78,13 +79,19 @@ impl<'s> Planner<'s> {
     /// Plans a query as it came from the parser.
     pub(crate) fn query(&self, mut query: Query) -> Result<LogicalPlan> {
         crate::routine::rewrite::query(self.context, &self.catalog, &mut query)?;
-        parse::whole_rows::resolve(self.context, &self.catalog, &mut query)?;
+        let columns = |query: Query| {
+            let plan = self.query(query).ok()?;
+            Some(plan.schema().fields().iter().map(|field| display_name(field.name()).to_owned()).collect())
+        };
+        parse::resolve(self.context, &self.catalog, &columns, &mut query)?;
         parse::named_types::resolve(self.context, &self.catalog, &mut query)?;
         parse::rewrite::query(&mut query)?;
         parse::integers::query(&mut query);
         let statement = Statement::Query(Box::new(query));
         SqlToRel::new_with_options(self, parser_options())
             .sql_statement_to_plan(statement)
+            .and_then(super::copies::numbered)
+            .and_then(super::common_types::rewrite)
             .and_then(super::optional::rewrite)
             .map_err(Error::from)
     }

@@ -72,6 +72,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     if let Some(rule) = physical.iter_mut().find(|rule| rule.name() == join_order::REPLACED) {
         *rule = Arc::new(join_order::JoinOrder);
     }
+    physical.insert(0, Arc::new(super::ordered_input::OrderedInput));
     // Before sorts are placed for good.
     let before = physical.iter().position(|rule| rule.name() == join_order::JoinOrder.name());
     physical.insert(before.unwrap_or_default() + 1, Arc::new(super::index_order::IndexOrder));
@@ -87,6 +88,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
         .build();
     crate::functions::register(&mut state)?;
     register_scalar(&mut state, super::ties::function())?;
+    register_scalar(&mut state, super::copies::function())?;
     Ok(state)
 }
 
@@ -100,6 +102,8 @@ fn config(options: &SqlOptions) -> SessionConfig {
     o.sql_parser.parse_float_as_decimal = true;
     o.sql_parser.map_string_types_to_utf8view = false;
     o.sql_parser.support_varchar_with_length = true;
+    // The order of a subquery is that of the query around, where that asks for none.
+    o.sql_parser.enable_subquery_sort_elimination = false;
     o.execution.sort_spill_reservation_bytes =
         SORT_SPILL_RESERVATION_BYTES.min(options.memory_bytes_max / 32);
     // What a sort holds is sorted as one before it is spilled: merging its batches would take as much memory again for

@@ -14,6 +14,7 @@
 //! I1: a statement that fails in a block is undone to its savepoint, and the block is failed.
 //! I2: the state is locked only while one statement starts; rows stream without the lock.
 
+mod accepted;
 pub(crate) mod constraints;
 mod cursor;
 pub(crate) mod methods;

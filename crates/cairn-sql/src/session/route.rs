@@ -508,13 +508,9 @@ pub(crate) fn run(context: &Context, statement: &Statement, sql: &str) -> Result
             copy::execute(context, statement)
         }
         Statement::Explain { .. } => query::explain::execute(context, statement),
-        Statement::Analyze(analyze) => {
-            context.require_writable("ANALYZE")?;
-            crate::statistics::analyze(context, analyze)
-        }
-        Statement::Vacuum(_) => {
-            context.scope.shared.database.compact()?;
-            Ok(StatementResult::command("VACUUM"))
+        Statement::Vacuum(statement) => {
+            context.require_writable(&first_words(sql, 1))?;
+            crate::statistics::maintenance::run(context, statement)
         }
         statement if ddl::is_definition(statement) || matches!(statement, Statement::Truncate(_)) => {
             context.require_writable(&first_words(sql, 2))?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use cairn_engine::{Isolation, SyncMode};
 
+use super::accepted::{ACCEPTED, DESCRIPTION};
 use super::methods::Methods;
 use crate::{Error, Result};
 
@@ -106,9 +107,10 @@ impl Settings {
 enum Form {
     Text,
     Boolean,
+    /// One of the values that act.
+    Only(&'static [&'static str]),
     /// Milliseconds, with a unit.
     Duration,
-    Integer,
     Isolation,
     TimeZone,
     Encoding,
@@ -119,10 +121,12 @@ enum Form {
     Fixed,
 }
 
+type Parameter = (&'static str, &'static str, Form, &'static str);
+
 /// Name, default, form, description.
-const PARAMETERS: &[(&str, &str, Form, &str)] = &[
+const PARAMETERS: &[Parameter] = &[
     ("application_name", "", Form::Text, "Sets the application name to be reported in statistics and logs."),
-    ("bytea_output", "hex", Form::Text, "Sets the output format for bytea."),
+    ("bytea_output", "hex", Form::Only(&["hex"]), "Sets the output format for bytea."),
     ("cairn.decorrelate", "on", Form::Boolean, "Turns correlated subqueries into joins where it can."),
     ("cairn.join_order", "on", Form::Boolean, "Puts inner joins in the cheapest order."),
     ("cairn.plan_cache", "on", Form::Boolean, "Keeps plans between executions."),
@@ -163,7 +167,7 @@ const PARAMETERS: &[(&str, &str, Form, &str)] = &[
     (
         "extra_float_digits",
         "1",
-        Form::Integer,
+        Form::Only(&["1", "2", "3"]),
         "Sets the number of digits displayed for floating-point values.",
     ),
     (
@@ -173,7 +177,7 @@ const PARAMETERS: &[(&str, &str, Form, &str)] = &[
         "Sets the maximum allowed idle time in a transaction.",
     ),
     ("integer_datetimes", "on", Form::Fixed, "Shows whether datetimes are integer based."),
-    ("intervalstyle", "postgres", Form::Text, "Sets the display format for interval values."),
+    ("intervalstyle", "postgres", Form::Only(&["postgres"]), "Sets the display format for interval values."),
     ("lock_timeout", "0", Form::Duration, "Sets the maximum allowed duration of any wait for a lock."),
     ("max_identifier_length", "65535", Form::Fixed, "Shows the maximum identifier length."),
     (
@@ -229,13 +233,18 @@ impl Default for Settings {
     }
 }
 
-fn find(name: &str) -> Result<&'static (&'static str, &'static str, Form, &'static str)> {
+fn find(name: &str) -> Result<Parameter> {
     let lower = name.to_ascii_lowercase();
     let lower = if lower == "time zone" { "timezone".to_owned() } else { lower };
-    PARAMETERS
-        .iter()
+    parameters()
         .find(|p| p.0 == lower)
         .ok_or_else(|| Error::new("42704", format!("unrecognized configuration parameter \"{name}\"")))
+}
+
+/// Name, default, form, description; those that have no effect, too.
+fn parameters() -> impl Iterator<Item = Parameter> {
+    let accepted = ACCEPTED.iter().map(|(name, default)| (*name, *default, Form::Text, DESCRIPTION));
+    PARAMETERS.iter().copied().chain(accepted)
 }
 
 fn invalid(name: &str, value: &str) -> Error {
@@ -280,11 +289,11 @@ impl Settings {
     /// The text of a parameter, as SHOW gives it.
     pub(crate) fn show(&self, name: &str) -> Result<String> {
         let (name, default, ..) = find(name)?;
-        Ok(match *name {
+        Ok(match name {
             "transaction_isolation" => self.transaction_isolation.name().to_owned(),
             "default_transaction_isolation" => self.default_isolation.name().to_owned(),
             "transaction_read_only" => if self.transaction_read_only { "on" } else { "off" }.to_owned(),
-            name => self.values.get(name).map_or_else(|| (*default).to_owned(), Clone::clone),
+            name => self.values.get(name).map_or_else(|| default.to_owned(), Clone::clone),
         })
     }
 
@@ -301,15 +310,12 @@ impl Settings {
 
     /// All parameters: name, value, description.
     pub(crate) fn all(&self) -> Vec<(&'static str, String, &'static str)> {
-        PARAMETERS
-            .iter()
-            .map(|p| (Self::display_name(p.0), self.show(p.0).unwrap_or_default(), p.3))
-            .collect()
+        parameters().map(|p| (Self::display_name(p.0), self.show(p.0).unwrap_or_default(), p.3)).collect()
     }
 
     /// Sets a parameter; more than one value only for lists.
     pub(crate) fn set(&mut self, name: &str, values: &[String]) -> Result<()> {
-        let (name, default, form, _) = *find(name)?;
+        let (name, default, form, _) = find(name)?;
         let mut value = values.join(", ");
         if value.eq_ignore_ascii_case("default") && form != Form::SynchronousCommit {
             return self.reset(name);
@@ -341,8 +347,14 @@ impl Settings {
                 }
                 value = duration_text(ms);
             }
-            Form::Integer => {
-                value.parse::<i64>().map_err(|_| invalid(name, &value))?;
+            Form::Only(values) => {
+                value.make_ascii_lowercase();
+                if !values.contains(&value.as_str()) {
+                    let only =
+                        values.iter().map(|value| format!("\"{value}\"")).collect::<Vec<_>>().join(", ");
+                    return Err(Error::unsupported(format!("{name} = \"{value}\""))
+                        .with_hint(format!("Supported: {only}.")));
+                }
             }
             Form::Isolation => {
                 let level = isolation(name, &value)?;
@@ -388,7 +400,7 @@ impl Settings {
 
     /// Sets a parameter back to its default.
     pub(crate) fn reset(&mut self, name: &str) -> Result<()> {
-        let (name, _, form, _) = *find(name)?;
+        let (name, _, form, _) = find(name)?;
         let default = Self::default();
         match name {
             "search_path" => self.search_path = default.search_path,

@@ -5,71 +5,40 @@
 
 pub(crate) mod conditions;
 pub(crate) mod estimate;
+pub(crate) mod maintenance;
 pub(crate) mod shown;
 pub(crate) mod values;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use cairn_engine::Table;
-use cairn_engine::catalog::{Relation, TableStatistics};
-use sqlparser::ast::Analyze;
+use cairn_engine::catalog::TableStatistics;
+use cairn_engine::{Catalog, Table};
+use sqlparser::ast::Ident;
 
-use crate::catalog::resolve_name;
 use crate::context::Context;
-use crate::results::StatementResult;
 use crate::{Error, Result};
 
-/// ANALYZE [table [(columns)]].
-pub(crate) fn analyze(context: &Context, analyze: &Analyze) -> Result<StatementResult> {
-    let Analyze {
-        table_name,
-        partitions,
-        for_columns,
-        columns,
-        cache_metadata,
-        noscan,
-        compute_statistics,
-        has_table_keyword,
-    } = analyze;
-    if partitions.is_some()
-        || *for_columns
-        || *cache_metadata
-        || *noscan
-        || *compute_statistics
-        || *has_table_keyword
-    {
-        return Err(Error::unsupported("this form of ANALYZE"));
-    }
-    let catalog = context.catalog()?;
-    let txn = context.txn();
-    let Some(name) = table_name else {
-        for table in catalog.tables() {
-            let own = !crate::session::temporary::is_temporary(&table.schema)
-                || table.schema == context.scope.temporary_schema();
-            if own && !table.is_partitioned() {
-                txn.analyze(table, &all(table))?;
-            }
+/// ANALYZE of every table that the session may see.
+fn analyze_all(context: &Context, catalog: &Catalog) -> Result<()> {
+    for table in catalog.tables() {
+        let own = !crate::session::temporary::is_temporary(&table.schema)
+            || table.schema == context.scope.temporary_schema();
+        if own && !table.is_partitioned() {
+            context.txn().analyze(table, &all(table))?;
         }
-        return Ok(StatementResult::command("ANALYZE"));
-    };
-    let (schema, relation) = resolve_name(context, &catalog, name)?;
-    match catalog.relation(&schema, &relation) {
-        Some(Relation::Table(table)) => {
-            places(&table, columns)?;
-            // The rows of a partitioned table are those of its partitions.
-            let below = catalog.descendants(table.id);
-            for own in std::iter::once(&table).chain(&below).filter(|own| !own.is_partitioned()) {
-                txn.analyze(own, &places(own, columns)?)?;
-            }
-        }
-        None => catalog.table(&schema, &relation).map(drop)?,
-        Some(_) => context.notice(
-            "01000",
-            format!("skipping \"{relation}\" --- cannot analyze non-tables or special system tables"),
-        ),
     }
-    Ok(StatementResult::command("ANALYZE"))
+    Ok(())
+}
+
+/// ANALYZE of a table, or of columns of it. The rows of a partitioned table are those of its partitions.
+fn analyze_table(context: &Context, catalog: &Catalog, table: &Arc<Table>, columns: &[Ident]) -> Result<()> {
+    places(table, columns)?;
+    let below = catalog.descendants(table.id);
+    for own in std::iter::once(table).chain(&below).filter(|own| !own.is_partitioned()) {
+        context.txn().analyze(own, &places(own, columns)?)?;
+    }
+    Ok(())
 }
 
 fn all(table: &Table) -> Vec<usize> {
@@ -77,7 +46,7 @@ fn all(table: &Table) -> Vec<usize> {
 }
 
 /// The places of the columns named; of all where none are.
-fn places(table: &Table, columns: &[sqlparser::ast::Ident]) -> Result<Vec<usize>> {
+fn places(table: &Table, columns: &[Ident]) -> Result<Vec<usize>> {
     if columns.is_empty() {
         return Ok(all(table));
     }

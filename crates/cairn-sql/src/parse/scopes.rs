@@ -1,0 +1,257 @@
+//! What the parts of FROM are called and which columns they have, before a query is planned: as far as the catalog and the
+//! SELECT lists of subqueries say it, and by planning a part by itself where they do not.
+
+use cairn_engine::Catalog;
+use cairn_engine::catalog::Relation;
+use cairn_types::DataType;
+use sqlparser::ast::{
+    JoinOperator, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement,
+    TableAlias, TableFactor, TableWithJoins, With,
+};
+
+use super::rewrite::column_name;
+use super::using;
+use crate::catalog::{self, resolve_name};
+use crate::context::Context;
+use crate::session::variables::fold;
+
+/// A part of FROM.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    /// What qualifies its columns; empty where nothing does.
+    pub(super) name: String,
+    /// Its columns; `None` where they are not known.
+    pub(super) columns: Option<Vec<String>>,
+    /// Whether an outer join may leave it without a row.
+    pub(super) optional: bool,
+}
+
+/// The names of WITH that are in sight, with their columns.
+type Ctes = Vec<(String, Option<Vec<String>>)>;
+
+/// What names mean at a place of a query.
+#[derive(Clone)]
+pub(super) struct Scopes<'a> {
+    context: &'a Context,
+    catalog: &'a Catalog,
+    /// Gives the columns of a query that stands alone.
+    plan: &'a dyn Fn(Query) -> Option<Vec<String>>,
+    ctes: Vec<Ctes>,
+}
+
+/// The columns that an alias renames.
+fn renamed(columns: Option<Vec<String>>, alias: Option<&TableAlias>) -> Option<Vec<String>> {
+    let mut columns = columns?;
+    for (at, new) in alias.iter().flat_map(|alias| &alias.columns).enumerate() {
+        *columns.get_mut(at)? = fold(&new.name);
+    }
+    Some(columns)
+}
+
+/// A function in FROM: its columns are those that its alias says, or one of its name, or a key and a value.
+fn function(name: &ObjectName, alias: Option<&TableAlias>) -> Item {
+    let own = name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
+    let name = alias.map_or(own, |alias| fold(&alias.name));
+    let columns: Vec<String> =
+        alias.iter().flat_map(|alias| &alias.columns).map(|column| fold(&column.name)).collect();
+    let columns = match columns.is_empty() {
+        true => vec![name.clone(), "key".to_owned(), "value".to_owned()],
+        false => columns,
+    };
+    Item { name, columns: Some(columns), optional: false }
+}
+
+/// `SELECT * FROM` that part.
+fn all_of(factor: &TableFactor) -> Option<Query> {
+    let Ok(Statement::Query(mut query)) = super::parse_text("SELECT * FROM part") else { return None };
+    let SetExpr::Select(select) = &mut *query.body else { return None };
+    select.from.first_mut()?.relation = factor.clone();
+    Some(*query)
+}
+
+impl<'a> Scopes<'a> {
+    /// The outermost one. `plan` gives the columns of a query that stands alone.
+    pub(super) fn new(
+        context: &'a Context,
+        catalog: &'a Catalog,
+        plan: &'a dyn Fn(Query) -> Option<Vec<String>>,
+    ) -> Self {
+        Self { context, catalog, plan, ctes: Vec::new() }
+    }
+
+    /// Opens a query: the names of its WITH are in sight until [`Scopes::close`].
+    pub(super) fn open(&mut self, with: Option<&With>) {
+        self.ctes.push(Vec::new());
+        for cte in with.iter().flat_map(|with| &with.cte_tables) {
+            let columns = renamed(self.columns_of(&cte.query), Some(&cte.alias));
+            if let Some(open) = self.ctes.last_mut() {
+                open.push((fold(&cte.alias.name), columns));
+            }
+        }
+    }
+
+    /// Closes the query that was opened last.
+    pub(super) fn close(&mut self) {
+        self.ctes.pop();
+    }
+
+    /// The columns of a table or view, with their types.
+    pub(super) fn relation(&self, name: &ObjectName) -> Option<Vec<(String, DataType)>> {
+        if let [part] = name.0.as_slice() {
+            let bare = fold(part.as_ident()?);
+            if catalog::is_system_table(&bare) {
+                return None;
+            }
+        }
+        let (schema, relation) = resolve_name(self.context, self.catalog, name).ok()?;
+        match self.catalog.relation(&schema, &relation)? {
+            Relation::Table(table) => {
+                Some(table.live_columns().map(|c| (c.name.clone(), c.ty.clone())).collect())
+            }
+            Relation::View(view) => {
+                Some(view.columns.iter().map(|c| (c.name.clone(), c.ty.clone())).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// A part of FROM that is no join.
+    pub(super) fn item(&self, factor: &TableFactor) -> Item {
+        match factor {
+            TableFactor::Table { name, alias, args: None, .. } => {
+                let own = name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
+                let cte =
+                    || self.ctes.iter().rev().flat_map(|open| open.iter().rev()).find(|(cte, _)| *cte == own);
+                let columns = match name.0.as_slice() {
+                    [_] if cte().is_some() => cte().and_then(|(_, columns)| columns.clone()),
+                    _ => self
+                        .relation(name)
+                        .map(|all| all.into_iter().map(|(name, _)| name).collect())
+                        .or_else(|| (self.plan)(all_of(&without_alias(factor))?)),
+                };
+                let name = alias.as_ref().map_or(own, |alias| fold(&alias.name));
+                Item { name, columns: renamed(columns, alias.as_ref()), optional: false }
+            }
+            TableFactor::Derived { subquery, alias, .. } => Item {
+                name: alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default(),
+                columns: renamed(self.columns_of(subquery), alias.as_ref()),
+                optional: false,
+            },
+            TableFactor::Table { name, alias, .. } | TableFactor::Function { name, alias, .. } => {
+                function(name, alias.as_ref())
+            }
+            TableFactor::NestedJoin { table_with_joins, alias: Some(alias) } => {
+                let columns = self.columns_of_joins(table_with_joins);
+                Item { name: fold(&alias.name), columns: renamed(columns, Some(alias)), optional: false }
+            }
+            _ => Item { name: String::new(), columns: None, optional: false },
+        }
+    }
+
+    /// The parts of FROM.
+    pub(super) fn items(&self, from: &[TableWithJoins]) -> Vec<Item> {
+        from.iter().flat_map(|table| self.items_of(table)).collect()
+    }
+
+    fn items_of(&self, table: &TableWithJoins) -> Vec<Item> {
+        let part = |factor: &TableFactor| match factor {
+            TableFactor::NestedJoin { table_with_joins, alias: None } => self.items_of(table_with_joins),
+            other => vec![self.item(other)],
+        };
+        let mut items = part(&table.relation);
+        for join in &table.joins {
+            let (left, right) = match join.join_operator {
+                JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => (false, true),
+                JoinOperator::Right(_) | JoinOperator::RightOuter(_) => (true, false),
+                JoinOperator::FullOuter(_) => (true, true),
+                _ => (false, false),
+            };
+            items.iter_mut().for_each(|item| item.optional |= left);
+            items.extend(part(&join.relation).into_iter().map(|mut item| {
+                item.optional |= right;
+                item
+            }));
+        }
+        items
+    }
+
+    /// What `*` gives of a join.
+    fn columns_of_joins(&self, table: &TableWithJoins) -> Option<Vec<String>> {
+        let shown = using::said(self, &mut table.clone()).ok()??;
+        Some(shown.into_iter().map(|column| column.name).collect())
+    }
+
+    /// The columns of a query, where its SELECT list says them.
+    fn columns_of(&self, query: &Query) -> Option<Vec<String>> {
+        let mut inner = self.clone();
+        inner.open(query.with.as_ref());
+        let mut body = &*query.body;
+        while let SetExpr::SetOperation { left, .. } = body {
+            body = left;
+        }
+        match body {
+            SetExpr::Query(query) => inner.columns_of(query),
+            SetExpr::Select(select) => inner.columns_of_select(select),
+            SetExpr::Values(values) => {
+                let width = values.rows.first().map_or(0, |row| row.len());
+                Some((1..=width).map(|at| format!("column{at}")).collect())
+            }
+            _ => None,
+        }
+    }
+
+    fn columns_of_select(&self, select: &Select) -> Option<Vec<String>> {
+        let mut columns = Vec::new();
+        for item in &select.projection {
+            match item {
+                SelectItem::UnnamedExpr(expr) => columns.push(column_name(expr)),
+                SelectItem::ExprWithAlias { alias, .. } => columns.push(fold(alias)),
+                SelectItem::Wildcard(_) => {
+                    for table in &select.from {
+                        columns.extend(self.columns_of_joins(table)?);
+                    }
+                }
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                    let name = fold(name.0.last()?.as_ident()?);
+                    let item = self.items(&select.from).into_iter().find(|item| item.name == name)?;
+                    columns.extend(item.columns?);
+                }
+                _ => return None,
+            }
+        }
+        Some(columns)
+    }
+}
+
+/// The part by its own name and columns.
+fn without_alias(factor: &TableFactor) -> TableFactor {
+    let mut factor = factor.clone();
+    if let TableFactor::Table { alias, .. } = &mut factor {
+        *alias = None;
+    }
+    factor
+}
+
+/// What the parts of FROM are called.
+pub(crate) fn names(from: &[TableWithJoins]) -> Vec<String> {
+    fn of(table: &TableWithJoins, names: &mut Vec<String>) {
+        for factor in std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)) {
+            match factor {
+                TableFactor::NestedJoin { table_with_joins, alias: None } => of(table_with_joins, names),
+                TableFactor::Table { alias: Some(alias), .. }
+                | TableFactor::Derived { alias: Some(alias), .. }
+                | TableFactor::Function { alias: Some(alias), .. }
+                | TableFactor::UNNEST { alias: Some(alias), .. }
+                | TableFactor::NestedJoin { alias: Some(alias), .. } => names.push(fold(&alias.name)),
+                TableFactor::Table { name, .. } | TableFactor::Function { name, .. } => {
+                    names.extend(name.0.last().and_then(|part| part.as_ident()).map(fold));
+                }
+                TableFactor::UNNEST { .. } => names.push("unnest".to_owned()),
+                _ => {}
+            }
+        }
+    }
+    let mut names = Vec::new();
+    from.iter().for_each(|table| of(table, &mut names));
+    names
+}

@@ -1,0 +1,337 @@
+//! JOIN … USING and NATURAL JOIN, said with ON. The columns that they merge are written out where they are named: the left
+//! one's, of a right join the right one's, of a full join whichever is not NULL; and `*` lists them first.
+//!
+//! I1. A SELECT is rewritten where the columns of all that it joins are known, else it is left to the query engine, which
+//! knows no merged columns of full joins.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    BinaryOperator, Expr, Ident, Join, JoinConstraint, JoinOperator, OrderBy, OrderByKind, Query, Select,
+    SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
+};
+
+use super::names::exact;
+use super::rewrite::{call, column_name};
+use super::scopes::Scopes;
+use crate::session::variables::fold;
+use crate::{Error, Result};
+
+/// A column that `*` lists.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    pub(super) name: String,
+    /// How it is said.
+    expr: Expr,
+    /// It is several columns.
+    merged: bool,
+}
+
+/// Rewrites a query.
+///
+/// # Errors
+/// `42703` and `42702` for columns of USING that are not there, or more than once.
+pub(super) fn resolve(scopes: Scopes<'_>, query: &mut Query) -> Result<()> {
+    if Visit::visit(query, &mut Found).is_continue() {
+        return Ok(());
+    }
+    let mut merging = Merging { scopes, open: Vec::new(), ended: None, orders: Vec::new() };
+    match VisitMut::visit(query, &mut merging) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// Looks for a join that merges columns.
+struct Found;
+
+impl Visitor for Found {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        if select.from.iter().any(merges) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+fn merges(table: &TableWithJoins) -> bool {
+    let nested = |factor: &TableFactor| match factor {
+        TableFactor::NestedJoin { table_with_joins, .. } => merges(table_with_joins),
+        _ => false,
+    };
+    let is_merging = |join: &Join| {
+        matches!(constraint(&join.join_operator), Some(JoinConstraint::Using(_) | JoinConstraint::Natural))
+    };
+    nested(&table.relation) || table.joins.iter().any(|join| is_merging(join) || nested(&join.relation))
+}
+
+fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
+    match operator {
+        JoinOperator::Join(c)
+        | JoinOperator::Inner(c)
+        | JoinOperator::Left(c)
+        | JoinOperator::LeftOuter(c)
+        | JoinOperator::Right(c)
+        | JoinOperator::RightOuter(c)
+        | JoinOperator::FullOuter(c) => Some(c),
+        _ => None,
+    }
+}
+
+fn constraint_mut(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
+    match operator {
+        JoinOperator::Join(c)
+        | JoinOperator::Inner(c)
+        | JoinOperator::Left(c)
+        | JoinOperator::LeftOuter(c)
+        | JoinOperator::Right(c)
+        | JoinOperator::RightOuter(c)
+        | JoinOperator::FullOuter(c) => Some(c),
+        _ => None,
+    }
+}
+
+/// Says the joins of a part of FROM with ON; what `*` gives of it, or `None` where that is not known, and perhaps some
+/// joins were said and some not.
+pub(super) fn said(scopes: &Scopes<'_>, table: &mut TableWithJoins) -> Result<Option<Vec<Shown>>> {
+    let Some(mut left) = part(scopes, &mut table.relation)? else { return Ok(None) };
+    for join in &mut table.joins {
+        let Some(right) = part(scopes, &mut join.relation)? else { return Ok(None) };
+        left = joined(&mut join.join_operator, left, right)?;
+    }
+    Ok(Some(left))
+}
+
+fn part(scopes: &Scopes<'_>, factor: &mut TableFactor) -> Result<Option<Vec<Shown>>> {
+    if let TableFactor::NestedJoin { table_with_joins, alias } = factor {
+        let inner = said(scopes, table_with_joins)?;
+        let Some(alias) = alias else { return Ok(inner) };
+        let Some(mut inner) = inner else { return Ok(None) };
+        for (column, new) in inner.iter_mut().zip(&alias.columns) {
+            column.name = fold(&new.name);
+        }
+        let name = exact(&fold(&alias.name));
+        return Ok(Some(inner.into_iter().map(|column| plain(&name, column.name)).collect()));
+    }
+    let item = scopes.item(factor);
+    if item.name.is_empty() {
+        // Nothing to say its columns by, unless it gets a name.
+        let TableFactor::Derived { alias: alias @ None, .. } = factor else { return Ok(None) };
+        let Some(columns) = item.columns else { return Ok(None) };
+        let name = exact(&format!("cairn_part_{}", columns.join("_")));
+        *alias = Some(TableAlias { explicit: true, name: name.clone(), columns: Vec::new(), at: None });
+        return Ok(Some(columns.into_iter().map(|column| plain(&name, column)).collect()));
+    }
+    let name = exact(&item.name);
+    Ok(item.columns.map(|columns| columns.into_iter().map(|column| plain(&name, column)).collect()))
+}
+
+fn plain(table: &Ident, name: String) -> Shown {
+    let expr = Expr::CompoundIdentifier(vec![table.clone(), exact(&name)]);
+    Shown { name, expr, merged: false }
+}
+
+/// What a join shows; its constraint becomes ON.
+fn joined(operator: &mut JoinOperator, left: Vec<Shown>, right: Vec<Shown>) -> Result<Vec<Shown>> {
+    let names: Vec<String> = match constraint(operator) {
+        Some(JoinConstraint::Using(names)) => {
+            names.iter().filter_map(|name| name.0.last()?.as_ident()).map(fold).collect()
+        }
+        Some(JoinConstraint::Natural) => {
+            let common = |column: &&Shown| right.iter().any(|other| other.name == column.name);
+            left.iter().filter(common).map(|column| column.name.clone()).collect()
+        }
+        _ => return Ok([left, right].concat()),
+    };
+    let (mut condition, mut merged) = (None, Vec::new());
+    for name in &names {
+        let (one, other) = (only(&left, name, "left")?, only(&right, name, "right")?);
+        let equal = Expr::BinaryOp {
+            left: Box::new(one.expr.clone()),
+            op: BinaryOperator::Eq,
+            right: Box::new(other.expr.clone()),
+        };
+        condition = Some(match condition {
+            None => equal,
+            Some(all) => {
+                Expr::BinaryOp { left: Box::new(all), op: BinaryOperator::And, right: Box::new(equal) }
+            }
+        });
+        let expr = match operator {
+            JoinOperator::FullOuter(_) => call("coalesce", vec![one.expr.clone(), other.expr.clone()]),
+            JoinOperator::Right(_) | JoinOperator::RightOuter(_) => other.expr.clone(),
+            _ => one.expr.clone(),
+        };
+        merged.push(Shown { name: name.clone(), expr, merged: true });
+    }
+    let always = || Expr::Value(sqlparser::ast::Value::Boolean(true).into());
+    if let Some(constraint) = constraint_mut(operator) {
+        *constraint = JoinConstraint::On(condition.unwrap_or_else(always));
+    }
+    merged.extend(left.into_iter().chain(right).filter(|column| !names.contains(&column.name)));
+    Ok(merged)
+}
+
+fn only<'c>(columns: &'c [Shown], name: &str, side: &str) -> Result<&'c Shown> {
+    let mut found = columns.iter().filter(|column| column.name == name);
+    match (found.next(), found.next()) {
+        (Some(column), None) => Ok(column),
+        (Some(_), Some(_)) => Err(Error::new(
+            "42702",
+            format!("common column name \"{name}\" appears more than once in {side} table"),
+        )),
+        _ => Err(Error::new(
+            "42703",
+            format!("column \"{name}\" specified in USING clause does not exist in {side} table"),
+        )),
+    }
+}
+
+/// What names mean in a SELECT that is open.
+struct Open {
+    /// All that `*` lists; `None` where it is not known.
+    shown: Option<Vec<Shown>>,
+    /// The names of its result.
+    output: Vec<String>,
+}
+
+struct Merging<'a> {
+    scopes: Scopes<'a>,
+    open: Vec<Open>,
+    /// The SELECT that ended last.
+    ended: Option<Open>,
+    /// ORDER BY of the queries that are open, kept away until their SELECT has ended.
+    orders: Vec<Option<OrderBy>>,
+}
+
+impl Merging<'_> {
+    /// The merged columns that a name means.
+    fn merged(&self, ident: &Ident) -> Option<&Shown> {
+        let name = fold(ident);
+        for open in self.open.iter().rev() {
+            if let Some(column) = open.shown.as_ref()?.iter().find(|column| column.name == name) {
+                return column.merged.then_some(column);
+            }
+        }
+        None
+    }
+
+    fn open(&mut self, select: &mut Select) -> Result<()> {
+        let rewrites = select.from.iter().any(merges);
+        let mut shown = Some(Vec::new());
+        for table in &mut select.from {
+            // All or nothing of a part (I1).
+            let mut rewritten = table.clone();
+            match said(&self.scopes, &mut rewritten)? {
+                Some(columns) => {
+                    *table = rewritten;
+                    if let Some(shown) = &mut shown {
+                        shown.extend(columns);
+                    }
+                }
+                None => shown = None,
+            }
+        }
+        if let Some(shown) = shown.as_ref().filter(|_| rewrites) {
+            list(select, shown);
+        }
+        let output = select.projection.iter().filter_map(|item| match item {
+            SelectItem::UnnamedExpr(expr) => Some(column_name(expr)),
+            SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
+            _ => None,
+        });
+        let output = output.collect();
+        self.open.push(Open { shown, output });
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
+                && self.merged(ident).is_some()
+            {
+                let alias = exact(&fold(ident));
+                *item = SelectItem::ExprWithAlias { expr: Expr::Identifier(ident.clone()), alias };
+            }
+        }
+        Ok(())
+    }
+
+    /// Orders by merged columns, but where the result has a column of the name.
+    fn order(&mut self, order: &mut OrderBy) -> ControlFlow<Error> {
+        let Some(open) = self.ended.take() else { return ControlFlow::Continue(()) };
+        let output = open.output.clone();
+        self.open.push(open);
+        let mut flow = ControlFlow::Continue(());
+        if let OrderByKind::Expressions(all) = &mut order.kind {
+            for by in all {
+                let names_output =
+                    matches!(&by.expr, Expr::Identifier(ident) if output.contains(&fold(ident)));
+                if !names_output && flow.is_continue() {
+                    flow = VisitMut::visit(&mut by.expr, self);
+                }
+            }
+        }
+        self.open.pop();
+        flow
+    }
+}
+
+/// Writes `*` out.
+fn list(select: &mut Select, shown: &[Shown]) {
+    let mut items = Vec::with_capacity(select.projection.len());
+    for item in std::mem::take(&mut select.projection) {
+        match item {
+            SelectItem::Wildcard(_) => items.extend(shown.iter().map(|column| {
+                let expr = column.expr.clone();
+                match column.merged {
+                    true => SelectItem::ExprWithAlias { expr, alias: exact(&column.name) },
+                    false => SelectItem::UnnamedExpr(expr),
+                }
+            })),
+            other => items.push(other),
+        }
+    }
+    select.projection = items;
+}
+
+impl VisitorMut for Merging<'_> {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        self.scopes.open(query.with.as_ref());
+        let order = query.order_by.take();
+        self.orders.push(order);
+        self.ended = None;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        self.scopes.close();
+        query.order_by = self.orders.pop().flatten();
+        let mut flow = ControlFlow::Continue(());
+        if matches!(&*query.body, SetExpr::Select(_))
+            && let Some(order) = &mut query.order_by
+        {
+            flow = self.order(order);
+        }
+        self.ended = None;
+        flow
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        match self.open(select) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn post_visit_select(&mut self, _select: &mut Select) -> ControlFlow<Error> {
+        self.ended = self.open.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Expr::Identifier(ident) = expr
+            && let Some(column) = self.merged(ident)
+        {
+            *expr = column.expr.clone();
+        }
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,185 @@
+//! The common type of several values where PostgreSQL and the query engine differ: a float and a NUMERIC make a float (which has
+//! more of a range than any NUMERIC), CHAR(n) and text make text, without the blanks that fill up. A query is
+//! rewritten as soon as it is planned, since the types of its result are those of the plan.
+
+use std::sync::Arc;
+
+use cairn_types::DataType;
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::expr::InSubquery;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, Union};
+
+use super::operators::as_float;
+use crate::functions::{case_type, cast, sql_type};
+
+/// The plan with values of one place in one type.
+pub(super) fn rewrite(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
+    if !is_concerned(&plan)? {
+        return Ok(plan);
+    }
+    let rewritten = plan.transform_up_with_subqueries(|node| {
+        let node = match node {
+            LogicalPlan::Union(union) => return of_union(union),
+            other => other,
+        };
+        let schema = match node.inputs().as_slice() {
+            [] => return Ok(Transformed::no(node)),
+            inputs => merge_schema(inputs),
+        };
+        let names = NamePreserver::new(&node);
+        let node = node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let alike = expr.transform_up(|expr| in_expr(expr, &schema))?;
+            Ok(if alike.transformed { alike.update_data(|expr| name.restore(expr)) } else { alike })
+        })?;
+        // What stands above has the types of before.
+        Ok(Transformed::yes(node.data.recompute_schema()?))
+    })?;
+    Ok(rewritten.data)
+}
+
+fn is_concerned(plan: &LogicalPlan) -> DataFusionResult<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found |= matches!(node, LogicalPlan::Union(_));
+        node.apply_expressions(|expr| {
+            found |= expr.exists(|expr| Ok(is_concerned_expr(expr)))?;
+            Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })
+    })?;
+    Ok(found)
+}
+
+fn is_concerned_expr(expr: &Expr) -> bool {
+    match expr {
+        Expr::Case(_) | Expr::InSubquery(_) => true,
+        Expr::ScalarFunction(function) => takes_alike(function.func.name()),
+        _ => false,
+    }
+}
+
+/// Functions whose arguments take one type.
+fn takes_alike(name: &str) -> bool {
+    matches!(name, "coalesce" | "greatest" | "least" | "nullif" | case_type::NAME)
+}
+
+fn in_expr(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
+    match expr {
+        Expr::Case(mut case) => {
+            let results = case.when_then_expr.iter_mut().map(|(_, then)| &mut **then);
+            let changed = as_floats(results.chain(case.else_expr.as_deref_mut()).collect(), schema);
+            Ok(Transformed::new_transformed(Expr::Case(case), changed))
+        }
+        Expr::ScalarFunction(mut function) if takes_alike(function.func.name()) => {
+            let changed = as_floats(function.args.iter_mut().collect(), schema);
+            Ok(Transformed::new_transformed(Expr::ScalarFunction(function), changed))
+        }
+        Expr::InSubquery(own) => in_subquery(own, schema),
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+fn in_subquery(own: InSubquery, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
+    let inner = own.subquery.subquery.schema();
+    let columns = inner.columns();
+    let (Some(left), [column]) = (type_of(&own.expr, schema), columns.as_slice()) else {
+        return Ok(Transformed::no(Expr::InSubquery(own)));
+    };
+    let right = sql_type(inner.field(0));
+    Ok(match (&left, &right) {
+        (DataType::Numeric(_), DataType::Real | DataType::Double) => {
+            Transformed::yes(Expr::InSubquery(InSubquery { expr: Box::new(as_float(*own.expr)), ..own }))
+        }
+        (DataType::Real | DataType::Double, DataType::Numeric(_)) => {
+            let value = as_float(Expr::Column(column.clone())).alias("cairn_float");
+            let plan = LogicalPlanBuilder::from(own.subquery.subquery.as_ref().clone());
+            let subquery =
+                Subquery { subquery: Arc::new(plan.project(vec![value])?.build()?), ..own.subquery };
+            Transformed::yes(Expr::InSubquery(InSubquery { subquery, ..own }))
+        }
+        _ => Transformed::no(Expr::InSubquery(own)),
+    })
+}
+
+fn type_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
+    expr.to_field(schema).ok().map(|(_, field)| sql_type(&field))
+}
+
+/// NUMERICs among floats become floats, as beside an operator.
+pub(super) fn as_floats(exprs: Vec<&mut Expr>, schema: &DFSchema) -> bool {
+    let floats = |expr: &&mut Expr| matches!(type_of(expr, schema), Some(DataType::Real | DataType::Double));
+    if !exprs.iter().any(floats) {
+        return false;
+    }
+    let mut changed = false;
+    for expr in exprs {
+        if matches!(type_of(expr, schema), Some(DataType::Numeric(_))) {
+            *expr = as_float(std::mem::take(expr));
+            changed = true;
+        }
+    }
+    changed
+}
+
+/// What a column of a union becomes, of one side of it.
+#[derive(Clone, Copy, PartialEq)]
+enum Become {
+    Float,
+    Text,
+}
+
+fn of_union(union: Union) -> DataFusionResult<Transformed<LogicalPlan>> {
+    let width = union.schema.fields().len();
+    let types: Vec<Vec<DataType>> = union
+        .inputs
+        .iter()
+        .map(|input| input.schema().fields().iter().map(|field| sql_type(field)).collect())
+        .collect();
+    let becomes: Vec<Option<Become>> = (0..width)
+        .map(|at| {
+            let is = |test: fn(&DataType) -> bool| types.iter().filter_map(|side| side.get(at)).any(test);
+            // Text before all, else the first type.
+            let first = types.first().and_then(|side| side.get(at));
+            let text = |ty: &DataType| *ty == DataType::Text;
+            if is(|ty| matches!(ty, DataType::Real | DataType::Double))
+                && is(|ty| matches!(ty, DataType::Numeric(_)))
+            {
+                Some(Become::Float)
+            } else if (is(text) || matches!(first, Some(DataType::Varchar(_))))
+                && is(|ty| matches!(ty, DataType::Char(_)))
+            {
+                Some(Become::Text)
+            } else {
+                None
+            }
+        })
+        .collect();
+    if becomes.iter().all(Option::is_none) {
+        return Ok(Transformed::no(LogicalPlan::Union(union)));
+    }
+    let mut inputs = Vec::with_capacity(union.inputs.len());
+    for (input, types) in union.inputs.iter().zip(&types) {
+        let columns = input.schema().iter().zip(types).zip(&becomes);
+        let exprs = columns.map(|(((qualifier, field), own), becomes)| {
+            let column = Expr::from((qualifier, field));
+            match (becomes, own) {
+                (Some(Become::Float), DataType::Numeric(_)) => {
+                    as_float(column).alias_qualified(qualifier.cloned(), field.name())
+                }
+                (Some(Become::Text), DataType::Char(_)) => {
+                    cast::call(column, &DataType::Text).alias_qualified(qualifier.cloned(), field.name())
+                }
+                _ => column,
+            }
+        });
+        let exprs: Vec<Expr> = exprs.collect();
+        let plan =
+            LogicalPlanBuilder::from(Arc::unwrap_or_clone(Arc::clone(input))).project(exprs)?.build()?;
+        inputs.push(Arc::new(plan));
+    }
+    Ok(Transformed::yes(LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?)))
+}
