@@ -7,6 +7,7 @@
 
 mod arguments;
 mod cargo;
+pub mod compare;
 pub mod conformance;
 pub mod damage;
 pub mod demo;
@@ -40,6 +41,11 @@ pub struct Command {
 
 /// Every developer command.
 pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "compare",
+        help: "run scripts of SQL through cairn and PostgreSQL: --postgres, --setup, --set, files",
+        run: compare::run,
+    },
     Command {
         name: "conformance",
         help: "write docs/sql/conformance.md from the SQL tests",

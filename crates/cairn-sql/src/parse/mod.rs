@@ -1,6 +1,7 @@
 //! From text to statements: lexer, splitting, guard, parser, and the rewriting of what DataFusion reads
 //! differently from PostgreSQL.
 
+mod aliases;
 mod array_query;
 pub(crate) mod as_of;
 pub(crate) mod balance;
@@ -32,6 +33,7 @@ mod scopes;
 pub(crate) mod sets;
 mod shadowed;
 mod spelled;
+mod spelling;
 pub mod split;
 pub(crate) mod substitute;
 pub(crate) mod types;
@@ -84,6 +86,9 @@ fn parse_one(text: &str) -> Result<Statement> {
 
 /// Parses one statement that the guard has passed.
 pub(crate) fn parse_text(text: &str) -> Result<Statement> {
+    let text = &*spelling::strings(text)?;
+    let text = &*spelling::orders(text);
+    let text = &*spelling::statements(text);
     let logged = names::without_unlogged(text);
     let typed = partition_columns::before_parsing(&logged);
     let text = &*typed;
@@ -99,7 +104,9 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
         check::statement(&statement)?;
         return Ok(statement);
     }
-    let patched = names::before_parsing(text);
+    let (patched, is_empty) = spelling::take_no_data(text);
+    let (patched, columns) = spelling::take_columns(&patched);
+    let patched = names::before_parsing(&patched);
     let patched = only::before_parsing(&patched);
     let patched = constants::before_parsing(&patched);
     let patched = windows::before_parsing(&patched);
@@ -124,6 +131,10 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
         _ => return Err(Error::new("42601", "syntax error: one statement expected")),
     };
     names::note_overriding(&mut statement, &overriding);
+    spelling::name_columns(&mut statement, &columns)?;
+    if is_empty {
+        spelling::leave_rows_out(&mut statement);
+    }
     if let Some(moment) = as_of {
         as_of::note(&mut statement, &moment)?;
     }
@@ -151,6 +162,7 @@ pub(crate) fn resolve(
     windows::resolve(query)?;
     shadowed::rename(query);
     let scopes = scopes::Scopes::new(context, catalog, plan);
+    aliases::complete(scopes.clone(), query);
     using::resolve(scopes.clone(), query)?;
     whole_rows::resolve(scopes, query)
 }

@@ -9,15 +9,19 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query,
-    Select, SelectItem, TableAlias, TableAliasColumnDef, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    Select, SelectItem, SelectItemQualifiedWildcardKind, TableAlias, TableAliasColumnDef, TableFactor, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 
 use super::names::exact;
-use super::scopes::{Item, Scopes};
+use super::scopes::{self, Item, Scopes};
 use super::types;
 use crate::query::output::UNIQUE_MARK;
 use crate::session::variables::fold;
 use crate::{Error, Result};
+
+/// LATERAL subqueries that take `t.*` of each other.
+const LATERAL_DEPTH_MAX: usize = 16;
 
 /// Rewrites a query.
 ///
@@ -29,10 +33,17 @@ pub(super) fn resolve(scopes: Scopes<'_>, query: &mut Query) -> Result<()> {
     if !names.records && Visit::visit(query, &mut Meant(&names.tables)).is_continue() {
         return Ok(());
     }
-    match VisitMut::visit(query, &mut Rows { scopes, open: Vec::new() }) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(error) => Err(error),
+    // What `t.*` gives of a subquery beside is known once that is rewritten.
+    for _ in 0..LATERAL_DEPTH_MAX {
+        let mut rows = Rows { scopes: scopes.clone(), open: Vec::new(), expanded: false };
+        if let ControlFlow::Break(error) = VisitMut::visit(query, &mut rows) {
+            return Err(error);
+        }
+        if !rows.expanded {
+            break;
+        }
     }
+    Ok(())
 }
 
 /// What the parts of FROM are called, and whether one is a function of a row type.
@@ -65,6 +76,13 @@ struct Meant<'n>(&'n [String]);
 impl Visitor for Meant<'_> {
     type Break = ();
 
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        match select.projection.iter().filter_map(qualifier).any(|name| is_outer(select, &name)) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         match expr {
             Expr::Identifier(ident) if self.0.iter().any(|name| name.eq_ignore_ascii_case(&ident.value)) => {
@@ -80,6 +98,20 @@ impl Visitor for Meant<'_> {
     }
 }
 
+/// The name in `name.*`.
+fn qualifier(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+            name.0.last()?.as_ident().map(fold)
+        }
+        _ => None,
+    }
+}
+
+fn is_outer(select: &Select, name: &str) -> bool {
+    !scopes::names(&select.from).iter().any(|own| own == name)
+}
+
 fn is_wildcard(arg: &FunctionArg) -> bool {
     matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_)))
 }
@@ -88,6 +120,8 @@ struct Rows<'a> {
     scopes: Scopes<'a>,
     /// FROM of the SELECTs that are open.
     open: Vec<Vec<Item>>,
+    /// A `t.*` of a query around was written out.
+    expanded: bool,
 }
 
 /// Tells columns of one name apart, by which the row could not be put together.
@@ -197,6 +231,24 @@ impl VisitorMut for Rows<'_> {
                 && let Some(item) = items.iter_mut().find(|item| item.name == fold(&alias.name))
             {
                 tell_apart(factor, item);
+            }
+        }
+        // `t.*` of a query around.
+        for item in std::mem::take(&mut select.projection) {
+            let outer = qualifier(&item).filter(|name| is_outer(select, name));
+            let found =
+                outer.and_then(|name| self.open.iter().rev().flatten().find(|item| item.name == name));
+            match found.and_then(|found| Some((found, found.columns.as_ref()?))) {
+                Some((found, columns)) => {
+                    let written = columns.iter().map(|column| {
+                        let parts = [&found.name, column].map(|part| exact(part)).to_vec();
+                        let expr = Expr::CompoundIdentifier(parts);
+                        SelectItem::ExprWithAlias { expr, alias: exact(column) }
+                    });
+                    select.projection.extend(written);
+                    self.expanded = true;
+                }
+                None => select.projection.push(item),
             }
         }
         self.open.push(items);
