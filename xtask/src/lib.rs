@@ -42,6 +42,11 @@ pub struct Command {
 /// Every developer command.
 pub const COMMANDS: &[Command] = &[
     Command {
+        name: "cancel",
+        help: "measure how long statements of every kind take to end when they are cancelled: --rows",
+        run: queries::cancel,
+    },
+    Command {
         name: "compare",
         help: "run scripts of SQL through cairn and PostgreSQL: --postgres, --setup, --set, files",
         run: compare::run,

@@ -443,7 +443,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// What ends its waits from another thread. Get it before the wait: a transaction that waits answers no calls.
+    /// What ends its waits and its writing from another thread. Get it before: a transaction that waits answers no calls.
     ///
     /// # Errors
     /// [`Error::TransactionEnded`].
@@ -675,6 +675,7 @@ impl Writer<'_> {
         }
         let mut key = prefix.to_vec();
         for row in rows {
+            self.state.txn.check_cancelled()?;
             key.truncate(prefix.len());
             key.extend_from_slice(row);
             if self.state.txn.claim_unchanged(&key, mode)? == Locked::Changed && direct {

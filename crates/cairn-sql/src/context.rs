@@ -93,6 +93,8 @@ pub(crate) struct Exchange {
     pub(crate) notices: Vec<Notice>,
     pub(crate) streams: crate::copy::Streams,
     pub(crate) temporary: crate::session::temporary::Temporary,
+    /// What ends the session's newest statement.
+    pub(crate) running: crate::session::timeouts::Running,
     /// The text of the statement, where it asks for it.
     pub(crate) query: String,
 }

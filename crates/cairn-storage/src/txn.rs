@@ -139,9 +139,10 @@ impl Txn {
     /// Sets `key` to `value`.
     ///
     /// # Errors
-    /// [`Error::KeyTooLarge`], [`Error::ValueTooLarge`], [`Error::TransactionTooLarge`]; the transaction
-    /// goes on without the write.
+    /// [`Error::KeyTooLarge`], [`Error::ValueTooLarge`], [`Error::TransactionTooLarge`], [`Error::Cancelled`]; the
+    /// transaction goes on without the write.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.check_cancelled()?;
         self.check_room(key.len() + value.len())?;
         self.writes.put(key, value)
     }
@@ -151,6 +152,7 @@ impl Txn {
     /// # Errors
     /// As [`Txn::put`].
     pub fn delete(&mut self, key: &[u8]) -> Result<()> {
+        self.check_cancelled()?;
         self.check_room(key.len())?;
         self.writes.delete(key)
     }
@@ -439,6 +441,7 @@ impl Txn {
         if !self.isolation.is_locking() {
             return Ok(Locked::Before);
         }
+        self.check_cancelled()?;
         let is_full = self.locks.as_ref().is_some_and(|locks| {
             let (count, share) = locks.count_and_share();
             count >= share && !locks.has_range_of(key)
@@ -629,7 +632,18 @@ impl Txn {
         self.lock_timeout = timeout;
     }
 
-    /// Ends its waits from another thread.
+    /// For work that takes long: whether its handle was tripped.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub fn check_cancelled(&self) -> Result<()> {
+        match &self.cancel {
+            Some(cancel) if cancel.is_cancelled() => Err(Error::Cancelled),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends its waits and its writing from another thread.
     pub fn cancel_handle(&mut self) -> CancelHandle {
         self.cancel.get_or_insert_default().clone()
     }

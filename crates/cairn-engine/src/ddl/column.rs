@@ -281,6 +281,7 @@ pub(super) fn set_not_null(
     if !to_check.is_empty() {
         writer.guard_rows(table.id);
         for batch in table::scan(&writer.view(), table, ScanRequest::full(to_check.clone()))? {
+            writer.txn_ref().check_cancelled()?;
             let batch = batch?;
             for (i, place) in to_check.iter().enumerate() {
                 if batch.column(i).null_count() > 0 {

@@ -391,6 +391,7 @@ fn check_all(writer: &mut Writer<'_>, new: &Arc<Table>, added: usize) -> Result<
     writer.guard_rows(new.id);
     let all: Vec<usize> = (0..new.live_columns().len()).collect();
     for batch in table::scan(&writer.view(), new, ScanRequest::full(all))? {
+        writer.txn_ref().check_cancelled()?;
         check::check_constraints(writer.database, new, &[added], &batch?).map_err(|e| match e {
             Error::Constraint { violation: Violation::Check, object, .. } => Error::Constraint {
                 violation: Violation::Check,
@@ -542,6 +543,7 @@ fn check_rows(writer: &mut Writer<'_>, table: &Arc<Table>, key: &ForeignKey) -> 
     let places = check::places(table, &key.columns);
     let all: Vec<usize> = (0..table.live_columns().len()).collect();
     for batch in table::scan(&writer.view(), table, ScanRequest::full(all))? {
+        writer.txn_ref().check_cancelled()?;
         parent::check_key(writer, table, key, &places, &batch?, None)?;
     }
     Ok(())

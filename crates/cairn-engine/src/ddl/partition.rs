@@ -638,6 +638,7 @@ fn each_batch(
     writer.guard_rows(table.id);
     let all: Vec<usize> = (0..table.live_columns().len()).collect();
     for batch in table::scan(&writer.view(), table, ScanRequest::full(all))? {
+        writer.txn_ref().check_cancelled()?;
         look(writer, &batch?)?;
     }
     Ok(())

@@ -169,7 +169,7 @@ impl Database {
             return Ok(false);
         }
         let places: Vec<usize> = (0..table.live_columns().len()).collect();
-        let made = self.view().and_then(|view| statistics_of(&view, self, &table, &places));
+        let made = self.view().and_then(|view| statistics_of(&view, self, &table, &places, &|| Ok(())));
         inner.statistics.busy.lock().remove(&table.id);
         let mut tables = inner.statistics.tables.lock();
         let entry = tables.entry(table.id).or_default();
@@ -211,7 +211,12 @@ impl Transaction {
         self.check_writable("ANALYZE")?;
         let view = self.view()?;
         let before = self.statistics(table)?;
-        let mut made = statistics_of(&view, &Database::of(&self.database), table, places)?;
+        let cancel = self.cancel_handle()?;
+        let look = || match cancel.is_cancelled() {
+            true => Err(cairn_storage::Error::Cancelled.into()),
+            false => Ok(()),
+        };
+        let mut made = statistics_of(&view, &Database::of(&self.database), table, places, &look)?;
         if let Some(before) = before {
             let others =
                 before.columns.iter().filter(|old| !made.columns.iter().any(|new| new.column == old.column));
@@ -295,17 +300,19 @@ fn same_type(a: &cairn_types::DataType, b: &cairn_types::DataType) -> bool {
     a == b || bytes(a) == bytes(b)
 }
 
+/// `look` fails where nobody waits for it any more.
 fn statistics_of(
     view: &ReadView,
     database: &Database,
     table: &Table,
     places: &[usize],
+    look: &dyn Fn() -> Result<()>,
 ) -> Result<TableStatistics> {
     let approximate = database.approximate_rows(table.id);
     let mut rows = approximate as f64;
     let mut columns = Vec::with_capacity(places.len());
     for some in places.chunks(sample::COLUMNS_MAX) {
-        let sample = sample::take(view, table, some, approximate)?;
+        let sample = sample::take(view, table, some, approximate, look)?;
         rows = sample.total;
         columns.extend(
             sample
@@ -316,7 +323,7 @@ fn statistics_of(
         );
     }
     if places.is_empty() {
-        rows = sample::take(view, table, &[], approximate)?.total;
+        rows = sample::take(view, table, &[], approximate, look)?.total;
     }
     columns.sort_by_key(|column| column.column);
     let bytes = database.approximate_bytes(table.id, 0);

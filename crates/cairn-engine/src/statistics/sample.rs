@@ -49,14 +49,21 @@ pub(super) struct Sample {
     pub(super) total: f64,
 }
 
-pub(super) fn take(view: &ReadView, table: &Table, places: &[usize], approximate: u64) -> Result<Sample> {
+/// `look` is asked at each batch whether to go on.
+pub(super) fn take(
+    view: &ReadView,
+    table: &Table,
+    places: &[usize],
+    approximate: u64,
+    look: &dyn Fn() -> Result<()>,
+) -> Result<Sample> {
     let columns = places.iter().map(|_| Values::default()).collect();
     let mut sample = Sample { columns, rows: 0, seen: 0, stride: 1, total: 0.0 };
     if approximate <= WHOLE_ROWS_MAX {
         sample.stride = (approximate / SAMPLE_ROWS).max(1);
         // The estimate may be off: then a sample of the beginning is what there is.
         let most = 2 * WHOLE_ROWS_MAX;
-        read(view, table, places, Access::Full, most, &mut sample)?;
+        read(view, table, places, Access::Full, most, &mut sample, look)?;
         sample.total = if sample.seen == most { approximate.max(most) } else { sample.seen } as f64;
         return Ok(sample);
     }
@@ -67,7 +74,7 @@ pub(super) fn take(view: &ReadView, table: &Table, places: &[usize], approximate
     }
     let each = SAMPLE_ROWS.div_ceil(runs.len() as u64);
     for run in runs {
-        read(view, table, places, run, each, &mut sample)?;
+        read(view, table, places, run, each, &mut sample, look)?;
     }
     sample.total = (approximate as f64).max(sample.rows as f64);
     Ok(sample)
@@ -80,12 +87,14 @@ fn read(
     access: Access,
     most: u64,
     sample: &mut Sample,
+    look: &dyn Fn() -> Result<()>,
 ) -> Result<()> {
     let mut request = ScanRequest::new(access, places.to_vec());
     request.limit = Some(most as usize);
     request.first_batch_rows = BATCH_ROWS.min(most as usize);
     request.batch_rows = BATCH_ROWS;
     for batch in scan(view, table, request)? {
+        look()?;
         let batch = batch?;
         let taken: Vec<usize> =
             (0..batch.num_rows()).filter(|row| is_taken(sample.seen + *row as u64, sample.stride)).collect();

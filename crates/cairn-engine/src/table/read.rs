@@ -66,6 +66,7 @@ pub(super) fn current(writer: &Writer<'_>, table: &Table, row_keys: &[Bytes]) ->
         if row_keys.len() > 1 && !seen.insert(row_key) {
             continue;
         }
+        writer.txn_ref().check_cancelled()?;
         key.truncate(PREFIX_BYTES);
         key.extend_from_slice(row_key);
         if let Some(row) = writer.txn_ref().get_latest(&key)? {

@@ -4,28 +4,36 @@
 //! A rule puts the look into the conditions of a plan; an execution collects them ([`begin`]) and ends them when its time is
 //! over or its reader is gone.
 //!
+//! What computes long texts looks between its pieces ([`super::slices`]). Planning looks at every step, on the statement's own
+//! thread, whether its transaction's handle was tripped ([`Looking`]).
+//!
 //! I1: a plan serves one execution at a time, and what belongs to an earlier one does nothing: a look counts executions.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{FieldRef, Schema};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::error::Result as DataFusionResult;
-use datafusion::logical_expr::ColumnarValue;
+use cairn_engine::CancelHandle;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::logical_expr::{ColumnarValue, LogicalPlan};
+use datafusion::optimizer::{AnalyzerRule, ApplyOrder, OptimizerConfig, OptimizerRule};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder};
 
+use super::slices::SlicesExec;
 use crate::Error;
 
 /// Twice the number of the execution, and 1 more when it is over.
 #[derive(Debug, Default)]
-struct Look(AtomicU64);
+pub(super) struct Look(AtomicU64);
 
 impl Look {
     /// A new execution; its number.
@@ -40,8 +48,115 @@ impl Look {
         let _ = self.0.compare_exchange(number, number + 1, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.0.load(Ordering::Relaxed) & 1 == 1
+    }
+}
+
+/// What a statement ends with that nobody waits for any more.
+pub(super) fn cancelled() -> DataFusionError {
+    Error::new("57014", "canceling statement due to user request").into()
+}
+
+thread_local! {
+    /// What ends the statement that runs on this thread.
+    static ENDS: RefCell<Ends> = RefCell::default();
+}
+
+/// What may end a statement while it runs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ends {
+    handles: Vec<CancelHandle>,
+    /// False when the statement is over: its rows may still be read then, and its handles be those of the next.
+    running: Arc<AtomicBool>,
+    /// Of this statement alone, its rows included; none for what cannot be cancelled.
+    token: Option<Token>,
+}
+
+/// Set where a statement was cancelled.
+pub(crate) type Token = Arc<AtomicBool>;
+
+impl Ends {
+    /// Whether it can be cancelled.
+    pub(super) fn can_come(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// Whether it was cancelled.
+    pub(super) fn has_come(&self) -> bool {
+        self.token.as_ref().is_some_and(|token| token.load(Ordering::Relaxed))
+            || self.running.load(Ordering::Relaxed) && self.handles.iter().any(CancelHandle::is_cancelled)
+    }
+}
+
+/// While it lives, [`look`] fails on this thread once one of the handles is tripped.
+#[derive(Debug)]
+pub(crate) struct Looking(Ends);
+
+impl Looking {
+    /// Until it is dropped; then those before it count again.
+    pub(crate) fn at(handles: Vec<CancelHandle>, token: Token) -> Looking {
+        Looking(ENDS.replace(Ends { handles, running: Arc::new(AtomicBool::new(true)), token: Some(token) }))
+    }
+}
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        ENDS.replace(std::mem::take(&mut self.0)).running.store(false, Ordering::Relaxed);
+    }
+}
+
+/// What ends the statement that runs on this thread.
+pub(super) fn ends() -> Ends {
+    ENDS.with_borrow(Clone::clone)
+}
+
+/// For long work on a statement's own thread.
+///
+/// # Errors
+/// `57014` where the statement is to end.
+pub(crate) fn look() -> DataFusionResult<()> {
+    match ENDS.with_borrow(Ends::has_come) {
+        true => Err(cancelled()),
+        false => Ok(()),
+    }
+}
+
+/// A rule of the optimizer that looks at each node.
+#[derive(Debug)]
+pub(super) struct LookingRule(pub(super) Arc<dyn OptimizerRule + Send + Sync>);
+
+impl OptimizerRule for LookingRule {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> DataFusionResult<Transformed<LogicalPlan>> {
+        look()?;
+        self.0.rewrite(plan, config)
+    }
+}
+
+/// A rule of the analyzer that looks before it begins.
+#[derive(Debug)]
+pub(super) struct LookingAnalyzer(pub(super) Arc<dyn AnalyzerRule + Send + Sync>);
+
+impl AnalyzerRule for LookingAnalyzer {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> DataFusionResult<LogicalPlan> {
+        look()?;
+        self.0.analyze(plan, config)
     }
 }
 
@@ -81,7 +196,7 @@ impl PhysicalExpr for Watched {
 
     fn evaluate(&self, batch: &RecordBatch) -> DataFusionResult<ColumnarValue> {
         if self.look.is_over() {
-            return Err(Error::new("57014", "canceling statement due to user request").into());
+            return Err(cancelled());
         }
         self.condition.evaluate(batch)
     }
@@ -174,6 +289,9 @@ pub(super) fn begin(plan: &Arc<dyn ExecutionPlan>) -> Looks {
     let mut all = Vec::new();
     // Never fails.
     let _ = plan.apply(|node| {
+        if let Some(slices) = node.downcast_ref::<SlicesExec>() {
+            all.push((Arc::clone(&slices.look), slices.look.begin()));
+        }
         let filter = condition(&**node).map(JoinFilter::expression);
         if let Some(watched) = filter.and_then(|filter| filter.downcast_ref::<Watched>()) {
             all.push((Arc::clone(&watched.look), watched.look.begin()));

@@ -1,5 +1,6 @@
 //! Joins that make many rows of few pause now and then: the query engine lets what reads a table pause, but a join gives
-//! batch after batch from what it has read once, and neither a timeout nor other queries got a turn meanwhile.
+//! batch after batch from what it has read once, and neither a timeout nor other queries got a turn meanwhile. What computes
+//! long texts gets its rows in pieces ([`super::slices`]).
 
 use std::sync::Arc;
 
@@ -20,13 +21,18 @@ impl PhysicalOptimizerRule for Pauses {
         plan: Arc<dyn ExecutionPlan>,
         _config: &ConfigOptions,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let pausing = plan.transform_up(|node| match node.name() {
-            "CrossJoinExec" | "NestedLoopJoinExec" | "HashJoinExec" | "SortMergeJoinExec" | "UnnestExec"
-            | "IndexJoin" => {
-                let node = super::interrupt::watch(node)?;
-                Ok(Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>))
+        super::interrupt::look()?;
+        let pausing = plan.transform_up(|node| {
+            let sliced = super::slices::sliced(Arc::clone(&node))?;
+            match sliced.name() {
+                "CrossJoinExec" | "NestedLoopJoinExec" | "HashJoinExec" | "SortMergeJoinExec"
+                | "UnnestExec" | "IndexJoin" => {
+                    let node = super::interrupt::watch(sliced)?;
+                    Ok(Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>))
+                }
+                _ if Arc::ptr_eq(&sliced, &node) => Ok(Transformed::no(node)),
+                _ => Ok(Transformed::yes(sliced)),
             }
-            _ => Ok(Transformed::no(node)),
         })?;
         Ok(pausing.data)
     }

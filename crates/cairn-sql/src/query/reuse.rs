@@ -368,8 +368,15 @@ pub(crate) fn run(context: &Context, sql: &str, parameters: &[Value]) -> Option<
     // Scans may open when the next statement has begun.
     _ = context.scope.view.set(view);
     let (physical, task, output) = (Arc::clone(&plan.physical), Arc::clone(&plan.task), plan.output.clone());
+    // Where the statement came here at once, nobody has said that it has begun.
+    let begun = (!super::interrupt::ends().can_come()).then(|| {
+        let running = context.scope.exchange.lock().running.clone();
+        running.begin(&[])
+    });
     let lease = Lease { shared: Arc::clone(shared), text, plan: Some(plan) };
-    Some(run::start(context, physical, task, output, Some(lease)))
+    let rows = run::start(context, physical, task, output, Some(lease));
+    drop(begun);
+    Some(rows)
 }
 
 /// Whether a text has a plan: asked before a transaction is begun for it.

@@ -200,19 +200,68 @@ pub(crate) fn start(
             let _ = sender.send(Err(panicked(&panic))).await;
         }
     });
-    if context.scope.settings.statement_timeout_ms > 0 {
-        let left = Duration::from_millis(context.scope.settings.statement_timeout_ms);
-        shared.runtime.timers()?.spawn(async move {
-            // An operator that gives no batch for long is left where it next pauses; its reader need not wait for that.
-            if tokio::time::timeout(left, ended).await.is_err() {
-                rows.abort();
-                looks.end();
-                let _ = late.send(Err(timed_out())).await;
-            }
-        });
-    }
+    look_after(context, ended, rows, looks, late.downgrade())?;
     Ok(results)
 }
+
+/// Ends a query when its time is over or its statement is cancelled, unless it has `ended` before.
+fn look_after(
+    context: &Context,
+    ended: tokio::sync::oneshot::Receiver<()>,
+    rows: tokio::task::JoinHandle<()>,
+    looks: super::interrupt::Looks,
+    late: tokio::sync::mpsc::WeakSender<Result<RecordBatch>>,
+) -> Result<()> {
+    let time = match context.scope.settings.statement_timeout_ms {
+        0 => None,
+        ms => Some(Duration::from_millis(ms)),
+    };
+    let ends = super::interrupt::ends();
+    if time.is_none() && !ends.can_come() {
+        return Ok(());
+    }
+    let end = async move {
+        // An operator that gives no batch for long is left where it next pauses; its reader need not wait for that.
+        if let Some(error) = watch(ended, time, ends).await {
+            // Before the rows' own sender goes: their reader must not take that for their end.
+            let late = late.upgrade();
+            rows.abort();
+            looks.end();
+            if let Some(late) = late {
+                let _ = late.send(Err(error)).await;
+            }
+        }
+    };
+    context.scope.shared.runtime.timers()?.spawn(end);
+    Ok(())
+}
+
+/// Why a query is to end before it has `ended` on its own: its time is over, or its statement was cancelled.
+async fn watch(
+    ended: tokio::sync::oneshot::Receiver<()>,
+    time: Option<Duration>,
+    ends: super::interrupt::Ends,
+) -> Option<Error> {
+    let over = std::pin::pin!(async {
+        match time {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
+        }
+    });
+    let cancelled = std::pin::pin!(async {
+        while !ends.has_come() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    });
+    match select_first(ended, select_first(over, cancelled)).await {
+        Either::Left(_) => None,
+        Either::Right((Either::Left(_), _)) => Some(timed_out()),
+        Either::Right((Either::Right(_), _)) => Some(super::interrupt::cancelled().into()),
+    }
+}
+
+/// How often a running query is looked after.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Batches that are asked for on the caller's thread, at most.
 const FIRST_BATCHES: usize = 2;

@@ -11,10 +11,11 @@ use datafusion::execution::registry::FunctionRegistry;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::planner::ExprPlanner;
-use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::{AnalyzerRule, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::prelude::SessionConfig;
 
+use super::interrupt::{LookingAnalyzer, LookingRule};
 use super::join_order;
 use super::late::LateProjection;
 use super::literals::UnknownLiterals;
@@ -68,6 +69,11 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
         Arc::new(LongPredicates),
     ];
     rules.extend(state.analyzer().rules.iter().cloned());
+    let looking = |rule| Arc::new(LookingAnalyzer(rule)) as Arc<dyn AnalyzerRule + Send + Sync>;
+    let rules = rules.into_iter().map(looking).collect();
+    let optimizers = state.optimizer().rules.iter().cloned();
+    let optimizers =
+        optimizers.map(|rule| Arc::new(LookingRule(rule)) as Arc<dyn OptimizerRule + Send + Sync>).collect();
     let mut physical = state.physical_optimizers().to_vec();
     if let Some(rule) = physical.iter_mut().find(|rule| rule.name() == join_order::REPLACED) {
         *rule = Arc::new(join_order::JoinOrder);
@@ -84,6 +90,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     let mut state = SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
         .with_analyzer_rules(rules)
+        .with_optimizer_rules(optimizers)
         .with_physical_optimizer_rules(physical)
         .build();
     crate::functions::register(&mut state)?;

@@ -23,7 +23,7 @@ mod route;
 mod set_config;
 pub(crate) mod settings;
 pub(crate) mod temporary;
-mod timeouts;
+pub(crate) mod timeouts;
 mod transaction;
 pub(crate) mod variables;
 pub(crate) mod waits;
@@ -40,6 +40,7 @@ use crate::results::{Column, Results, StatementResult};
 use crate::{Error, Result};
 
 pub(crate) use route::{first_words, run};
+pub use timeouts::StatementCancel;
 pub(crate) use transaction::Block;
 
 impl Drop for Session {
@@ -61,6 +62,7 @@ pub type Parameters<'a> = &'a [Value];
 pub struct Session {
     shared: Arc<Shared>,
     state: Arc<Mutex<State>>,
+    running: timeouts::Running,
 }
 
 impl std::fmt::Debug for Session {
@@ -108,6 +110,8 @@ impl Prepared {
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let running = timeouts::Running::default();
+        let exchange = Exchange { running: running.clone(), ..Exchange::default() };
         let state = State {
             settings: Arc::new(settings::Settings::default()),
             block: None,
@@ -115,10 +119,15 @@ impl Session {
             idle: timeouts::IdleTimer::default(),
             prepared: prepared::PreparedStatements::default(),
             sequences: Arc::new(Mutex::new(SequenceMemory::default())),
-            exchange: Arc::default(),
+            exchange: Arc::new(Mutex::new(exchange)),
             cursors: cursor::Cursors::default(),
         };
-        Self { shared, state: Arc::new(Mutex::new(state)) }
+        Self { shared, state: Arc::new(Mutex::new(state)), running }
+    }
+
+    /// What ends the newest statement of this session, from another thread.
+    pub fn cancel_handle(&self) -> StatementCancel {
+        StatementCancel::new(&self.running)
     }
 
     /// Runs exactly one statement with parameters (`$1`, `?1`, `?` or `:name` in order of appearance).

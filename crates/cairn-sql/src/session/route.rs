@@ -236,8 +236,12 @@ fn run_parsed(
     if sql.contains("current_query") || sql.contains("CURRENT_QUERY") {
         sql.clone_into(&mut guard.exchange.lock().query);
     }
-    let timer = StatementTimer::start(shared, guard)?;
+    let handles = timeouts::handles(guard)?;
+    let running = guard.exchange.lock().running.clone();
+    let _looking = running.begin(&handles);
+    let timer = StatementTimer::start(shared, guard, handles)?;
     let mut result = dispatch(shared, state, guard, &statement, sql, parameters);
+    running.end();
     if let Some(timer) = timer {
         result = timer.end(result);
     }

@@ -1,9 +1,10 @@
 //! `statement_timeout` and `idle_in_transaction_session_timeout`: who acts when the time is over. Both have a timer on the
 //! runtime; a lock timeout is the wait's own.
 //!
-//! I1: a timer that goes off when its statement has ended, or when the next one has begun, does nothing: both sides look under
-//! one lock.
+//! I1: a timer or a cancellation that comes when its statement has ended, or when the next one has begun, does nothing: both
+//! sides look under one lock.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::State;
 use crate::engine::Shared;
+use crate::query::interrupt::{Looking, Token};
 use crate::{Error, Result};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,7 +23,65 @@ enum Stage {
     Ended,
 }
 
-/// The time of a running statement: when it is over, its waits for locks end.
+/// What ends the statements of a session: its own handle, and that of a transaction that it was lent.
+pub(super) fn handles(state: &State) -> Result<Vec<CancelHandle>> {
+    let mut handles = vec![state.locks.cancel_handle()];
+    if let Some(block) = state.block.as_ref().filter(|block| block.is_adopted() && block.txn.is_active()) {
+        handles.push(block.txn.cancel_handle()?);
+    }
+    Ok(handles)
+}
+
+/// What ends the newest statement of a session.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Running(Arc<Mutex<Ending>>);
+
+#[derive(Debug, Default)]
+struct Ending {
+    /// Nothing is there when the statement has returned.
+    handles: Vec<CancelHandle>,
+    /// Ends its rows, too.
+    token: Token,
+}
+
+impl Running {
+    /// A statement begins.
+    pub(crate) fn begin(&self, handles: &[CancelHandle]) -> Looking {
+        let (handles, token) = (handles.to_vec(), Token::default());
+        *self.0.lock() = Ending { handles: handles.clone(), token: Arc::clone(&token) };
+        Looking::at(handles, token)
+    }
+
+    /// The statement has returned: what was tripped for it does nothing to the next (I1).
+    pub(super) fn end(&self) {
+        let mut ending = self.0.lock();
+        let handles = std::mem::take(&mut ending.handles);
+        if ending.token.load(Ordering::Relaxed) {
+            handles.iter().for_each(CancelHandle::reset);
+        }
+    }
+}
+
+/// Ends the statement that a session runs, from any thread; clones do the same.
+#[derive(Clone, Debug)]
+pub struct StatementCancel(Running);
+
+impl StatementCancel {
+    pub(super) fn new(running: &Running) -> StatementCancel {
+        StatementCancel(running.clone())
+    }
+
+    /// Has the running statement end with `57014`, as soon as it looks: in its waits, between rows that it writes, between
+    /// batches and steps of planning; so do the rows that it gives. Nothing happens where none runs, or where one has begun
+    /// to commit.
+    pub fn cancel(&self) {
+        let ending = self.0.0.lock();
+        ending.token.store(true, Ordering::Relaxed);
+        ending.handles.iter().for_each(CancelHandle::cancel);
+    }
+}
+
+/// The time of a running statement: when it is over, its waits for locks, its writing and its planning end.
 pub(super) struct StatementTimer {
     stage: Arc<Mutex<Stage>>,
     cancels: Vec<CancelHandle>,
@@ -30,14 +90,13 @@ pub(super) struct StatementTimer {
 
 impl StatementTimer {
     /// Starts it where the session has a `statement_timeout`.
-    pub(super) fn start(shared: &Shared, state: &State) -> Result<Option<StatementTimer>> {
+    pub(super) fn start(
+        shared: &Shared,
+        state: &State,
+        cancels: Vec<CancelHandle>,
+    ) -> Result<Option<StatementTimer>> {
         if state.settings.statement_timeout_ms == 0 {
             return Ok(None);
-        }
-        let mut cancels = vec![state.locks.cancel_handle()];
-        if let Some(block) = state.block.as_ref().filter(|block| block.is_adopted() && block.txn.is_active())
-        {
-            cancels.push(block.txn.cancel_handle()?);
         }
         let time = Duration::from_millis(state.settings.statement_timeout_ms);
         let stage = Arc::new(Mutex::new(Stage::Running));

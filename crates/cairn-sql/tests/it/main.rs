@@ -1,6 +1,7 @@
 //! Integration tests of the SQL layer, one binary.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod cancel;
 mod clauses;
 mod forced_plans;
 mod generated;

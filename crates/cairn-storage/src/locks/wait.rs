@@ -34,7 +34,7 @@ pub enum Wait {
     SkipLocked,
 }
 
-/// Ends the waits of a transaction or session from another thread. Clones are the same handle.
+/// Ends what a transaction or session does (its waits, its writing) from another thread. Clones are the same handle.
 #[derive(Clone, Debug, Default)]
 pub struct CancelHandle {
     inner: Arc<Cancel>,
@@ -47,7 +47,7 @@ struct Cancel {
 }
 
 impl CancelHandle {
-    /// Has the present wait, or the next one, end with [`Error::Cancelled`].
+    /// Has the present wait or write, or the next one, end with [`Error::Cancelled`].
     pub fn cancel(&self) {
         self.inner.tripped.store(true, Ordering::SeqCst);
         let signal = self.inner.waits_at.lock().clone();

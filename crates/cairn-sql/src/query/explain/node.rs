@@ -498,7 +498,10 @@ fn bitmap_node(bitmap: &Bitmap, table: &cairn_engine::Table) -> Node {
 
 /// The input of a node that is not worth showing.
 fn transparent(plan: &Arc<dyn ExecutionPlan>) -> Option<&Arc<dyn ExecutionPlan>> {
-    let hidden = matches!(plan.name(), "CooperativeExec" | "OutputRequirementExec" | "CoalesceBatchesExec");
+    let hidden = matches!(
+        plan.name(),
+        "CooperativeExec" | "OutputRequirementExec" | "CoalesceBatchesExec" | "SlicesExec"
+    );
     plan.children().first().copied().filter(|_| hidden)
 }
 

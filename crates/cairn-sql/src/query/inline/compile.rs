@@ -31,6 +31,7 @@ use super::join::JoinNode;
 use super::scan::ScanNode;
 use super::{InlinePlan, Node, compares_as_key};
 use crate::query::reuse::is_dynamic;
+use crate::query::slices::SlicesExec;
 use crate::query::slots::Parameter;
 use crate::scan::exec::TableScanExec;
 
@@ -84,6 +85,8 @@ fn moves_batches(plan: &Arc<dyn ExecutionPlan>) -> bool {
         || plan.downcast_ref::<SortPreservingMergeExec>().is_some()
         || plan.downcast_ref::<RepartitionExec>().is_some()
         || plan.downcast_ref::<CooperativeExec>().is_some()
+        // What makes long texts is left to streams, which can be ended.
+        || plan.downcast_ref::<SlicesExec>().is_some_and(|slices| !slices.grows)
 }
 
 /// The first node below that does more than move batches.
