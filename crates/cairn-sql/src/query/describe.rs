@@ -2,10 +2,13 @@
 //! constant expressions.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::Array;
 use cairn_types::{DataType, Value};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::{Expr as Planned, LogicalPlan};
 use sqlparser::ast::{
     AssignmentTarget, Expr, Ident, Insert, ObjectName, Query, SelectItem, SetExpr, Statement, TableFactor,
     TableObject, TableWithJoins, Value as Literal,
@@ -76,7 +79,11 @@ pub(crate) fn statement(
 }
 
 fn of_query(context: &Context, query: &Query, types: &mut BTreeMap<usize, DataType>) -> Result<Vec<Column>> {
-    let plan = plan(context, query)?;
+    let state = super::state::of(context);
+    let declared = (1..).map_while(|number| types.get(&number));
+    let declared =
+        declared.enumerate().map(|(at, ty)| Some(Arc::new(ty.to_field(format!("${}", at + 1), true))));
+    let plan = Planner::new(context, &state)?.query_with(query.clone(), declared.collect())?;
     collect_types(&plan, types)?;
     Ok(output_columns(&plan))
 }
@@ -97,12 +104,20 @@ pub(crate) fn output_columns(plan: &LogicalPlan) -> Vec<Column> {
         .collect()
 }
 
+/// Of a parameter whose type nobody declared the first place that tells one counts.
 fn collect_types(plan: &LogicalPlan, types: &mut BTreeMap<usize, DataType>) -> Result<()> {
-    for (name, field) in plan.get_parameter_fields()? {
-        if let (Some(number), Some(field)) = (name.strip_prefix('$').and_then(|n| n.parse().ok()), field) {
-            types.entry(number).or_insert_with(|| sql_type(&field));
-        }
-    }
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                if let Planned::Placeholder(Placeholder { id, field: Some(field) }) = part
+                    && let Some(number) = id.strip_prefix('$').and_then(|number| number.parse().ok())
+                {
+                    types.entry(number).or_insert_with(|| sql_type(field));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
     Ok(())
 }
 

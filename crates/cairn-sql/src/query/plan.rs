@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType as ArrowType, SchemaRef};
+use arrow::datatypes::{DataType as ArrowType, FieldRef, SchemaRef};
 use datafusion::catalog::TableFunctionArgs;
 use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::TableReference;
@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, TableType, WindowUDF,
 };
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use datafusion::sql::planner::{NullOrdering, ParserOptions, SqlToRel};
+use datafusion::sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
 use sqlparser::ast::{Query, Statement};
 
 use crate::catalog::{self, Found};
@@ -77,7 +77,16 @@ impl<'s> Planner<'s> {
     }
 
     /// Plans a query as it came from the parser.
-    pub(crate) fn query(&self, mut query: Query) -> Result<LogicalPlan> {
+    pub(crate) fn query(&self, query: Query) -> Result<LogicalPlan> {
+        self.query_with(query, Vec::new())
+    }
+
+    /// The same with the types of the first parameters.
+    pub(crate) fn query_with(
+        &self,
+        mut query: Query,
+        declared: Vec<Option<FieldRef>>,
+    ) -> Result<LogicalPlan> {
         crate::routine::rewrite::query(self.context, &self.catalog, &mut query)?;
         let columns = |query: Query| {
             let plan = self.query(query).ok()?;
@@ -89,7 +98,10 @@ impl<'s> Planner<'s> {
         parse::integers::query(&mut query);
         let statement = Statement::Query(Box::new(query));
         SqlToRel::new_with_options(self, parser_options())
-            .sql_statement_to_plan(statement)
+            .sql_statement_to_plan_with_context(
+                statement,
+                &mut PlannerContext::new().with_prepare_param_data_types(declared),
+            )
             .and_then(super::copies::numbered)
             .and_then(super::common_types::rewrite)
             .and_then(super::optional::rewrite)

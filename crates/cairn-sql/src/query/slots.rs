@@ -238,7 +238,9 @@ pub(crate) fn with_slots(statement: &Statement, values: &[Value]) -> Option<Stat
 /// The shape of a planned statement; `None` where the type of a slot is not known.
 pub(crate) fn shape(plan: &LogicalPlan, parameters: usize) -> Result<Option<Shape>> {
     let mut slots = BTreeMap::new();
-    for (id, field) in plan.get_parameter_fields()? {
+    // One that has two types is no slot.
+    let Ok(fields) = plan.get_parameter_fields() else { return Ok(None) };
+    for (id, field) in fields {
         match (number(&id), field) {
             (Some(at), Some(field)) => _ = slots.insert(at, sql_type(&field)),
             _ => return Ok(None),
