@@ -1,5 +1,5 @@
-//! An inner join that looks up the rows of its second side, a table, by a key or index: for a batch of rows of the first side
-//! at a time.
+//! A join that looks up the rows of its second side, a table, by a key or index: for a batch of rows of the first side at a
+//! time. Inner, left, semi and anti joins.
 //!
 //! Guarantees: the rows of a hash join over the same sides, in no order. Bounded by the batches: what is looked up streams past
 //! the rows that asked for it, so nothing is read beyond what a LIMIT above wants but for the batch at hand.
@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
+};
 use arrow::compute::{filter_record_batch, take};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::row::{OwnedRow, RowConverter, SortField};
@@ -15,7 +17,7 @@ use cairn_engine::catalog::IndexId;
 use cairn_types::Value;
 use datafusion::common::cast::as_boolean_array;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, internal_err};
+use datafusion::common::{JoinType, Result, internal_err};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
@@ -56,6 +58,10 @@ pub(crate) struct IndexJoinExec {
     pub(crate) keys: Vec<(usize, usize)>,
     /// Over the columns of both sides.
     pub(crate) filter: Option<Arc<dyn PhysicalExpr>>,
+    /// Inner, Left, LeftSemi or LeftAnti.
+    pub(crate) kind: JoinType,
+    /// The columns of both sides.
+    pairs: SchemaRef,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -67,11 +73,19 @@ impl IndexJoinExec {
         inner: Inner,
         keys: Vec<(usize, usize)>,
         filter: Option<Arc<dyn PhysicalExpr>>,
+        kind: JoinType,
     ) -> IndexJoinExec {
         let (left, right) = (outer.schema(), scan.schema());
-        let given = inner.columns.iter().map(|at| Arc::clone(&right.fields()[*at]));
+        let given = inner.columns.iter().map(|at| match kind {
+            JoinType::Left => Arc::new(right.field(*at).clone().with_nullable(true)),
+            _ => Arc::clone(&right.fields()[*at]),
+        });
         let fields: Vec<_> = left.fields().iter().cloned().chain(given).collect();
-        let schema = Arc::new(Schema::new_with_metadata(fields, left.metadata().clone()));
+        let pairs = Arc::new(Schema::new_with_metadata(fields, left.metadata().clone()));
+        let schema = match kind {
+            JoinType::LeftSemi | JoinType::LeftAnti => left,
+            _ => Arc::clone(&pairs),
+        };
         let parts = outer.output_partitioning().partition_count();
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
@@ -80,7 +94,7 @@ impl IndexJoinExec {
             Boundedness::Bounded,
         );
         let (properties, metrics) = (Arc::new(properties), ExecutionPlanMetricsSet::new());
-        IndexJoinExec { outer, scan, inner, keys, filter, properties, metrics }
+        IndexJoinExec { outer, scan, inner, keys, filter, kind, pairs, properties, metrics }
     }
 
     pub(crate) fn outer(&self) -> &Arc<dyn ExecutionPlan> {
@@ -106,7 +120,7 @@ impl IndexJoinExec {
 
 impl DisplayAs for IndexJoinExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "IndexJoin: on={:?}, index={}", self.keys, self.inner.index)
+        write!(f, "IndexJoin: {}, on={:?}, index={}", self.kind, self.keys, self.inner.index)
     }
 }
 
@@ -147,7 +161,7 @@ impl ExecutionPlan for IndexJoinExec {
             return internal_err!("an index join has two sides");
         };
         let (inner, keys, filter) = (self.inner.clone(), self.keys.clone(), self.filter.clone());
-        Ok(Arc::new(IndexJoinExec::new(outer, scan, inner, keys, filter)))
+        Ok(Arc::new(IndexJoinExec::new(outer, scan, inner, keys, filter, self.kind)))
     }
 
     fn execute(&self, partition: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -166,7 +180,9 @@ impl ExecutionPlan for IndexJoinExec {
             keys: self.keys.clone(),
             filter: self.filter.clone(),
             rows: RowConverter::new(fields.collect())?,
+            kind: self.kind,
             schema: self.schema(),
+            pairs: Arc::clone(&self.pairs),
             looked_up: MetricBuilder::new(&self.metrics).counter("looked_up", partition),
             task,
         });
@@ -205,7 +221,9 @@ struct Lookup {
     keys: Vec<(usize, usize)>,
     filter: Option<Arc<dyn PhysicalExpr>>,
     rows: RowConverter,
+    kind: JoinType,
     schema: SchemaRef,
+    pairs: SchemaRef,
     looked_up: Count,
     task: Arc<TaskContext>,
 }
@@ -225,10 +243,7 @@ impl Lookup {
         })
     }
 
-    fn chunk(
-        self: Arc<Self>,
-        outer: RecordBatch,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send> {
+    fn chunk(self: Arc<Self>, outer: RecordBatch) -> Result<Chunk> {
         let keys: Vec<ArrayRef> = self.keys.iter().map(|(at, _)| Arc::clone(outer.column(*at))).collect();
         let rows = self.rows.convert_columns(&keys)?;
         let mut wanted: HashMap<OwnedRow, Vec<u32>> = HashMap::new();
@@ -246,27 +261,22 @@ impl Lookup {
         }
         values.sort();
         values.dedup();
-        let found = match values.is_empty() {
+        let found: Option<Found> = match values.is_empty() {
             true => None,
-            false => Some(self.scan.look_up(&self.task, self.inner.index, values)?),
+            false => Some(Box::new(self.scan.look_up(&self.task, self.inner.index, values)?)),
         };
-        Ok(found.into_iter().flatten().filter_map(move |batch| {
-            let joined =
-                batch.map_err(DataFusionError::from).and_then(|batch| self.pairs(&outer, &wanted, &batch));
-            match joined {
-                Ok(joined) if joined.num_rows() == 0 => None,
-                other => Some(other),
-            }
-        }))
+        let matched = vec![false; outer.num_rows()];
+        Ok(Chunk { lookup: self, outer, wanted, found, matched, ended: false })
     }
 
-    /// The pairs of rows of the first side and of a batch of the second.
+    /// The pairs of rows of the first side and of a batch of the second: the rows of the first side, and the columns of both,
+    /// which semi and anti joins need not have.
     fn pairs(
         &self,
         outer: &RecordBatch,
         wanted: &HashMap<OwnedRow, Vec<u32>>,
         batch: &RecordBatch,
-    ) -> Result<RecordBatch> {
+    ) -> Result<(UInt32Array, Option<RecordBatch>)> {
         self.looked_up.add(batch.num_rows());
         let kept;
         let batch = match &self.inner.condition {
@@ -291,13 +301,96 @@ impl Lookup {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(left.len()));
         let (left, right) = (UInt32Array::from(left), UInt32Array::from(right));
+        if self.gives_outer() && self.filter.is_none() {
+            return Ok((left, None));
+        }
         let of_outer = outer.columns().iter().map(|column| take(column, &left, None));
         let of_inner = inner.columns().iter().map(|column| take(column, &right, None));
         let columns = of_outer.chain(of_inner).collect::<std::result::Result<Vec<_>, _>>()?;
-        let joined = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+        let joined = RecordBatch::try_new_with_options(Arc::clone(&self.pairs), columns, &options)?;
         match &self.filter {
-            Some(filter) => Ok(filter_record_batch(&joined, &holds(filter, &joined)?)?),
-            None => Ok(joined),
+            Some(filter) => {
+                let passes = holds(filter, &joined)?;
+                let left = arrow::compute::filter(&left, &passes)?.as_primitive().clone();
+                Ok((left, Some(filter_record_batch(&joined, &passes)?)))
+            }
+            None => Ok((left, Some(joined))),
+        }
+    }
+
+    /// Whether rows of the first side alone are what the join gives.
+    fn gives_outer(&self) -> bool {
+        matches!(self.kind, JoinType::LeftSemi | JoinType::LeftAnti)
+    }
+}
+
+/// What is looked up.
+type Found = Box<dyn Iterator<Item = crate::Result<RecordBatch>> + Send>;
+
+/// Rows of the first side that are looked up together, and what has been found of them.
+struct Chunk {
+    lookup: Arc<Lookup>,
+    outer: RecordBatch,
+    /// The rows of each key.
+    wanted: HashMap<OwnedRow, Vec<u32>>,
+    found: Option<Found>,
+    /// The rows that have a partner.
+    matched: Vec<bool>,
+    ended: bool,
+}
+
+impl Iterator for Chunk {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.ended {
+            let step = match self.found.as_mut().and_then(Iterator::next) {
+                Some(batch) => batch.map_err(DataFusionError::from).and_then(|batch| self.found(&batch)),
+                None => {
+                    self.ended = true;
+                    self.rest()
+                }
+            };
+            match step {
+                Ok(Some(batch)) if batch.num_rows() > 0 => return Some(Ok(batch)),
+                Ok(_) => {}
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Chunk {
+    fn found(&mut self, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
+        let (rows, joined) = self.lookup.pairs(&self.outer, &self.wanted, batch)?;
+        for row in rows.values() {
+            self.matched[*row as usize] = true;
+        }
+        Ok(joined.filter(|_| !self.lookup.gives_outer()))
+    }
+
+    /// What is given when all has been found.
+    fn rest(&self) -> Result<Option<RecordBatch>> {
+        let of = |matched: bool| -> BooleanArray {
+            self.matched.iter().map(|own| Some(*own == matched)).collect()
+        };
+        match self.lookup.kind {
+            JoinType::LeftSemi => Ok(Some(filter_record_batch(&self.outer, &of(true))?)),
+            JoinType::LeftAnti => Ok(Some(filter_record_batch(&self.outer, &of(false))?)),
+            JoinType::Left => {
+                let alone = filter_record_batch(&self.outer, &of(false))?;
+                let missing = self.lookup.schema.fields().iter().skip(alone.num_columns());
+                let missing = missing.map(|field| new_null_array(field.data_type(), alone.num_rows()));
+                let columns = alone.columns().iter().cloned().chain(missing).collect();
+                let options = RecordBatchOptions::new().with_row_count(Some(alone.num_rows()));
+                let schema = Arc::clone(&self.lookup.schema);
+                Ok(Some(RecordBatch::try_new_with_options(schema, columns, &options)?))
+            }
+            _ => Ok(None),
         }
     }
 }

@@ -18,10 +18,10 @@ use cairn_engine::{ReadView, Table};
 use cairn_types::Value;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, Column, DynamicFilterPhysicalExpr, InListExpr, Literal,
 };
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
 use super::access::FETCH_COST;
 use super::bounds::value_of;
@@ -85,8 +85,8 @@ impl Narrowing {
         rows: f64,
     ) -> Result<Option<Access>> {
         let current = self.filter.current().map_err(crate::Error::from)?;
-        let Some(list) = list_of(&current, self.output) else { return Ok(None) };
-        let Some(values) = self.values(list, table.arrow_schema()) else { return Ok(None) };
+        let Some(values) = list_of(&current, self.output, 0) else { return Ok(None) };
+        let Some(values) = self.values(&values, table.arrow_schema()) else { return Ok(None) };
         let bounds: Vec<Bounds> = values
             .into_iter()
             .map(|value| Bounds { equal: vec![Match::Equal(value)], ..Bounds::default() })
@@ -100,18 +100,14 @@ impl Narrowing {
         Ok(table::rows_by_index(view, table, &access, within, most.max(ROWS_ALWAYS))?)
     }
 
-    /// The values of the list, without NULL, which joins nothing.
-    fn values(&self, list: &InListExpr, schema: &Schema) -> Option<Vec<Value>> {
-        if list.len() > LIST_MAX {
-            return None;
-        }
+    /// The values of the list, each once, without NULL, which joins nothing.
+    fn values(&self, list: &[ScalarValue], schema: &Schema) -> Option<Vec<Value>> {
         let field = schema.field(self.place);
-        let literals = list.list().iter().map(|item| {
-            let literal = (item.as_ref() as &dyn Any).downcast_ref::<Literal>()?;
-            value_of(field, &plain(literal.value()))
-        });
-        let values: Option<Vec<Value>> = literals.collect();
-        Some(values?.into_iter().filter(|value| !value.is_null()).collect())
+        let values: Option<Vec<Value>> = list.iter().map(|value| value_of(field, &plain(value))).collect();
+        let mut values: Vec<Value> = values?.into_iter().filter(|value| !value.is_null()).collect();
+        values.sort();
+        values.dedup();
+        Some(values)
     }
 }
 
@@ -123,16 +119,37 @@ fn plain(value: &ScalarValue) -> ScalarValue {
     }
 }
 
-/// Among the terms of a conjunction, the list that output column `output` must be in.
-fn list_of(filter: &Arc<dyn PhysicalExpr>, output: usize) -> Option<&InListExpr> {
+/// Among the terms of a conjunction, the values of which output column `output` must have one: alone, or as a part of rows.
+fn list_of(filter: &Arc<dyn PhysicalExpr>, output: usize, depth: usize) -> Option<Vec<ScalarValue>> {
     let any = filter.as_ref() as &dyn Any;
     if let Some(binary) = any.downcast_ref::<BinaryExpr>() {
-        if *binary.op() != Operator::And {
+        if *binary.op() != Operator::And || depth > TERMS_MAX {
             return None;
         }
-        return list_of(binary.left(), output).or_else(|| list_of(binary.right(), output));
+        let list = |side| list_of(side, output, depth + 1);
+        return list(binary.left()).or_else(|| list(binary.right()));
     }
-    let list = any.downcast_ref::<InListExpr>().filter(|list| !list.negated())?;
-    let column = (list.expr().as_ref() as &dyn Any).downcast_ref::<Column>()?;
-    (column.index() == output).then_some(list)
+    let list = any.downcast_ref::<InListExpr>().filter(|list| !list.negated() && list.len() <= LIST_MAX)?;
+    let literals = list.list().iter().map(|item| {
+        let literal = (item.as_ref() as &dyn Any).downcast_ref::<Literal>()?;
+        Some(literal.value())
+    });
+    let is_column = |expr: &Arc<dyn PhysicalExpr>| {
+        let column = (expr.as_ref() as &dyn Any).downcast_ref::<Column>();
+        column.is_some_and(|column| column.index() == output)
+    };
+    if is_column(list.expr()) {
+        return literals.map(|literal| literal.cloned()).collect();
+    }
+    // A join of several columns lists rows.
+    let row = (list.expr().as_ref() as &dyn Any).downcast_ref::<ScalarFunctionExpr>()?;
+    let at = row.args().iter().position(is_column).filter(|_| row.name() == "struct")?;
+    let part = |literal: Option<&ScalarValue>| match literal? {
+        ScalarValue::Struct(row) => ScalarValue::try_from_array(row.columns().get(at)?, 0).ok(),
+        _ => None,
+    };
+    literals.map(part).collect()
 }
+
+/// Terms of a conjunction that are looked at.
+const TERMS_MAX: usize = 64;

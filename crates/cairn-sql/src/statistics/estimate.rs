@@ -231,7 +231,17 @@ impl Estimates {
             join.keys.iter().map(|(l, r)| (distinct(&outer, *l), distinct(&inner, *r))).collect();
         let columns: Vec<ColumnEstimate> = outer.columns.iter().chain(&inner.columns).cloned().collect();
         let passed = join.filter.as_ref().map_or(1.0, |filter| selectivity(filter, &columns));
-        let rows = (outer.rows * inner.rows * joined_share(&keys, outer.rows, inner.rows) * passed).max(1.0);
+        let pairs = (outer.rows * inner.rows * joined_share(&keys, outer.rows, inner.rows) * passed).max(1.0);
+        let partners = keys.iter().map(|(l, r)| (r / l).min(1.0)).fold(passed.max(0.1), |a, b| a * b);
+        let matched = (outer.rows * partners).min(pairs);
+        let rows = match join.kind {
+            JoinType::Left => pairs.max(outer.rows),
+            JoinType::LeftSemi => matched,
+            JoinType::LeftAnti => outer.rows - matched,
+            _ => pairs,
+        }
+        .max(1.0);
+        let columns = columns.into_iter().take(join.schema().fields().len()).collect();
         let found = keys.first().map_or(rows, |(values, own)| values * scan.before / own);
         let cost = outer.cost + found * FETCH_COST * ROW + rows * ROW;
         let mut joined = Estimate { rows, before: rows, startup: outer.startup, cost, columns };

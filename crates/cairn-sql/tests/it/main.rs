@@ -8,6 +8,7 @@ mod generated;
 mod hostile;
 mod join_order;
 mod limits;
+mod lookups;
 mod partitions;
 mod plans;
 mod point_changes;

@@ -394,7 +394,9 @@ impl Shown {
         names.extend(inner);
         let filter: Vec<String> =
             join.filter.iter().flat_map(split_conjunction).map(|term| show(term, &names)).collect();
-        let whole = Node { kind: "Nested Loop".to_owned(), children: vec![outer, node], ..Node::default() };
+        names.truncate(join.schema().fields().len());
+        let (kind, children) = ("Nested Loop".to_owned(), vec![outer, node]);
+        let whole = Node { kind, join: join_name(join.kind), children, ..Node::default() };
         (whole.text("Join Filter", &filter), names)
     }
 

@@ -201,7 +201,7 @@ impl Builder<'_, '_> {
         let filter = (!terms.is_empty()).then(|| conjunction(terms));
         let condition = (!leaf.terms.is_empty()).then(|| conjunction(leaf.terms));
         let inner = Inner { index, condition, columns: leaf.columns };
-        let plan = IndexJoinExec::new(left.plan, leaf.scan, inner, keys, filter);
+        let plan = IndexJoinExec::new(left.plan, leaf.scan, inner, keys, filter, JoinType::Inner);
         Ok(Some(Built { plan: Arc::new(plan), columns }))
     }
 
@@ -259,7 +259,10 @@ fn relations(tree: &Tree) -> u64 {
 }
 
 /// The columns at these places.
-fn picked(plan: Arc<dyn ExecutionPlan>, places: Option<Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
+pub(super) fn picked(
+    plan: Arc<dyn ExecutionPlan>,
+    places: Option<Vec<usize>>,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let Some(places) = places else { return Ok(plan) };
     let schema = plan.schema();
     let items = places.into_iter().map(|place| {

@@ -2,13 +2,17 @@
 //!
 //! A group of inner joins, seen through projections of columns and filters, is taken apart into relations, classes of equal
 //! columns and conditions ([`flatten`]); the cheapest order is found ([`order`]) and built ([`build`]). Other joins stay where
-//! they are; groups on their sides are put in order for themselves, and their smaller side is the one that is kept in memory.
+//! they are; groups on their sides are put in order for themselves, and their smaller side is the one that is kept in memory,
+//! or rows of their second side are looked up ([`lookup`]). A join of few rows with an aggregate tells it of its keys
+//! ([`grouped`]).
 //!
 //! I1: the same rows, with the same columns in the same order. The order of rows is nobody's concern yet: the rule runs before
 //! sorts are placed.
 
 mod build;
 mod flatten;
+mod grouped;
+mod lookup;
 mod order;
 
 use std::sync::Arc;
@@ -22,6 +26,7 @@ use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJo
 
 use self::flatten::Group;
 use crate::context::ScopeExtension;
+use crate::scan::narrow::LIST_MAX;
 use crate::session::methods::Methods;
 use crate::statistics::estimate::{Estimate, Estimates};
 
@@ -114,11 +119,14 @@ impl Planner<'_> {
                 return Ok(merge);
             }
             let (swap, left, right) = sizes(join.left(), join.right());
+            if let Some(join) = lookup::looked_up(self, join)? {
+                return Ok(join);
+            }
             if swap && join.join_type().supports_swap() && !join.null_aware {
-                return join.swap_inputs(self.mode(right));
+                return told(join.swap_inputs(self.mode(right))?, right);
             }
             let mode = if join.null_aware { PartitionMode::CollectLeft } else { self.mode(left) };
-            return Ok(Arc::new(join.builder().with_partition_mode(mode).build()?));
+            return told(Arc::new(join.builder().with_partition_mode(mode).build()?), left);
         }
         if let Some(join) = node.downcast_ref::<CrossJoinExec>()
             && sizes(join.left(), join.right()).0
@@ -134,3 +142,17 @@ impl Planner<'_> {
         Ok(node)
     }
 }
+
+/// A join whose first side has so many rows: what it tells its second side should reach the input of an aggregate there.
+fn told(node: Arc<dyn ExecutionPlan>, rows: f64) -> Result<Arc<dyn ExecutionPlan>> {
+    if rows <= TELLS_MAX
+        && let Some(join) = node.downcast_ref::<HashJoinExec>()
+        && let Some(keyed) = grouped::keyed_by_groups(join)?
+    {
+        return Ok(keyed);
+    }
+    Ok(node)
+}
+
+/// Rows that may have values few enough to be told.
+const TELLS_MAX: f64 = 4.0 * LIST_MAX as f64;

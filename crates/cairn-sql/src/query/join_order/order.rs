@@ -21,7 +21,7 @@ use crate::statistics::estimate::{Estimate, OPERATION, ROW, joined_share};
 /// Relations of which all orders are looked at.
 const EXACT_MAX: usize = 10;
 /// A row that is found by its key, in rows of a scan in order.
-const KEY_COST: f64 = 5.0;
+pub(super) const KEY_COST: f64 = 5.0;
 
 /// A way to join.
 pub(super) enum Tree {
