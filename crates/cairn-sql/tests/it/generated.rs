@@ -40,7 +40,7 @@ fn asked(name: &str) -> Option<u64> {
 }
 
 /// Until there are that many queries, or the time is over.
-fn on_thread(thread: u64, threads: u64, plan: Plan, until: Option<Instant>) -> Report {
+fn on_thread(thread: u64, threads: u64, plan: Plan<'_>, until: Option<Instant>) -> Report {
     let open: &Open<'_> = &open;
     let mut report = Report::default();
     let mut plan = Plan { seed: plan.seed + thread, ..plan };
@@ -62,7 +62,11 @@ fn on_thread(thread: u64, threads: u64, plan: Plan, until: Option<Instant>) -> R
 
 #[test]
 fn generated_queries_agree_with_themselves() {
+    // Texts that findings hold which are known, between bars.
+    let known = std::env::var("CAIRN_KNOWN").unwrap_or_default();
+    let known: Vec<String> = known.split('|').filter(|text| !text.is_empty()).map(str::to_owned).collect();
     let plan = Plan {
+        known: &known,
         seed: asked("CAIRN_SEED").unwrap_or(1),
         queries: asked("CAIRN_QUERIES").unwrap_or(100),
         findings: asked("CAIRN_FINDINGS").unwrap_or(8) as usize,

@@ -5,10 +5,12 @@
 //!   NULL; likewise for DISTINCT, aggregates and HAVING.
 //! - *Reference* (non-optimizing reference): what WHERE keeps is what the condition says in a select list; what a join
 //!   keeps is what its condition keeps of all pairs; IN is EXISTS.
+//! - *Parameters*: a statement with parameters, from the plan that is kept, and with the values in its text.
 //! - *Changes*: the state after UPDATE, DELETE, INSERT and ON CONFLICT is what a SELECT or MERGE makes of the state before.
 
 use super::changes;
 use super::expressions::{Maker, Scope};
+use super::prepared;
 use super::selects;
 use super::tables::Table;
 use super::tree::{Kind, Node};
@@ -27,6 +29,8 @@ pub(super) enum Form {
     Change { name: &'static str, change: String, foretold: String, table: String },
     /// A change by all methods: what it returns, and what the table holds after it.
     Effect { change: String, table: String },
+    /// A query with parameters, run for rows of values ([`super::prepared`]); `by_text` as texts with literals.
+    Prepared { types: Vec<&'static str>, values: Vec<Vec<String>>, sorted: bool, by_text: bool },
 }
 
 /// A case.
@@ -37,8 +41,28 @@ pub(super) struct Case {
     pub(super) nodes: Vec<Node>,
 }
 
-/// Two of the methods beside the first, by their places.
-pub(super) type Ways = [usize; 2];
+/// Methods that are tried after the first, by their places; the first of them is another.
+pub(super) type Ways = &'static [usize];
+
+/// The first once more plans again, or takes the plan that was kept the time before.
+const WAYS: [Ways; 16] = [
+    &[1],
+    &[1],
+    &[1],
+    &[2],
+    &[2],
+    &[3],
+    &[3],
+    &[4],
+    &[4],
+    &[1, 2],
+    &[2, 3],
+    &[3, 4],
+    &[4, 1],
+    &[1, 0, 0],
+    &[2, 0, 0],
+    &[2, 4, 0, 0],
+];
 
 /// A template with nodes in the places of `{0}`, `{1}`, …
 pub(super) fn fill(template: &str, nodes: &[Node]) -> String {
@@ -118,7 +142,7 @@ const FULL_JOIN: (&str, &str, &str) = (
 
 /// A case.
 pub(super) fn case(maker: &mut Maker<'_>) -> Case {
-    let ways = *maker.random.of(&[[1, 2], [1, 3], [1, 4], [2, 3], [2, 4], [3, 4], [4, 1], [2, 1]]);
+    let ways = *maker.random.of(&WAYS);
     let (form, nodes) = content(maker);
     Case { form, ways, nodes }
 }
@@ -127,7 +151,7 @@ pub(super) fn case(maker: &mut Maker<'_>) -> Case {
 type Content = (Form, Vec<Node>);
 
 fn content(maker: &mut Maker<'_>) -> Content {
-    match maker.random.below(13) {
+    match maker.random.below(15) {
         0..=3 => {
             let (query, sorted) = selects::statement(maker);
             (Form::Methods { sorted }, vec![query])
@@ -136,6 +160,7 @@ fn content(maker: &mut Maker<'_>) -> Content {
         6 | 7 => reference(maker),
         8 | 9 => change(maker),
         10 => changes::effect(maker),
+        11 | 12 => prepared::prepared(maker),
         _ => short(maker),
     }
 }

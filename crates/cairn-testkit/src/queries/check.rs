@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::cases::{Case, Form, Ways, fill};
+use super::prepared::filled;
 use super::{Open, Peer};
 use crate::interleave::Session;
 use crate::slt::Outcome;
@@ -30,6 +31,14 @@ pub(super) enum Verdict {
 }
 
 use Verdict::{Agrees, Skipped, Wrong};
+
+/// What a statement with parameters is run with.
+struct Given<'g> {
+    types: &'g [&'static str],
+    values: &'g [Vec<String>],
+    sorted: bool,
+    by_text: bool,
+}
 
 /// A database under test with one session for each method, and PostgreSQL beside it.
 pub(super) struct Bench<'b> {
@@ -91,7 +100,7 @@ impl<'b> Bench<'b> {
         });
         match wrong {
             Some(wrong) => Err(wrong),
-            None => Ok(Bench { sessions, peer, ways: [1, 2], statements: setup.len() as u64 }),
+            None => Ok(Bench { sessions, peer, ways: &[1], statements: setup.len() as u64 }),
         }
     }
 
@@ -112,6 +121,10 @@ impl<'b> Bench<'b> {
                 self.change(name, &fill(change, &case.nodes), &fill(foretold, &case.nodes), table)
             }
             Form::Effect { change, table } => self.effect(&fill(change, &case.nodes), table),
+            Form::Prepared { types, values, sorted, by_text } => {
+                let given = Given { types, values, sorted: *sorted, by_text: *by_text };
+                self.prepared(&fill("{0}", &case.nodes), &given)
+            }
         }
     }
 
@@ -120,9 +133,7 @@ impl<'b> Bench<'b> {
             Ok(rows) => rows,
             Err(verdict) => return self.beside(sql, Err(verdict), sorted),
         };
-        // The first once more, and then from the plan that was kept.
-        let [one, other] = self.ways;
-        for method in [one, other, 0, 0] {
+        for method in self.ways.iter().copied() {
             match answer(self.run(method, sql), sorted) {
                 Ok(rows) if rows == first => {}
                 Ok(rows) => {
@@ -163,10 +174,10 @@ impl<'b> Bench<'b> {
         }
     }
 
-    /// Runs the change in a block of each session, twice in the first, and foretells its state there.
+    /// Runs the change in a block of two sessions, and foretells its state there.
     fn change(&mut self, name: &str, change: &str, foretold: &str, table: &str) -> Verdict {
         let state = format!("SELECT * FROM {table}");
-        for method in [0, 0, self.ways[0]] {
+        for method in [0, self.ways[0]] {
             self.run(method, "BEGIN");
             let verdict = self.changed(method, name, change, foretold, &state);
             self.run(method, "ROLLBACK");
@@ -215,6 +226,66 @@ impl<'b> Bench<'b> {
         compared(change, own, there)
     }
 
+    /// Runs the statement for each row of values, from its kept plan and with the values in its text.
+    fn prepared(&mut self, sql: &str, given: &Given<'_>) -> Verdict {
+        let named = format!("PREPARE q({}) AS {sql}", given.types.join(", "));
+        if !given.by_text
+            && let Err(verdict) = answer(self.run(0, &named), false)
+        {
+            let plain = filled(sql, given.types, &given.values[0], true);
+            return match (verdict, answer(self.run(1, &plain), false)) {
+                (Skipped(state, message), Ok(_)) if !is_of_data(&state) => Wrong(
+                    format!("PREPARE fails: {}", signature(&message)),
+                    format!("{named}\n{state} {message}"),
+                ),
+                (Wrong(kind, message), _) => Wrong(kind, format!("{named}\n{message}")),
+                (verdict, _) => verdict,
+            };
+        }
+        let verdict = self.executed(sql, &named, given);
+        if !given.by_text {
+            self.run(0, "DEALLOCATE q");
+        }
+        verdict
+    }
+
+    fn executed(&mut self, sql: &str, named: &str, given: &Given<'_>) -> Verdict {
+        let mut first = None;
+        for values in given.values {
+            let plain = filled(sql, given.types, values, true);
+            let run = match given.by_text {
+                true => filled(sql, given.types, values, false),
+                false => format!("EXECUTE q({})", values.join(", ")),
+            };
+            let expected = answer(self.run(1, &plain), given.sorted);
+            let own = answer(self.run(0, &run), given.sorted);
+            let text = |how: &str| match given.by_text {
+                true => format!("{plain};\n{run}\n{how}"),
+                false => format!("{named};\n{plain};\n{run}\n{how}"),
+            };
+            match (&expected, own) {
+                (Ok(expected), Ok(own)) if *expected != own => {
+                    let kind = if given.by_text { "literals differ" } else { "parameters differ" };
+                    return Wrong(kind.to_owned(), text(&difference(expected, &own)));
+                }
+                (_, Err(Wrong(kind, how))) => return Wrong(kind, text(&how)),
+                (Err(Wrong(kind, how)), _) => return Wrong(kind.clone(), text(how)),
+                (Ok(_), Err(Skipped(state, how))) if !is_of_data(&state) && !given.by_text => {
+                    return Wrong(
+                        format!("EXECUTE fails: {}", signature(&how)),
+                        text(&format!("{state} {how}")),
+                    );
+                }
+                _ => {}
+            }
+            first.get_or_insert((plain, expected));
+        }
+        match first {
+            Some((plain, expected)) => self.beside(&plain, expected, given.sorted),
+            None => Agrees,
+        }
+    }
+
     fn changed(&mut self, method: usize, name: &str, change: &str, foretold: &str, state: &str) -> Verdict {
         let expected = match answer(self.run(method, foretold), false) {
             Ok(rows) => rows,
@@ -226,7 +297,9 @@ impl<'b> Bench<'b> {
         let wrong = |how: &str, there: &[String]| {
             Wrong(format!("{name}{how}"), format!("{foretold};\n{change}\n{}", difference(&expected, there)))
         };
-        for settings in ["", "SET LOCAL enable_indexscan = off", "SET LOCAL enable_seqscan = off"] {
+        let other =
+            if method == 0 { "SET LOCAL enable_indexscan = off" } else { "SET LOCAL enable_seqscan = off" };
+        for settings in ["", other] {
             if !settings.is_empty() {
                 self.run(method, settings);
             }

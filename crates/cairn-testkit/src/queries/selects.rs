@@ -110,7 +110,8 @@ fn of_outer(maker: &mut Maker<'_>, lateral: &Scope, alias: &str) -> (Node, Scope
 /// What stands behind FROM, and its columns.
 pub(super) fn from(maker: &mut Maker<'_>, outer: &Scope, depth: usize) -> (Node, Scope) {
     let (mut node, mut scope) = source(maker, outer, &Vec::new(), depth);
-    let joins = *maker.random.of(&[0, 0, 0, 1, 1, 1, 2, 2, 3]);
+    let joins = *maker.random.of(&[0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 4]);
+    let mut crossed = false;
     for _ in 0..joins {
         let kind = *maker.random.of(&[
             "JOIN",
@@ -126,14 +127,23 @@ pub(super) fn from(maker: &mut Maker<'_>, outer: &Scope, depth: usize) -> (Node,
         let lateral =
             if matches!(kind, "JOIN" | "LEFT JOIN" | "CROSS JOIN") { scope.clone() } else { Vec::new() };
         let (right, columns) = source(maker, outer, &lateral, depth);
-        if kind == "CROSS JOIN" {
+        if kind == "CROSS JOIN" && !std::mem::replace(&mut crossed, true) {
             node = Node::new(Kind::From, "{} CROSS JOIN {}", vec![node, right]);
             scope.extend(columns);
             continue;
         }
+        // One of two CROSS JOINs is an inner one: all pairs of all pairs are many.
+        let kind = if kind == "CROSS JOIN" { "JOIN" } else { kind };
         let mut condition = equality(maker, &scope, &columns);
+        let has_keys = !columns.is_empty() && condition.sql() != "(1 = 1)";
+        if maker.random.one_in(6) {
+            // Of one side alone, or of both.
+            let side = if maker.random.one_in(2) { &scope } else { &columns };
+            let more = maker.predicate(side, 1);
+            condition = Node::value(T::Bool, "({} AND {})", vec![condition, more]);
+        }
         scope.extend(columns);
-        if kind != "FULL JOIN" && maker.random.one_in(3) {
+        if (kind != "FULL JOIN" || has_keys) && maker.random.one_in(4) {
             let more = maker.predicate(&scope, 1);
             condition = Node::value(T::Bool, "({} AND {})", vec![condition, more]);
         } else if kind != "FULL JOIN" && maker.random.one_in(8) {
@@ -145,7 +155,7 @@ pub(super) fn from(maker: &mut Maker<'_>, outer: &Scope, depth: usize) -> (Node,
 }
 
 /// `a = b` of columns of both sides with the same type.
-fn equality(maker: &mut Maker<'_>, left: &Scope, right: &Scope) -> Node {
+pub(super) fn equality(maker: &mut Maker<'_>, left: &Scope, right: &Scope) -> Node {
     let pairs: Vec<(&String, &String, Type)> = left
         .iter()
         .flat_map(|(a, ty)| right.iter().filter(move |(_, own)| own == ty).map(move |(b, ty)| (a, b, *ty)))
@@ -195,10 +205,14 @@ pub(super) fn limit(maker: &mut Maker<'_>, columns: usize) -> Node {
     let offset =
         if maker.random.one_in(4) { format!(" OFFSET {}", maker.random.below(3)) } else { String::new() };
     let count = maker.random.below(6);
-    let text = match maker.random.below(6) {
+    let text = match maker.random.below(9) {
         0 => format!(" ORDER BY {}{offset} FETCH FIRST {count} ROWS ONLY", order.join(", ")),
         // Rows that are equal in the first columns come together.
         1 => format!(" ORDER BY {} FETCH FIRST {count} ROWS WITH TIES", order[0]),
+        2 => {
+            let table = &maker.random.of(maker.tables).name;
+            format!(" ORDER BY {} LIMIT (SELECT count(*) % 5 FROM {table}){offset}", order.join(", "))
+        }
         _ => format!(" ORDER BY {} LIMIT {count}{offset}", order.join(", ")),
     };
     Node::text(Kind::Clause, text)
@@ -233,7 +247,12 @@ fn grouped_list(maker: &mut Maker<'_>, types: &[Type], own: &Scope, depth: usize
     };
     let having = maybe(maker, 4, |maker| {
         let count = aggregate(maker, T::Big, own, 0);
-        Node::new(Kind::Clause, " HAVING ({} > 1)", vec![count])
+        if keys.is_empty() || maker.random.one_in(2) {
+            return Node::new(Kind::Clause, " HAVING ({} > 1)", vec![count]);
+        }
+        let more = maker.predicate(&keys, 1);
+        let op = *maker.random.of(&["AND", "OR"]);
+        Node::new(Kind::Clause, &format!(" HAVING ({{}} > 0) {op} {{}}"), vec![count, more])
     });
     (list, Node::new(Kind::Fixed, &format!("{groups}{{}}"), vec![having]))
 }

@@ -38,12 +38,17 @@ impl Database {
         for at in 0..3 + random.below(2) {
             let table = table(random, at);
             database.statements.push(definition(random, &table));
+            let partitions = partitions(random, &table);
+            if let (Some(definition), false) = (database.statements.last_mut(), partitions.1.is_empty()) {
+                definition.push_str(&partitions.0);
+            }
+            database.statements.extend(partitions.1);
             // Some indexes see the rows come, some find them.
             let indexes: Vec<String> =
                 (0..random.below(5)).map(|index| index_of(random, &table, index)).collect();
             let early = random.below(indexes.len() + 1);
             database.statements.extend_from_slice(&indexes[..early]);
-            let rows = [0, 1, 3, 8, 15, 25][random.below(6)];
+            let rows = [0, 1, 3, 8, 8, 15, 15, 25, 60][random.below(9)];
             for _ in 0..rows {
                 database.statements.push(row(random, &table));
             }
@@ -87,6 +92,37 @@ fn table(random: &mut Random, at: usize) -> Table {
         _ => 1,
     };
     Table { name: format!("t{at}"), columns, key }
+}
+
+/// Sometimes: what divides the table by its first column, and its partitions.
+fn partitions(random: &mut Random, table: &Table) -> (String, Vec<String>) {
+    if !random.one_in(5) {
+        return Default::default();
+    }
+    let name = &table.name;
+    let part = |at: usize, bound: &str| format!("CREATE TABLE {name}_p{at} PARTITION OF {name} {bound}");
+    match (table.columns[0], random.below(3)) {
+        (Type::Int, 0) => (
+            " PARTITION BY RANGE (c0)".to_owned(),
+            vec![
+                part(0, "FOR VALUES FROM (MINVALUE) TO (1)"),
+                part(1, "FOR VALUES FROM (1) TO (4)"),
+                part(2, "DEFAULT"),
+            ],
+        ),
+        (Type::Int, 1) => (
+            " PARTITION BY LIST (c0)".to_owned(),
+            vec![part(0, "FOR VALUES IN (0, 2, 7)"), part(1, "FOR VALUES IN (1)"), part(2, "DEFAULT")],
+        ),
+        (Type::Text, 0) => (
+            " PARTITION BY RANGE (c0)".to_owned(),
+            vec![part(0, "FOR VALUES FROM (MINVALUE) TO ('b')"), part(1, "DEFAULT")],
+        ),
+        _ => (
+            " PARTITION BY HASH (c0)".to_owned(),
+            (0..3).map(|at| part(at, &format!("FOR VALUES WITH (MODULUS 3, REMAINDER {at})"))).collect(),
+        ),
+    }
 }
 
 fn definition(random: &mut Random, table: &Table) -> String {
