@@ -277,12 +277,23 @@ impl Covered {
         wanted.sort_unstable();
         wanted.dedup();
         let output = |place: &usize| wanted.iter().position(|w| w == place);
-        let entry = index.places.iter().zip(&index.shape.columns);
-        let entry = entry.map(|(p, column)| (column.ty.clone(), column.order, output(p))).collect();
+        // A column may be listed more than once: its first cell counts.
+        let first = |places: &[usize], at: usize| !places[..at].contains(&places[at]);
+        let entry = index.places.iter().zip(&index.shape.columns).enumerate();
+        let entry = entry
+            .map(|(at, (p, column))| {
+                let output = output(p).filter(|_| first(&index.places, at));
+                (column.ty.clone(), column.order, output)
+            })
+            .collect();
         let from_included = |place: &usize| output(place).filter(|_| !index.places.contains(place));
-        let included = index.include.iter().zip(&index.shape.include);
-        let mut included: Vec<_> =
-            included.map(|(place, column)| (column.ty.clone(), from_included(place))).collect();
+        let included = index.include.iter().zip(&index.shape.include).enumerate();
+        let mut included: Vec<_> = included
+            .map(|(at, (place, column))| {
+                let output = from_included(place).filter(|_| first(&index.include, at));
+                (column.ty.clone(), output)
+            })
+            .collect();
         while included.last().is_some_and(|(_, output)| output.is_none()) {
             included.pop();
         }
