@@ -134,7 +134,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
                         text(DATABASE),
                         text(&view.schema),
                         text(&view.name),
-                        text(&view.sql),
+                        text(crate::parse::shown::shown(&view.sql)),
                         text("NONE"),
                         yes_no(writable_columns(context, view).contains(&true)),
                     ]
@@ -213,7 +213,12 @@ pub(crate) const TABLES: &[SystemTable] = &[
                 .tables()
                 .flat_map(|table| {
                     table.checks.iter().map(|check| {
-                        vec![text(DATABASE), text(&table.schema), text(&check.name), text(&check.sql)]
+                        vec![
+                            text(DATABASE),
+                            text(&table.schema),
+                            text(&check.name),
+                            text(crate::parse::shown::shown(&check.sql)),
+                        ]
                     })
                 })
                 .collect())

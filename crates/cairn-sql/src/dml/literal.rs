@@ -142,7 +142,13 @@ fn number(digits: &str, ty: &DataType, column: &str) -> Result<Value> {
         // Read at once in the column's own precision: NUMERIC without parameters would cut digits first.
         // Plain digits keep their zeros: 1.50 is '1.50'.
         _ if ty.is_character() && !digits.contains(['e', 'E']) => Ok(Value::Text(digits.to_owned()).fit(ty)?),
-        DataType::Numeric(_) | DataType::Real | DataType::Double => Ok(Value::parse_text(digits, ty)?),
+        DataType::Numeric(_) => Ok(Value::parse_text(digits, ty)?),
+        // It is a NUMERIC first, which has no -0.
+        DataType::Real | DataType::Double => Ok(match Value::parse_text(digits, ty)? {
+            Value::Real(x) => Value::Real(x + 0.0),
+            Value::Double(x) => Value::Double(x + 0.0),
+            other => other,
+        }),
         _ => {
             let exact = cairn_types::Decimal::parse(digits)?;
             assign_value(Value::Numeric(exact), ty, column, false, Zone::UTC)

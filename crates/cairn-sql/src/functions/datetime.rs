@@ -507,7 +507,7 @@ const UNITS: &[&str] = &[
 ];
 
 /// `unit "…" not recognized for type …`, or not supported where it is a unit of other types.
-fn unknown(unit: &str, ty: &T) -> Error {
+pub(super) fn unknown(unit: &str, ty: &T) -> Error {
     match UNITS.contains(&unit) {
         true => Error::new("0A000", format!("unit \"{unit}\" not supported for type {}", ty.base_name())),
         false => Error::new("22023", format!("unit \"{unit}\" not recognized for type {}", ty.base_name())),
@@ -620,16 +620,25 @@ fn trunc_interval(args: &Args<'_>) -> Result<Value> {
 
 /// `date_trunc` of a unit that the query engine does not know.
 fn trunc(args: &Args<'_>) -> Result<Value> {
-    let unit = unit(args.text(0)?);
     let instant = args.types[1] == T::TimestampTz;
     let zone = if instant { args.zone() } else { Zone::UTC };
     let utc = micros(&args.values[1]).ok_or_else(|| Error::internal("a moment expected"))?;
+    let cut = truncated(args.text(0)?, utc, zone)?
+        .ok_or_else(|| unknown(&unit(args.text(0).unwrap_or_default()), &args.types[1]))?;
+    Ok(if instant { Value::TimestampTz(cut) } else { Value::Timestamp(cut) })
+}
+
+/// A moment cut to a unit by the clock of a zone; `None` where the unit is none.
+///
+/// # Errors
+/// `22008` for a moment out of range.
+pub(super) fn truncated(name: &str, utc: i64, zone: Zone) -> Result<Option<i64>> {
     let clock = local(utc, zone);
     let days = clock.div_euclid(DAY_US);
     let (year, month, _) = datetime::civil_from_days(days);
     let from_year = |year: i64| datetime::days_from_civil(year, 1, 1) * DAY_US;
     let to = |by: i64| clock.div_euclid(by) * by;
-    let cut = match unit.as_str() {
+    let cut = match unit(name).as_str() {
         "millennium" => from_year((year - 1).div_euclid(1000) * 1000 + 1),
         "century" => from_year((year - 1).div_euclid(100) * 100 + 1),
         "decade" => from_year(year.div_euclid(10) * 10),
@@ -643,7 +652,7 @@ fn trunc(args: &Args<'_>) -> Result<Value> {
         "second" => to(1_000_000),
         "milliseconds" => to(1000),
         "microseconds" => clock,
-        _ => return Err(unknown(&unit, &args.types[1])),
+        _ => return Ok(None),
     };
-    Ok(if instant { Value::TimestampTz(to_utc(cut, zone)?) } else { Value::Timestamp(cut) })
+    to_utc(cut, zone).map(Some)
 }

@@ -22,6 +22,8 @@ mod exact_average;
 mod format_number;
 mod format_time;
 pub(crate) mod json;
+pub(crate) mod keys;
+mod keywords;
 pub(crate) mod like;
 pub(crate) mod listed;
 pub(crate) mod lock;
@@ -43,6 +45,8 @@ pub(crate) mod sum;
 pub(crate) mod system;
 pub(crate) mod text;
 pub(crate) mod time;
+mod truncate;
+pub(crate) mod unknown;
 mod variance;
 
 use std::hash::{Hash, Hasher};
@@ -84,6 +88,9 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     all.extend(system::functions());
     all.extend(text::functions());
     all.extend(time::functions());
+    all.push(ScalarUDF::from(keywords::function()));
+    all.push(truncate::function());
+    all.push(unknown::function());
     all.extend(crate::ddl::functions());
     for function in all {
         register_scalar(state, function)?;
@@ -101,6 +108,7 @@ pub(crate) fn of_operators() -> Vec<ScalarUDF> {
     let mut all = array::functions();
     all.extend(quantified::functions());
     all.extend(coded::functions());
+    all.extend(keys::functions());
     all.extend(bits::functions());
     all.extend(like::functions());
     all.extend(network::functions());

@@ -17,6 +17,8 @@ pub(super) struct Read {
     pub(super) micros: i64,
     /// The distance from UTC, if the text has one.
     pub(super) offset_seconds: Option<i64>,
+    /// Whether the template takes all of the text.
+    pub(super) ended: bool,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +72,10 @@ pub(super) fn read(text: &str, template: &str) -> Result<Read> {
             rest = &rest[first.len_utf8()..];
             match first.is_alphanumeric() {
                 true => reader.skip(1),
+                // A sign before a zone is no separator.
+                false if pattern_of(rest).is_some_and(|next| matches!(next, "TZH" | "tzh" | "OF")) => {
+                    reader.blanks();
+                }
                 false => reader.separators(),
             }
             continue;
@@ -84,7 +90,8 @@ pub(super) fn read(text: &str, template: &str) -> Result<Read> {
         let followed = pattern_of(rest.trim_start_matches("FM")).is_some_and(is_number);
         reader.field(pattern, followed, &mut fields)?;
     }
-    fields.resolve(text)
+    let ended = reader.rest().trim().is_empty();
+    Ok(Read { ended, ..fields.resolve(text)? })
 }
 
 fn is_number(pattern: &str) -> bool {
@@ -298,6 +305,7 @@ impl Fields {
             days: self.date(&out_of_range)?,
             micros: seconds * 1_000_000 + self.fraction,
             offset_seconds,
+            ended: true,
         })
     }
 

@@ -134,6 +134,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         Simple::new("txid_current", none(), T::BigInt, stable, |call| {
             Ok(Value::BigInt(scope(call)?.transaction_start_us))
         }),
+        Simple::new("pg_current_xact_id", none(), T::BigInt, stable, |call| {
+            Ok(Value::BigInt(scope(call)?.transaction_start_us))
+        }),
         Simple::new("pg_sleep", one(T::Double), T::Text, Volatility::Volatile, |call| {
             let seconds = call.values[0].as_f64().unwrap_or(0.0);
             if !(0.0..=3600.0).contains(&seconds) {

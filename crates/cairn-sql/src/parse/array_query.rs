@@ -1,4 +1,4 @@
-//! `ARRAY(SELECT …)`: the rows of a query with one column as an array, in the order that the query gives them. It becomes an
+//! `ARRAY(SELECT …)` and `JSON_ARRAY(SELECT …)`: the rows of a query with one column as an array, in the order that the query gives them. It becomes an
 //! aggregate over the query, ordered by the number that a window function gives each row.
 
 use sqlparser::ast::{
@@ -17,7 +17,8 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<bool> {
     let Expr::Function(Function { name, args: FunctionArguments::Subquery(query), .. }) = expr else {
         return Ok(false);
     };
-    if !name.to_string().eq_ignore_ascii_case("array") {
+    let json = name.to_string().eq_ignore_ascii_case("json_array");
+    if !json && !name.to_string().eq_ignore_ascii_case("array") {
         return Ok(false);
     }
     if let SetExpr::Select(select) = &*query.body
@@ -25,16 +26,21 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<bool> {
     {
         return Err(Error::new("42601", "subquery must return only one column"));
     }
-    let agg = crate::functions::array::OR_EMPTY;
+    // What makes one value of the rows in that order.
+    let agg = |order: &str| match json {
+        true => format!("coalesce(json_agg_strict(__v{order}), '[]') AS json_array"),
+        false => format!("{}(array_agg(__v{order}))", crate::functions::array::OR_EMPTY),
+    };
     let text = match orders(query) {
-        None => format!("SELECT {agg}(array_agg(__v)) FROM ({query}) AS __q(__v)"),
+        None => format!("SELECT {} FROM ({query}) AS __q(__v)", agg("")),
         Some(orders) => match numbered(query, &orders) {
             Some(numbered) => {
-                format!("SELECT {agg}(array_agg(__v ORDER BY __o)) FROM ({numbered}) AS __q(__v, __o)")
+                format!("SELECT {} FROM ({numbered}) AS __q(__v, __o)", agg(" ORDER BY __o"))
             }
             None => {
                 let direction = orders.first().map_or("", |(_, direction)| direction);
-                format!("SELECT {agg}(array_agg(__v ORDER BY __v{direction})) FROM ({query}) AS __q(__v)")
+                let order = format!(" ORDER BY __v{direction}");
+                format!("SELECT {} FROM ({query}) AS __q(__v)", agg(&order))
             }
         },
     };

@@ -1,4 +1,7 @@
-//! FETCH and MOVE in all of PostgreSQL's forms, of which the parser knows some: read here into its FETCH.
+//! FETCH and MOVE in all of PostgreSQL's forms, of which the parser knows some: read here into its FETCH; and WHERE CURRENT
+//! OF.
+
+use std::borrow::Cow;
 
 use sqlparser::ast::{FetchDirection, FetchPosition, Ident, ObjectName, Statement, Value, ValueWithSpan};
 use sqlparser::keywords::Keyword;
@@ -6,7 +9,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 use super::dialect::CairnDialect;
-use super::lexer::Lexer;
+use super::lexer::{Kind, Lexer, Token as LexerToken};
 
 /// The target that marks a MOVE.
 const MOVE: &str = "\u{1}move";
@@ -17,6 +20,34 @@ pub(crate) fn parse(text: &str) -> Option<Result<Statement, ParserError>> {
     let word = &text[first.start..first.end];
     let moves = word.eq_ignore_ascii_case("MOVE");
     (moves || word.eq_ignore_ascii_case("FETCH")).then(|| read(&text[first.end..], moves))
+}
+
+/// What the column begins with that stands for a condition CURRENT OF; the cursor's name follows.
+pub(crate) const CURRENT_OF: &str = "\u{1}current of ";
+
+/// Says `WHERE CURRENT OF cursor`, which the parser does not know, with a column of that mark.
+pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
+    let first = Lexer::new(text).next().map(|token| &text[token.start..token.end]);
+    if !first.is_some_and(|word| ["UPDATE", "DELETE"].iter().any(|verb| word.eq_ignore_ascii_case(verb))) {
+        return Cow::Borrowed(text);
+    }
+    let tokens: Vec<LexerToken> = Lexer::new(text).collect();
+    let is = |at: usize, word: &str| {
+        let token = &tokens[at];
+        token.kind == Kind::Word && text[token.start..token.end].eq_ignore_ascii_case(word)
+    };
+    let found = (0..tokens.len().saturating_sub(3)).find(|at| {
+        let name = matches!(tokens[at + 3].kind, Kind::Word | Kind::Quoted);
+        is(*at, "WHERE") && is(at + 1, "CURRENT") && is(at + 2, "OF") && name
+    });
+    let Some(at) = found else { return Cow::Borrowed(text) };
+    let name = &text[tokens[at + 3].start..tokens[at + 3].end];
+    let name = match name.strip_prefix('"') {
+        Some(quoted) => quoted.trim_end_matches('"').to_owned(),
+        None => name.to_lowercase().replace('"', "\"\""),
+    };
+    let (from, to) = (tokens[at + 1].start, tokens[at + 3].end);
+    Cow::Owned(format!("{}\"{CURRENT_OF}{name}\"{}", &text[..from], &text[to..]))
 }
 
 /// Whether a FETCH is a MOVE.

@@ -4,7 +4,7 @@
 
 use std::any::TypeId;
 
-use sqlparser::ast::{BinaryOperator, Expr, Statement};
+use sqlparser::ast::{BinaryOperator, CastKind, Expr, FunctionArguments, Statement};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -74,6 +74,9 @@ impl Dialect for CairnDialect {
         if is_isnull(parser) {
             return Some(Ok(self.prec_value(Precedence::Is)));
         }
+        if is_word(parser, 0, "collate") {
+            return Some(Ok(self.prec_value(Precedence::AtTz)));
+        }
         self.postgresql.get_next_precedence(parser)
     }
 
@@ -93,6 +96,9 @@ impl Dialect for CairnDialect {
         if is_call(parser, "trim") {
             return Some(trimmed(parser));
         }
+        if is_call(parser, "json_array") && is_query(parser, 2) {
+            return Some(json_array(parser));
+        }
         if is_call(parser, "substring") && has_similar(parser) {
             return Some(similar(parser, self.prec_value(Precedence::Like)));
         }
@@ -108,6 +114,11 @@ impl Dialect for CairnDialect {
         if is_isnull(parser) {
             parser.advance_token();
             return Some(Ok(Expr::IsNull(Box::new(left.clone()))));
+        }
+        if is_word(parser, 0, "collate") {
+            parser.advance_token();
+            let expr = Box::new(left.clone());
+            return Some(parser.parse_object_name(false).map(|collation| Expr::Collate { expr, collation }));
         }
         if let Some(negated) = is_json(parser) {
             return Some(json_test(parser, left, negated));
@@ -333,6 +344,37 @@ fn similar(parser: &mut Parser, precedence: u8) -> Result<Expr, ParserError> {
     Ok(super::rewrite::call("cairn_substring_regex", vec![text, pattern, escape]))
 }
 
+/// Whether a query begins there.
+fn is_query(parser: &Parser, at: usize) -> bool {
+    ["select", "values", "with"].iter().any(|word| is_word(parser, at, word))
+}
+
+/// `JSON_ARRAY(query [RETURNING type])`.
+fn json_array(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.advance_token();
+    parser.advance_token();
+    let query = parser.parse_query()?;
+    let ty = match take_word(parser, "returning") {
+        true => Some(parser.parse_data_type()?),
+        false => None,
+    };
+    parser.expect_token(&Token::RParen)?;
+    let mut array = super::rewrite::call("json_array", Vec::new());
+    if let Expr::Function(function) = &mut array {
+        function.args = FunctionArguments::Subquery(query);
+    }
+    Ok(match ty {
+        None => array,
+        Some(data_type) => Expr::Cast {
+            kind: CastKind::DoubleColon,
+            expr: Box::new(array),
+            data_type,
+            array: false,
+            format: None,
+        },
+    })
+}
+
 /// Whether `IS [NOT] JSON` comes next; whether with NOT.
 fn is_json(parser: &Parser) -> Option<bool> {
     if !is_word(parser, 0, "is") {
@@ -357,7 +399,7 @@ fn json_test(parser: &mut Parser, left: &Expr, negated: bool) -> Result<Expr, Pa
     }
     let text = |text: &str| super::rewrite::string(text);
     let args = vec![left.clone(), text(kind.unwrap_or("value")), text(if unique { "unique" } else { "" })];
-    let test = super::rewrite::call("cairn_is_json", args);
+    let test = super::rewrite::call(super::shown::IS_JSON, args);
     Ok(match negated {
         true => Expr::UnaryOp {
             op: sqlparser::ast::UnaryOperator::Not,

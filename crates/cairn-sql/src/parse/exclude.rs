@@ -15,7 +15,7 @@ use crate::query::exclude::PREFIX;
 use crate::session::variables::fold;
 use crate::{Error, Result};
 
-const MARK: &str = "\u{1}exclude ";
+pub(super) const MARK: &str = "\u{1}exclude ";
 
 /// Rewrites a text.
 pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {

@@ -192,14 +192,71 @@ pub(super) fn before(expr: &mut Expr) -> Result<()> {
             Some(other) => other,
             None => return Ok(()),
         },
-        Expr::Function(function) => match of_subquery(function)? {
-            Some(other) => other,
-            None => return Ok(()),
-        },
+        Expr::Function(function) => return unknown_literals(function),
+        Expr::Case { conditions, else_result, .. } => {
+            let results = conditions.iter_mut().map(|when| &mut when.result);
+            adopt_types(results.chain(else_result.as_deref_mut()).collect(), is_array);
+            return Ok(());
+        }
         _ => return Ok(()),
     };
     *expr = rewritten;
     Ok(())
+}
+
+/// Gives literals beside other arguments their type; a literal alone has none for `to_json`.
+fn unknown_literals(function: &mut Function) -> Result<()> {
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return Ok(()) };
+    let name = fold(name);
+    let FunctionArguments::List(list) = &mut function.args else { return Ok(()) };
+    let mut exprs: Vec<&mut Expr> = list
+        .args
+        .iter_mut()
+        .filter_map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        })
+        .collect();
+    match name.as_str() {
+        "coalesce" | "greatest" | "least" | "nullif" => adopt_types(exprs, |_| true),
+        "to_json" | "to_jsonb" if exprs.first_mut().is_some_and(|expr| literal_text(expr).is_some()) => {
+            let message = "could not determine polymorphic type because input has type unknown";
+            return Err(Error::new("42804", message));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn literal_text(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => Some(text),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a text is that of an array.
+fn is_array(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with('{') && text.ends_with('}')
+}
+
+/// Literals whose text passes take the type of what stands beside them.
+fn adopt_types(exprs: Vec<&mut Expr>, passes: fn(&str) -> bool) {
+    let known = |expr: &&mut Expr| !matches!(&**expr, Expr::Value(_));
+    if !exprs.iter().any(known) || !exprs.iter().any(|expr| literal_text(expr).is_some_and(passes)) {
+        return;
+    }
+    let others: Vec<Expr> = exprs.iter().filter(|expr| known(expr)).map(|expr| (**expr).clone()).collect();
+    for expr in exprs {
+        if literal_text(expr).is_some_and(passes) {
+            let args = std::iter::once(take(expr)).chain(others.iter().cloned()).collect();
+            *expr = call(crate::functions::unknown::NAME, args);
+        }
+    }
 }
 
 /// A comparison of rows with a subquery, or of another operator than those of order with the elements of an array.
@@ -215,18 +272,6 @@ fn other_array(left: &Expr, op: &BinaryOperator, right: &Expr, all: bool) -> Res
     }
     let test = quantified(left, &op.to_string(), all, &format!("SELECT unnest({right})"))?;
     parsed(&format!("SELECT CASE WHEN ({right}) IS NOT NULL THEN {test} END")).map(Some)
-}
-
-/// Functions of a subquery.
-fn of_subquery(function: &Function) -> Result<Option<Expr>> {
-    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return Ok(None) };
-    match (fold(name).as_str(), &function.args) {
-        ("json_array", FunctionArguments::Subquery(query)) => parsed(&format!(
-            "SELECT (SELECT coalesce(json_agg_strict(cairn_item), '[]') FROM ({query}) AS cairn_array(cairn_item))"
-        ))
-        .map(Some),
-        _ => Ok(None),
-    }
 }
 
 /// The function of a comparison with each element of an array.

@@ -28,10 +28,12 @@ pub(crate) mod ordinality;
 pub(crate) mod parameters;
 pub(crate) mod partition_columns;
 pub(crate) mod rewrite;
+pub(crate) mod row_functions;
 pub(crate) mod sample;
 mod scopes;
 pub(crate) mod sets;
 mod shadowed;
+pub(crate) mod shown;
 mod spelled;
 mod spelling;
 pub mod split;
@@ -113,6 +115,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let patched = exclude::before_parsing(&patched);
     let patched = merge::before_parsing(&patched);
     let patched = conflict::before_parsing(&patched);
+    let patched = cursor::before_parsing(&patched);
     let (patched, overriding) = names::take_overriding(&patched);
     let patched = locking::before_parsing(&patched);
     let patched = names::without_deferrable(&patched);
@@ -141,6 +144,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     into::rewrite(&mut statement)?;
     balance::statement(&mut statement);
     check::statement(&statement)?;
+    row_functions::rewrite(&patched, &mut statement)?;
     Ok(statement)
 }
 

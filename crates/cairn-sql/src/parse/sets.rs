@@ -56,6 +56,14 @@ const INPUT_ERROR: &[Column] = &[
     column("sql_error_code", "cairn_json_get_text(item::json, 3)"),
 ];
 
+const KEYWORDS: &[Column] = &[
+    column("word", "cairn_json_get_text(item::json, 0)"),
+    column("catcode", "cairn_json_get_text(item::json, 1)"),
+    column("barelabel", "cairn_json_get_text(item::json, 2)::boolean"),
+    column("catdesc", "cairn_json_get_text(item::json, 3)"),
+    column("baredesc", "cairn_json_get_text(item::json, 4)"),
+];
+
 const fn set(name: &'static str, list: &'static str, columns: &'static [Column]) -> Set {
     Set { name, list, columns }
 }
@@ -80,6 +88,7 @@ const SETS: &[Set] = &[
     set("generate_series", "", OWN),
     set("pg_listening_channels", "", OWN),
     set("pg_input_error_info", "", INPUT_ERROR),
+    set("pg_get_keywords", "", KEYWORDS),
 ];
 
 /// Functions whose columns are named where they are called.

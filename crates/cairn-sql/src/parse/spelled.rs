@@ -253,10 +253,6 @@ fn function_call(function: &mut Function) -> Result<()> {
             });
             return Ok(());
         }
-        "to_json" | "to_jsonb" if arguments(function).first().and_then(plain).is_some_and(is_text) => {
-            let message = "could not determine polymorphic type because input has type unknown";
-            return Err(Error::new("42804", message));
-        }
         "date_part" => match first_text(function) {
             Some(field) if !PLAIN_FIELDS.contains(&field.to_ascii_lowercase().as_str()) => {
                 "cairn_date_part".to_owned()

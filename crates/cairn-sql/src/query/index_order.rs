@@ -21,6 +21,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
 use crate::context::ScopeExtension;
+use crate::functions::keys::keyed;
 use crate::scan::exec::TableScanExec;
 use crate::statistics::estimate::Estimates;
 
@@ -46,7 +47,7 @@ impl PhysicalOptimizerRule for IndexOrder {
             let keys: Option<Vec<(usize, &PhysicalSortExpr)>> = sort
                 .expr()
                 .iter()
-                .map(|key| Some((key.expr.downcast_ref::<Column>()?.index(), key)))
+                .map(|key| Some((keyed(&key.expr).downcast_ref::<Column>()?.index(), key)))
                 .collect();
             let Some(keys) = keys else { return Ok(Transformed::no(node)) };
             let before = estimates.of(&node).cost;

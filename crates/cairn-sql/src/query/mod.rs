@@ -18,6 +18,7 @@ mod join_order;
 pub(crate) mod late;
 pub(crate) mod literals;
 pub(crate) mod lock;
+mod merge_filter;
 pub(crate) mod nested;
 pub(crate) mod operators;
 mod optional;

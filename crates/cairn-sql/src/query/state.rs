@@ -87,6 +87,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     physical.insert(physical.len().saturating_sub(1), Arc::new(super::few::FewRows));
     physical.insert(physical.len().saturating_sub(1), Arc::new(super::pauses::Pauses));
     physical.insert(physical.len().saturating_sub(1), Arc::new(super::sound::Sound));
+    physical.insert(physical.len().saturating_sub(1), Arc::new(super::merge_filter::MergeFilter));
     let mut state = SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
         .with_analyzer_rules(rules)

@@ -11,7 +11,7 @@ use datafusion::logical_expr::planner::RawBinaryExpr;
 use datafusion::logical_expr::{Expr, ScalarUDF};
 use sqlparser::ast::BinaryOperator as Op;
 
-use super::value_order::key_of;
+use super::value_order::{key_of, sort_key_of};
 use crate::functions::regex::{Flags, translate};
 use crate::{Error, Result};
 
@@ -38,7 +38,24 @@ pub(super) fn plan(raw: &mut RawBinaryExpr, left: &DataType, right: &DataType) -
     }
     let array = matches!(left, T::Array(_)) || matches!(right, T::Array(_));
     let jsonb = *left == T::Jsonb || *right == T::Jsonb;
-    let key = key_of(left).or_else(|| key_of(right));
+    let inequality = matches!(raw.op, Op::Lt | Op::LtEq | Op::Gt | Op::GtEq);
+    let unknown = |expr: &Expr| match expr {
+        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => Some(text.clone()),
+        _ => None,
+    };
+    if let (true, T::Array(_), Some(text)) = (inequality && left.is_character(), right, unknown(&raw.left)) {
+        raw.left = super::operators::literal(&text, right)?;
+        return plan(raw, right, right);
+    }
+    if let (true, T::Array(_), Some(text)) = (inequality && right.is_character(), left, unknown(&raw.right)) {
+        raw.right = super::operators::literal(&text, left)?;
+        return plan(raw, left, left);
+    }
+    let arrays = matches!((left, right), (T::Array(_), T::Array(_))) && inequality;
+    let key = match arrays {
+        true => sort_key_of(left).filter(|_| sort_key_of(right).is_some()),
+        false => key_of(left).or_else(|| key_of(right)),
+    };
     if let Some(refused) = coded(raw, left, right) {
         return Err(refused);
     }

@@ -1,6 +1,6 @@
 //! One order of values everywhere: where the query engine orders or tells apart values otherwise than SQL does, an
-//! analyzer rule puts a key in their place. ORDER BY of JSONB and of intervals goes by it (`1 mon` is `30 days`), DISTINCT
-//! in aggregates takes -0 for 0, `min` and `max` of intervals compare spans. Comparisons are seen to by
+//! analyzer rule puts a key in their place. ORDER BY of JSONB, floats, arrays and of intervals goes by it (`1 mon` is
+//! `30 days`, -0 is 0, NULL comes last in an array), DISTINCT in aggregates takes -0 for 0, `min` and `max` of intervals compare spans. Comparisons are seen to by
 //! `query::typed_operators`.
 
 use cairn_types::{Coded, DataType};
@@ -9,12 +9,12 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::typed_operators::call;
 use crate::functions::overload::type_name;
-use crate::functions::{missing, sql_type};
+use crate::functions::{keys, missing, sql_type};
 
 /// The rule.
 #[derive(Debug)]
@@ -41,6 +41,18 @@ fn analyze(node: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
                 }
             }
             Ok(Transformed::new_transformed(LogicalPlan::Sort(sort), changed))
+        }
+        LogicalPlan::Distinct(Distinct::On(mut on)) => {
+            let schema = on.input.schema().clone();
+            let mut changed = false;
+            let sorted = on.sort_expr.iter_mut().flatten().map(|key| &mut key.expr);
+            for key in on.on_expr.iter_mut().chain(sorted) {
+                if let Some(name) = type_of(key, &schema).as_ref().and_then(sort_key_of) {
+                    *key = call(name, vec![std::mem::take(key)])?;
+                    changed = true;
+                }
+            }
+            Ok(Transformed::new_transformed(LogicalPlan::Distinct(Distinct::On(on)), changed))
         }
         LogicalPlan::Window(_) => {
             let schema = node.inputs()[0].schema().as_ref().clone();
@@ -73,27 +85,50 @@ pub(super) fn key_of(ty: &DataType) -> Option<&'static str> {
     match ty {
         DataType::Jsonb => Some("cairn_jsonb_key"),
         DataType::Interval => Some("cairn_interval_key"),
+        DataType::Array(_) if !ty.is_key_exact() && is_sorted(ty) => Some(keys::ARRAY),
         _ => None,
     }
 }
 
-/// The function that gives what ORDER BY goes by.
-fn sort_key_of(ty: &DataType) -> Option<&'static str> {
+/// The function that gives what values are ordered by.
+pub(super) fn sort_key_of(ty: &DataType) -> Option<&'static str> {
     match ty {
         DataType::Coded(_) => Some(crate::functions::coded::NAME),
+        DataType::Real | DataType::Double => Some(keys::FLOAT),
+        DataType::Array(_) if is_sorted(ty) => Some(keys::ARRAY),
         other => key_of(other),
     }
 }
 
-/// What windows are made of and ordered by: values of coded types by their codes.
+/// Whether values of the type have an order.
+fn is_sorted(ty: &DataType) -> bool {
+    match ty {
+        DataType::Array(element) => is_sorted(element),
+        DataType::Json => false,
+        _ => true,
+    }
+}
+
+/// The function that gives what windows are made of and ordered by: a type that frames know.
+fn window_key_of(ty: &DataType) -> Option<&'static str> {
+    match ty {
+        DataType::Coded(_) => Some(crate::functions::coded::TEXT_NAME),
+        DataType::Jsonb => Some("cairn_jsonb_key_text"),
+        DataType::Array(_) if is_sorted(ty) => Some(keys::ARRAY_TEXT),
+        DataType::Real | DataType::Double => Some(keys::FLOAT),
+        _ => None,
+    }
+}
+
+/// What windows are made of and ordered by.
 fn window(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
     let Expr::WindowFunction(mut function) = expr else { return Ok(Transformed::no(expr)) };
     let mut changed = false;
     let params = &mut function.params;
     let ordered = params.order_by.iter_mut().map(|order| &mut order.expr);
     for key in params.partition_by.iter_mut().chain(ordered) {
-        if matches!(type_of(key, schema), Some(DataType::Coded(_))) {
-            *key = call(crate::functions::coded::TEXT_NAME, vec![std::mem::take(key)])?;
+        if let Some(name) = type_of(key, schema).as_ref().and_then(window_key_of) {
+            *key = call(name, vec![std::mem::take(key)])?;
             changed = true;
         }
     }
@@ -104,6 +139,14 @@ fn aggregate(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr
     let Expr::AggregateFunction(mut function) = expr else { return Ok(Transformed::no(expr)) };
     let name = function.func.name().to_owned();
     let mut changed = false;
+    if !function.params.distinct {
+        for order in &mut function.params.order_by {
+            if let Some(name) = type_of(&order.expr, schema).as_ref().and_then(sort_key_of) {
+                order.expr = call(name, vec![std::mem::take(&mut order.expr)])?;
+                changed = true;
+            }
+        }
+    }
     if let [arg] = function.params.args.as_mut_slice() {
         match (type_of(arg, schema), name.as_str()) {
             (
@@ -114,11 +157,13 @@ fn aggregate(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr
             ) => {
                 return Err(missing::error(&name, &[type_name(&ty)]).into());
             }
-            (Some(DataType::Interval | DataType::Coded(_)), "min" | "max") => {
+            (Some(DataType::Interval | DataType::Coded(_) | DataType::Array(_)), "min" | "max") => {
                 function.func = crate::functions::extreme(&name);
                 changed = true;
             }
-            (Some(ty @ (DataType::Interval | DataType::Jsonb)), "count") if function.params.distinct => {
+            (Some(ty @ (DataType::Interval | DataType::Jsonb | DataType::Array(_))), "count")
+                if function.params.distinct && key_of(&ty).is_some() =>
+            {
                 *arg = call(key_of(&ty).unwrap_or_default(), vec![std::mem::take(arg)])?;
                 changed = true;
             }

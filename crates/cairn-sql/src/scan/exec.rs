@@ -35,6 +35,7 @@ use super::bitmap::Bitmap;
 use super::narrow::Narrowing;
 use super::template::Template;
 use crate::context::ScopeExtension;
+use crate::functions::keys::keyed;
 use crate::{Error, Result};
 
 /// What to read.
@@ -461,7 +462,7 @@ impl ExecutionPlan for TableScanExec {
         let own = ordering(&reversed, &self.choice, &self.schema);
         let fits = order.len() <= own.len()
             && order.iter().zip(&own).all(|(wanted, own)| {
-                wanted.expr.eq(&own.expr)
+                keyed(&wanted.expr).eq(&own.expr)
                     && wanted.options.descending == own.options.descending
                     && (wanted.options.nulls_first == own.options.nulls_first
                         || !wanted.expr.nullable(&self.schema).unwrap_or(true))

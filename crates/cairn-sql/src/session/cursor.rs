@@ -11,10 +11,14 @@ use std::sync::{Arc, Weak};
 
 use arrow::array::{RecordBatch, UInt64Array};
 use cairn_engine::Transaction;
-use sqlparser::ast::{CloseCursor, Declare, DeclareType, FetchDirection, Ident, Value, ValueWithSpan};
+use sqlparser::ast::{
+    CloseCursor, Declare, DeclareType, FetchDirection, Ident, Statement, Value, ValueWithSpan,
+};
 
 use super::State;
+use super::current_of::{self, Key};
 use super::variables::fold;
+use crate::context::Context;
 use crate::results::{Results, StatementResult};
 use crate::{Error, Result};
 
@@ -24,6 +28,8 @@ pub(crate) struct Cursors(HashMap<String, Cursor>);
 
 struct Cursor {
     source: Results,
+    /// The key of the one table that it reads, whose columns stand behind its own.
+    key: Option<Key>,
     /// What has been read and is kept, from row `dropped` + 1 on.
     batches: Vec<RecordBatch>,
     /// Rows read.
@@ -70,6 +76,7 @@ pub(super) fn open(
     name: String,
     declare: &Declare,
     source: Results,
+    key: Option<Key>,
 ) -> Result<StatementResult> {
     forget_dead(state);
     if state.cursors.0.contains_key(&name) {
@@ -79,6 +86,7 @@ pub(super) fn open(
     let cursor = Cursor {
         // Who fetches holds the session's state, and a failed FETCH fails the block anyway.
         source: source.without_hook(),
+        key,
         batches: Vec::new(),
         read: 0,
         dropped: 0,
@@ -200,13 +208,31 @@ pub(super) fn fetch(
     if moves {
         return Ok(StatementResult::Command { tag: format!("MOVE {}", rows.len()), rows: rows.len() as u64 });
     }
-    let batches = cursor.pick(&rows)?;
+    let mut batches = cursor.pick(&rows)?;
     cursor.forget();
-    let schema = Arc::clone(cursor.source.schema());
+    let mut schema = Arc::clone(cursor.source.schema());
+    if let Some(key) = &cursor.key {
+        batches = batches.iter().map(|batch| key.without(batch)).collect::<Result<_>>()?;
+        schema = key.shown(&schema)?;
+    }
     let count = rows.len() as u64;
     Ok(StatementResult::Rows(
         Results::from_batches(schema, batches).with_tag(format!("FETCH {count}"), count),
     ))
+}
+
+/// The statement with a condition on the row that a cursor stands on in the place of CURRENT OF.
+pub(super) fn located(
+    context: &Context,
+    state: &mut State,
+    statement: &Statement,
+    name: &str,
+) -> Result<Statement> {
+    forget_dead(state);
+    let cursor = state.cursors.0.get(name).ok_or_else(|| missing(name))?;
+    let stands = (1..=cursor.read).contains(&cursor.position);
+    let row = if stands { cursor.pick(&[cursor.position])?.into_iter().next() } else { None };
+    current_of::located(context, statement, name, cursor.key.as_ref(), row.as_ref())
 }
 
 impl Cursor {

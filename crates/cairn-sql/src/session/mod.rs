@@ -16,6 +16,7 @@
 
 mod accepted;
 pub(crate) mod constraints;
+mod current_of;
 mod cursor;
 pub(crate) mod methods;
 pub(crate) mod prepared;

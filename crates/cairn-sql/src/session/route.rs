@@ -11,7 +11,7 @@ use super::temporary;
 use super::timeouts::{self, StatementTimer};
 use super::transaction::{self, Modes};
 use super::waits::wait_for_tables;
-use super::{Parameters, State, cursor, prepared, variables};
+use super::{Parameters, State, current_of, cursor, prepared, variables};
 use crate::context::{Context, Scope};
 use crate::engine::Shared;
 use crate::error::{Class, locate};
@@ -268,6 +268,13 @@ fn failing(state: &Arc<Mutex<State>>, txn: &Arc<Transaction>) -> impl FnOnce() +
     }
 }
 
+/// The context of the open block.
+fn in_block(shared: &Arc<Shared>, state: &State) -> Option<Context> {
+    let block = state.block.as_ref()?;
+    let (txn, start) = (Arc::clone(&block.txn), block.start_us);
+    Some(context_of(shared, state, Vec::new(), txn, Arc::clone(&state.settings), start, start))
+}
+
 fn dispatch(
     shared: &Arc<Shared>,
     shared_state: &Arc<Mutex<State>>,
@@ -308,6 +315,15 @@ fn dispatch(
             "current transaction is aborted, commands ignored until end of transaction block",
         ));
     }
+    if let Some(name) = current_of::cursor_of(statement) {
+        // Outside of a block only a cursor WITH HOLD is there, which knows no key.
+        let Some(context) = in_block(shared, state) else {
+            return Err(Error::new("34000", format!("cursor \"{name}\" does not exist")));
+        };
+        let located = cursor::located(&context, state, statement, &name)?;
+        let text = located.to_string();
+        return dispatch(shared, shared_state, state, &located, &text, parameters);
+    }
     match statement {
         Statement::StartTransaction { modes, statements, .. } => {
             if !statements.is_empty() {
@@ -345,11 +361,25 @@ fn dispatch(
             let Some(query) = &declare.for_query else {
                 return Err(Error::unsupported("this form of DECLARE"));
             };
-            let query = Statement::Query(query.clone());
-            let text = query.to_string();
-            match in_transaction(shared, shared_state, state, &query, &text, parameters)? {
-                StatementResult::Rows(rows) => cursor::open(state, name, declare, rows),
-                StatementResult::Command { .. } => Err(Error::internal("a query without rows")),
+            let keyed = match in_block(shared, state) {
+                Some(context) if !hold => current_of::with_key(&context, query)?,
+                _ => None,
+            };
+            let plain = Statement::Query(query.clone());
+            let mut run = |query: &Statement, key| {
+                let text = query.to_string();
+                match in_transaction(shared, shared_state, state, query, &text, parameters.clone())? {
+                    StatementResult::Rows(rows) => cursor::open(state, name.clone(), declare, rows, key),
+                    StatementResult::Command { .. } => Err(Error::internal("a query without rows")),
+                }
+            };
+            match keyed {
+                Some((query, key)) => match run(&Statement::Query(Box::new(query)), Some(key)) {
+                    // It groups, after all.
+                    Err(error) if error.sqlstate() == "42803" => run(&plain, None),
+                    other => other,
+                },
+                None => run(&plain, None),
             }
         }
         Statement::Fetch { name, direction, into, .. } => {

@@ -59,7 +59,11 @@ fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
             index: 0,
             foreign: None,
             late: None,
-            definition: format!("CHECK ({}){}", check.sql, if check.not_valid { " NOT VALID" } else { "" }),
+            definition: format!(
+                "CHECK ({}){}",
+                crate::parse::shown::shown(&check.sql),
+                if check.not_valid { " NOT VALID" } else { "" }
+            ),
             valid: !check.not_valid,
         });
     }

@@ -273,7 +273,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
                         Value::Null,
                         Value::Boolean(!t.indexes.is_empty()),
                         Value::Boolean(own.populated),
-                        text(format!("{};", own.sql)),
+                        text(format!("{};", crate::parse::shown::shown(&own.sql))),
                     ]
                 })
                 .collect())
@@ -285,7 +285,9 @@ pub(crate) const TABLES: &[SystemTable] = &[
         rows: |_, catalog| {
             Ok(catalog
                 .views()
-                .map(|v| vec![text(&v.schema), text(&v.name), text(USER), text(&v.sql)])
+                .map(|v| {
+                    vec![text(&v.schema), text(&v.name), text(USER), text(crate::parse::shown::shown(&v.sql))]
+                })
                 .collect())
         },
     },

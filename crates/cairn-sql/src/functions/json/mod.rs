@@ -4,7 +4,7 @@ pub(crate) mod build;
 mod inspect;
 mod modify;
 mod operators;
-mod path;
+pub(crate) mod path;
 pub(crate) mod tree;
 
 use cairn_types::Value;

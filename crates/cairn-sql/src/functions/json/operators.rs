@@ -56,6 +56,13 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             })],
         ),
         function(
+            "cairn_jsonb_key_text",
+            vec![Overload::new(vec![is(T::Jsonb)], Returns::Is(T::Text), |args| {
+                let key = sort_key(&Node::parse(args.text(0)?)?);
+                Ok(Value::Text(key.iter().map(|byte| format!("{byte:02x}")).collect()))
+            })],
+        ),
+        function(
             "cairn_jsonb_key",
             vec![Overload::new(vec![is(T::Jsonb)], Returns::Is(T::Bytea), |args| {
                 Ok(Value::Bytea(sort_key(&Node::parse(args.text(0)?)?)))

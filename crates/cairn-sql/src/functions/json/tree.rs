@@ -235,6 +235,8 @@ pub(crate) enum Json {
     Array(Vec<Json>),
     /// Of equal keys the last one counts.
     Object(Vec<(String, Json)>),
+    /// A date or time of `jsonpath`, which no document holds.
+    Moment(super::path::moment::Moment),
 }
 
 impl From<&Node<'_>> for Json {
@@ -275,6 +277,11 @@ impl Json {
             Json::Boolean(b) => out.push_str(if *b { "true" } else { "false" }),
             Json::Number(text) => out.push_str(text),
             Json::Text(text) => write_string(text, out),
+            Json::Moment(moment) => {
+                out.push('"');
+                moment.write(out);
+                out.push('"');
+            }
             Json::Array(items) => {
                 out.push('[');
                 for (at, item) in items.iter().enumerate() {

@@ -39,7 +39,7 @@ pub(super) fn all(terms: &[String]) -> String {
 
 /// A sort key.
 pub(super) fn sort_key(key: &PhysicalSortExpr, names: &[String]) -> String {
-    let mut text = bare(&show(&key.expr, names));
+    let mut text = bare(&show(crate::functions::keys::keyed(&key.expr), names));
     if key.options.descending {
         text.push_str(" DESC");
     }

@@ -5,6 +5,8 @@
 
 use std::cmp::Ordering;
 
+use cairn_types::datetime::Zone;
+
 use super::super::tree::Json;
 use super::methods;
 use super::parse::{Comparison, Expr, Path, Step};
@@ -26,6 +28,10 @@ impl Failure {
         Self { error: Error::new(sqlstate, message), suppressible: true }
     }
 
+    pub(super) fn of_data(error: Error) -> Self {
+        Self { error, suppressible: true }
+    }
+
     pub(super) fn is_suppressible(&self) -> bool {
         self.suppressible
     }
@@ -44,14 +50,17 @@ impl From<Error> for Failure {
 pub(super) type Items = Result<Vec<Json>, Failure>;
 
 /// The items of a path.
-pub(super) fn evaluate(path: &Path, root: &Json, variables: &[(String, Json)]) -> Items {
-    Evaluator { strict: path.strict, root, variables }.items(&path.root, &Place { current: root, last: None })
+pub(super) fn evaluate(path: &Path, root: &Json, variables: &[(String, Json)], zone: Option<Zone>) -> Items {
+    Evaluator { strict: path.strict, root, variables, zone }
+        .items(&path.root, &Place { current: root, last: None })
 }
 
 struct Evaluator<'v> {
     strict: bool,
     root: &'v Json,
     variables: &'v [(String, Json)],
+    /// The zone by which dates and times without one are compared with those that have one.
+    zone: Option<Zone>,
 }
 
 /// What `@` and `last` mean.
@@ -294,7 +303,7 @@ impl Evaluator<'_> {
             Expr::IsUnknown(inner) => Some(self.predicate(inner, place)?.is_none()),
             Expr::Exists(inner) => known(self.items(inner, place))?.map(|items| !items.is_empty()),
             Expr::Compare(comparison, left, right) => {
-                self.pairs(left, right, place, |a, b| compare(*comparison, a, b))?
+                self.pairs(left, right, place, |a, b| compare(*comparison, a, b, self.zone))?
             }
             Expr::StartsWith(item, prefix) => self.pairs(item, prefix, place, |a, b| match (a, b) {
                 (Json::Text(text), Json::Text(prefix)) => Ok(Some(text.starts_with(prefix.as_str()))),
@@ -382,7 +391,7 @@ fn descend(item: Json, depth: u32, from: u32, to: u32, out: &mut Vec<Json>) {
     }
 }
 
-fn compare(comparison: Comparison, a: &Json, b: &Json) -> Result<Option<bool>, Failure> {
+fn compare(comparison: Comparison, a: &Json, b: &Json, zone: Option<Zone>) -> Result<Option<bool>, Failure> {
     let order = match (a, b) {
         (Json::Null, Json::Null) => Ordering::Equal,
         (Json::Null, _) | (_, Json::Null) => return Ok(Some(comparison == Comparison::NotEqual)),
@@ -390,6 +399,10 @@ fn compare(comparison: Comparison, a: &Json, b: &Json) -> Result<Option<bool>, F
         (Json::Boolean(_), Json::Boolean(_))
         | (Json::Number(_), Json::Number(_))
         | (Json::Text(_), Json::Text(_)) => super::compare(a, b)?,
+        (Json::Moment(a), Json::Moment(b)) => match a.compare(b, zone)? {
+            Some(order) => order,
+            None => return Ok(None),
+        },
         _ => return Ok(None),
     };
     Ok(Some(match comparison {

@@ -5,6 +5,7 @@ use datafusion::common::ScalarValue;
 
 use super::super::tree::{Json, compare_numbers};
 use super::evaluate::Failure;
+use super::moment::Moment;
 use crate::functions::operators::{self, Arithmetic};
 use crate::functions::regex::{Flags, Pattern};
 use crate::{Error, Result};
@@ -19,7 +20,7 @@ pub(super) const NAMES: &[&str] =
 /// An item of the wrong type.
 pub(super) fn call(
     name: &str,
-    _argument: Option<&str>,
+    argument: Option<&str>,
     item: Json,
     strict: bool,
     out: &mut Vec<Json>,
@@ -50,6 +51,8 @@ pub(super) fn call(
             }));
         }
         ("keyvalue", _) => return Err(wrong("2203C", "an object")),
+        ("datetime", Json::Text(text)) => out.push(Json::Moment(Moment::read(&text, argument)?)),
+        ("datetime", _) => return Err(wrong("22031", "a string")),
         (other, _) => return Err(Error::unsupported(format!("the jsonpath item method .{other}()")).into()),
     }
     Ok(())
@@ -57,6 +60,7 @@ pub(super) fn call(
 
 fn type_of(item: &Json) -> &'static str {
     match item {
+        Json::Moment(moment) => moment.type_name(),
         Json::Null => "null",
         Json::Boolean(_) => "boolean",
         Json::Number(_) => "number",

@@ -2,13 +2,14 @@
 
 mod evaluate;
 mod methods;
+pub(crate) mod moment;
 mod parse;
 
 use cairn_types::{DataType as T, Value};
 use datafusion::logical_expr::ScalarUDF;
 
 use super::tree::{Json, Node};
-use crate::functions::overload::{Args, Code, Overload, Returns, function, is};
+use crate::functions::overload::{Args, Code, Overload, Returns, function, is, stable};
 use crate::{Error, Result};
 
 /// Registers them.
@@ -18,55 +19,64 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         vec![Overload::new(takes, Returns::Is(returns), code).optional(2)]
     };
     let mut all = Vec::new();
-    for (exists, matches, array, first, query) in [
-        (
-            "jsonb_path_exists",
-            "jsonb_path_match",
-            "jsonb_path_query_array",
-            "jsonb_path_query_first",
-            "cairn_set_jsonb_path_query",
-        ),
-        (
+    all.extend(named::<false>(
+        ["jsonb_path_exists", "jsonb_path_match", "jsonb_path_query_array", "jsonb_path_query_first"],
+        "cairn_set_jsonb_path_query",
+        with,
+    ));
+    all.extend(named::<true>(
+        [
             "jsonb_path_exists_tz",
             "jsonb_path_match_tz",
             "jsonb_path_query_array_tz",
             "jsonb_path_query_first_tz",
-            "cairn_set_jsonb_path_query_tz",
-        ),
-    ] {
-        all.push(function(
+        ],
+        "cairn_set_jsonb_path_query_tz",
+        with,
+    ));
+    all
+}
+
+/// The functions; those that know the session's time zone where `TZ`.
+fn named<const TZ: bool>(
+    [exists, matches, array, first]: [&'static str; 4],
+    query: &'static str,
+    with: impl Fn(T, Code) -> Vec<Overload>,
+) -> Vec<ScalarUDF> {
+    let make = if TZ { stable } else { function };
+    vec![
+        make(
             exists,
             with(T::Boolean, |args| {
-                let found = run(args, silent(args)?)?;
+                let found = run::<TZ>(args, silent(args)?)?;
                 Ok(found.map_or(Value::Null, |items| Value::Boolean(!items.is_empty())))
             }),
-        ));
-        all.push(function(matches, with(T::Boolean, |args| matched(args, silent(args)?))));
-        all.push(function(
+        ),
+        make(matches, with(T::Boolean, |args| matched::<TZ>(args, silent(args)?))),
+        make(
             array,
             with(T::Jsonb, |args| {
-                let items = run(args, silent(args)?)?.unwrap_or_default();
+                let items = run::<TZ>(args, silent(args)?)?.unwrap_or_default();
                 Ok(Value::Jsonb(Json::Array(items).to_jsonb()?))
             }),
-        ));
-        all.push(function(
+        ),
+        make(
             first,
-            with(T::Jsonb, |args| match run(args, silent(args)?)?.unwrap_or_default().first() {
+            with(T::Jsonb, |args| match run::<TZ>(args, silent(args)?)?.unwrap_or_default().first() {
                 Some(item) => Ok(Value::Jsonb(item.to_jsonb()?)),
                 None => Ok(Value::Null),
             }),
-        ));
-        all.push(function(
+        ),
+        make(
             query,
             with(T::Array(Box::new(T::Jsonb)), |args| {
-                let items = run(args, silent(args)?)?.unwrap_or_default();
+                let items = run::<TZ>(args, silent(args)?)?.unwrap_or_default();
                 Ok(Value::Array(
                     items.iter().map(|item| Ok(Value::Jsonb(item.to_jsonb()?))).collect::<Result<_>>()?,
                 ))
             }),
-        ));
-    }
-    all
+        ),
+    ]
 }
 
 fn silent(args: &Args<'_>) -> Result<bool> {
@@ -75,16 +85,16 @@ fn silent(args: &Args<'_>) -> Result<bool> {
 
 /// `jsonb @? jsonpath`: errors of the data make it NULL.
 pub(super) fn exists_operator(args: &Args<'_>) -> Result<Value> {
-    Ok(run(args, true)?.map_or(Value::Null, |items| Value::Boolean(!items.is_empty())))
+    Ok(run::<false>(args, true)?.map_or(Value::Null, |items| Value::Boolean(!items.is_empty())))
 }
 
 /// `jsonb @@ jsonpath`.
 pub(super) fn match_operator(args: &Args<'_>) -> Result<Value> {
-    matched(args, true)
+    matched::<false>(args, true)
 }
 
-fn matched(args: &Args<'_>, silent: bool) -> Result<Value> {
-    match run(args, silent)?.as_deref() {
+fn matched<const TZ: bool>(args: &Args<'_>, silent: bool) -> Result<Value> {
+    match run::<TZ>(args, silent)?.as_deref() {
         Some([Json::Boolean(b)]) => Ok(Value::Boolean(*b)),
         Some([Json::Null]) => Ok(Value::Null),
         Some(_) if !silent => Err(Error::new("22038", "single boolean result is expected")),
@@ -93,7 +103,7 @@ fn matched(args: &Args<'_>, silent: bool) -> Result<Value> {
 }
 
 /// Runs a path; `None` where the data made it fail and nobody wants to hear of it.
-fn run(args: &Args<'_>, silent: bool) -> Result<Option<Vec<Json>>> {
+fn run<const TZ: bool>(args: &Args<'_>, silent: bool) -> Result<Option<Vec<Json>>> {
     let path = parse::parse(args.text(1)?)?;
     let root = Json::parse(args.text(0)?)?;
     let variables = match args.len() > 2 {
@@ -107,7 +117,7 @@ fn run(args: &Args<'_>, silent: bool) -> Result<Option<Vec<Json>>> {
         },
         false => Vec::new(),
     };
-    match evaluate::evaluate(&path, &root, &variables) {
+    match evaluate::evaluate(&path, &root, &variables, TZ.then(|| args.zone())) {
         Ok(items) => Ok(Some(items)),
         Err(error) if silent && error.is_suppressible() => Ok(None),
         Err(error) => Err(error.into_error()),
