@@ -32,6 +32,8 @@ pub(crate) struct Inserter<'c> {
     pub(crate) count: u64,
     /// They, if wanted.
     pub(crate) rows: Vec<RecordBatch>,
+    /// Which rows of each batch triggers let through.
+    pub(crate) kept: Vec<BooleanArray>,
 }
 
 impl<'c> Inserter<'c> {
@@ -69,6 +71,7 @@ impl<'c> Inserter<'c> {
             is_part: false,
             count: 0,
             rows: Vec::new(),
+            kept: Vec::new(),
         })
     }
 
@@ -97,7 +100,11 @@ impl<'c> Inserter<'c> {
         let batch = batch_of(&self.table, all.into_iter().flatten().collect(), rows)?;
         self.begin()?;
         let batch = match &self.firing {
-            Some(firing) => firing.before_rows(None, Some(&batch))?.0.unwrap_or(batch),
+            Some(firing) => {
+                let (given, kept) = firing.before_rows(None, Some(&batch))?;
+                self.kept.push(kept);
+                given.unwrap_or(batch)
+            }
             None => batch,
         };
         if self.firing.as_ref().is_some_and(Firing::is_instead) {

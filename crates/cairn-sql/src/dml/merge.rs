@@ -19,17 +19,18 @@ use cairn_types::DataType;
 use datafusion::common::DFSchemaRef;
 use sqlparser::ast::{
     Expr, Join, JoinConstraint, JoinOperator, Merge, MergeAction, MergeClause, MergeClauseKind,
-    MergeInsertExpr, MergeInsertKind, ObjectName, SelectItem, TableFactor, TableWithJoins,
+    MergeInsertExpr, MergeInsertKind, ObjectName, OutputClause, SelectItem, TableFactor, TableWithJoins,
     WildcardAdditionalOptions, With,
 };
 
 use super::assign::assign_array;
 use super::insert::refuse_generated;
 use super::inserter::Inserter;
+use super::merge_returning::Done;
 use super::relations::{self, Relation, arrow_error, concat, select_of};
 use super::target::{batch_of, column_ident, column_place};
 use super::update::{Assigned, Changes, assignments, changed_table, sides};
-use super::{literal, replace, target};
+use super::{literal, replace, returning, target};
 use crate::context::Context;
 use crate::parse::merge as marks;
 use crate::parse::names::Overriding;
@@ -44,9 +45,13 @@ const ATTEMPTS_MAX: usize = 100;
 
 /// Runs a MERGE.
 pub(super) fn run(context: &Context, merge: &Merge, with: Option<&With>) -> Result<StatementResult> {
-    if merge.output.is_some() {
-        return Err(Error::unsupported("RETURNING of MERGE"));
-    }
+    let returning = match &merge.output {
+        None => None,
+        Some(OutputClause::Returning { select_items, .. }) => Some(select_items.as_slice()),
+        Some(OutputClause::Output { .. }) => {
+            return Err(Error::new("42601", "syntax error at or near \"OUTPUT\""));
+        }
+    };
     let changed = TableWithJoins { relation: merge.table.clone(), joins: Vec::new() };
     let (name, alias) = changed_table(&changed)?;
     let table = target::find(context, name, "MERGE")?;
@@ -69,6 +74,7 @@ pub(super) fn run(context: &Context, merge: &Merge, with: Option<&With>) -> Resu
     }
     let mut firings = Firings::of(context, &table, &clauses)?;
     let work = Work { context, table: &table, alias: &alias, merge, with, clauses };
+    let mut done = Done::new(returning.is_some());
     firings.begin()?;
     for _ in 0..ATTEMPTS_MAX {
         let joined = work.join()?;
@@ -81,12 +87,14 @@ pub(super) fn run(context: &Context, merge: &Merge, with: Option<&With>) -> Resu
             None => true,
         };
         if locked && work.lock(&joined, &taken)? {
-            let mut rows = work.apply(&joined, &taken, false, &mut firings)?;
+            let mut rows = work.apply(&joined, &taken, false, &mut firings, &mut done)?;
             if let Some((others, left)) = rest {
-                rows += work.apply(others, left, true, &mut firings)?;
+                rows += work.apply(others, left, true, &mut firings, &mut done)?;
             }
             firings.finish()?;
-            return Ok(StatementResult::Command { tag: format!("MERGE {rows}"), rows });
+            let answer = returning.map(|items| done.returning(&table, &alias, items, &joined)).transpose()?;
+            let answer = answer.as_ref().map(|(items, sides)| (items.as_slice(), sides.clone()));
+            return returning::finish(context, "MERGE", rows, answer);
         }
         if context.scope.past.is_some() {
             break;
@@ -278,11 +286,11 @@ fn keep(keys: &mut Vec<Bytes>, kept: &arrow::array::BooleanArray) {
 }
 
 /// The rows of source and target: the target's columns, its row key (NULL where nothing matched), the source's.
-struct Joined {
-    rows: RecordBatch,
-    schema: DFSchemaRef,
+pub(super) struct Joined {
+    pub(super) rows: RecordBatch,
+    pub(super) schema: DFSchemaRef,
     /// Columns of the target.
-    width: usize,
+    pub(super) width: usize,
 }
 
 impl Joined {
@@ -482,8 +490,9 @@ impl<'w> Work<'w> {
         taken: &[Option<usize>],
         by_source: bool,
         firings: &mut Firings<'w>,
+        done: &mut Done,
     ) -> Result<u64> {
-        let mut done = 0;
+        let mut count = 0;
         let order = |action: &Action| match action {
             Action::Delete => 0,
             Action::Update(_) => 1,
@@ -496,21 +505,30 @@ impl<'w> Work<'w> {
         for n in clauses {
             let rows: Vec<u32> =
                 (0..taken.len() as u32).filter(|row| taken[*row as usize] == Some(n)).collect();
-            done += self.run(joined, &self.clauses[n], &rows, firings)?;
+            count += self.run(joined, &self.clauses[n], &rows, firings, done)?;
         }
-        Ok(done)
+        Ok(count)
     }
 
     /// One clause on its rows. Its expressions are planned even where no row takes it, so that what is wrong with
     /// them shows.
-    fn run(&self, joined: &Joined, clause: &Clause, rows: &[u32], firings: &mut Firings<'w>) -> Result<u64> {
+    fn run(
+        &self,
+        joined: &Joined,
+        clause: &Clause,
+        rows: &[u32],
+        firings: &mut Firings<'w>,
+        done: &mut Done,
+    ) -> Result<u64> {
         let keys: Vec<Bytes> = rows.iter().filter_map(|row| joined.key(*row as usize)).collect();
         match &clause.action {
             Action::Nothing => Ok(0),
             Action::Delete if keys.is_empty() => Ok(0),
-            Action::Delete => self.delete(joined, rows, keys, firings.delete.as_mut()),
-            Action::Update(assigned) => self.update(joined, assigned, rows, keys, firings.update.as_mut()),
-            Action::Insert(given) => self.insert(joined, given, rows, &mut firings.insert),
+            Action::Delete => self.delete(joined, rows, keys, firings.delete.as_mut(), done),
+            Action::Update(assigned) => {
+                self.update(joined, assigned, rows, keys, firings.update.as_mut(), done)
+            }
+            Action::Insert(given) => self.insert(joined, given, rows, &mut firings.insert, done),
         }
     }
 
@@ -520,15 +538,21 @@ impl<'w> Work<'w> {
         rows: &[u32],
         mut keys: Vec<Bytes>,
         firing: Option<&mut Firing<'_>>,
+        done: &mut Done,
     ) -> Result<u64> {
         let context = self.context;
         let mut old = None;
+        let mut rows = joined.pick(rows)?;
         if let Some(firing) = &firing {
-            let picked = self.target_rows(joined, &joined.pick(rows)?)?;
+            let picked = self.target_rows(joined, &rows)?;
             let (_, kept) = firing.before_rows(Some(&picked), None)?;
             keep(&mut keys, &kept);
             firing.check_untouched(&keys)?;
             old = Some(arrow::compute::filter_record_batch(&picked, &kept).map_err(arrow_error)?);
+            rows = arrow::compute::filter_record_batch(&rows, &kept).map_err(arrow_error)?;
+        }
+        if done.wanted {
+            done.add(joined, &rows, &self.target_rows(joined, &rows)?, "DELETE");
         }
         let (done, left) = table::delete_with(context.txn(), self.table, &keys, true)?;
         context.note_modified(self.table.id, &keys);
@@ -546,9 +570,10 @@ impl<'w> Work<'w> {
         rows: &[u32],
         mut keys: Vec<Bytes>,
         firing: Option<&mut Firing<'_>>,
+        done: &mut Done,
     ) -> Result<u64> {
         let context = self.context;
-        let picked = joined.pick(rows)?;
+        let mut picked = joined.pick(rows)?;
         let sides = self.sides(joined, &picked, true)?;
         let mut new = replace::rows(context, self.table, assigned, &sides[0].rows, &sides)?;
         if keys.is_empty() {
@@ -565,6 +590,10 @@ impl<'w> Work<'w> {
             let before = arrow::compute::filter_record_batch(&before, &kept).map_err(arrow_error)?;
             changed.extend(differing(&before, &new));
             old = Some(before);
+            picked = arrow::compute::filter_record_batch(&picked, &kept).map_err(arrow_error)?;
+        }
+        if done.wanted {
+            done.add(joined, &picked, &new, "UPDATE");
         }
         let (done, left) = table::update_with(context.txn(), self.table, &keys, &new, &changed, true)?;
         context.note_modified(self.table.id, &keys);
@@ -586,6 +615,7 @@ impl<'w> Work<'w> {
         given: &[(usize, Expr)],
         rows: &[u32],
         firing: &mut Option<Firing<'w>>,
+        done: &mut Done,
     ) -> Result<u64> {
         let context = self.context;
         let picked = joined.pick(rows)?;
@@ -610,9 +640,19 @@ impl<'w> Work<'w> {
             return Ok(0);
         }
         let places = given.iter().map(|(place, _)| *place).collect();
-        let mut inserter = Inserter::with_firing(context, Arc::clone(self.table), places, firing.take())?;
+        let inserter = Inserter::with_firing(context, Arc::clone(self.table), places, firing.take())?;
+        let mut inserter = inserter.keeping_rows(done.wanted);
         inserter.push(columns, rows.len())?;
         let count = inserter.count;
+        if done.wanted && count > 0 {
+            let source = match inserter.kept.first() {
+                Some(kept) => arrow::compute::filter_record_batch(&picked, kept).map_err(arrow_error)?,
+                None => picked,
+            };
+            for new in &inserter.rows {
+                done.add(joined, &source, new, "INSERT");
+            }
+        }
         *firing = inserter.into_firing();
         Ok(count)
     }

@@ -5,8 +5,8 @@
 //!   INSERT ─ VALUES (literal) ─ assign ─┐
 //!          └ query → DataFusion ─ assign ┴─ defaults → engine::insert ─ conflicts → engine::update ─┐
 //!   UPDATE ─ SELECT row key, old row, new values → assign ────────────────────────→ engine::update ─┼─ RETURNING
-//!   DELETE ─ SELECT row key [, old row] ──────────────────────────────────────────→ engine::delete ─┘
-//!   MERGE ─ SELECT target ⟕ source ─ WHEN clauses → all three, without RETURNING
+//!   DELETE ─ SELECT row key [, old row] ──────────────────────────────────────────→ engine::delete ─┤
+//!   MERGE ─ SELECT target ⟕ source ─ WHEN clauses ────────────────────────────────→ all three ──────┘
 //! ```
 //! DataFusion's own DML is never used: it plans queries, and what is written is decided here.
 //!
@@ -23,6 +23,7 @@ mod insert;
 pub(crate) mod inserter;
 pub(crate) mod literal;
 mod merge;
+pub(crate) mod merge_returning;
 pub(crate) mod point;
 mod point_change;
 pub(crate) mod relations;

@@ -28,6 +28,7 @@ use crate::{Error, Result, parse};
 const ROW_NUMBER: &str = "__cairn_n";
 
 /// One side: a name and its rows.
+#[derive(Clone)]
 pub(crate) struct Relation {
     /// What expressions call it.
     pub(crate) alias: String,

@@ -71,6 +71,17 @@ pub(crate) fn statement(
             condition(context, table, delete.selection.as_ref(), &mut types);
             returning(context, table, delete.returning.as_deref())?
         }
+        Statement::Merge(merge) => match crate::dml::merge_returning::described(merge) {
+            None => Vec::new(),
+            Some(items) => {
+                let list = items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let text = format!("SELECT {list} FROM {}, {}", merge.source, merge.table);
+                let Statement::Query(query) = parse::parse_text(&text)? else {
+                    return Err(Error::internal("a query was expected"));
+                };
+                output_columns(&plan(context, &query)?)
+            }
+        },
         Statement::Explain { .. } => vec![Column { name: "QUERY PLAN".to_owned(), ty: DataType::Text }],
         _ => Vec::new(),
     };

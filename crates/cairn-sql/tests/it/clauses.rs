@@ -269,7 +269,10 @@ fn changes() -> Vec<(&'static str, Shown)> {
         source: Part,
         on: Part,
         clauses: Part,
-        output: Refused("MERGE INTO t USING t x ON false WHEN MATCHED THEN DELETE RETURNING id", "0A000"),
+        output: Acts(
+            "MERGE INTO t USING t x ON t.id = x.id WHEN MATCHED THEN DELETE",
+            "MERGE INTO t USING t x ON t.id = x.id WHEN MATCHED THEN DELETE RETURNING t.id"
+        ),
     }));
     all.extend(fields!(ast::MergeClause {
         when_token: Part,
