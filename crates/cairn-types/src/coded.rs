@@ -1,5 +1,5 @@
 //! Coded types: types whose values are byte strings (*codes*) in the order of the values. Enums, ranges, network
-//! addresses and bit strings are coded; what the bytes say is [`crate::codes`]' business.
+//! addresses, bit strings and composite types are coded; what the bytes say is [`crate::codes`]' business.
 //!
 //! I1. The Arrow type of a coded type is a struct of one binary column whose name is the type's
 //!     ([`Coded::arrow_name`]): so the type survives whatever a query does with its values, without metadata.
@@ -8,12 +8,18 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use crate::composite::{CompositeType, RECORD};
 use crate::error::TypeError;
 
 /// Begins the name of the struct's column (I1).
 pub(crate) const ARROW_PREFIX: &str = "cairn:";
 /// Begins the signature of an enum.
 const ENUM_PREFIX: &str = "cairn.enum:";
+/// Begins the signature of a composite type.
+const COMPOSITE_PREFIX: &str = "cairn.row:";
+/// Added to the id in the catalog, it is the object number of a type that users have made, or of the rows of a table: no
+/// number of a type of the system's own.
+pub const MADE_TYPES: u32 = 1 << 29;
 /// Longest BIT(n), PostgreSQL's.
 pub const BITS_MAX: u32 = 83_886_080;
 
@@ -35,6 +41,8 @@ pub enum Coded {
     Bit(Option<u32>),
     /// BIT VARYING(n), at most n bits.
     VarBit(Option<u32>),
+    /// CREATE TYPE … AS (…), the rows of a table, ROW(…).
+    Composite(Arc<CompositeType>),
 }
 
 /// The range types.
@@ -130,7 +138,7 @@ pub fn order_code(order: f64) -> [u8; 8] {
 }
 
 /// A name as it stands in SQL: quoted where it must be.
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
@@ -142,6 +150,7 @@ impl Coded {
     pub fn sql_name(&self) -> String {
         match self {
             Self::Enum(ty) => ty.sql_name(),
+            Self::Composite(ty) => ty.sql_name(),
             Self::Bit(Some(n)) => format!("bit({n})"),
             Self::VarBit(Some(n)) => format!("bit varying({n})"),
             _ => self.name().to_owned(),
@@ -153,6 +162,7 @@ impl Coded {
     pub fn name(&self) -> &str {
         match self {
             Self::Enum(ty) => &ty.name,
+            Self::Composite(ty) => &ty.name,
             Self::Range(kind) => kind.name(),
             Self::Inet => "inet",
             Self::Cidr => "cidr",
@@ -171,11 +181,14 @@ impl Coded {
         }
     }
 
-    /// PostgreSQL's object numbers of the type and of its array. An enum's are its id in the catalog, and that above 2^30.
+    /// PostgreSQL's object numbers of the type and of its array. Those of an enum and a composite type are
+    /// its id in the catalog above [`MADE_TYPES`], and that above 2^30.
     #[must_use]
     pub fn pg_oids(&self) -> (u32, u32) {
         match self {
-            Self::Enum(ty) => (ty.id, ty.id | 1 << 30),
+            Self::Enum(ty) => (ty.id | MADE_TYPES, ty.id | MADE_TYPES | 1 << 30),
+            Self::Composite(ty) if ty.id == RECORD => (RECORD, 2287),
+            Self::Composite(ty) => (ty.id | MADE_TYPES, ty.id | MADE_TYPES | 1 << 30),
             Self::Range(RangeKind::Int4) => (3904, 3905),
             Self::Range(RangeKind::Num) => (3906, 3907),
             Self::Range(RangeKind::Ts) => (3908, 3909),
@@ -196,6 +209,7 @@ impl Coded {
         match (self, other) {
             (Self::Bit(_), Self::Bit(_)) | (Self::VarBit(_), Self::VarBit(_)) => true,
             (Self::Enum(a), Self::Enum(b)) => a.id == b.id,
+            (Self::Composite(a), Self::Composite(b)) => a.is_kind_of(b),
             (a, b) => a == b,
         }
     }
@@ -237,6 +251,11 @@ impl Coded {
                 }
                 out
             }
+            Self::Composite(ty) => {
+                let mut out = COMPOSITE_PREFIX.to_owned();
+                ty.signature(&mut out);
+                out
+            }
             // What `bit` alone means is BIT(1).
             Self::Bit(None) => "bit(0)".to_owned(),
             _ => self.sql_name(),
@@ -248,6 +267,9 @@ impl Coded {
     pub fn parse_signature(text: &str) -> Option<Self> {
         if let Some(parts) = text.strip_prefix(ENUM_PREFIX) {
             return parse_enum(parts).map(|ty| Self::Enum(Arc::new(ty)));
+        }
+        if let Some(parts) = text.strip_prefix(COMPOSITE_PREFIX) {
+            return CompositeType::parse(parts).map(|ty| Self::Composite(Arc::new(ty)));
         }
         if let Some(kind) = RangeKind::ALL.into_iter().find(|kind| kind.name() == text) {
             return Some(Self::Range(kind));
@@ -293,12 +315,14 @@ impl Coded {
             Self::MacAddr => (10, 0),
             Self::Bit(n) => (11, n.unwrap_or(0)),
             Self::VarBit(n) => (12, n.unwrap_or(0)),
+            Self::Composite(ty) => (13, ty.id),
         };
         out.push(kind);
         out.extend_from_slice(&u32::to_le_bytes(parameter));
     }
 
-    /// Reads the catalog code. An enum has its id alone; its name and labels stand in its own entry.
+    /// Reads the catalog code. An enum and a composite type have their id alone; what else there is stands in
+    /// their own entry.
     pub(crate) fn decode(bytes: &mut &[u8]) -> Result<Self, TypeError> {
         let short = || TypeError::corrupt("type", 1, "cut short");
         let (head, rest) = bytes.split_first_chunk::<5>().ok_or_else(short)?;
@@ -324,13 +348,19 @@ impl Coded {
             10 if n == 0 => Self::MacAddr,
             11 if n <= BITS_MAX => Self::Bit(length),
             12 if n <= BITS_MAX => Self::VarBit(length),
+            13 => Self::Composite(Arc::new(CompositeType {
+                id: n,
+                schema: String::new(),
+                name: String::new(),
+                fields: Vec::new(),
+            })),
             other => return Err(TypeError::corrupt("type", 1, format!("coded type {other} of {n}"))),
         })
     }
 }
 
 /// Letters, digits and `_` stand for themselves, every other byte is `%` and two hexadecimal digits.
-fn escape(text: &str, out: &mut String) {
+pub(crate) fn escape(text: &str, out: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || byte == b'_' {
             out.push(char::from(byte));
@@ -340,7 +370,7 @@ fn escape(text: &str, out: &mut String) {
     }
 }
 
-fn unescape(text: &str) -> Option<String> {
+pub(crate) fn unescape(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -372,6 +402,8 @@ fn parse_enum(parts: &str) -> Option<EnumType> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::composite::CompositeField;
+    use crate::datatype::DataType;
 
     #[test]
     fn signatures_come_back() {
@@ -382,8 +414,22 @@ mod tests {
             name: "a\"b:c=%".to_owned(),
             labels: vec![label(-1.5, "née"), label(0.0, ""), label(2.0, "a=b:c'")],
         };
+        let ty = Coded::Enum(Arc::new(ty));
+        let field = |name: &str, ty, dropped| CompositeField { name: name.to_owned(), ty, dropped };
+        let inner = CompositeType {
+            id: 1008,
+            schema: "public".to_owned(),
+            name: "i".to_owned(),
+            fields: vec![
+                field("a b", DataType::Coded(ty.clone()), false),
+                field("!", DataType::Numeric(Some((5, 2))), true),
+            ],
+        };
+        let inner = DataType::Coded(Coded::Composite(Arc::new(inner)));
+        let outer = CompositeType::record([("f1".to_owned(), DataType::Array(Box::new(inner)))]);
         let all = [
-            Coded::Enum(Arc::new(ty)),
+            ty,
+            Coded::Composite(outer),
             Coded::Range(RangeKind::TsTz),
             Coded::Inet,
             Coded::Bit(None),

@@ -66,7 +66,8 @@ pub enum DataType {
     Jsonb,
     /// Array of any other type; an array of arrays is a further dimension.
     Array(Box<DataType>),
-    /// A type whose values are byte codes in the values' order: enums, ranges, addresses, bit strings.
+    /// A type whose values are byte codes in the values' order: enums, ranges, addresses, bit strings,
+    /// composite types.
     Coded(Coded),
 }
 
@@ -85,7 +86,7 @@ impl DataType {
     }
 
     /// All that there is to know of the type, as text from which [`DataType::parse`] makes it again: the SQL name but
-    /// for enums, whose labels it holds.
+    /// for enums and composite types, whose labels and fields it holds.
     #[must_use]
     pub fn signature(&self) -> String {
         match self {
@@ -212,6 +213,7 @@ impl DataType {
         match self {
             Self::Json | Self::Jsonb => false,
             Self::Array(element) => element.is_indexable(),
+            Self::Coded(Coded::Composite(ty)) => ty.live().all(|(_, field)| field.ty.is_indexable()),
             _ => true,
         }
     }

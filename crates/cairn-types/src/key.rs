@@ -82,7 +82,8 @@ pub fn encode_value(
 }
 
 fn encode_null(ty: &DataType, order: KeyOrder, out: &mut Vec<u8>) -> Result<(), TypeError> {
-    if !ty.is_indexable() {
+    // Within a composite value every type has a place.
+    if !ty.is_indexable() && !matches!(ty, DataType::Coded(_)) {
         return Err(TypeError::NotIndexable { type_name: ty.sql_name() });
     }
     out.push(order.null_tag());

@@ -47,6 +47,8 @@ pub mod key;
 
 pub mod codes;
 
+pub mod composite;
+
 pub mod row;
 
 pub mod text;
@@ -56,6 +58,7 @@ pub mod fuzzing;
 
 pub use coded::{Coded, EnumLabel, EnumType, RangeKind};
 pub use column::ColumnBuilder;
+pub use composite::{CompositeField, CompositeType};
 pub use datatype::DataType;
 pub use decimal::Decimal;
 pub use error::TypeError;

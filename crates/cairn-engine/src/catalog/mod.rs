@@ -82,6 +82,8 @@ pub struct Catalog {
     names: BTreeMap<String, BTreeMap<String, RelationId>>,
     /// Partitioned tables and their partitions.
     partitions: BTreeMap<ObjectId, BTreeSet<ObjectId>>,
+    /// Composite types, those of rows of tables too, of which something is made.
+    composites: BTreeSet<ObjectId>,
 }
 
 impl Catalog {
@@ -293,6 +295,7 @@ impl Catalog {
     pub(crate) fn put_table(&mut self, mut table: TableDescriptor) -> Arc<Table> {
         self.remove_table(table.id);
         self.complete_table(&mut table);
+        table.columns.iter().for_each(|column| self.note_rows(&column.ty));
         let domains = self.domains_of(&table);
         let table = Arc::new(Table::new(table, domains));
         for (name, id) in table_names(&table) {
@@ -302,6 +305,9 @@ impl Catalog {
         if let Some(own) = &table.partition {
             self.partitions.entry(own.parent).or_default().insert(table.id);
             self.renew(own.parent);
+        }
+        if self.composites.contains(&table.id) {
+            self.renew_users(table.id);
         }
         table
     }
@@ -331,7 +337,10 @@ impl Catalog {
 
     pub(crate) fn put_view(&mut self, mut view: ViewDescriptor) {
         self.remove_view(view.id);
-        view.columns.iter_mut().for_each(|column| self.complete(&mut column.ty));
+        for column in &mut view.columns {
+            self.complete(&mut column.ty);
+            self.note_rows(&column.ty);
+        }
         self.add_name(&view.schema, &view.name, RelationId::View(view.id));
         self.views.insert(view.id, Arc::new(view));
     }
@@ -354,7 +363,9 @@ impl Catalog {
         }
     }
 
-    pub(crate) fn put_routine(&mut self, routine: RoutineDescriptor) {
+    pub(crate) fn put_routine(&mut self, mut routine: RoutineDescriptor) {
+        routine.types_mut().for_each(|ty| self.complete(ty));
+        routine.types().for_each(|ty| self.note_rows(ty));
         self.routines.insert(routine.id, Arc::new(routine));
     }
 

@@ -3,7 +3,7 @@
 //! Bodies are SQL text, which `cairn-sql` reads when a routine runs. Names in them mean what they mean then (late
 //! binding), but those of a body that is no string, on whose tables and views the routine depends.
 
-use cairn_types::DataType;
+use cairn_types::{Coded, DataType};
 
 use super::descriptor::{ColumnId, ObjectId};
 
@@ -132,16 +132,36 @@ impl RoutineDescriptor {
         self.parameters.iter().filter(|parameter| parameter.is_input())
     }
 
+    /// The types of its parameters and of what it gives.
+    pub fn types(&self) -> impl Iterator<Item = &DataType> {
+        let given: Vec<&DataType> = match &self.returns {
+            Returns::Value { ty, .. } => vec![ty],
+            Returns::Rows { columns, .. } => columns.iter().map(|(_, ty)| ty).collect(),
+            Returns::Void | Returns::Trigger | Returns::Relation { .. } => Vec::new(),
+        };
+        self.parameters.iter().map(|parameter| &parameter.ty).chain(given)
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn types_mut(&mut self) -> impl Iterator<Item = &mut DataType> {
+        let given: Vec<&mut DataType> = match &mut self.returns {
+            Returns::Value { ty, .. } => vec![ty],
+            Returns::Rows { columns, .. } => columns.iter_mut().map(|(_, ty)| ty).collect(),
+            Returns::Void | Returns::Trigger | Returns::Relation { .. } => Vec::new(),
+        };
+        self.parameters.iter_mut().map(|parameter| &mut parameter.ty).chain(given)
+    }
+
     /// `name(types)`, as messages have it.
     pub fn signature(&self) -> String {
-        let types: Vec<&str> = self.inputs().map(|parameter| parameter.ty.base_name()).collect();
+        let types: Vec<String> = self.inputs().map(|parameter| type_name(&parameter.ty)).collect();
         format!("{}({})", self.name, types.join(","))
     }
 
     /// Whether another routine of the name takes the same types of arguments.
     pub fn is_same_call(&self, other: &RoutineDescriptor) -> bool {
         let types = |routine: &RoutineDescriptor| -> Vec<String> {
-            routine.inputs().map(|parameter| parameter.ty.base_name().to_owned()).collect()
+            routine.inputs().map(|parameter| type_name(&parameter.ty)).collect()
         };
         self.schema == other.schema && self.name == other.name && types(self) == types(other)
     }
@@ -152,6 +172,16 @@ impl RoutineDescriptor {
             RoutineKind::Function => "function",
             RoutineKind::Procedure => "procedure",
         }
+    }
+}
+
+/// A type without its parameters.
+fn type_name(ty: &DataType) -> String {
+    match ty {
+        DataType::Array(_) => format!("{}[]", ty.base_name()),
+        DataType::Coded(Coded::Enum(ty)) => ty.sql_name(),
+        DataType::Coded(Coded::Composite(ty)) => ty.sql_name(),
+        ty => ty.base_name().to_owned(),
     }
 }
 

@@ -81,6 +81,9 @@ impl Transaction {
                 return Err(Error::duplicate_in(ObjectKind::Column, new_name, table));
             }
             not_read_by_views(writer, old.id, Some(id), "rename", &format!("column \"{column}\""))?;
+            if writer.catalog.column_with(old.id).is_some() {
+                super::composite::unspelled(&writer.catalog, column)?;
+            }
             let mut descriptor = old.descriptor().clone();
             for check in &mut descriptor.checks {
                 if check.columns.is_empty() || check.columns.contains(&id) {
@@ -167,6 +170,8 @@ impl Transaction {
             let old = find(writer, schema, table)?;
             let id = old.column(column)?.id;
             not_read_by_views(writer, old.id, Some(id), "alter type of", &format!("column \"{column}\""))?;
+            super::composite::rows_unused(&writer.catalog, &old)?;
+            super::composite::not_itself(&old, ty)?;
             let uses =
                 |c: &&Column| !c.dropped && c.generated.as_ref().is_some_and(|g| g.columns.contains(&id));
             if let Some(generated) = old.columns.iter().find(uses) {
@@ -327,6 +332,7 @@ pub(super) fn drop_column(
 ) -> Result<()> {
     let old = find(writer, schema, table)?;
     let id = old.column(column)?.id;
+    super::composite::rows_unused(&writer.catalog, &old)?;
     let subject = format!("column {column} of table {table}");
     let mut dependents = Vec::new();
     let mut views = Removal::default();

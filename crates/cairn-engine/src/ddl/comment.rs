@@ -3,7 +3,7 @@
 use super::column::column_mut;
 use super::find;
 use super::spec::CommentTarget;
-use crate::catalog::{SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewDescriptor};
+use crate::catalog::{SchemaDescriptor, SequenceDescriptor, TableDescriptor, TypeDescriptor, ViewDescriptor};
 use crate::error::{Error, ObjectKind, Result};
 use crate::transaction::Transaction;
 
@@ -40,6 +40,10 @@ impl Transaction {
                 CommentTarget::View(schema, name) => {
                     let old = writer.catalog.view(schema, name)?;
                     writer.put_view(ViewDescriptor { comment: text, ..(*old).clone() })?;
+                }
+                CommentTarget::Type(schema, name) => {
+                    let old = super::types::find(writer, schema, name)?;
+                    writer.put_type(TypeDescriptor { comment: text, ..(*old).clone() })?;
                 }
                 CommentTarget::Sequence(schema, name) => {
                     let old = writer.catalog.sequence(schema, name)?;

@@ -206,6 +206,7 @@ fn add_here(writer: &mut Writer<'_>, id: ObjectId, constraint: ConstraintSpec) -
 
 /// Columns of that type can be in an index of that kind.
 pub(super) fn indexable(ty: &DataType, kind: &str) -> Result<()> {
+    super::composite::not_record("row", ty)?;
     let method = cairn_index::kind(kind);
     let method = method
         .ok_or_else(|| Error::definition("42704", format!("access method \"{kind}\" does not exist")))?;

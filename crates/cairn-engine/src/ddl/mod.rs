@@ -10,6 +10,7 @@
 
 mod column;
 mod comment;
+mod composite;
 mod constraint;
 mod index;
 pub(crate) mod lock;
@@ -24,6 +25,7 @@ mod table;
 mod types;
 mod view;
 
+pub use composite::AttributeChange;
 pub use lock::Definitions;
 pub(crate) use name::rename_in_sql;
 pub(crate) use sequence::restart_sequence;

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::catalog::{
-    ObjectId, Returns, RoutineDescriptor, SchemaDescriptor, SequenceDescriptor, Table, ViewDescriptor,
+    ObjectId, Returns, RoutineDescriptor, SchemaDescriptor, SequenceDescriptor, Table, TypeDescriptor,
+    ViewDescriptor,
 };
 use crate::error::{Error, Result};
 use crate::key_space;
@@ -34,6 +35,8 @@ pub(super) struct Removal {
     defaults: BTreeSet<(ObjectId, u32)>,
     /// Constraints of tables that stay: (table, name).
     foreign_keys: BTreeSet<(ObjectId, String)>,
+    /// Columns that have rows of tables that go: schema, table, column.
+    columns: Vec<(String, String, String)>,
     /// What goes only with CASCADE, one line each.
     dependents: Vec<String>,
 }
@@ -126,6 +129,9 @@ impl Removal {
             writer.remove_routine(*routine)?;
         }
         self.strip(writer)?;
+        for (schema, table, column) in &self.columns {
+            super::column::drop_column(writer, schema, table, column, true)?;
+        }
         for id in &self.tables {
             let (start, end) = key_space::table_span(*id);
             writer.lock_definition(*id)?;
@@ -165,6 +171,7 @@ impl Removal {
                 }
             }
             self.sequences.extend(catalog.owned_sequences(id).map(|s| s.id));
+            self.close_rows(writer, table);
         }
         for id in self.views.clone() {
             if let Some(view) = catalog.view_by_id(id) {
@@ -183,6 +190,25 @@ impl Removal {
                         column.name, table.name, sequence.name
                     ));
                 }
+            }
+        }
+    }
+
+    /// What is made of the rows of a table that goes.
+    fn close_rows(&mut self, writer: &Writer<'_>, table: &Table) {
+        let rows = TypeDescriptor::of_rows(table);
+        let goes = |own: &Table| self.tables.contains(&own.id);
+        let mut dependents = Vec::new();
+        let (columns, more) = super::types::columns_and_views(writer, &rows, &goes, &mut dependents);
+        self.dependents.extend(dependents);
+        self.columns.extend(columns);
+        self.tables.extend(more.tables);
+        self.views.extend(more.views);
+        let of = |ty: &cairn_types::DataType| crate::catalog::types::named_type_of(ty) == Some(table.id);
+        for routine in writer.catalog.routines().filter(|routine| routine.types().any(of)) {
+            if self.routines.insert(routine.id) {
+                let (word, signature) = (routine.word(), routine.signature());
+                self.dependents.push(format!("{word} {signature} depends on type {}", rows.sql_name()));
             }
         }
     }

@@ -270,4 +270,6 @@ pub enum CommentTarget {
     View(String, String),
     /// COMMENT ON SEQUENCE.
     Sequence(String, String),
+    /// COMMENT ON TYPE and DOMAIN.
+    Type(String, String),
 }

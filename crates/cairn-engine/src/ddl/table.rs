@@ -177,6 +177,8 @@ pub(super) fn add_column(
     if spec.name.is_empty() {
         return Err(Error::definition("42601", "zero-length delimited identifier"));
     }
+    super::composite::not_itself(table, &spec.ty)?;
+    super::composite::not_record(&spec.name, &spec.ty)?;
     let id = table.next_column;
     table.next_column += 1;
     let mut column = Column {

@@ -1,12 +1,12 @@
-//! Types that users make: enums and domains.
+//! Types that users make: enums and domains, and DROP of all types.
 
 use std::sync::Arc;
 
-use cairn_types::EnumLabel;
+use cairn_types::{DataType, EnumLabel};
 
 use super::name;
-use crate::catalog::types::{enum_of, uses};
-use crate::catalog::{Catalog, ObjectId, TypeDescriptor, TypeKind};
+use crate::catalog::types::{named_type_of, uses};
+use crate::catalog::{Catalog, ObjectId, Table, TypeDescriptor, TypeKind};
 use crate::error::{Error, ObjectKind, Result};
 use crate::transaction::{Transaction, Writer};
 
@@ -21,7 +21,7 @@ pub enum LabelPlace {
     After(String),
 }
 
-fn find(writer: &Writer<'_>, schema: &str, name: &str) -> Result<Arc<TypeDescriptor>> {
+pub(super) fn find(writer: &Writer<'_>, schema: &str, name: &str) -> Result<Arc<TypeDescriptor>> {
     let found = writer.catalog.type_named(schema, name).cloned();
     found.ok_or_else(|| Error::undefined(ObjectKind::Type, name))
 }
@@ -42,7 +42,7 @@ fn free(catalog: &Catalog, schema: &str, name: &str) -> Result<()> {
 }
 
 impl Transaction {
-    /// CREATE TYPE … AS ENUM, CREATE DOMAIN.
+    /// CREATE TYPE … AS ENUM | (…), CREATE DOMAIN.
     ///
     /// # Errors
     /// [`Error::Duplicate`] (42710), [`Error::Undefined`] (schema).
@@ -206,33 +206,31 @@ fn no_enum(name: &str) -> Error {
 pub(super) fn drop_type(writer: &mut Writer<'_>, ty: &TypeDescriptor, cascade: bool) -> Result<()> {
     let name = ty.sql_name();
     let mut dependents = Vec::new();
-    let domains: Vec<Arc<TypeDescriptor>> = writer
-        .catalog
-        .types()
-        .filter(|other| matches!(&other.kind, TypeKind::Domain { base, .. } if enum_of(base) == Some(ty.id)))
-        .cloned()
-        .collect();
-    dependents
-        .extend(domains.iter().map(|domain| format!("type {} depends on type {name}", domain.sql_name())));
-    let mut columns = Vec::new();
-    let mut views = super::removal::Removal::default();
-    for table in writer.catalog.tables().filter(|table| uses(table, ty.id)) {
-        if table.materialized.is_some() {
-            dependents.push(format!("materialized view {} depends on type {name}", table.name));
-            views.table(table);
-            continue;
-        }
-        for column in table.live_columns() {
-            if column.domain == Some(ty.id) || enum_of(&column.ty) == Some(ty.id) {
-                columns.push((table.schema.clone(), table.name.clone(), column.name.clone()));
-                dependents
-                    .push(format!("column {} of table {} depends on type {name}", column.name, table.name));
+    let of = |other: &DataType| named_type_of(other) == Some(ty.id);
+    let mut domains: Vec<Arc<TypeDescriptor>> = Vec::new();
+    let mut attributes: Vec<(Arc<TypeDescriptor>, String)> = Vec::new();
+    for other in writer.catalog.types() {
+        match &other.kind {
+            TypeKind::Domain { base, .. } if of(base) => {
+                dependents.push(format!("type {} depends on type {name}", other.sql_name()));
+                domains.push(other.clone());
             }
+            TypeKind::Composite(fields) => {
+                for field in fields.iter().filter(|field| !field.dropped && of(&field.ty)) {
+                    let (field, other_name) = (&field.name, other.sql_name());
+                    dependents.push(format!(
+                        "column {field} of composite type {other_name} depends on type {name}"
+                    ));
+                    attributes.push((other.clone(), field.clone()));
+                }
+            }
+            _ => {}
         }
     }
-    for view in writer.catalog.views().filter(|v| v.columns.iter().any(|c| enum_of(&c.ty) == Some(ty.id))) {
-        dependents.push(format!("view {} depends on type {name}", view.name));
-        views.view(view);
+    let (columns, mut views) = columns_and_views(writer, ty, &|_| false, &mut dependents);
+    for routine in writer.catalog.routines().filter(|routine| routine.types().any(of)) {
+        dependents.push(format!("{} {} depends on type {name}", routine.word(), routine.signature()));
+        views.routine(routine);
     }
     if !cascade && !dependents.is_empty() {
         return Err(Error::DependentObjects {
@@ -247,5 +245,40 @@ pub(super) fn drop_type(writer: &mut Writer<'_>, ty: &TypeDescriptor, cascade: b
     for (schema, table, column) in columns {
         super::column::drop_column(writer, &schema, &table, &column, true)?;
     }
+    for (other, field) in attributes {
+        super::composite::drop_attribute(writer, &other, &field)?;
+    }
     writer.remove_type(ty.id)
+}
+
+/// The columns of that type, as schema, table and column, and the views and materialized views with such columns; each is
+/// named in `dependents`. Tables for which `without` holds are passed over.
+pub(super) fn columns_and_views(
+    writer: &Writer<'_>,
+    ty: &TypeDescriptor,
+    without: &dyn Fn(&Table) -> bool,
+    dependents: &mut Vec<String>,
+) -> (Vec<(String, String, String)>, super::removal::Removal) {
+    let name = ty.sql_name();
+    let of = |other: &DataType| named_type_of(other) == Some(ty.id);
+    let mut columns = Vec::new();
+    let mut views = super::removal::Removal::default();
+    for table in writer.catalog.tables().filter(|table| !without(table)) {
+        let mut own =
+            table.live_columns().filter(|column| column.domain == Some(ty.id) || of(&column.ty)).peekable();
+        if own.peek().is_some() && table.materialized.is_some() {
+            dependents.push(format!("materialized view {} depends on type {name}", table.name));
+            views.table(table);
+            continue;
+        }
+        for column in own {
+            columns.push((table.schema.clone(), table.name.clone(), column.name.clone()));
+            dependents.push(format!("column {} of table {} depends on type {name}", column.name, table.name));
+        }
+    }
+    for view in writer.catalog.views().filter(|view| view.columns.iter().any(|column| of(&column.ty))) {
+        dependents.push(format!("view {} depends on type {name}", view.name));
+        views.view(view);
+    }
+    (columns, views)
 }

@@ -28,6 +28,9 @@ impl Transaction {
                     None
                 }
             };
+            for column in &spec.columns {
+                super::composite::not_record(&column.name, &column.ty)?;
+            }
             if let Some(old) = &old {
                 keeps_columns(old, spec)?;
             }

@@ -326,7 +326,7 @@ impl ColumnRow<'_> {
             yes_no(self.nullable),
             text(match self.ty {
                 DataType::Array(_) => "ARRAY",
-                DataType::Coded(Coded::Enum(_)) => "USER-DEFINED",
+                DataType::Coded(Coded::Enum(_) | Coded::Composite(_)) => "USER-DEFINED",
                 ty => ty.base_name(),
             }),
             length,

@@ -27,10 +27,20 @@ pub(super) struct AlterMore {
 
 enum Change {
     SetSchema(Ident),
+    /// SET LOGGED and UNLOGGED: every table is durable.
+    Logged,
     Rename(Ident),
-    Column { column: Ident, action: Action },
-    Attach { partition: ObjectName, bound: Box<ForValues> },
-    Detach { partition: ObjectName },
+    Column {
+        column: Ident,
+        action: Action,
+    },
+    Attach {
+        partition: ObjectName,
+        bound: Box<ForValues>,
+    },
+    Detach {
+        partition: ObjectName,
+    },
 }
 
 enum Action {
@@ -64,6 +74,15 @@ pub(super) fn read(parser: &mut Parser<'_>) -> Parsed<Option<AlterMore>> {
         let schema = parser.parse_identifier()?;
         ends(parser)?;
         return Ok(statement(Change::SetSchema(schema)));
+    }
+    let logged = |token: Token| match token {
+        Token::Word(word) => matches!(word.value.to_ascii_uppercase().as_str(), "LOGGED" | "UNLOGGED"),
+        _ => false,
+    };
+    if kind == Kind::Table && logged(parser.peek_nth_token(1).token) && parser.parse_keyword(Keyword::SET) {
+        parser.next_token();
+        ends(parser)?;
+        return Ok(statement(Change::Logged));
     }
     if kind != Kind::Table && parser.parse_keywords(&[Keyword::RENAME, Keyword::TO]) {
         let new = parser.parse_identifier()?;
@@ -137,6 +156,14 @@ pub(super) fn run(context: &Context, alter: &AlterMore) -> Result<StatementResul
     match (change, kind) {
         (Change::Attach { partition, bound }, _) => {
             super::partition::attach(context, name, partition, bound)?;
+        }
+        (Change::Logged, _) => {
+            if crate::session::temporary::is_temporary(&schema) {
+                let name = &relation;
+                let message =
+                    format!("cannot change logged status of table \"{name}\" because it is temporary");
+                return Err(Error::new("42P16", message));
+            }
         }
         (Change::Detach { partition }, _) => super::partition::detach(context, name, partition)?,
         (Change::SetSchema(new), Kind::View) => txn.set_view_schema(&schema, &relation, &fold(new))?,

@@ -256,6 +256,9 @@ pub(super) fn identifiers(expr: &Expr) -> Vec<String> {
         }
     }
     let mut names = Names(Vec::new());
+    // Fields of values are no columns.
+    let mut expr = expr.clone();
+    crate::parse::composites::fields_of(&mut expr);
     // Never breaks.
     let _ = expr.visit(&mut names);
     names.0
@@ -419,7 +422,7 @@ pub(super) fn validate_check(
         None,
     )?;
     if crate::routine::function::is_called(&plan)? {
-        return Err(Error::unsupported("a function in SQL in a check constraint"));
+        super::expression::only_expressions(context, table, columns, condition, "check constraint")?;
     }
     let ty = DataType::from_field(plan.schema().field(0));
     let is_null = plan.schema().field(0).data_type().is_null();

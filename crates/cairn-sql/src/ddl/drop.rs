@@ -158,6 +158,22 @@ pub(super) fn comment(
             let (schema, table) = pair(Kind::Table, name)?;
             CommentTarget::Table(schema, table)
         }
+        CommentObject::MaterializedView => {
+            let (schema, view) = pair(Kind::Materialized, name)?;
+            CommentTarget::Table(schema, view)
+        }
+        CommentObject::Type | CommentObject::Domain => {
+            let found = crate::parse::named_types::find(context, &catalog, name);
+            let found = found.filter(|ty| catalog.type_by_id(ty.id).is_some());
+            let ty = found.ok_or_else(|| {
+                let parts: Vec<String> = name.0.iter().filter_map(|p| p.as_ident()).map(fold).collect();
+                Error::new("42704", format!("type \"{}\" does not exist", parts.join(".")))
+            })?;
+            if matches!(kind, CommentObject::Domain) && !ty.is_domain() {
+                return Err(Error::new("42809", format!("\"{}\" is not a domain", ty.name)));
+            }
+            CommentTarget::Type(ty.schema.clone(), ty.name.clone())
+        }
         CommentObject::View => {
             let (schema, view) = pair(Kind::View, name)?;
             CommentTarget::View(schema, view)

@@ -1,6 +1,7 @@
 //! Expressions that definitions keep over the columns of one table: keys and conditions of indexes.
 
 use cairn_engine::Table;
+use cairn_engine::catalog::{PUBLIC, RoutineDescriptor};
 use cairn_engine::ddl::ExpressionSpec;
 use cairn_types::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -38,9 +39,6 @@ pub(super) fn immutable_over(
     refuse_subquery(expr, what)?;
     let side = empty(table, columns);
     let plan = relations::plan(context, &[side], &[relations::item(expr.clone(), "value")], None)?;
-    if crate::routine::function::is_called(&plan)? {
-        return Err(Error::unsupported(format!("a function in SQL in {what}")));
-    }
     let mut sets = false;
     plan.apply(|node| {
         sets |= matches!(node, LogicalPlan::Aggregate(_) | LogicalPlan::Window(_));
@@ -64,6 +62,9 @@ pub(super) fn immutable_over(
     if !fixed {
         return Err(Error::new("42P17", format!("functions in {what} must be marked IMMUTABLE")));
     }
+    if crate::routine::function::is_called(&plan)? {
+        only_expressions(context, table, columns, expr, what)?;
+    }
     let mut named = Vec::new();
     for name in identifiers(expr) {
         match columns.iter().any(|(column, _)| *column == name) {
@@ -78,6 +79,34 @@ pub(super) fn immutable_over(
         other => other.to_string(),
     };
     Ok(ExpressionSpec { sql, ty: DataType::from_field(plan.schema().field(0)), columns: named })
+}
+
+/// Refuses functions in SQL that are more than an expression, or that are not found without the session's search path.
+pub(super) fn only_expressions(
+    context: &Context,
+    table: &str,
+    columns: &[(String, DataType)],
+    expr: &Expr,
+    what: &str,
+) -> Result<()> {
+    let catalog = context.catalog()?;
+    for name in crate::routine::drop::called(expr) {
+        let here = crate::routine::functions_named(context, &catalog, &name);
+        let elsewhere = |routine: &std::sync::Arc<RoutineDescriptor>| routine.schema != PUBLIC;
+        if !name.contains('.') && here.iter().any(elsewhere) {
+            return Err(Error::unsupported(format!("function {name} without its schema in {what}"))
+                .with_hint("Write the schema in front of the name."));
+        }
+    }
+    let fields: Vec<_> = columns.iter().map(|(name, ty)| ty.to_field(name, true)).collect();
+    let schema = std::sync::Arc::new(arrow::datatypes::Schema::new(fields));
+    match relations::compile(context, table, &schema, expr.clone())? {
+        Some(_) => Ok(()),
+        None => {
+            let message = format!("a function in SQL that is more than an immutable expression in {what}");
+            Err(Error::unsupported(message))
+        }
+    }
 }
 
 /// Whether a function gives the same for the same arguments for ever.

@@ -8,6 +8,7 @@
 mod alter;
 mod alter_more;
 mod column;
+mod composite;
 mod create;
 mod drop;
 mod expression;

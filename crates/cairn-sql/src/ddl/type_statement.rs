@@ -20,6 +20,10 @@ pub(super) enum TypeStatement {
         base: DataType,
         constraints: Vec<DomainConstraint>,
     },
+    CreateComposite {
+        name: ObjectName,
+        attributes: Vec<(Ident, DataType)>,
+    },
     /// A form of CREATE TYPE that is not supported.
     CreateOther(&'static str),
     AlterType {
@@ -53,7 +57,17 @@ pub(super) enum TypeChange {
     AddValue { label: String, if_not_exists: bool, before: Option<String>, after: Option<String> },
     RenameValue { from: String, to: String },
     Rename(Ident),
+    Attributes(Vec<AttributeAction>),
     Other(&'static str),
+}
+
+/// What ALTER TYPE does to a composite type.
+#[derive(Debug)]
+pub(super) enum AttributeAction {
+    Add(Ident, DataType),
+    Drop { name: Ident, if_exists: bool },
+    Retype(Ident, DataType),
+    Rename(Ident, Ident),
 }
 
 /// What ALTER DOMAIN does.
@@ -138,8 +152,13 @@ fn create_type(parser: &mut Parser<'_>) -> Parsed<TypeStatement> {
         return Ok(TypeStatement::CreateOther("CREATE TYPE ... AS RANGE"));
     }
     if !word(parser, "enum") {
-        to_the_end(parser);
-        return Ok(TypeStatement::CreateOther("a composite type"));
+        parser.expect_token(&Token::LParen)?;
+        let mut attributes = Vec::new();
+        if !parser.consume_token(&Token::RParen) {
+            attributes = parser.parse_comma_separated(attribute)?;
+            parser.expect_token(&Token::RParen)?;
+        }
+        return Ok(TypeStatement::CreateComposite { name, attributes });
     }
     parser.expect_token(&Token::LParen)?;
     let mut labels = Vec::new();
@@ -148,6 +167,51 @@ fn create_type(parser: &mut Parser<'_>) -> Parsed<TypeStatement> {
         parser.expect_token(&Token::RParen)?;
     }
     Ok(TypeStatement::CreateEnum { name, labels })
+}
+
+/// A name and a type.
+fn attribute(parser: &mut Parser<'_>) -> Parsed<(Ident, DataType)> {
+    let name = parser.parse_identifier()?;
+    Ok((name, attribute_type(parser)?))
+}
+
+fn attribute_type(parser: &mut Parser<'_>) -> Parsed<DataType> {
+    let ty = parser.parse_data_type()?;
+    collation(parser)?;
+    Ok(ty)
+}
+
+/// COLLATE of the one order that there is.
+fn collation(parser: &mut Parser<'_>) -> Parsed<()> {
+    if parser.parse_keyword(Keyword::COLLATE) {
+        let collation = parser.parse_object_name(false)?.to_string();
+        if !matches!(collation.trim_matches('"'), "C" | "POSIX" | "default") {
+            return expected(parser, "COLLATE \"C\"");
+        }
+    }
+    Ok(())
+}
+
+fn attribute_action(parser: &mut Parser<'_>) -> Parsed<AttributeAction> {
+    let action = if words(parser, &["add", "attribute"]) {
+        let (name, ty) = attribute(parser)?;
+        AttributeAction::Add(name, ty)
+    } else if words(parser, &["drop", "attribute"]) {
+        let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+        AttributeAction::Drop { name: parser.parse_identifier()?, if_exists }
+    } else if words(parser, &["alter", "attribute"]) {
+        let name = parser.parse_identifier()?;
+        let _ = words(parser, &["set", "data"]);
+        if !word(parser, "type") {
+            return expected(parser, "TYPE");
+        }
+        AttributeAction::Retype(name, attribute_type(parser)?)
+    } else {
+        return expected(parser, "ADD, DROP or ALTER ATTRIBUTE");
+    };
+    // There are no tables of a type, to which it could go on.
+    let _ = parser.parse_one_of_keywords(&[Keyword::CASCADE, Keyword::RESTRICT]);
+    Ok(action)
 }
 
 /// Passes over what is refused.
@@ -162,12 +226,7 @@ fn create_domain(parser: &mut Parser<'_>) -> Parsed<TypeStatement> {
     let _ = parser.parse_keyword(Keyword::AS);
     let base = parser.parse_data_type()?;
     let mut constraints = Vec::new();
-    if parser.parse_keyword(Keyword::COLLATE) {
-        let collation = parser.parse_object_name(false)?.to_string();
-        if !matches!(collation.trim_matches('"'), "C" | "POSIX" | "default") {
-            return expected(parser, "COLLATE \"C\"");
-        }
-    }
+    collation(parser)?;
     while !matches!(parser.peek_token().token, Token::EOF | Token::SemiColon) {
         constraints.push(domain_constraint(parser)?);
     }
@@ -224,11 +283,20 @@ fn type_change(parser: &mut Parser<'_>) -> Parsed<TypeChange> {
     if words(parser, &["rename", "to"]) {
         return Ok(TypeChange::Rename(parser.parse_identifier()?));
     }
+    if words(parser, &["rename", "attribute"]) {
+        let from = parser.parse_identifier()?;
+        parser.expect_keyword(Keyword::TO)?;
+        let to = parser.parse_identifier()?;
+        let _ = parser.parse_one_of_keywords(&[Keyword::CASCADE, Keyword::RESTRICT]);
+        return Ok(TypeChange::Attributes(vec![AttributeAction::Rename(from, to)]));
+    }
     let other = match parser.peek_token().token.to_string().to_ascii_uppercase().as_str() {
         "OWNER" => "ALTER TYPE ... OWNER TO",
         "SET" => "ALTER TYPE ... SET SCHEMA",
-        "ADD" | "DROP" | "ALTER" | "RENAME" => "ALTER TYPE of a composite type",
-        _ => return expected(parser, "ADD VALUE, RENAME VALUE or RENAME TO"),
+        "ADD" | "DROP" | "ALTER" => {
+            return parser.parse_comma_separated(attribute_action).map(TypeChange::Attributes);
+        }
+        _ => return expected(parser, "a change of a type"),
     };
     to_the_end(parser);
     Ok(TypeChange::Other(other))

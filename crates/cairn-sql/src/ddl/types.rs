@@ -26,6 +26,10 @@ pub(super) fn run(context: &Context, statement: &TypeStatement) -> Result<Statem
         TypeStatement::CreateDomain { name, base, constraints } => {
             create_domain(context, name, base, constraints)
         }
+        TypeStatement::CreateComposite { name, attributes } => {
+            let (schema, name) = for_creation(context, &*context.catalog()?, name)?;
+            super::composite::create(context, &schema, &name, attributes)
+        }
         TypeStatement::CreateOther(what) => Err(Error::unsupported(*what)),
         TypeStatement::AlterType { name, change } => alter_type(context, name, change),
         TypeStatement::AlterDomain { name, change } => alter_domain(context, name, change),
@@ -59,7 +63,12 @@ fn for_creation(context: &Context, catalog: &Catalog, name: &ObjectName) -> Resu
 
 fn require(context: &Context, name: &ObjectName) -> Result<Arc<TypeDescriptor>> {
     let catalog = context.catalog()?;
-    named_types::find(context, &catalog, name).ok_or_else(|| missing(name))
+    let found = named_types::find(context, &catalog, name).ok_or_else(|| missing(name))?;
+    match catalog.type_by_id(found.id) {
+        Some(_) => Ok(found),
+        None => Err(Error::new("42809", format!("{} is a table's row type", found.sql_name()))
+            .with_hint("Use ALTER TABLE instead.")),
+    }
 }
 
 fn missing(name: &ObjectName) -> Error {
@@ -180,11 +189,12 @@ fn alter_type(context: &Context, name: &ObjectName, change: &TypeChange) -> Resu
     let txn = context.txn();
     let labels = match &ty.kind {
         TypeKind::Enum(labels) => Some(labels),
-        TypeKind::Domain { .. } => None,
+        TypeKind::Domain { .. } | TypeKind::Composite(_) => None,
     };
     let shown = ty.sql_name();
     match change {
-        TypeChange::Rename(new) if labels.is_some() => txn.rename_type(&ty.schema, &ty.name, &stored(new))?,
+        TypeChange::Attributes(actions) => super::composite::alter(context, &ty, actions)?,
+        TypeChange::Rename(new) if !ty.is_domain() => txn.rename_type(&ty.schema, &ty.name, &stored(new))?,
         TypeChange::Rename(_) => {
             return Err(
                 Error::new("42809", format!("{shown} is a domain")).with_hint("Use ALTER DOMAIN instead.")
@@ -362,6 +372,13 @@ fn drop_types(
     let mut found: Vec<Arc<TypeDescriptor>> = Vec::new();
     for name in names {
         match named_types::find(context, &catalog, name) {
+            Some(ty) if catalog.type_by_id(ty.id).is_none() => {
+                let name = ty.sql_name();
+                let message = format!("cannot drop type {name} because table {name} requires it");
+                return Err(
+                    Error::new("2BP01", message).with_hint(format!("You can drop table {name} instead."))
+                );
+            }
             Some(ty) if domain && !ty.is_domain() => {
                 return Err(Error::new("42809", format!("{} is not a domain", ty.sql_name())));
             }

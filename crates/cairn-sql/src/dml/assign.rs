@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::datatypes::DataType as ArrowType;
 use cairn_types::datetime::{Zone, parse_timestamptz};
-use cairn_types::{ColumnBuilder, DataType, Decimal, Interval, TypeError, Value};
+use cairn_types::{Coded, ColumnBuilder, DataType, Decimal, Interval, TypeError, Value};
 
 use crate::{Error, Result};
 
@@ -81,6 +81,9 @@ pub(crate) fn assign_value(
 }
 
 fn mismatch(column: &str, to: &DataType, from: &DataType) -> Error {
+    if let (DataType::Coded(Coded::Composite(_)), DataType::Coded(Coded::Composite(_))) = (from, to) {
+        return crate::functions::cast::not_allowed(from, to);
+    }
     let (to, from) = (to.sql_name(), from.sql_name());
     Error::new("42804", format!("column \"{column}\" is of type {to} but expression is of type {from}"))
         .with_hint("You will need to rewrite or cast the expression.")

@@ -76,7 +76,8 @@ impl<'c> Conflict<'c> {
                 .with_hint("For example, ON CONFLICT (column_name)."));
             }
             OnConflictAction::DoUpdate(update) => {
-                let assigned = assignments(context, table, &update.assignments)?;
+                let assigned = super::composite::assignments(table, alias, &update.assignments)?;
+                let assigned = assignments(context, table, &assigned)?;
                 let changed = replace::changed(table, &assigned);
                 Some(Update {
                     firing: Firing::of(context, table, Event::Update, &changed)?,

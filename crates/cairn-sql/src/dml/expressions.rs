@@ -85,7 +85,7 @@ impl Evaluator {
     }
 
     fn conditions(&self, table: &Table) -> Result<Conditions> {
-        let signature = signature(table);
+        let signature = self.signature(table);
         if let Some((known, conditions)) = self.compiled.lock().get(&table.id)
             && *known == signature
         {
@@ -103,6 +103,18 @@ impl Evaluator {
 }
 
 impl Evaluator {
+    /// What compiled conditions depend on: the checks, the columns, and functions in SQL, where there are any.
+    fn signature(&self, table: &Table) -> Vec<String> {
+        let mut all = signature(table);
+        if let Some(shared) = self.shared.upgrade() {
+            let catalog = shared.database.catalog();
+            if catalog.routines().next().is_some() {
+                all.push(catalog.version().to_string());
+            }
+        }
+        all
+    }
+
     fn compiled(&self, table: &Table, texts: Vec<String>) -> Result<Conditions> {
         let shared = self.shared()?;
         let (name, schema) = (table.name.clone(), relaxed(table));
@@ -120,7 +132,7 @@ impl Evaluator {
         let columns: Vec<&Column> = table.live_columns().filter(|c| c.generated.is_some()).collect();
         let texts: Vec<String> =
             columns.iter().filter_map(|c| Some(c.generated.as_ref()?.sql.clone())).collect();
-        let signature: Vec<String> = texts.iter().cloned().chain(signature(table)).collect();
+        let signature: Vec<String> = texts.iter().cloned().chain(self.signature(table)).collect();
         // No index has this id.
         let key = (table.id, IndexId::MAX);
         let known =
@@ -153,7 +165,7 @@ impl Evaluator {
             .map(|e| e.sql.clone())
             .chain(index.predicate.iter().map(|p| p.sql.clone()))
             .collect();
-        let signature: Vec<String> = texts.iter().cloned().chain(signature(table)).collect();
+        let signature: Vec<String> = texts.iter().cloned().chain(self.signature(table)).collect();
         let key = (table.id, index.id);
         if let Some((known, compiled)) = self.indexes.lock().get(&key)
             && *known == signature
@@ -170,7 +182,7 @@ impl Evaluator {
     }
 }
 
-/// What compiled conditions depend on: the checks and the columns.
+/// The checks and the columns.
 fn signature(table: &Table) -> Vec<String> {
     let checks = table.all_checks().iter().map(|c| format!("{}\u{1}{}", c.name, c.sql));
     let columns = table.live_columns().map(|c| format!("{}\u{1}{}", c.name, c.ty.signature()));

@@ -35,6 +35,8 @@ pub(super) fn run(context: &Context, insert: &Insert, with: Option<&With>) -> Re
     };
     let table = target::find(context, name, "INSERT")?;
     let alias = insert.table_alias.as_ref().map_or_else(|| table.name.clone(), |a| fold(&a.alias));
+    let whole = super::composite::insert(&table, insert)?;
+    let insert = whole.as_ref().unwrap_or(insert);
     let given = columns(&table, insert)?;
     let conflict = match &insert.on {
         Some(_) if crate::trigger::view::is_view(context, &table)? => {

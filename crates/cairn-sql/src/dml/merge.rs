@@ -188,6 +188,7 @@ fn read_insert(table: &Table, insert: &MergeInsertExpr) -> Result<Action> {
     if overriding.is_some() {
         columns = &columns[1..];
     }
+    columns.iter().try_for_each(|name| super::composite::refuse_field(table, name))?;
     let places = places(table, columns)?;
     let exprs = &row.content;
     if exprs.len() > places.len() {

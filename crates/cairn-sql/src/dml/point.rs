@@ -159,6 +159,9 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
     if !table.generated_places().is_empty() || !table.triggers.is_empty() {
         return Ok(None);
     }
+    if super::composite::insert(&table, statement)?.is_some() {
+        return Ok(None);
+    }
     let given = insert::columns(&table, statement)?;
     let mut rows = Vec::with_capacity(values.len());
     for value in values {

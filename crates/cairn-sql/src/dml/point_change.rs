@@ -117,7 +117,8 @@ fn plan_update(context: &Context, sql: &str, update: &Update) -> Result<Option<P
         return Ok(None);
     }
     let (mut new, mut exprs) = (Vec::new(), Vec::new());
-    for assigned in assignments(context, &table, &update.assignments)? {
+    let list = super::composite::assignments(&table, &alias, &update.assignments)?;
+    for assigned in assignments(context, &table, &list)? {
         let NewValue::Expr(expr) = assigned.value else { return Ok(None) };
         if point::is_literal(&expr) {
             new.push((assigned.place, New::Given(expr)));

@@ -159,9 +159,7 @@ pub(crate) fn compile(
     let state = crate::query::state::of(context);
     let options = state.config_options();
     let analyzed = state.analyzer().execute_and_check(planned, options, |_, _| {})?;
-    if crate::routine::function::is_called(&analyzed)? {
-        return Ok(None);
-    }
+    let called = crate::routine::function::is_called(&analyzed)?;
     let LogicalPlan::Projection(projection) = &analyzed else { return Ok(None) };
     let [value] = projection.expr.as_slice() else { return Ok(None) };
     if !matches!(&*projection.input, LogicalPlan::TableScan(_) | LogicalPlan::SubqueryAlias(_)) {
@@ -171,13 +169,16 @@ pub(crate) fn compile(
     let schema = Arc::new(DFSchema::try_from_qualified_schema(alias, columns)?);
     let is_immutable = crate::query::reuse::is_immutable(&analyzed);
     let mut value = value.clone().unalias();
-    if is_immutable {
-        // Some functions exist only until they are simplified.
+    if is_immutable || called {
+        // Some functions exist only until they are simplified, those in SQL among them.
         let info = SimplifyContext::builder()
             .with_schema(Arc::clone(&schema))
             .with_config_options(Arc::clone(options))
             .build();
         value = ExprSimplifier::new(info).simplify(value)?;
+    }
+    if called && crate::routine::function::is_called_in(&value)? {
+        return Ok(None);
     }
     Ok(Some(Compiled { expr: state.create_physical_expr(value, &schema)?, ty, is_immutable }))
 }

@@ -16,7 +16,7 @@ use sqlparser::ast::{
 
 use super::relations::{self, Relation, arrow_error, concat, select_of};
 use super::target::{batch_of, batch_with, column_ident, column_place};
-use super::{changed, literal, replace, returning, target, updatable};
+use super::{changed, composite, literal, replace, returning, target, updatable};
 use crate::context::Context;
 use crate::query::plan::Planner;
 use crate::results::StatementResult;
@@ -72,7 +72,8 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
     let (name, alias) = changed_table(&update.table)?;
     let table = target::find(context, name, "UPDATE")?;
     let alias = alias.unwrap_or_else(|| table.name.clone());
-    let assigned = assignments(context, &table, &update.assignments)?;
+    let assigned = composite::assignments(&table, &alias, &update.assignments)?;
+    let assigned = assignments(context, &table, &assigned)?;
     let mut changed = replace::changed(&table, &assigned);
     let mut firing = Firing::of(context, &table, Event::Update, &changed)?;
     let from = match &update.from {
@@ -220,6 +221,7 @@ pub(super) fn assignments(context: &Context, table: &Table, list: &[Assignment])
             }
         };
         for (name, expr) in pairs {
+            composite::refuse_field(table, name)?;
             let ident = column_ident(name)?;
             let place = column_place(table, ident)?;
             let column = table.live_column(place);

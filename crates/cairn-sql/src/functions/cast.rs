@@ -11,7 +11,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType as ArrowType, FieldRef, Float64Type, TimeUnit};
 use cairn_types::datetime::{self, Zone};
-use cairn_types::{Coded, DataType, Value};
+use cairn_types::{Coded, CompositeField, DataType, Value};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -224,9 +224,27 @@ fn through_values(array: &ArrayRef, source: &DataType, ty: &DataType, zone: Zone
     Ok(column.finish()?)
 }
 
-fn not_allowed(source: &DataType, ty: &DataType) -> Error {
+pub(crate) fn not_allowed(source: &DataType, ty: &DataType) -> Error {
     let name = super::overload::type_name;
-    Error::new("42846", format!("cannot cast type {} to {}", name(source), name(ty)))
+    let error = Error::new("42846", format!("cannot cast type {} to {}", name(source), name(ty)));
+    match (source, ty) {
+        (DataType::Coded(Coded::Composite(from)), DataType::Coded(Coded::Composite(to))) => {
+            let (given, wanted) = (from.live().count(), to.live().count());
+            let differing = from.live().zip(to.live()).position(|((_, a), (_, b))| !is_allowed(&a.ty, &b.ty));
+            match differing {
+                _ if given < wanted => error.with_detail("Input has too few columns."),
+                _ if given > wanted => error.with_detail("Input has too many columns."),
+                Some(at) => {
+                    let fields = from.live().zip(to.live()).nth(at);
+                    let types = fields.map(|((_, a), (_, b))| (name(&a.ty), name(&b.ty)));
+                    let (a, b) = types.unwrap_or_default();
+                    error.with_detail(format!("Cannot cast type {a} to {b} in column {}.", at + 1))
+                }
+                None => error,
+            }
+        }
+        _ => error,
+    }
 }
 
 /// Whether PostgreSQL has this cast: text casts to and from everything, and these.
@@ -257,7 +275,22 @@ fn is_allowed(source: &DataType, ty: &DataType) -> bool {
 pub(crate) fn castable(from: &Coded, to: &Coded) -> bool {
     let address = |ty: &Coded| matches!(ty, Coded::Inet | Coded::Cidr);
     let bits = |ty: &Coded| matches!(ty, Coded::Bit(_) | Coded::VarBit(_));
+    if let (Coded::Composite(from), Coded::Composite(to)) = (from, to) {
+        let alike = |((_, from), (_, to)): ((usize, &CompositeField), (usize, &CompositeField))| {
+            is_allowed(&from.ty, &to.ty)
+        };
+        return from.live().count() == to.live().count() && from.live().zip(to.live()).all(alike);
+    }
     from.is_kind_of(to) || address(from) && address(to) || bits(from) && bits(to)
+}
+
+/// Casts one value as [`cast`] does an array.
+pub(crate) fn single(value: Value, source: &DataType, ty: &DataType, zone: Zone) -> Result<Value> {
+    if source == ty || value.is_null() {
+        return Ok(value);
+    }
+    let array = cast(&Value::to_array(&[value], source)?, source, ty, zone)?;
+    Ok(Value::from_array(&*array, 0, ty))
 }
 
 /// Converts one value that is not NULL.
@@ -272,6 +305,18 @@ pub(crate) fn convert(value: Value, source: &DataType, ty: &DataType, zone: Zone
         (Value::Coded { code, .. }, T::Coded(Coded::Cidr)) => {
             let network = cairn_types::codes::Network::from_code(&code).map(|own| own.network().to_code());
             Value::Coded { ty: Coded::Cidr, code: network.unwrap_or(code) }
+        }
+        (Value::Coded { ty: Coded::Composite(from), code }, T::Coded(Coded::Composite(to))) => {
+            let own = Value::Coded { ty: Coded::Composite(Arc::clone(&from)), code };
+            let given = super::composite::fields(&from, &own)?;
+            let mut all = vec![Value::Null; to.fields.len()];
+            for ((place, field), (at, to)) in from.live().zip(to.live()) {
+                all[at] = match &given[place] {
+                    Value::Null => Value::Null,
+                    value => single(value.clone(), &field.ty, &to.ty, zone)?,
+                };
+            }
+            super::composite::value(to, &all)?
         }
         (Value::Array(items), T::Array(item)) => {
             let from = match source {

@@ -13,6 +13,7 @@ pub(crate) mod cast;
 pub(crate) mod checked;
 pub(crate) mod closure;
 pub(crate) mod coded;
+pub(crate) mod composite;
 mod datetime;
 pub(crate) mod domain;
 mod enums;
@@ -109,6 +110,7 @@ pub(crate) fn of_operators() -> Vec<ScalarUDF> {
     all.extend(quantified::functions());
     all.extend(coded::functions());
     all.extend(keys::functions());
+    all.extend(composite::functions());
     all.extend(bits::functions());
     all.extend(like::functions());
     all.extend(network::functions());

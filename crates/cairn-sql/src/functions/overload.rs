@@ -8,6 +8,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType as ArrowType, FieldRef};
+use cairn_types::composite::RECORD;
 use cairn_types::datetime::Zone;
 use cairn_types::{Coded, DataType, Decimal, Interval, Value};
 use datafusion::common::ScalarValue;
@@ -209,6 +210,7 @@ pub(crate) fn type_name(ty: &DataType) -> String {
     match ty {
         DataType::Array(_) => format!("{}[]", ty.base_name()),
         DataType::Coded(Coded::Enum(ty)) => ty.sql_name(),
+        DataType::Coded(Coded::Composite(ty)) => ty.sql_name(),
         other => other.base_name().to_owned(),
     }
 }
@@ -306,6 +308,9 @@ fn closeness_of_coded(from: &Coded, to: &Coded) -> Option<i32> {
         (a, b) if a.is_kind_of(b) => Some(100),
         (Coded::Cidr, Coded::Inet) => Some(90),
         (Coded::Bit(_), Coded::VarBit(_)) => Some(40),
+        (Coded::Composite(row), Coded::Composite(_)) if row.id == RECORD => {
+            super::cast::castable(from, to).then_some(60)
+        }
         _ => None,
     }
 }
@@ -439,6 +444,9 @@ pub(crate) fn coerce(value: Value, from: &Found, to: &DataType, zone: Zone) -> R
         return Ok(value);
     }
     Ok(match (value, to) {
+        (value @ Value::Coded { ty: Coded::Composite(_), .. }, to) => {
+            super::cast::single(value, from, to, zone)?
+        }
         (Value::Coded { code, .. }, DataType::Coded(to)) => Value::Coded { ty: to.clone(), code },
         (value @ Value::Numeric(_), DataType::Numeric(_)) => value,
         (value, DataType::Numeric(_)) if value.as_i64().is_some() => {

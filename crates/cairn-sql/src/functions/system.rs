@@ -157,6 +157,7 @@ fn type_name(ty: &DataType) -> String {
     match ty {
         DataType::Array(item) => format!("{}[]", type_name(item)),
         DataType::Coded(Coded::Enum(ty)) => ty.sql_name(),
+        DataType::Coded(Coded::Composite(ty)) => ty.sql_name(),
         other => other.base_name().to_owned(),
     }
 }

@@ -4,7 +4,10 @@
 
 use std::any::TypeId;
 
-use sqlparser::ast::{BinaryOperator, CastKind, Expr, FunctionArguments, Statement};
+use sqlparser::ast::{
+    BinaryOperator, CastKind, ColumnOption, Expr, FunctionArguments, KeyOrIndexDisplay, NullsDistinctOption,
+    Statement, UniqueConstraint,
+};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -127,6 +130,13 @@ impl Dialect for CairnDialect {
             return Some(symmetric.parse(parser, left, self.prec_value(Precedence::Between)));
         }
         self.postgresql.parse_infix(parser, left, precedence)
+    }
+
+    fn parse_column_option(
+        &self,
+        parser: &mut Parser,
+    ) -> Result<Option<Result<Option<ColumnOption>, ParserError>>, ParserError> {
+        Ok(is_unique_nulls(parser).then(|| unique_nulls(parser).map(Some)))
     }
 
     fn parse_statement(&self, parser: &mut Parser) -> Option<Result<Statement, ParserError>> {
@@ -260,6 +270,32 @@ fn is_bracketed_query(parser: &Parser) -> bool {
 }
 
 /// Whether ISNULL comes next, which is no name in PostgreSQL.
+/// `UNIQUE NULLS …` of a column.
+fn is_unique_nulls(parser: &Parser) -> bool {
+    is_word(parser, 0, "unique") && is_word(parser, 1, "nulls")
+}
+
+fn unique_nulls(parser: &mut Parser) -> Result<ColumnOption, ParserError> {
+    parser.advance_token();
+    parser.advance_token();
+    let nulls_distinct = match parser.parse_keyword(Keyword::NOT) {
+        true => NullsDistinctOption::NotDistinct,
+        false => NullsDistinctOption::Distinct,
+    };
+    parser.expect_keyword(Keyword::DISTINCT)?;
+    Ok(UniqueConstraint {
+        name: None,
+        index_name: None,
+        index_type_display: KeyOrIndexDisplay::None,
+        index_type: None,
+        columns: Vec::new(),
+        index_options: Vec::new(),
+        characteristics: parser.parse_constraint_characteristics()?,
+        nulls_distinct,
+    }
+    .into())
+}
+
 fn is_isnull(parser: &Parser) -> bool {
     matches!(
         &parser.peek_token_ref().token,

@@ -7,6 +7,7 @@ pub(crate) mod as_of;
 pub(crate) mod balance;
 mod case_type;
 pub(crate) mod check;
+pub(crate) mod composites;
 pub(crate) mod conflict;
 pub(crate) mod constants;
 pub(crate) mod cursor;
@@ -93,6 +94,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let text = &*spelling::statements(text);
     let logged = names::without_unlogged(text);
     let typed = partition_columns::before_parsing(&logged);
+    let typed = composites::before_parsing(&typed);
     let text = &*typed;
     let own = crate::copy::parse(text)
         .or_else(|| crate::ddl::parse(text))

@@ -68,9 +68,9 @@ pub(crate) fn find(
     match parts.as_slice() {
         [ty] => {
             let path = &context.scope.settings.search_path;
-            path.iter().find_map(|schema| catalog.type_named(schema, ty)).cloned()
+            path.iter().find_map(|schema| catalog.type_or_rows(schema, ty))
         }
-        [schema, ty] => catalog.type_named(schema, ty).cloned(),
+        [schema, ty] => catalog.type_or_rows(schema, ty),
         _ => None,
     }
 }
@@ -91,9 +91,6 @@ fn found(context: &Context, catalog: &Catalog, sql: &SqlType) -> Option<std::syn
 /// # Errors
 /// `0A000` for arrays of domains.
 pub(crate) fn resolve(context: &Context, catalog: &Catalog, query: &mut Query) -> Result<()> {
-    if catalog.types().next().is_none() {
-        return Ok(());
-    }
     match query.visit(&mut Names { context, catalog }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),

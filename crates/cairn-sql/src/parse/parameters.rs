@@ -4,10 +4,7 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use cairn_types::{DataType, Value};
-use sqlparser::ast::{
-    self, CastKind, DataType as SqlType, Expr, Ident, ObjectName, Statement, Value as Literal, VisitMut,
-    VisitorMut,
-};
+use sqlparser::ast::{self, CastKind, Expr, Statement, Value as Literal, VisitMut, VisitorMut};
 
 use super::lexer::{Kind, Lexer};
 use crate::{Error, Result};
@@ -141,7 +138,7 @@ pub(crate) fn literal(value: &Value) -> Expr {
             Expr::Cast {
                 kind: CastKind::Cast,
                 expr: Box::new(text),
-                data_type: SqlType::Custom(ObjectName::from(Ident::new(ty.sql_name())), Vec::new()),
+                data_type: super::types::written(&ty),
                 array: false,
                 format: None,
             }

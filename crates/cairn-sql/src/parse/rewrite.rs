@@ -268,7 +268,7 @@ pub(super) fn take(expr: &mut Expr) -> Expr {
     mem::replace(expr, Expr::Value(Value::Null.into()))
 }
 
-pub(super) fn string(text: impl Into<String>) -> Expr {
+pub(crate) fn string(text: impl Into<String>) -> Expr {
     Expr::Value(Value::SingleQuotedString(text.into()).into())
 }
 
@@ -570,6 +570,10 @@ fn figure(expr: &Expr) -> Option<(String, u8)> {
         Expr::Function(function) => {
             let name = function.name.0.last()?.as_ident().map(fold)?;
             match name.as_str() {
+                crate::functions::composite::FIELD => {
+                    super::composites::field(expr).and_then(|(_, name)| strong(name))
+                }
+                crate::functions::composite::ROW | crate::functions::composite::ROW_OF => strong("row"),
                 "cairn_is_json" => None,
                 "cairn_substring_regex" => strong("substring"),
                 _ => Some((name, 2)),

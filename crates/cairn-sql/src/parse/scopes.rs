@@ -2,7 +2,7 @@
 //! SELECT lists of subqueries say it, and by planning a part by itself where they do not.
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::Relation;
+use cairn_engine::catalog::{Relation, TypeDescriptor};
 use cairn_types::DataType;
 use sqlparser::ast::{
     JoinOperator, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement,
@@ -22,6 +22,8 @@ pub(super) struct Item {
     pub(super) name: String,
     /// Its columns; `None` where they are not known.
     pub(super) columns: Option<Vec<String>>,
+    /// The type of its rows, where it has one.
+    pub(super) rows: Option<DataType>,
     /// Whether an outer join may leave it without a row.
     pub(super) optional: bool,
 }
@@ -58,7 +60,7 @@ fn function(name: &ObjectName, alias: Option<&TableAlias>) -> Item {
         true => vec![name.clone(), "key".to_owned(), "value".to_owned()],
         false => columns,
     };
-    Item { name, columns: Some(columns), optional: false }
+    Item { name, columns: Some(columns), rows: None, optional: false }
 }
 
 /// `SELECT * FROM` that part.
@@ -115,6 +117,15 @@ impl<'a> Scopes<'a> {
         }
     }
 
+    /// The type of a table's rows.
+    fn rows(&self, name: &ObjectName) -> Option<DataType> {
+        let (schema, relation) = resolve_name(self.context, self.catalog, name).ok()?;
+        match self.catalog.relation(&schema, &relation)? {
+            Relation::Table(table) => Some(TypeDescriptor::of_rows(&table).data_type()),
+            _ => None,
+        }
+    }
+
     /// A part of FROM that is no join.
     pub(super) fn item(&self, factor: &TableFactor) -> Item {
         match factor {
@@ -129,12 +140,17 @@ impl<'a> Scopes<'a> {
                         .map(|all| all.into_iter().map(|(name, _)| name).collect())
                         .or_else(|| (self.plan)(all_of(&without_alias(factor))?)),
                 };
+                let rows = match name.0.as_slice() {
+                    [_] if cte().is_some() => None,
+                    _ => self.rows(name),
+                };
                 let name = alias.as_ref().map_or(own, |alias| fold(&alias.name));
-                Item { name, columns: renamed(columns, alias.as_ref()), optional: false }
+                Item { name, columns: renamed(columns, alias.as_ref()), rows, optional: false }
             }
             TableFactor::Derived { subquery, alias, .. } => Item {
                 name: alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default(),
                 columns: renamed(self.columns_of(subquery), alias.as_ref()),
+                rows: None,
                 optional: false,
             },
             TableFactor::Table { name, alias, .. } | TableFactor::Function { name, alias, .. } => {
@@ -142,9 +158,14 @@ impl<'a> Scopes<'a> {
             }
             TableFactor::NestedJoin { table_with_joins, alias: Some(alias) } => {
                 let columns = self.columns_of_joins(table_with_joins);
-                Item { name: fold(&alias.name), columns: renamed(columns, Some(alias)), optional: false }
+                Item {
+                    name: fold(&alias.name),
+                    columns: renamed(columns, Some(alias)),
+                    rows: None,
+                    optional: false,
+                }
             }
-            _ => Item { name: String::new(), columns: None, optional: false },
+            _ => Item { name: String::new(), columns: None, rows: None, optional: false },
         }
     }
 

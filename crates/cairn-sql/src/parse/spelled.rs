@@ -67,6 +67,21 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<bool> {
                 },
             }
         }
+        Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right)
+            if row(left).is_some() && row(right).is_some() =>
+        {
+            let (left, right) = (row(left).unwrap_or_default(), row(right).unwrap_or_default());
+            if left.len() != right.len() {
+                return Err(Error::new("42601", "unequal number of entries in row expressions"));
+            }
+            let pairs = left.into_iter().map(Box::new).zip(right.into_iter().map(Box::new));
+            match expr {
+                Expr::IsDistinctFrom(..) => {
+                    joined(pairs.map(|(a, b)| Expr::IsDistinctFrom(a, b)), BinaryOperator::Or)
+                }
+                _ => joined(pairs.map(|(a, b)| Expr::IsNotDistinctFrom(a, b)), BinaryOperator::And),
+            }
+        }
         Expr::IsNull(inner) | Expr::IsNotNull(inner) if row(inner).is_some() => {
             let parts = row(inner).unwrap_or_default().into_iter().map(Box::new);
             let null = matches!(expr, Expr::IsNull(_));
@@ -95,6 +110,7 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<bool> {
             access_chain.iter_mut().for_each(whole_slice);
             return Ok(false);
         }
+        Expr::Tuple(parts) => call(crate::functions::composite::ROW, std::mem::take(parts)),
         Expr::Function(function) => return function_call(function).map(|()| false),
         _ => return Ok(false),
     };
@@ -115,12 +131,18 @@ fn all_of(pattern: &Expr) -> Option<Expr> {
 fn row(expr: &Expr) -> Option<Vec<Expr>> {
     match expr {
         Expr::Tuple(parts) => Some(parts.clone()),
-        Expr::Nested(inner) => row(inner).filter(|_| matches!(**inner, Expr::Tuple(_))),
-        Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("row") => {
+        Expr::Nested(inner) => row(inner),
+        Expr::Function(function) if is_row_call(function) => {
             arguments(function).iter().map(|arg| plain(arg).cloned()).collect()
         }
         _ => None,
     }
+}
+
+/// Whether a call is `ROW(…)`, which is called otherwise once it is rewritten.
+fn is_row_call(function: &Function) -> bool {
+    let name = function.name.to_string();
+    name.eq_ignore_ascii_case("row") || name == crate::functions::composite::ROW
 }
 
 fn joined(parts: impl IntoIterator<Item = Expr>, op: BinaryOperator) -> Expr {
@@ -239,6 +261,7 @@ fn function_call(function: &mut Function) -> Result<()> {
     let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return Ok(()) };
     let name = fold(name);
     let renamed = match name.as_str() {
+        "row" => crate::functions::composite::ROW.to_owned(),
         "rank" | "dense_rank" | "percent_rank" | "cume_dist" if !function.within_group.is_empty() => {
             format!("cairn_{name}")
         }

@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query,
-    Select, SelectItem, SelectItemQualifiedWildcardKind, TableAlias, TableAliasColumnDef, TableFactor, Visit,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, Select,
+    SelectItem, SelectItemQualifiedWildcardKind, TableAlias, TableAliasColumnDef, TableFactor, Visit,
     VisitMut, Visitor, VisitorMut,
 };
 
@@ -167,11 +167,18 @@ impl Rows<'_> {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         let columns = item.columns.as_deref().unwrap_or_default();
         let table = quoted(&item.name);
-        let parts: Vec<String> = columns
-            .iter()
-            .map(|name| format!("'{}', {table}.{}", name.replace('\'', "''"), quoted(name)))
-            .collect();
-        let mut text = format!("named_struct({})", parts.join(", "));
+        let part = |name: &String| match item.rows {
+            Some(_) => format!("{table}.{}", quoted(name)),
+            None => format!("'{}', {table}.{}", name.replace('\'', "''"), quoted(name)),
+        };
+        let parts: Vec<String> = columns.iter().map(part).collect();
+        let mut text = match &item.rows {
+            Some(ty) => {
+                let row = crate::functions::composite::ROW_OF;
+                format!("{row}('{}', {})", ty.signature(), parts.join(", "))
+            }
+            None => format!("named_struct({})", parts.join(", ")),
+        };
         if item.optional {
             let nulls: Vec<String> =
                 columns.iter().map(|name| format!("{table}.{} IS NULL", quoted(name))).collect();
@@ -270,19 +277,11 @@ impl VisitorMut for Rows<'_> {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         // (t).a is t.a.
-        if let Expr::CompoundFieldAccess { root, access_chain } = expr
-            && let Expr::Nested(inner) = &**root
+        if let Some((Expr::Nested(inner), column)) = super::composites::field(expr)
             && let Expr::Identifier(table) = &**inner
             && self.row_of(table).is_some()
-            && let Some(AccessExpr::Dot(Expr::Identifier(column))) = access_chain.first()
         {
-            let part = Expr::CompoundIdentifier(vec![table.clone(), column.clone()]);
-            access_chain.remove(0);
-            if access_chain.is_empty() {
-                *expr = part;
-            } else {
-                **root = part;
-            }
+            *expr = Expr::CompoundIdentifier(vec![table.clone(), Ident::with_quote('"', column)]);
         }
         ControlFlow::Continue(())
     }

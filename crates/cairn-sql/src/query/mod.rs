@@ -31,6 +31,7 @@ pub(crate) mod point;
 pub(crate) mod point_key;
 pub(crate) mod predicates;
 pub(crate) mod reuse;
+mod row_nulls;
 pub(crate) mod run;
 mod slices;
 pub(crate) mod slots;

@@ -87,7 +87,9 @@ impl<'s> Planner<'s> {
         mut query: Query,
         declared: Vec<Option<FieldRef>>,
     ) -> Result<LogicalPlan> {
+        parse::composites::fields(&mut query);
         crate::routine::rewrite::query(self.context, &self.catalog, &mut query)?;
+        parse::composites::stars(&mut query, &|query| self.field_names(query))?;
         let columns = |query: Query| {
             let plan = self.query(query).ok()?;
             Some(plan.schema().fields().iter().map(|field| display_name(field.name()).to_owned()).collect())
@@ -106,6 +108,25 @@ impl<'s> Planner<'s> {
             .and_then(super::common_types::rewrite)
             .and_then(super::optional::rewrite)
             .map_err(Error::from)
+    }
+
+    /// The names of the fields of what a query of one column gives.
+    fn field_names(&self, query: Query) -> Result<Vec<String>> {
+        let plan = self.query(query)?;
+        let field = plan.schema().field(0);
+        let ty = crate::functions::sql_type(field);
+        if let Some(own) = crate::functions::composite::composite(&ty) {
+            return Ok(own.live().map(|(_, field)| field.name.clone()).collect());
+        }
+        match (&ty, field.data_type()) {
+            (cairn_types::DataType::Text, ArrowType::Struct(columns)) => {
+                Ok(columns.iter().map(|column| column.name().clone()).collect())
+            }
+            _ => {
+                let name = crate::functions::overload::type_name(&ty);
+                Err(Error::new("42809", format!("type {name} is not composite")))
+            }
+        }
     }
 
     /// Whether a name means a function other than a scalar one.

@@ -65,6 +65,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
         Arc::new(UnnestedKeys),
         Arc::new(super::group_keys::GroupKeys),
         Arc::new(ValueOrder),
+        Arc::new(super::row_nulls::RowNulls),
         Arc::new(super::frames::Frames),
         Arc::new(LongPredicates),
     ];

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use cairn_types::composite::RECORD;
 use cairn_types::{Coded, DataType};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -56,7 +57,7 @@ pub(super) fn plan(raw: &mut RawBinaryExpr, left: &DataType, right: &DataType) -
         true => sort_key_of(left).filter(|_| sort_key_of(right).is_some()),
         false => key_of(left).or_else(|| key_of(right)),
     };
-    if let Some(refused) = coded(raw, left, right) {
+    if let Some(refused) = coded(raw, left, right).or_else(|| unordered(raw, left)) {
         return Err(refused);
     }
     if let (T::Coded(a), T::Coded(b)) = (left, right)
@@ -194,11 +195,28 @@ fn coded(raw: &RawBinaryExpr, left: &DataType, right: &DataType) -> Option<Error
     ))
 }
 
+/// The error for a comparison of rows with fields that cannot be compared.
+fn unordered(raw: &RawBinaryExpr, ty: &DataType) -> Option<Error> {
+    let equal = match raw.op {
+        Op::Eq | Op::NotEq => "an equality operator",
+        Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => "a comparison function",
+        _ => return None,
+    };
+    let DataType::Coded(Coded::Composite(own)) = ty else { return None };
+    own.has(&mut |part| *part == DataType::Json)
+        .then(|| Error::new("42883", format!("could not identify {equal} for type json")))
+}
+
 /// The type in which two coded types are compared.
 fn common_coded(a: &Coded, b: &Coded) -> Option<Coded> {
     match (a, b) {
         (Coded::Inet, Coded::Cidr) | (Coded::Cidr, Coded::Inet) => Some(Coded::Inet),
         (Coded::Bit(_), Coded::VarBit(_)) | (Coded::VarBit(_), Coded::Bit(_)) => Some(Coded::VarBit(None)),
+        // A record takes the type that the other side names.
+        (Coded::Composite(from), Coded::Composite(to)) if !from.is_kind_of(to) => {
+            let (wanted, other) = if to.id == RECORD { (a, b) } else { (b, a) };
+            crate::functions::cast::castable(other, wanted).then(|| wanted.clone())
+        }
         _ => None,
     }
 }

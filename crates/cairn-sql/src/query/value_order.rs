@@ -151,7 +151,13 @@ fn aggregate(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr
         match (type_of(arg, schema), name.as_str()) {
             (
                 Some(
-                    ty @ DataType::Coded(Coded::Range(_) | Coded::Bit(_) | Coded::VarBit(_) | Coded::MacAddr),
+                    ty @ DataType::Coded(
+                        Coded::Range(_)
+                        | Coded::Bit(_)
+                        | Coded::VarBit(_)
+                        | Coded::MacAddr
+                        | Coded::Composite(_),
+                    ),
                 ),
                 "min" | "max",
             ) => {

@@ -115,7 +115,7 @@ pub(super) fn run(context: &Context, alter: &AlterRoutine) -> Result<StatementRe
         }
         super::define::refuse_built_in(context, &new.name)?;
         // Texts that call it name it.
-        if let Some(user) = users(&catalog, &routine).0.first() {
+        if let Some(user) = users(&catalog, &routine).first().map(|(line, _)| line) {
             return Err(Error::unsupported(format!("another name for what is called by name: {user}")));
         }
     }

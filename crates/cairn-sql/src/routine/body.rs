@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use cairn_engine::catalog::{BodyForm, RoutineDescriptor};
 use cairn_types::{DataType, Value};
-use sqlparser::ast::{CastKind, Expr, Ident, ObjectName, SetExpr, Statement, Value as Literal};
+use sqlparser::ast::{CastKind, Expr, SetExpr, Statement, Value as Literal};
 
 use super::DEPTH_MAX;
 use super::names::{self, Parameters};
@@ -215,7 +215,7 @@ pub(crate) fn literal(value: &Value, ty: &DataType, bare: bool) -> Expr {
     Expr::Cast {
         kind: CastKind::Cast,
         expr: Box::new(plain),
-        data_type: sqlparser::ast::DataType::Custom(ObjectName::from(Ident::new(ty.sql_name())), Vec::new()),
+        data_type: parse::types::written(ty),
         array: false,
         format: None,
     }

@@ -10,7 +10,7 @@ use sqlparser::ast::{DataType as SqlType, ObjectName, Statement};
 
 use super::body::{self, Body};
 use super::syntax::{CreateRoutine, ParsedReturns, Program};
-use super::{columns, function};
+use super::{columns, function, gives_rows};
 use crate::context::Context;
 use crate::ddl::{names, relations_of};
 use crate::dml::assign::is_assignable;
@@ -113,10 +113,7 @@ fn parameters(context: &Context, create: &CreateRoutine) -> Result<Vec<Parameter
             return Err(invalid("input parameters after one with a default value must also have defaults"));
         }
         let default = own.default.as_ref().map(ToString::to_string);
-        let ty = data_type(&own.ty).map_err(|error| match error.sqlstate() {
-            "42704" => missing(context, &own.ty),
-            _ => error,
-        })?;
+        let ty = type_of(context, &own.ty)?;
         made.push(Parameter { name, ty, mode: own.mode, default });
     }
     Ok(made)
@@ -154,7 +151,7 @@ fn returns(
             Err(Error::new("42601", "OUT and INOUT arguments aren't allowed in TABLE functions"))
         }
         Some(ParsedReturns::Table(columns)) => {
-            let columns = columns.iter().map(|(name, ty)| Ok((names::stored(name), data_type(ty)?)));
+            let columns = columns.iter().map(|(name, ty)| Ok((names::stored(name), type_of(context, ty)?)));
             Ok(Returns::Rows { columns: columns.collect::<Result<_>>()?, set: true })
         }
         Some(ParsedReturns::Type { ty, set }) => {
@@ -190,27 +187,32 @@ fn returns(
 }
 
 fn of_type(context: &Context, catalog: &Catalog, ty: &SqlType, set: bool) -> Result<Returns> {
-    let missing = match data_type(ty) {
-        Ok(ty) => return Ok(Returns::Value { ty, set }),
-        Err(missing) => missing,
-    };
-    let SqlType::Custom(name, _) = ty else { return Err(missing) };
-    let (schema, relation) = catalog::resolve_name(context, catalog, name)?;
-    match catalog.relation(&schema, &relation) {
-        Some(Relation::Table(table)) => Ok(Returns::Relation { object: table.id, set }),
-        Some(Relation::View(view)) => Ok(Returns::Relation { object: view.id, set }),
-        _ if named_types::named(context, ty).is_ok() => {
-            Err(self::missing(context, &SqlType::Custom(name.clone(), Vec::new())))
-        }
-        _ => Err(missing),
+    if let Ok(ty) = data_type(ty) {
+        return Ok(Returns::Value { ty, set });
     }
+    if let SqlType::Custom(name, _) = ty
+        && let Ok((schema, relation)) = catalog::resolve_name(context, catalog, name)
+    {
+        match catalog.relation(&schema, &relation) {
+            Some(Relation::Table(table)) => return Ok(Returns::Relation { object: table.id, set }),
+            Some(Relation::View(view)) => return Ok(Returns::Relation { object: view.id, set }),
+            _ => {}
+        }
+    }
+    Ok(Returns::Value { ty: type_of(context, ty)?, set })
 }
 
-/// What is wrong with a type that is none of the built-in ones.
-fn missing(context: &Context, ty: &SqlType) -> Error {
+/// The type of a parameter or result.
+pub(super) fn type_of(context: &Context, ty: &SqlType) -> Result<DataType> {
     match named_types::named(context, ty) {
-        Ok(_) => Error::unsupported(format!("a parameter or result of type {ty}")),
-        Err(_) => Error::new("42704", format!("type {ty} does not exist")),
+        Ok(named) if named.domain.is_some() => {
+            Err(Error::unsupported(format!("a parameter or result of the domain {ty}")))
+        }
+        Ok(named) => Ok(named.ty),
+        Err(error) if error.sqlstate() == "42704" => {
+            Err(Error::new("42704", format!("type {ty} does not exist")))
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -263,6 +265,13 @@ fn check(context: &Context, catalog: &Catalog, routine: &RoutineDescriptor, body
             error.with_detail("Function's final statement must be SELECT or INSERT/UPDATE/DELETE RETURNING.")
         );
     };
+    if let [row] = last.as_slice()
+        && gives_rows(routine)
+        && crate::functions::composite::composite(&row.ty).is_some()
+        && is_assignable(&row.ty, &super::value_type(catalog, routine)?)
+    {
+        return Ok(());
+    }
     if last.len() != wanted.len() {
         return Err(error.with_detail(match wanted.len() {
             1 => "Final statement must return exactly one column.".to_owned(),

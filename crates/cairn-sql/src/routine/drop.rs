@@ -4,13 +4,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{ObjectId, RoutineDescriptor, RoutineKind};
+use cairn_engine::catalog::{IndexDescriptor, ObjectId, RoutineDescriptor, RoutineKind, TypeKind};
 use sqlparser::ast::{DataType as SqlType, Expr, ObjectName, Visit};
 
 use super::define::name_of;
 use super::named;
 use super::syntax::DropRoutines;
 use crate::context::Context;
+use crate::functions::overload::type_name;
 use crate::parse::types::data_type;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
@@ -63,7 +64,7 @@ fn signature(name: &ObjectName, types: Option<&[SqlType]>) -> String {
         None => name.to_string(),
         Some(types) => {
             let names = types.iter().map(|ty| match data_type(ty) {
-                Ok(ty) => ty.base_name().to_owned(),
+                Ok(ty) => type_name(&ty),
                 Err(_) => ty.to_string(),
             });
             format!("{name}({})", names.collect::<Vec<_>>().join(","))
@@ -83,10 +84,10 @@ pub(super) fn find(
     let (schema, bare) = name_of(name)?;
     let mut found = named(context, catalog, schema.as_deref(), &bare);
     if let Some(types) = types {
-        let types = types.iter().map(data_type).collect::<Result<Vec<_>>>()?;
+        let types = types.iter().map(|ty| super::define::type_of(context, ty)).collect::<Result<Vec<_>>>()?;
         found.retain(|routine| {
-            let own: Vec<&str> = routine.inputs().map(|input| input.ty.base_name()).collect();
-            own == types.iter().map(|ty| ty.base_name()).collect::<Vec<_>>()
+            let own: Vec<String> = routine.inputs().map(|input| type_name(&input.ty)).collect();
+            own == types.iter().map(type_name).collect::<Vec<_>>()
         });
     }
     let other = |routine: &Arc<RoutineDescriptor>| kind.is_some_and(|kind| routine.kind != kind);
@@ -103,30 +104,61 @@ pub(super) fn find(
     }
 }
 
-/// Defaults and views that call a routine: a line for each, and the views.
-pub(super) fn users(catalog: &Catalog, routine: &RoutineDescriptor) -> (Vec<String>, Vec<(String, String)>) {
+/// What calls a routine.
+pub(super) enum User {
+    Default { table: (String, String), column: String },
+    Generated { table: (String, String), column: String },
+    Check { table: (String, String), name: String },
+    Index { schema: String, name: String },
+    Domain { name: String },
+    View { schema: String, name: String },
+}
+
+/// What calls a routine, with a line for each.
+pub(super) fn users(catalog: &Catalog, routine: &RoutineDescriptor) -> Vec<(String, User)> {
     let mut users = Vec::new();
-    let (word, shown) = (routine.word(), routine.signature());
+    let on = format!("depends on {} {}", routine.word(), routine.signature());
+    let names = |sql: &str| dml::default::parse_expr(sql).is_ok_and(|expr| calls(&expr, &routine.name));
     for table in catalog.tables() {
+        let own = || (table.schema.clone(), table.name.clone());
+        let shown = &table.name;
         for column in table.live_columns() {
-            if let Some(default) = &column.default
-                && dml::default::parse_expr(default).is_ok_and(|expr| calls(&expr, &routine.name))
-            {
-                users.push(format!(
-                    "default value for column {} of table {} depends on {word} {shown}",
-                    column.name, table.name
-                ));
+            let name = &column.name;
+            if column.default.as_deref().is_some_and(names) {
+                let line = format!("default value for column {name} of table {shown} {on}");
+                users.push((line, User::Default { table: own(), column: name.clone() }));
+            }
+            if column.generated.as_ref().is_some_and(|generated| names(&generated.sql)) {
+                let line = format!("column {name} of table {shown} {on}");
+                users.push((line, User::Generated { table: own(), column: name.clone() }));
             }
         }
-    }
-    let mut views = Vec::new();
-    for view in catalog.views() {
-        if parse::parse_text(&view.sql).is_ok_and(|query| calls(&query, &routine.name)) {
-            users.push(format!("view {} depends on {word} {shown}", view.name));
-            views.push((view.schema.clone(), view.name.clone()));
+        for check in table.checks.iter().filter(|check| names(&check.sql)) {
+            let line = format!("constraint {} on table {shown} {on}", check.name);
+            users.push((line, User::Check { table: own(), name: check.name.clone() }));
+        }
+        let keyed = |index: &&IndexDescriptor| {
+            index.expressions.iter().any(|own| names(&own.sql))
+                || index.predicate.as_ref().is_some_and(|own| names(&own.sql))
+        };
+        for index in table.indexes.iter().filter(keyed) {
+            let (schema, name) = (table.schema.clone(), index.name.clone());
+            users.push((format!("index {name} {on}"), User::Index { schema, name }));
         }
     }
-    (users, views)
+    for ty in catalog.types() {
+        let TypeKind::Domain { default, checks, .. } = &ty.kind else { continue };
+        if default.as_deref().is_some_and(names) || checks.iter().any(|check| names(&check.sql)) {
+            users.push((format!("type {} {on}", ty.sql_name()), User::Domain { name: ty.sql_name() }));
+        }
+    }
+    for view in catalog.views() {
+        if parse::parse_text(&view.sql).is_ok_and(|query| calls(&query, &routine.name)) {
+            let (schema, name) = (view.schema.clone(), view.name.clone());
+            users.push((format!("view {name} {on}"), User::View { schema, name }));
+        }
+    }
+    users
 }
 
 /// Refuses what would leave a default or a view without its function.
@@ -137,24 +169,76 @@ fn refuse_used(
     cascade: bool,
 ) -> Result<()> {
     let (word, shown) = (routine.word(), routine.signature());
-    let (users, views) = users(catalog, routine);
+    let users = users(catalog, routine);
     if users.is_empty() {
         return Ok(());
     }
     if !cascade {
+        let lines: Vec<&str> = users.iter().map(|(line, _)| line.as_str()).collect();
         return Err(Error::new(
             "2BP01",
             format!("cannot drop {word} {shown} because other objects depend on it"),
         )
-        .with_detail(users.join("\n"))
+        .with_detail(lines.join("\n"))
         .with_hint("Use DROP ... CASCADE to drop the dependent objects too."));
     }
-    if users.len() > views.len() {
-        return Err(Error::unsupported(format!("DROP ... CASCADE of {word} {shown} that a default uses"))
-            .with_hint("Drop the default first."));
+    let txn = context.txn();
+    for (_, user) in &users {
+        match user {
+            User::Default { table: (schema, table), column } => {
+                txn.set_default(schema, table, column, None)?;
+            }
+            // What is a partition's, too, has gone with its table's.
+            User::Generated { table: (schema, table), column } => {
+                if context.catalog()?.table(schema, table)?.column_place(column).is_some() {
+                    txn.drop_column(schema, table, column, true)?;
+                }
+            }
+            User::Check { table: (schema, table), name } => {
+                let own = context.catalog()?.table(schema, table)?;
+                if own.checks.iter().any(|check| check.name == *name) {
+                    txn.drop_constraint(schema, table, name, true)?;
+                }
+            }
+            User::Index { schema, name } => {
+                // It may have gone with a column.
+                if context.catalog()?.index(schema, name).is_ok() {
+                    txn.drop_index(schema, name, true)?;
+                }
+            }
+            User::Domain { name } => {
+                let what = format!("DROP ... CASCADE of {word} {shown} that the domain {name} uses");
+                return Err(Error::unsupported(what).with_hint("Alter the domain first."));
+            }
+            User::View { schema, name } => {
+                // It may have gone with another one.
+                if context.catalog()?.view(schema, name).is_ok() {
+                    txn.drop_views(&[(schema, name)], true)?;
+                }
+            }
+        }
     }
-    let views: Vec<(&str, &str)> = views.iter().map(|(s, n)| (s.as_str(), n.as_str())).collect();
-    Ok(context.txn().drop_views(&views, true)?)
+    Ok(())
+}
+
+/// The names of the functions that an expression calls, each with its schema where it is given.
+pub(crate) fn called(within: &impl Visit) -> Vec<String> {
+    struct Called(Vec<String>);
+    impl sqlparser::ast::Visitor for Called {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if let Expr::Function(call) = expr {
+                let parts: Vec<String> =
+                    call.name.0.iter().filter_map(|part| part.as_ident()).map(fold).collect();
+                self.0.push(parts.join("."));
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut called = Called(Vec::new());
+    // It never breaks off.
+    let _ = within.visit(&mut called);
+    called.0
 }
 
 /// Whether a function of that name is called.

@@ -14,7 +14,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Fields, Schema, SchemaRef};
 use cairn_engine::Catalog;
 use cairn_engine::catalog::{Returns, RoutineDescriptor, RoutineVolatility};
-use cairn_types::{DataType, Value};
+use cairn_types::{CompositeType, DataType, Value};
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as DataFusionResult;
@@ -25,11 +25,12 @@ use datafusion::logical_expr::{
 };
 
 use super::body::{Body, Outcome};
-use super::{columns, functions_named, is_set};
+use super::{columns, functions_named, gives_rows, is_set};
 use crate::context::{Body as Surroundings, Context, Scope, ScopeExtension};
-use crate::dml::assign::assign_array;
+use crate::dml::assign::{assign_array, is_assignable};
 use crate::dml::default::parse_expr;
 use crate::dml::relations::{self, Relation};
+use crate::functions::composite::composite;
 use crate::functions::overload::{Found, closeness, coerce, found};
 use crate::functions::{cast, missing, row_values, sql_type};
 use crate::query::describe::constants;
@@ -104,14 +105,19 @@ fn is_volatile(expr: &Expr) -> bool {
         && call.func.inner().downcast_ref::<Function>().is_some()
 }
 
+/// Whether an expression calls any function in SQL.
+pub(crate) fn is_called_in(expr: &Expr) -> Result<bool> {
+    Ok(expr.exists(|expr| {
+        Ok(matches!(expr, Expr::ScalarFunction(call) if call.func.inner().downcast_ref::<Function>().is_some()))
+    })?)
+}
+
 /// Whether a plan calls any function in SQL.
 pub(crate) fn is_called(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
-            found |= expr.exists(|expr| {
-                Ok(matches!(expr, Expr::ScalarFunction(call) if call.func.inner().downcast_ref::<Function>().is_some()))
-            })?;
+            found |= is_called_in(expr)?;
             Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         })
     })?;
@@ -222,7 +228,8 @@ fn fits(routine: &RoutineDescriptor, found: &[Found]) -> Option<i32> {
 }
 
 fn near(from: &DataType, to: &DataType) -> Option<i32> {
-    if from.base_name() == to.base_name() && !matches!(from, DataType::Array(_)) {
+    let arrays = [from, to].iter().any(|ty| matches!(ty, DataType::Array(_)));
+    if from.base_name() == to.base_name() && !arrays {
         return Some(100);
     }
     match (from, to) {
@@ -247,18 +254,14 @@ impl Function {
             let list = ArrowType::List(Arc::new(Field::new_list_field(row, true)));
             return Ok(Arc::new(Field::new(&self.name, list, true)));
         }
-        let ty = match &routine.returns {
-            Returns::Value { ty, .. } => ty.clone(),
-            Returns::Void => DataType::Text,
-            Returns::Trigger => {
-                return Err(Error::new("0A000", "trigger functions can only be called as triggers"));
-            }
-            Returns::Rows { columns, .. } if columns.len() == 1 => columns[0].1.clone(),
-            Returns::Rows { .. } | Returns::Relation { .. } => {
-                return Err(Error::unsupported(format!("a row of function {} as a value", routine.name))
-                    .with_hint("Call it in FROM."));
-            }
-        };
+        if routine.returns == Returns::Trigger {
+            return Err(Error::new("0A000", "trigger functions can only be called as triggers"));
+        }
+        if gives_rows(routine) && is_set(routine) {
+            return Err(Error::unsupported(format!("rows of function {} as values", routine.name))
+                .with_hint("Call it in FROM."));
+        }
+        let ty = super::value_type(&self.catalog, routine)?;
         Ok(Arc::new(ty.to_field(&routine.name, true)))
     }
 
@@ -326,9 +329,10 @@ impl Function {
         }
         let candidate = self.choose(&kinds)?;
         let routine = &candidate.routine;
-        let (Returns::Value { ty, set: false }, false) = (&routine.returns, routine.strict) else {
+        let Returns::Value { ty, set: false } = &routine.returns else { return Ok(None) };
+        if routine.strict && args.iter().any(Expr::is_volatile) {
             return Ok(None);
-        };
+        }
         let inputs: Vec<_> = routine.inputs().cloned().collect();
         if args.len() != inputs.len() {
             return Ok(None);
@@ -372,10 +376,20 @@ impl Function {
             })
         })?;
         let (_, field) = value.data.to_field(info.schema())?;
-        Ok(Some(match sql_type(&field) == *ty && *field.data_type() == ty.to_arrow() {
+        if composite(ty).is_some() && composite(&sql_type(&field)).is_none() {
+            return Ok(None);
+        }
+        let value = match sql_type(&field) == *ty && *field.data_type() == ty.to_arrow() {
             true => value.data,
             false => cast::call(value.data, ty),
-        }))
+        };
+        if !routine.strict {
+            return Ok(Some(value));
+        }
+        let null = typed.into_iter().map(|arg| Expr::IsNull(Box::new(arg))).reduce(Expr::or);
+        let Some(null) = null else { return Ok(Some(value)) };
+        let nothing = Expr::Literal(ScalarValue::try_from(ty.to_arrow())?, None);
+        Ok(Some(datafusion::logical_expr::when(null, nothing).otherwise(value)?))
     }
 }
 
@@ -420,9 +434,10 @@ fn expression(context: &Context, routine: &RoutineDescriptor) -> Result<Option<(
     let planned = relations::plan(context, &[side], &[relations::item(expr, "value")], None)?;
     let state = crate::query::state::of(context);
     let analyzed = state.analyzer().execute_and_check(planned, state.config_options(), |_, _| {})?;
-    let immutable = crate::query::reuse::is_immutable(&analyzed);
     let LogicalPlan::Projection(projection) = &analyzed else { return Ok(None) };
     let [value] = projection.expr.as_slice() else { return Ok(None) };
+    let immutable = crate::query::reuse::is_immutable(&analyzed)
+        || routine.volatility == RoutineVolatility::Immutable && is_fixed(value, projection.input.schema())?;
     if !matches!(&*projection.input, LogicalPlan::TableScan(_) | LogicalPlan::SubqueryAlias(_)) {
         return Ok(None);
     }
@@ -440,6 +455,21 @@ fn expression(context: &Context, routine: &RoutineDescriptor) -> Result<Option<(
     })?;
     let volatility = if immutable { Volatility::Immutable } else { Volatility::Volatile };
     Ok((!more).then_some((value, volatility)))
+}
+
+/// Whether an expression is immutable but for casts, which are where no time zone is involved.
+fn is_fixed(value: &Expr, schema: &datafusion::common::DFSchema) -> Result<bool> {
+    let mut fixed = true;
+    value.apply(|part| {
+        if let Expr::ScalarFunction(call) = part {
+            let kind = call.func.signature().volatility;
+            fixed &= kind == Volatility::Immutable || call.func.name() == cast::NAME;
+        }
+        let ty = part.get_type(schema);
+        fixed &= !matches!(ty, Ok(ArrowType::Timestamp(_, Some(_))));
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(fixed)
 }
 
 /// Columns in the place of `$n`.
@@ -519,8 +549,20 @@ impl<'c> Call<'c> {
                 false => self.list(&rows),
             };
         }
-        let value = rows.into_iter().next().and_then(|row| row.into_iter().next()).unwrap_or(Value::Null);
-        Ok(Value::to_array(&[value], &self.columns[0].1)?)
+        let ty = DataType::from_field(&self.result);
+        let value = match (rows.into_iter().next(), composite(&ty)) {
+            (None, _) => Value::Null,
+            (Some(_), Some(_)) if gives_rows(self.routine) && is_null_row(&outcome) => Value::Null,
+            (Some(row), Some(own)) if gives_rows(self.routine) => {
+                let mut all = vec![Value::Null; own.fields.len()];
+                for ((place, _), value) in own.live().zip(row) {
+                    all[place] = value;
+                }
+                crate::functions::composite::value(own, &all)?
+            }
+            (Some(row), _) => row.into_iter().next().unwrap_or(Value::Null),
+        };
+        Ok(Value::to_array(&[value], &ty)?)
     }
 
     /// Rows as one list.
@@ -554,6 +596,9 @@ pub(crate) fn converted(
         return Ok(Vec::new());
     }
     let schema: &SchemaRef = &outcome.schema;
+    if let Some(own) = whole_row(routine, columns, schema) {
+        return spread(context, columns, outcome, &own, max);
+    }
     if schema.fields().len() != columns.len() {
         return Err(mismatch(routine));
     }
@@ -573,6 +618,49 @@ pub(crate) fn converted(
     }
     let cell = |row: usize, at: usize| Value::from_array(arrays[at].as_ref(), row, &columns[at].1);
     Ok((0..whole.num_rows()).map(|row| (0..columns.len()).map(|at| cell(row, at)).collect()).collect())
+}
+
+/// The type of the one column of a body, where its fields are the columns that the routine declares.
+fn whole_row(
+    routine: &RoutineDescriptor,
+    columns: &[(String, DataType)],
+    schema: &SchemaRef,
+) -> Option<Arc<CompositeType>> {
+    let [field] = schema.fields().as_ref() else { return None };
+    let ty = sql_type(field);
+    let own = composite(&ty).filter(|_| gives_rows(routine))?;
+    let same = matches!(columns, [(_, one)] if is_assignable(&ty, one));
+    (!same && own.live().count() == columns.len()).then(|| Arc::clone(own))
+}
+
+/// Whether the first row of a body is one column that is NULL.
+fn is_null_row(outcome: &Outcome) -> bool {
+    let first = outcome.batches.iter().find(|batch| batch.num_rows() > 0);
+    first.is_some_and(|rows| rows.num_columns() == 1 && rows.column(0).is_null(0))
+}
+
+/// The fields of rows that are one column.
+fn spread(
+    context: &Context,
+    columns: &[(String, DataType)],
+    outcome: &Outcome,
+    own: &CompositeType,
+    max: usize,
+) -> Result<Vec<Vec<Value>>> {
+    let ty = sql_type(outcome.schema.field(0));
+    let mut rows = Vec::new();
+    for batch in &outcome.batches {
+        for row in 0..batch.num_rows().min(max - rows.len()) {
+            let value = Value::from_array(batch.column(0).as_ref(), row, &ty);
+            let given = crate::functions::composite::fields(own, &value)?;
+            let mut values = Vec::with_capacity(columns.len());
+            for ((place, field), (_, to)) in own.live().zip(columns) {
+                values.push(cast::single(given[place].clone(), &field.ty, to, context.zone())?);
+            }
+            rows.push(values);
+        }
+    }
+    Ok(rows)
 }
 
 /// `42P13` for a body that gives something else than its routine declares.

@@ -21,10 +21,11 @@ pub(crate) mod syntax;
 use std::sync::Arc;
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{Returns, RoutineDescriptor, RoutineKind};
-use cairn_types::DataType;
+use cairn_engine::catalog::{Returns, RoutineDescriptor, RoutineKind, TypeDescriptor};
+use cairn_types::{Coded, CompositeType, DataType};
 
 use crate::context::Context;
+use crate::functions::composite::composite;
 use crate::{Error, Result};
 
 /// Bodies within bodies.
@@ -69,7 +70,10 @@ pub(crate) fn columns(catalog: &Catalog, routine: &RoutineDescriptor) -> Result<
     Ok(match &routine.returns {
         Returns::Void => vec![(routine.name.clone(), DataType::Text)],
         Returns::Trigger => Vec::new(),
-        Returns::Value { ty, .. } => vec![(routine.name.clone(), ty.clone())],
+        Returns::Value { ty, .. } => match composite(ty) {
+            Some(own) => own.live().map(|(_, field)| (field.name.clone(), field.ty.clone())).collect(),
+            None => vec![(routine.name.clone(), ty.clone())],
+        },
         Returns::Rows { columns, .. } => columns.clone(),
         Returns::Relation { object, .. } => match (catalog.table_by_id(*object), catalog.view_by_id(*object))
         {
@@ -80,12 +84,29 @@ pub(crate) fn columns(catalog: &Catalog, routine: &RoutineDescriptor) -> Result<
     })
 }
 
+/// The type of a call's value: a row of several columns is one of its table, or a record.
+pub(crate) fn value_type(catalog: &Catalog, routine: &RoutineDescriptor) -> Result<DataType> {
+    Ok(match &routine.returns {
+        Returns::Value { ty, .. } => ty.clone(),
+        Returns::Rows { columns, .. } if columns.len() == 1 => columns[0].1.clone(),
+        Returns::Relation { object, .. } if catalog.table_by_id(*object).is_some() => {
+            let table = catalog.table_by_id(*object);
+            table.map_or(DataType::Text, |table| TypeDescriptor::of_rows(table).data_type())
+        }
+        Returns::Rows { .. } | Returns::Relation { .. } => {
+            DataType::Coded(Coded::Composite(CompositeType::record(columns(catalog, routine)?)))
+        }
+        Returns::Void | Returns::Trigger => DataType::Text,
+    })
+}
+
 /// Whether it gives rows and not a value.
 pub(crate) fn gives_rows(routine: &RoutineDescriptor) -> bool {
     match &routine.returns {
         Returns::Rows { columns, .. } => columns.len() != 1,
         Returns::Relation { .. } => true,
-        Returns::Void | Returns::Trigger | Returns::Value { .. } => false,
+        Returns::Value { ty, .. } => composite(ty).is_some(),
+        Returns::Void | Returns::Trigger => false,
     }
 }
 

@@ -4,6 +4,7 @@
 //! I2. Reading is total: what no encoder wrote is shown as `?` and has no parts.
 
 mod bits;
+pub mod composite;
 mod mac;
 mod network;
 mod range;
@@ -31,6 +32,7 @@ pub fn parse(ty: &Coded, text: &str, zone: Zone) -> Result<Vec<u8>, TypeError> {
         Coded::Cidr => Network::parse(text, true).map(|network| network.to_code()),
         Coded::MacAddr => mac::parse(text),
         Coded::Bit(_) | Coded::VarBit(_) => fit(ty, Bits::parse(text)?.to_code()),
+        Coded::Composite(ty) => composite::parse(ty, text, zone),
     }
 }
 
@@ -43,6 +45,9 @@ pub fn write(ty: &Coded, code: &[u8], zone: Zone, out: &mut String) {
         Coded::Cidr => Network::from_code(code).map(|network| network.write(true, out)),
         Coded::MacAddr => mac::write(code, out),
         Coded::Bit(_) | Coded::VarBit(_) => Bits::from_code(code).map(|bits| bits.write(out)),
+        Coded::Composite(ty) => {
+            composite::decode(ty, code).map(|values| composite::write(ty, &values, zone, out))
+        }
     };
     if known.is_none() {
         out.push('?');

@@ -87,3 +87,69 @@ fn they_pass_through_the_api() {
     session.copy_in("COPY t (m, r, a, b, past) FROM STDIN WITH (FORMAT csv)", Cursor::new(text)).unwrap();
     assert_eq!(rows(&db, "SELECT m, r, past FROM t ORDER BY m DESC LIMIT 1"), ["happy [1,6) {sad,ok}"]);
 }
+
+const COMPOSITES: &str = "
+    CREATE TYPE mood AS ENUM ('sad', 'ok');
+    CREATE TYPE addr AS (street text, zip int, m mood);
+    CREATE TYPE pair AS (l addr, past addr[]);
+    CREATE TABLE home (a addr PRIMARY KEY, p pair);
+    CREATE INDEX home_p ON home (p);
+    INSERT INTO home VALUES (ROW('x', 1, 'ok'), ROW(ROW('l', 2, NULL), ARRAY[ROW('q', 3, 'sad')::addr])), (ROW('w', NULL, NULL), NULL);
+    ALTER TYPE addr ADD ATTRIBUTE country text;
+    CREATE TABLE sold (what home);
+    INSERT INTO sold SELECT home FROM home;
+    ALTER TABLE home ADD COLUMN n int;
+    UPDATE home SET a.country = 'pt' WHERE (a).zip = 1;
+";
+
+/// What a crash leaves: the files as they are while the database is open.
+fn copied(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copied(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn composite_values_outlive_closing_and_crashes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, crashed) = (dir.path().join("db"), dir.path().join("crashed"));
+    let check = |db: &Database| {
+        let all = rows(db, "SELECT a, p, n FROM home ORDER BY a");
+        let first = r#"(w,,,) NULL NULL"#;
+        let second = r#"(x,1,ok,pt) ("(l,2,,)","{""(q,3,sad,)""}") NULL"#;
+        assert_eq!(all, [first, second]);
+        assert_eq!(
+            rows(db, "SELECT ((p).past[1]).m FROM home WHERE a > ROW('x', 0, NULL, NULL)::addr"),
+            ["sad"]
+        );
+        assert_eq!(
+            rows(db, "SELECT (a).zip FROM home WHERE p = '(\"(l,2,,)\",\"{\"\"(q,3,sad,)\"\"}\")'"),
+            ["1"]
+        );
+        assert_eq!(
+            rows(db, "SELECT (what).n IS NULL, ((what).a).street FROM sold ORDER BY 2"),
+            ["t w", "t x"]
+        );
+        assert_eq!(code(db, "INSERT INTO home (a) VALUES (ROW('w', NULL, NULL, NULL))"), "23505");
+        assert_eq!(code(db, "ALTER TYPE addr DROP ATTRIBUTE zip"), "0A000");
+        assert_eq!(code(db, "ALTER TABLE home DROP COLUMN n"), "0A000");
+        assert_eq!(code(db, "DROP TYPE addr"), "2BP01");
+        assert_eq!(code(db, "DROP TABLE home"), "2BP01");
+    };
+    let db = Database::open(&path).unwrap();
+    db.execute_batch(COMPOSITES).unwrap();
+    copied(&path, &crashed);
+    db.close().unwrap();
+    check(&Database::open(&crashed).unwrap());
+    let db = Database::open(&path).unwrap();
+    check(&db);
+    db.execute_batch("DROP TABLE home CASCADE; ALTER TYPE addr DROP ATTRIBUTE zip; DROP TYPE addr CASCADE")
+        .unwrap();
+    assert_eq!(rows(&db, "SELECT count(*) FROM information_schema.columns WHERE table_name = 'sold'"), ["0"]);
+    assert_eq!(rows(&db, "SELECT '()'::pair"), ["()"]);
+}

@@ -1,6 +1,6 @@
-//! The bytes of types that users make: enums and domains.
+//! The bytes of types that users make: enums, domains and composite types.
 
-use cairn_types::EnumLabel;
+use cairn_types::{CompositeField, EnumLabel};
 
 use super::{Decoder, Descriptor, Encoder};
 use crate::catalog::types::{DomainCheck, TypeDescriptor, TypeKind};
@@ -8,6 +8,7 @@ use crate::error::Result;
 
 const ENUM: u8 = 1;
 const DOMAIN: u8 = 2;
+const COMPOSITE: u8 = 3;
 
 impl Descriptor for TypeDescriptor {
     const WHAT: &'static str = "type";
@@ -33,6 +34,14 @@ impl Descriptor for TypeDescriptor {
                     out.text(&check.name);
                     out.text(&check.sql);
                     out.bool(check.not_valid);
+                });
+            }
+            TypeKind::Composite(fields) => {
+                out.u8(COMPOSITE);
+                out.list(fields, |out, field| {
+                    out.text(&field.name);
+                    out.ty(&field.ty);
+                    out.bool(field.dropped);
                 });
             }
         }
@@ -62,6 +71,9 @@ impl Descriptor for TypeDescriptor {
                     Ok(DomainCheck { name: from.text()?, sql: from.text()?, not_valid: from.bool()? })
                 })?,
             },
+            COMPOSITE => TypeKind::Composite(from.list(|from| {
+                Ok(CompositeField { name: from.text()?, ty: from.ty()?, dropped: from.bool()? })
+            })?),
             other => return Err(from.damage(&format!("{other} for a kind of type"))),
         };
         Ok(TypeDescriptor { id, schema, name, kind, comment: from.option(Decoder::text)? })
@@ -95,6 +107,28 @@ mod tests {
         let mut swapped = bytes.clone();
         swapped[27] = 0x40;
         assert!(TypeDescriptor::decode(&swapped).is_err());
+        for length in 0..bytes.len() {
+            assert!(TypeDescriptor::decode(&bytes[..length]).is_err());
+        }
+    }
+
+    #[test]
+    fn composite_types_come_back() {
+        let field = |name: &str, ty, dropped| CompositeField { name: name.to_owned(), ty, dropped };
+        let fields = vec![field("a", DataType::Integer, false), field("b", DataType::Text, true)];
+        let ty = TypeDescriptor {
+            id: 1000,
+            schema: "p".to_owned(),
+            name: "c".to_owned(),
+            kind: TypeKind::Composite(fields),
+            comment: None,
+        };
+        let head = [1, 0xE8, 3, 0, 0, 1, 0, 0, 0, b'p', 1, 0, 0, 0, b'c', 3, 2, 0, 0, 0];
+        let first = [1, 0, 0, 0, b'a', 1, 0, 0, 0, 3, 0];
+        let second = [1, 0, 0, 0, b'b', 1, 0, 0, 0, 9, 1];
+        let bytes = [&head[..], &first, &second, &[0]].concat();
+        assert_eq!(ty.encode().unwrap(), bytes);
+        assert_eq!(TypeDescriptor::decode(&bytes).unwrap(), ty);
         for length in 0..bytes.len() {
             assert!(TypeDescriptor::decode(&bytes[..length]).is_err());
         }

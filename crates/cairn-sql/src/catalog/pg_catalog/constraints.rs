@@ -34,11 +34,13 @@ fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
     for (name, kind, columns) in keys(table) {
         let late = table.index_by_name(&name).and_then(|index| index.deferrable);
         let index = table.index_by_name(&name).map_or(0, |index| i64::from(index.id));
+        let together = table.index_by_name(&name).is_some_and(|index| index.nulls_not_distinct);
         let columns: Vec<String> = columns.iter().map(|c| quote_ident(c)).collect();
         all.push(Constraint {
             id: id(),
             definition: format!(
-                "{kind} ({}){}{}",
+                "{kind}{} ({}){}{}",
+                if together { " NULLS NOT DISTINCT" } else { "" },
                 columns.join(", "),
                 if late.is_some() { " DEFERRABLE" } else { "" },
                 if late == Some(true) { " INITIALLY DEFERRED" } else { "" }

@@ -1,6 +1,6 @@
 //! Objects by name and by id, for functions: `regclass` and its kin.
 
-use cairn_engine::catalog::{PUBLIC, STORE};
+use cairn_engine::catalog::{PUBLIC, STORE, TypeKind};
 use cairn_types::{DataType, Value};
 
 use super::indexes::all_indexes;
@@ -127,6 +127,10 @@ fn relation_id(scope: &Scope, schema: &str, name: &str) -> Option<i64> {
     if let Some(sequence) = catalog.sequences().find(|s| s.schema == schema && s.name == name) {
         return Some(i64::from(sequence.id));
     }
+    if let Some(ty) = catalog.type_named(schema, name).filter(|ty| matches!(ty.kind, TypeKind::Composite(_)))
+    {
+        return Some(i64::from(ty.id));
+    }
     if schema == PUBLIC && name == STORE {
         return Some(STORE_ID);
     }
@@ -142,12 +146,12 @@ fn relation_id(scope: &Scope, schema: &str, name: &str) -> Option<i64> {
 fn type_id(scope: &Scope, name: &str) -> Option<i64> {
     let catalog = scope.txn.catalog();
     let own = parts(name).ok().and_then(|parts| match parts.as_slice() {
-        [ty] => scope.settings.search_path.iter().find_map(|s| catalog.type_named(s, ty).cloned()),
-        [schema, ty] => catalog.type_named(schema, ty).cloned(),
+        [ty] => scope.settings.search_path.iter().find_map(|s| catalog.type_or_rows(s, ty)),
+        [schema, ty] => catalog.type_or_rows(schema, ty),
         _ => None,
     });
     if let Some(own) = own {
-        return Some(if own.is_domain() { i64::from(own.id) } else { i64::from(own.data_type().pg_oid()) });
+        return Some(super::types::type_oid(own.id));
     }
     let bare = name.trim().strip_prefix("pg_catalog.").unwrap_or(name.trim());
     DataType::parse(&bare.to_lowercase()).map(|ty| i64::from(ty.pg_oid()))
@@ -174,10 +178,14 @@ fn qualified(scope: &Scope, kind: Kind, id: i64) -> Option<(String, String)> {
                     .find(|(own, ..)| *own == id)
                     .map(|(_, schema, table)| (schema.to_owned(), table.name.to_owned()))
             };
-            table().or_else(view).or_else(sequence).or_else(system)
+            let composite = || {
+                let ty = catalog.type_by_id(own?).filter(|ty| matches!(ty.kind, TypeKind::Composite(_)));
+                ty.map(|ty| (ty.schema.clone(), ty.name.clone()))
+            };
+            table().or_else(view).or_else(sequence).or_else(composite).or_else(system)
         }
         Kind::Routine => catalog.routine_by_id(own?).map(|r| (r.schema.clone(), r.name.clone())),
-        Kind::Type => catalog.type_by_id(own?).map(|t| (t.schema.clone(), t.name.clone())),
+        Kind::Type => super::types::made_type(&catalog, id).map(|t| (t.schema.clone(), t.name.clone())),
         Kind::Schema | Kind::Role => None,
     }
 }
@@ -262,7 +270,20 @@ pub(crate) fn bytes(scope: &Scope, id: i64, rows: bool, indexes: bool) -> Option
 /// The comment on a relation (0) or on one of its columns.
 pub(crate) fn comment(scope: &Scope, id: i64, part: i64) -> Option<String> {
     let catalog = scope.txn.catalog();
+    if let Some((table, index)) = super::derived_parts(&catalog, id) {
+        let index = table.indexes.iter().find(|own| i64::from(own.id) == index)?;
+        return index.comment.clone().filter(|_| part == 0);
+    }
+    if let Some(ty) = super::types::made_type(&catalog, id) {
+        return ty.comment.clone().filter(|_| part == 0);
+    }
     let id = u32::try_from(id).ok()?;
+    if let Some(sequence) = catalog.sequence_by_id(id) {
+        return sequence.comment.clone().filter(|_| part == 0);
+    }
+    if let Some(schema) = catalog.schemas().find(|schema| schema.id == id) {
+        return schema.comment.clone().filter(|_| part == 0);
+    }
     if let Some(table) = catalog.table_by_id(id) {
         return match usize::try_from(part).ok()?.checked_sub(1) {
             None => table.comment.clone(),

@@ -1,12 +1,12 @@
 //! Relations and their columns: `pg_class`, `pg_attribute`, `pg_description`.
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{PUBLIC, STORE};
+use cairn_engine::catalog::{PUBLIC, STORE, TypeKind};
 use cairn_types::{DataType, Value};
 
 use super::indexes::all_indexes;
 use super::partitions;
-use super::types::{length, modifier};
+use super::types::{length, modifier, type_oid};
 use super::{STORE_ID, T, derived, schema_ids, system_tables};
 use crate::Result;
 use crate::catalog::system::{Rows, optional, text};
@@ -27,7 +27,10 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
             Value::BigInt(id),
             text(name),
             schemas.get(schema).map_or(Value::Null, |id| Value::BigInt(*id)),
-            Value::BigInt(0),
+            Value::BigInt(match u32::try_from(id) {
+                Ok(own) if kind == "c" || catalog.table_by_id(own).is_some() => type_oid(own),
+                _ => 0,
+            }),
             Value::BigInt(10),
             Value::BigInt(match kind {
                 "i" | "I" => 403,
@@ -95,6 +98,12 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
     for sequence in catalog.sequences() {
         push(i64::from(sequence.id), &sequence.name, &sequence.schema, "S", 0, ((1, 1.0), false, 0), None);
     }
+    for ty in catalog.types() {
+        if let TypeKind::Composite(fields) = &ty.kind {
+            let count = fields.iter().filter(|field| !field.dropped).count();
+            push(i64::from(ty.id), &ty.name, &ty.schema, "c", count, ((0, 0.0), false, 0), None);
+        }
+    }
     push(STORE_ID, STORE, PUBLIC, "r", 2, ((0, 0.0), false, 0), None);
     for (id, schema, table) in system_tables() {
         let kind = if schema == "pg_catalog" { "r" } else { "v" };
@@ -148,6 +157,13 @@ pub(super) fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows
             push(i64::from(view.id), &column.name, at + 1, &column.ty, (false, false, ""));
         }
     }
+    for ty in catalog.types() {
+        if let TypeKind::Composite(fields) = &ty.kind {
+            for (at, field) in fields.iter().enumerate().filter(|(_, field)| !field.dropped) {
+                push(i64::from(ty.id), &field.name, at + 1, &field.ty, (false, false, ""));
+            }
+        }
+    }
     push(STORE_ID, "key", 1, &T, (true, false, ""));
     push(STORE_ID, "value", 2, &T, (true, false, ""));
     for (id, _, table) in system_tables() {
@@ -158,31 +174,49 @@ pub(super) fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows
     for (relation, number, domain) in domains {
         let own =
             |row: &&mut Vec<Value>| row[0] == Value::BigInt(relation) && row[4] == Value::SmallInt(number);
-        rows.iter_mut().filter(own).for_each(|row| row[2] = Value::BigInt(i64::from(domain)));
+        rows.iter_mut().filter(own).for_each(|row| row[2] = Value::BigInt(type_oid(domain)));
     }
     Ok(rows)
 }
 
 pub(super) fn pg_description(_context: &Context, catalog: &Catalog) -> Result<Rows> {
     let mut rows = Rows::new();
-    let mut push = |object: u32, part: i32, comment: &Option<String>| {
+    let mut push_of = |object: i64, class: i64, part: i32, comment: &Option<String>| {
         if comment.is_some() {
             rows.push(vec![
-                Value::BigInt(i64::from(object)),
-                Value::BigInt(0),
+                Value::BigInt(object),
+                Value::BigInt(class),
                 Value::Integer(part),
                 optional(comment.as_deref()),
             ]);
         }
     };
+    let class = |name: &str| {
+        system_tables()
+            .find(|(_, schema, table)| *schema == "pg_catalog" && table.name == name)
+            .map(|own| own.0)
+    };
+    let relation = class("pg_class").unwrap_or_default();
     for table in catalog.tables() {
-        push(table.id, 0, &table.comment);
+        push_of(i64::from(table.id), relation, 0, &table.comment);
         for (at, column) in table.live_columns().enumerate() {
-            push(table.id, at as i32 + 1, &column.comment);
+            push_of(i64::from(table.id), relation, at as i32 + 1, &column.comment);
+        }
+        for index in &table.indexes {
+            push_of(derived(table.id, i64::from(index.id)), relation, 0, &index.comment);
         }
     }
     for view in catalog.views() {
-        push(view.id, 0, &view.comment);
+        push_of(i64::from(view.id), relation, 0, &view.comment);
+    }
+    for sequence in catalog.sequences() {
+        push_of(i64::from(sequence.id), relation, 0, &sequence.comment);
+    }
+    for schema in catalog.schemas() {
+        push_of(i64::from(schema.id), class("pg_namespace").unwrap_or_default(), 0, &schema.comment);
+    }
+    for ty in catalog.types() {
+        push_of(type_oid(ty.id), class("pg_type").unwrap_or_default(), 0, &ty.comment);
     }
     Ok(rows)
 }

@@ -1,7 +1,11 @@
 //! `pg_type`, and what other tables say of types.
 
+use std::sync::Arc;
+
 use cairn_engine::Catalog;
-use cairn_engine::catalog::TypeKind;
+use cairn_engine::catalog::{ObjectId, TypeDescriptor, TypeKind};
+use cairn_types::coded::MADE_TYPES;
+use cairn_types::composite::RECORD;
 use cairn_types::{Coded, DataType, RangeKind, Value};
 
 use super::PG_CATALOG_ID;
@@ -90,6 +94,8 @@ fn category(ty: &DataType) -> &'static str {
             Coded::Range(_) => "R",
             Coded::Inet | Coded::Cidr => "I",
             Coded::Bit(_) | Coded::VarBit(_) => "V",
+            Coded::Composite(own) if own.id == RECORD => "P",
+            Coded::Composite(_) => "C",
             _ => "U",
         },
         _ => "U",
@@ -123,23 +129,43 @@ pub(super) fn pg_type(_context: &Context, catalog: &Catalog) -> Result<Rows> {
     for made in catalog.types() {
         let namespace = Value::BigInt(schemas.get(made.schema.as_str()).copied().unwrap_or_default());
         let ty = made.data_type();
-        let array = DataType::Array(Box::new(ty.clone()));
         let TypeKind::Domain { nullable, .. } = &made.kind else {
-            let mut own = row(&ty, 0, array.pg_oid());
-            (own[2], own[4]) = (namespace.clone(), text("e"));
-            let mut of_it = row(&array, ty.pg_oid(), 0);
-            of_it[2] = namespace;
-            rows.extend([own, of_it]);
+            let kind = if matches!(made.kind, TypeKind::Enum(_)) { "e" } else { "c" };
+            rows.extend(with_array(&row, &ty, namespace, kind));
             continue;
         };
         let mut own = row(&ty, 0, 0);
-        own[0] = Value::BigInt(i64::from(made.id));
+        own[0] = Value::BigInt(type_oid(made.id));
         (own[1], own[2], own[4]) = (text(&made.name), namespace, text("d"));
         own[9] = Value::BigInt(i64::from(ty.pg_oid()));
         (own[10], own[11]) = (Value::Integer(modifier(&ty)), Value::Boolean(!nullable));
         rows.push(own);
     }
+    for table in catalog.tables() {
+        let namespace = Value::BigInt(schemas.get(table.schema.as_str()).copied().unwrap_or_default());
+        rows.extend(with_array(&row, &TypeDescriptor::of_rows(table).data_type(), namespace, "c"));
+    }
     Ok(rows)
+}
+
+/// A type and its array.
+fn with_array(
+    row: &dyn Fn(&DataType, u32, u32) -> Vec<Value>,
+    ty: &DataType,
+    namespace: Value,
+    kind: &str,
+) -> [Vec<Value>; 2] {
+    let array = DataType::Array(Box::new(ty.clone()));
+    let mut own = row(ty, 0, array.pg_oid());
+    (own[2], own[4]) = (namespace.clone(), text(kind));
+    if kind == "c" {
+        // The relation that lists the fields.
+        let id = ty.pg_oid() & !MADE_TYPES;
+        own[8] = Value::BigInt(i64::from(id));
+    }
+    let mut of_it = row(&array, ty.pg_oid(), 0);
+    of_it[2] = namespace;
+    [own, of_it]
 }
 
 /// `pg_enum`: the labels of enums.
@@ -150,7 +176,7 @@ pub(super) fn pg_enum(_context: &Context, catalog: &Catalog) -> Result<Rows> {
         for (at, label) in labels.iter().enumerate() {
             rows.push(vec![
                 Value::BigInt(super::derived(ty.id, at as i64)),
-                Value::BigInt(i64::from(ty.id)),
+                Value::BigInt(type_oid(ty.id)),
                 Value::Real(label.order as f32),
                 text(&label.text),
             ]);
@@ -159,15 +185,30 @@ pub(super) fn pg_enum(_context: &Context, catalog: &Catalog) -> Result<Rows> {
     Ok(rows)
 }
 
+/// The object number of a type that users have made, or of a table's rows.
+pub(super) fn type_oid(id: ObjectId) -> i64 {
+    i64::from(id | MADE_TYPES)
+}
+
+/// The type of that number that users have made, or of a table's rows.
+pub(super) fn made_type(catalog: &Catalog, oid: i64) -> Option<Arc<TypeDescriptor>> {
+    let id = u32::try_from(oid).ok().filter(|oid| oid & MADE_TYPES != 0)? ^ MADE_TYPES;
+    let rows = || catalog.table_by_id(id).map(|table| Arc::new(TypeDescriptor::of_rows(table)));
+    catalog.type_by_id(id).cloned().or_else(rows)
+}
+
 /// A type's name with its parameters, by its id and modifier.
 pub(crate) fn format_type(catalog: &Catalog, oid: i64, modifier: i64) -> String {
     let array = 1 << 30;
-    let made = u32::try_from(oid).ok();
-    if let Some(ty) = made.and_then(|id| catalog.type_by_id(id)) {
+    if let Some(ty) = made_type(catalog, oid) {
         return ty.sql_name();
     }
-    if let Some(ty) = made.filter(|id| id & array != 0).and_then(|id| catalog.type_by_id(id ^ array)) {
+    if let Some(ty) = Some(oid).filter(|oid| oid & array != 0).and_then(|oid| made_type(catalog, oid ^ array))
+    {
         return format!("{}[]", ty.sql_name());
+    }
+    if oid == i64::from(RECORD) {
+        return "record".to_owned();
     }
     let with = |ty: DataType| match (&ty, modifier) {
         (DataType::Coded(_), m) if m < 1 => ty.sql_name(),

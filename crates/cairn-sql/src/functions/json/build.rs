@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
 use cairn_types::datetime::Zone;
-use cairn_types::{DataType as T, Value};
+use cairn_types::{Coded, CompositeType, DataType as T, Value};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
@@ -234,7 +234,8 @@ fn is_null((array, row, _): Cell<'_>) -> bool {
 
 /// Whether a column is of rows: structs that are no other type of SQL's.
 fn is_row(field: &Field) -> bool {
-    matches!(field.data_type(), ArrowType::Struct(_)) && sql_type(field) == T::Text
+    matches!(field.data_type(), ArrowType::Struct(_))
+        && matches!(sql_type(field), T::Text | T::Coded(Coded::Composite(_)))
 }
 
 /// A value as an object's key.
@@ -258,7 +259,7 @@ pub(crate) fn write_cell((array, row, field): Cell<'_>, zone: Zone, between: &st
         return;
     }
     match array.data_type() {
-        ArrowType::Struct(fields) if is_row(field) => {
+        ArrowType::Struct(fields) if sql_type(field) == T::Text => {
             let numbered = fields.iter().enumerate().all(|(at, field)| *field.name() == format!("c{at}"));
             let array = array.as_struct();
             out.push('{');
@@ -295,9 +296,30 @@ pub(crate) fn write_cell((array, row, field): Cell<'_>, zone: Zone, between: &st
         }
         _ => {
             let ty = sql_type(field);
-            write_scalar(&Value::from_array(array, row, &ty), &ty, zone, out);
+            match (Value::from_array(array, row, &ty), &ty) {
+                (Value::Coded { code, .. }, T::Coded(Coded::Composite(own))) => {
+                    write_composite(own, &code, zone, between, out);
+                }
+                (value, ty) => write_scalar(&value, ty, zone, out),
+            }
         }
     }
+}
+
+/// A value of a composite type.
+fn write_composite(ty: &CompositeType, code: &[u8], zone: Zone, between: &str, out: &mut String) {
+    let values = cairn_types::codes::composite::decode(ty, code).unwrap_or_default();
+    out.push('{');
+    for (nth, (place, field)) in ty.live().enumerate() {
+        if nth > 0 {
+            out.push(',');
+            out.push_str(between);
+        }
+        write_string(&field.name, out);
+        out.push(':');
+        write_scalar(values.get(place).unwrap_or(&Value::Null), &field.ty, zone, out);
+    }
+    out.push('}');
 }
 
 /// A value that is no array and no row.
@@ -327,6 +349,7 @@ pub(crate) fn write_scalar(value: &Value, ty: &T, zone: Zone, out: &mut String) 
             }
             out.push(']');
         }
+        Value::Coded { ty: Coded::Composite(own), code } => write_composite(own, code, zone, "", out),
         Value::Timestamp(_) => write_string(&value.to_text(ty).replacen(' ', "T", 1), out),
         Value::TimestampTz(_) => {
             let mut text = String::new();
