@@ -10,8 +10,9 @@ use std::mem;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, Expr, Function, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, Statement,
-    TableWithJoins, VisitMut, VisitorMut,
+    AccessExpr, Expr, Function, GroupByExpr, Ident, ObjectName, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, Statement, TableWithJoins, VisitMut, VisitorMut,
+    WildcardAdditionalOptions,
 };
 
 use crate::{Error, Result};
@@ -50,6 +51,15 @@ fn moved(select: &mut Select) -> Result<()> {
     }
     let mut calls = Calls { texts: Vec::new(), queries: 0 };
     for item in &mut select.projection {
+        if let SelectItem::UnnamedExpr(Expr::CompoundFieldAccess { root, access_chain }) = item
+            && let (Some(call), [AccessExpr::Dot(Expr::Identifier(column))]) =
+                (call_of(root), access_chain.as_slice())
+            && column.value == "*"
+        {
+            let all = SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(calls.name(call)));
+            *item = SelectItem::QualifiedWildcard(all, WildcardAdditionalOptions::default());
+            continue;
+        }
         if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
             // Never breaks.
             let _ = VisitMut::visit(expr, &mut calls);

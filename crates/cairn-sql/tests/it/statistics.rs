@@ -111,7 +111,9 @@ fn what_analyze_refuses() {
         ("ANALYZE nowhere", "42P01"),
         ("ANALYZE t (nothing)", "42703"),
         ("ANALYZE t (id, id)", "42701"),
-        ("ANALYZE TABLE t", "0A000"),
+        ("ANALYZE TABLE t", "42601"),
+        ("ANALYZE (nonsense) t", "42601"),
+        ("VACUUM t (id)", "0A000"),
     ] {
         assert_eq!(s.query(sql, &[]).unwrap_err().sqlstate(), code, "{sql}");
     }
