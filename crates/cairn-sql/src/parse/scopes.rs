@@ -1,6 +1,8 @@
 //! What the parts of FROM are called and which columns they have, before a query is planned: as far as the catalog and the
 //! SELECT lists of subqueries say it, and by planning a part by itself where they do not.
 
+use std::cell::Cell;
+
 use cairn_engine::Catalog;
 use cairn_engine::catalog::{Relation, TypeDescriptor};
 use cairn_types::DataType;
@@ -39,6 +41,8 @@ pub(super) struct Scopes<'a> {
     /// Gives the columns of a query that stands alone.
     plan: &'a dyn Fn(Query) -> Option<Vec<String>>,
     ctes: Vec<Ctes>,
+    /// Parts of FROM that got names here.
+    named: Cell<usize>,
 }
 
 /// The columns that an alias renames.
@@ -78,7 +82,13 @@ impl<'a> Scopes<'a> {
         catalog: &'a Catalog,
         plan: &'a dyn Fn(Query) -> Option<Vec<String>>,
     ) -> Self {
-        Self { context, catalog, plan, ctes: Vec::new() }
+        Self { context, catalog, plan, ctes: Vec::new(), named: Cell::new(0) }
+    }
+
+    /// A name for a part of FROM that has none, another each time.
+    pub(super) fn new_name(&self) -> String {
+        self.named.set(self.named.get() + 1);
+        format!("cairn_part_{}", self.named.get())
     }
 
     /// Opens a query: the names of its WITH are in sight until [`Scopes::close`].

@@ -117,7 +117,7 @@ fn part(scopes: &Scopes<'_>, factor: &mut TableFactor) -> Result<Option<Vec<Show
         // Nothing to say its columns by, unless it gets a name.
         let TableFactor::Derived { alias: alias @ None, .. } = factor else { return Ok(None) };
         let Some(columns) = item.columns else { return Ok(None) };
-        let name = exact(&format!("cairn_part_{}", columns.join("_")));
+        let name = exact(&scopes.new_name());
         *alias = Some(TableAlias { explicit: true, name: name.clone(), columns: Vec::new(), at: None });
         return Ok(Some(columns.into_iter().map(|column| plain(&name, column)).collect()));
     }
