@@ -10,7 +10,7 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Case, Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Case, Expr, ExprSchemable, LogicalPlan, cast as cast_to};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::common_types::as_floats;
@@ -63,7 +63,8 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
                     let low = between.low.clone();
                     adopt_one(&low, &mut between.expr, schema)?
                 }
-                | as_floats(vec![&mut between.expr, &mut between.low, &mut between.high], schema);
+                | as_floats(vec![&mut between.expr, &mut between.low, &mut between.high], schema)
+                | typed_nulls(vec![&mut between.expr, &mut between.low, &mut between.high], schema);
             Ok(Transformed::new_transformed(Expr::Between(between), changed))
         }
         Expr::ScalarFunction(mut function) if matches!(function.func.name(), "concat" | "concat_ws") => {
@@ -105,6 +106,22 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
         }),
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// NULLs without a type beside values that have one take it.
+fn typed_nulls(exprs: Vec<&mut Expr>, schema: &DFSchema) -> bool {
+    let type_of = |expr: &Expr| expr.to_field(schema).ok().map(|(_, field)| field.data_type().clone());
+    let Some(ty) = exprs.iter().find_map(|expr| type_of(expr).filter(|ty| !ty.is_null())) else {
+        return false;
+    };
+    let mut changed = false;
+    for expr in exprs {
+        if type_of(expr).is_some_and(|own| own.is_null()) {
+            *expr = cast_to(std::mem::take(expr), ty.clone());
+            changed = true;
+        }
+    }
+    changed
 }
 
 /// Functions of text, to which the blanks that fill up CHAR(n) are not handed.
