@@ -8,10 +8,12 @@ use cairn_types::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as DataFusionResult;
-use datafusion::logical_expr::expr::InSubquery;
+use datafusion::logical_expr::expr::{InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, Union};
+use datafusion::logical_expr::{
+    Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, Union,
+};
 
 use super::operators::as_float;
 use crate::functions::{case_type, cast, sql_type};
@@ -84,6 +86,17 @@ fn in_expr(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
 }
 
 fn in_subquery(own: InSubquery, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
+    // The query engine joins with what is equal to a value that is no column, and forgets about NULL: NOT IN of such a value is
+    // NOT (… = ANY …), which it gets right.
+    if own.expr.column_refs().is_empty() {
+        let any = Expr::SetComparison(SetComparison {
+            expr: own.expr,
+            subquery: own.subquery,
+            op: Operator::Eq,
+            quantifier: SetQuantifier::Any,
+        });
+        return Ok(Transformed::yes(if own.negated { Expr::Not(Box::new(any)) } else { any }));
+    }
     let inner = own.subquery.subquery.schema();
     let columns = inner.columns();
     let (Some(left), [column]) = (type_of(&own.expr, schema), columns.as_slice()) else {

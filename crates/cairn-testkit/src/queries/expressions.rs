@@ -58,7 +58,8 @@ impl Maker<'_> {
     /// An expression of that type, at most `depth` deep.
     pub(super) fn expr(&mut self, ty: Type, scope: &Scope, depth: usize) -> Node {
         if ty == T::Bool {
-            return self.predicate(scope, depth);
+            // A comparison of booleans may ask for one more, without end.
+            return if depth == 0 { self.leaf(ty, scope) } else { self.predicate(scope, depth) };
         }
         if depth == 0 || self.random.one_in(3) {
             return self.leaf(ty, scope);
