@@ -68,7 +68,7 @@ fn function(name: &ObjectName, alias: Option<&TableAlias>) -> Item {
 }
 
 /// `SELECT * FROM` that part.
-fn all_of(factor: &TableFactor) -> Option<Query> {
+pub(super) fn all_of(factor: &TableFactor) -> Option<Query> {
     let Ok(Statement::Query(mut query)) = super::parse_text("SELECT * FROM part") else { return None };
     let SetExpr::Select(select) = &mut *query.body else { return None };
     select.from.first_mut()?.relation = factor.clone();

@@ -103,14 +103,27 @@ pub(super) fn said(scopes: &Scopes<'_>, table: &mut TableWithJoins) -> Result<Op
 
 fn part(scopes: &Scopes<'_>, factor: &mut TableFactor) -> Result<Option<Vec<Shown>>> {
     if let TableFactor::NestedJoin { table_with_joins, alias } = factor {
+        let merging = merges(table_with_joins);
         let inner = said(scopes, table_with_joins)?;
-        let Some(alias) = alias else { return Ok(inner) };
-        let Some(mut inner) = inner else { return Ok(None) };
-        for (column, new) in inner.iter_mut().zip(&alias.columns) {
-            column.name = fold(&new.name);
-        }
+        let Some(alias) = alias.take() else { return Ok(inner) };
+        let Some(inner) = inner else {
+            *factor =
+                TableFactor::NestedJoin { table_with_joins: table_with_joins.clone(), alias: Some(alias) };
+            return Ok(None);
+        };
         let name = exact(&fold(&alias.name));
-        return Ok(Some(inner.into_iter().map(|column| plain(&name, column.name)).collect()));
+        let mut names: Vec<String> = inner.iter().map(|column| column.name.clone()).collect();
+        for (column, new) in names.iter_mut().zip(&alias.columns) {
+            *column = fold(&new.name);
+        }
+        // What the alias hides are the merged columns' own.
+        *factor = match merging {
+            true => listed(factor.clone(), &inner, alias)?,
+            false => {
+                TableFactor::NestedJoin { table_with_joins: table_with_joins.clone(), alias: Some(alias) }
+            }
+        };
+        return Ok(Some(names.into_iter().map(|column| plain(&name, column)).collect()));
     }
     let item = scopes.item(factor);
     if item.name.is_empty() {
@@ -123,6 +136,17 @@ fn part(scopes: &Scopes<'_>, factor: &mut TableFactor) -> Result<Option<Vec<Show
     }
     let name = exact(&item.name);
     Ok(item.columns.map(|columns| columns.into_iter().map(|column| plain(&name, column)).collect()))
+}
+
+/// A join as a subquery that gives what it shows.
+fn listed(factor: TableFactor, shown: &[Shown], alias: TableAlias) -> Result<TableFactor> {
+    let Some(mut query) = super::scopes::all_of(&factor) else {
+        return Err(Error::internal("a query is parsed as something else"));
+    };
+    if let SetExpr::Select(select) = &mut *query.body {
+        list(select, shown);
+    }
+    Ok(TableFactor::Derived { lateral: false, subquery: Box::new(query), alias: Some(alias), sample: None })
 }
 
 fn plain(table: &Ident, name: String) -> Shown {

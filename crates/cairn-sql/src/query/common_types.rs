@@ -86,35 +86,42 @@ fn in_expr(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
 }
 
 fn in_subquery(own: InSubquery, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
+    let alike = with_floats(own, schema)?;
     // The query engine joins with what is equal to a value that is no column, and forgets about NULL: NOT IN of such a value is
     // NOT (… = ANY …), which it gets right.
-    if own.expr.column_refs().is_empty() {
-        let any = Expr::SetComparison(SetComparison {
-            expr: own.expr,
-            subquery: own.subquery,
-            op: Operator::Eq,
-            quantifier: SetQuantifier::Any,
-        });
-        return Ok(Transformed::yes(if own.negated { Expr::Not(Box::new(any)) } else { any }));
+    if !alike.data.expr.column_refs().is_empty() {
+        return alike.map_data(|own| Ok(Expr::InSubquery(own)));
     }
+    let InSubquery { expr, subquery, negated } = alike.data;
+    let any = Expr::SetComparison(SetComparison {
+        expr,
+        subquery,
+        op: Operator::Eq,
+        quantifier: SetQuantifier::Any,
+    });
+    Ok(Transformed::yes(if negated { Expr::Not(Box::new(any)) } else { any }))
+}
+
+/// A NUMERIC on one side is a float where the other is one.
+fn with_floats(own: InSubquery, schema: &DFSchema) -> DataFusionResult<Transformed<InSubquery>> {
     let inner = own.subquery.subquery.schema();
     let columns = inner.columns();
     let (Some(left), [column]) = (type_of(&own.expr, schema), columns.as_slice()) else {
-        return Ok(Transformed::no(Expr::InSubquery(own)));
+        return Ok(Transformed::no(own));
     };
     let right = sql_type(inner.field(0));
     Ok(match (&left, &right) {
         (DataType::Numeric(_), DataType::Real | DataType::Double) => {
-            Transformed::yes(Expr::InSubquery(InSubquery { expr: Box::new(as_float(*own.expr)), ..own }))
+            Transformed::yes(InSubquery { expr: Box::new(as_float(*own.expr)), ..own })
         }
         (DataType::Real | DataType::Double, DataType::Numeric(_)) => {
             let value = as_float(Expr::Column(column.clone())).alias("cairn_float");
             let plan = LogicalPlanBuilder::from(own.subquery.subquery.as_ref().clone());
             let subquery =
                 Subquery { subquery: Arc::new(plan.project(vec![value])?.build()?), ..own.subquery };
-            Transformed::yes(Expr::InSubquery(InSubquery { subquery, ..own }))
+            Transformed::yes(InSubquery { subquery, ..own })
         }
-        _ => Transformed::no(Expr::InSubquery(own)),
+        _ => Transformed::no(own),
     })
 }
 
