@@ -176,8 +176,6 @@ pub(crate) fn start(
     let (running, ended) = tokio::sync::oneshot::channel::<()>();
     let rows = handle.spawn(async move {
         let _running = running;
-        // The plan goes back when its streams are gone.
-        let _lease = lease;
         let task = async {
             loop {
                 let gone = std::pin::pin!(sender.closed());
@@ -199,6 +197,12 @@ pub(crate) fn start(
         if let Err(panic) = futures::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(task)).await {
             let _ = sender.send(Err(panicked(&panic))).await;
         }
+        // The reader sees the end when nothing of the query is left: the database may be closed then. The plan goes back when its
+        // streams are gone.
+        drop(batches);
+        drop(lease);
+        drop(scope);
+        drop(sender);
     });
     look_after(context, ended, rows, looks, late.downgrade())?;
     Ok(results)
