@@ -57,6 +57,8 @@ pub(crate) struct Run {
 /// The subcommands; each has its file in `commands/`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Serve a database to clients of PostgreSQL, until it is interrupted
+    Serve(Serve),
     /// Load files into tables: CSV, JSON lines, Parquet, SQLite databases
     Import(Import),
     /// Write a table or the result of a query to a file or to standard output
@@ -82,6 +84,29 @@ pub(crate) struct Place {
     /// Directory of the database
     #[arg(value_name = "DB")]
     pub(crate) database: PathBuf,
+}
+
+/// `cairn serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Directory of the database, created if missing; `:memory:` for one that goes with the server
+    #[arg(value_name = "DB")]
+    pub(crate) database: PathBuf,
+    /// Address for PostgreSQL's protocol; needs a password. May be given more than once
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) pg: Vec<std::net::SocketAddr>,
+    /// Directory of the Unix socket [default: that of the database]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) socket: Option<PathBuf>,
+    /// The port in the socket's name
+    #[arg(long, value_name = "PORT", default_value_t = 5432)]
+    pub(crate) socket_port: u16,
+    /// File that holds the password of the user `cairn`, or its SCRAM verifier
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Sessions at once, at most
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) connections: usize,
 }
 
 /// `cairn import`.

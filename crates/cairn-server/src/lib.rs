@@ -1,2 +1,25 @@
-//! The server: one process that owns a database and speaks PostgreSQL's protocol.
+//! The server: one process that owns a database and speaks PostgreSQL's protocol to whoever connects.
+//!
+//! ```text
+//!   listener (TCP, Unix socket) ─ opening (TLS, authentication) ─ session
+//!                                                                   │ messages, in order
+//!            cairndb::Session ◀── statements, portals, COPY ────────┘
+//! ```
+//! A session is a task; statements that wait run on the database's own threads. The server uses only what [`cairndb`] gives to
+//! an embedded user.
+//!
+//! I1. What a client sends ends at most its own session.
+//! I2. Memory of a session is bounded by [`Options::message_bytes_max`] and a few buffers, whatever the size of a result.
 #![forbid(unsafe_code)]
+
+mod options;
+mod pg;
+mod registry;
+mod server;
+
+pub use options::Options;
+pub use pg::Verifier;
+pub use server::{Error, Server, serve};
+
+/// The name of the only user that there is; it may do everything.
+pub const SUPERUSER: &str = "cairn";

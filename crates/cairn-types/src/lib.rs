@@ -47,6 +47,8 @@ pub mod key;
 
 pub mod codes;
 
+mod binary;
+
 pub mod composite;
 
 pub mod row;

@@ -72,10 +72,10 @@ pub mod arrow {
 #[cfg(feature = "sql")]
 pub use cairn_engine::catalog;
 
-/// How files are read and written: the options of [`Database::file_columns`].
+/// How files are read and written: the options of [`Database::file_columns`], and the streams of [`Session::copy_async`].
 #[cfg(feature = "sql")]
 pub mod copy {
-    pub use cairn_sql::copy::{Columns, Compression, CopyOptions, Encoding, Format, Header};
+    pub use cairn_sql::copy::{Begun, Columns, Compression, CopyOptions, Encoding, Format, Header, Streams};
 }
 
 /// The chapters of the guide, so that their examples are compiled and run as tests.

@@ -12,7 +12,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cairn-engine", &["cairn-env", "cairn-index", "cairn-storage", "cairn-types"]),
     ("cairn-sql", &["cairn-engine", "cairn-env", "cairn-types"]),
     ("cairndb", &["cairn-engine", "cairn-env", "cairn-sql", "cairn-storage", "cairn-types"]),
-    ("cairn-cli", &["cairndb"]),
+    ("cairn-server", &["cairndb"]),
+    ("cairn-cli", &["cairn-server", "cairndb"]),
     ("cairn-testkit", &["cairn-history"]),
     ("cairn-history", &[]),
 ];

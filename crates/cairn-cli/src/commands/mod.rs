@@ -13,6 +13,7 @@ mod export;
 mod import;
 mod kv;
 mod repair;
+mod serve;
 mod sql;
 mod stats;
 mod verify;
@@ -21,6 +22,7 @@ mod verify;
 pub(crate) fn run(arguments: Arguments) -> Outcome {
     match arguments.command {
         None => sql::run(&arguments.run),
+        Some(Command::Serve(command)) => serve::run(&command),
         Some(Command::Import(command)) => import::run(&command),
         Some(Command::Export(command)) => export::run(&command),
         Some(Command::Kv(command)) => kv::run(&command),

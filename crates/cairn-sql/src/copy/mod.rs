@@ -31,7 +31,7 @@ pub use options::{
     Columns, Compression, CopyOptions, Encoding, Format, Header, OptionValue, SAMPLE_BYTES_DEFAULT,
 };
 pub use reader::{Reader, Target, TargetColumn, open_reader, open_reader_into, stream_reader_into};
-pub use run::{Streams, create_table_sql, write_all};
+pub use run::{Begun, Streams, create_table_sql, write_all};
 pub use source::Progress;
 pub use writer::Writer;
 

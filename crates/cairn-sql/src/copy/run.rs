@@ -8,7 +8,7 @@ use cairn_types::DataType;
 use sqlparser::ast::{CopySource, CopyTarget, Ident, ObjectName, Statement};
 
 use super::error::CopyError;
-use super::options::{Columns, CopyOptions};
+use super::options::{Columns, CopyOptions, Format};
 use super::reader::{Reader, Target, TargetColumn, open_reader_into, stream_reader_into};
 use super::statement;
 use super::writer::Writer;
@@ -45,6 +45,31 @@ pub struct Streams {
     pub input: Option<Box<dyn Read + Send>>,
     /// What COPY … TO STDOUT writes.
     pub output: Option<Box<dyn Write + Send>>,
+    /// Told when the statement is about to read or write them: it is right as far as that can be known.
+    pub begun: Option<Box<dyn FnOnce(Begun) + Send>>,
+}
+
+/// What passes through the streams of COPY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// Whether rows are read from the input, not written to the output.
+    pub input: bool,
+    /// How rows are written.
+    pub format: Format,
+    /// Columns of a row.
+    pub columns: usize,
+    /// QUOTE and ESCAPE of CSV.
+    pub quote: (u8, u8),
+}
+
+impl Streams {
+    fn begin(&mut self, input: bool, options: &CopyOptions, columns: usize) {
+        if let Some(begun) = self.begun.take() {
+            let format = options.format.unwrap_or(Format::Text);
+            let quote = options.quote.unwrap_or(b'"');
+            begun(Begun { input, format, columns, quote: (quote, options.escape.unwrap_or(quote)) });
+        }
+    }
 }
 
 impl std::fmt::Debug for Streams {
@@ -105,7 +130,7 @@ fn from(
     columns: &[Ident],
     place: &CopyTarget,
     options: &CopyOptions,
-    streams: Streams,
+    mut streams: Streams,
 ) -> Result<u64> {
     let table = target::find(context, name, "COPY")?;
     let places = places(&table, columns)?;
@@ -124,8 +149,11 @@ fn from(
     let env = &context.scope.shared.options.files;
     let reader = match place {
         CopyTarget::File { filename } => open_reader_into(env, filename, options, &into)?.prefetch(env),
-        _ => match streams.input {
-            Some(input) => stream_reader_into(input, options, &into)?,
+        _ => match streams.input.take() {
+            Some(input) => {
+                streams.begin(true, options, into.columns.len());
+                stream_reader_into(input, options, &into)?
+            }
             None => return Err(Error::unsupported("COPY FROM STDIN outside the shell")),
         },
     };
@@ -153,7 +181,7 @@ fn write(
     source: &CopySource,
     place: &CopyTarget,
     options: &CopyOptions,
-    streams: Streams,
+    mut streams: Streams,
 ) -> Result<u64> {
     let plan = match source {
         CopySource::Query(query) => context.plan_query(query)?,
@@ -182,14 +210,17 @@ fn write(
         _ => "",
     };
     // Parquet keeps instants, the others their text.
-    if options.format_of(path) != super::options::Format::Parquet {
+    if options.format_of(path) != Format::Parquet {
         results = results.in_zone(&context.scope.settings.time_zone);
     }
     let env = &context.scope.shared.options.files;
     let writer = match place {
         CopyTarget::File { filename } => Writer::create(env, filename, options, results.schema())?,
-        _ => match streams.output {
-            Some(output) => Writer::stream(output, options, results.schema())?,
+        _ => match streams.output.take() {
+            Some(output) => {
+                streams.begin(false, options, results.columns().len());
+                Writer::stream(output, options, results.schema())?
+            }
             None => return Err(Error::unsupported("COPY TO STDOUT outside the shell")),
         },
     };

@@ -21,19 +21,19 @@ use crate::results::Column;
 use crate::session::variables::fold;
 use crate::{Error, Result, catalog, parse};
 
-/// The parameter types and result columns of a statement.
+/// The parameter types and result columns of a statement; `declared` are the types that are known of parameters.
 pub(crate) fn statement(
     context: &Context,
     statement: &Statement,
-    declared: Vec<DataType>,
+    declared: &[Option<DataType>],
 ) -> Result<(Vec<DataType>, Vec<Column>)> {
     let unlocked = super::nested::without(statement);
     let statement = unlocked.as_ref().unwrap_or(statement);
     if let Some(read) = crate::dml::with::described(statement)? {
         // A parameter may stand in any of the parts: the first that tells its type tells it.
-        let (mut types, columns) = self::statement(context, &read, declared.clone())?;
+        let (mut types, columns) = self::statement(context, &read, declared)?;
         for part in crate::dml::with::statements(statement) {
-            let (more, _) = self::statement(context, part, declared.clone())?;
+            let (more, _) = self::statement(context, part, declared)?;
             for (n, ty) in more.into_iter().enumerate() {
                 match types.get_mut(n) {
                     Some(known) if *known == DataType::Text => *known = ty,
@@ -46,7 +46,7 @@ pub(crate) fn statement(
     }
     let count = parse::parameters::count(statement).max(declared.len());
     let mut types: BTreeMap<usize, DataType> =
-        declared.into_iter().enumerate().map(|(at, ty)| (at + 1, ty)).collect();
+        declared.iter().enumerate().filter_map(|(at, ty)| Some((at + 1, ty.clone()?))).collect();
     let columns = match statement {
         Statement::Query(query) => of_query(context, query, &mut types)?,
         Statement::Insert(insert) => of_insert(context, insert, &mut types)?,
@@ -91,9 +91,10 @@ pub(crate) fn statement(
 
 fn of_query(context: &Context, query: &Query, types: &mut BTreeMap<usize, DataType>) -> Result<Vec<Column>> {
     let state = super::state::of(context);
-    let declared = (1..).map_while(|number| types.get(&number));
-    let declared =
-        declared.enumerate().map(|(at, ty)| Some(Arc::new(ty.to_field(format!("${}", at + 1), true))));
+    let last = types.keys().next_back().copied().unwrap_or(0);
+    let declared = (1..=last).map(|number| {
+        types.get(&number).map(|ty| Arc::new(ty.to_field(format!("${number}"), true)))
+    });
     let plan = Planner::new(context, &state)?.query_with(query.clone(), declared.collect())?;
     collect_types(&plan, types)?;
     Ok(output_columns(&plan))

@@ -249,7 +249,7 @@ fn check(context: &Context, catalog: &Catalog, routine: &RoutineDescriptor, body
             | Statement::Update(_)
             | Statement::Delete(_)
             | Statement::Merge(_) => {
-                let (_, columns) = query::describe::statement(context, &bound, Vec::new())?;
+                let (_, columns) = query::describe::statement(context, &bound, &[])?;
                 Some(columns).filter(|columns| !columns.is_empty() || matches!(bound, Statement::Query(_)))
             }
             _ => None,

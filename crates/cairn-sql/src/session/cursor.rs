@@ -19,7 +19,7 @@ use super::State;
 use super::current_of::{self, Key};
 use super::variables::fold;
 use crate::context::Context;
-use crate::results::{Results, StatementResult};
+use crate::results::{Column, Results, StatementResult};
 use crate::{Error, Result};
 
 /// The cursors of a session, by name.
@@ -219,6 +219,18 @@ pub(super) fn fetch(
     Ok(StatementResult::Rows(
         Results::from_batches(schema, batches).with_tag(format!("FETCH {count}"), count),
     ))
+}
+
+impl Cursors {
+    /// The columns that FETCH gives.
+    pub(super) fn columns(&self, name: &str) -> Result<Vec<Column>> {
+        let cursor = self.0.get(name).ok_or_else(|| missing(name))?;
+        let mut columns = cursor.source.columns().to_vec();
+        if let Some(key) = &cursor.key {
+            columns.truncate(key.shown(cursor.source.schema())?.fields().len());
+        }
+        Ok(columns)
+    }
 }
 
 /// The statement with a condition on the row that a cursor stands on in the place of CURRENT OF.

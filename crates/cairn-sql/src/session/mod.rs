@@ -64,6 +64,8 @@ pub struct Session {
     shared: Arc<Shared>,
     state: Arc<Mutex<State>>,
     running: timeouts::Running,
+    /// The settings that the client was told last.
+    told: Option<Arc<settings::Settings>>,
 }
 
 impl std::fmt::Debug for Session {
@@ -123,7 +125,7 @@ impl Session {
             exchange: Arc::new(Mutex::new(exchange)),
             cursors: cursor::Cursors::default(),
         };
-        Self { shared, state: Arc::new(Mutex::new(state)), running }
+        Self { shared, state: Arc::new(Mutex::new(state)), running, told: None }
     }
 
     /// What ends the newest statement of this session, from another thread.
@@ -191,9 +193,71 @@ impl Session {
     /// # Errors
     /// What planning it finds wrong, and `42P18` where a parameter's type cannot be told.
     pub fn prepare(&mut self, sql: &str) -> Result<Prepared> {
-        let (shared, state, sql) = (Arc::clone(&self.shared), Arc::clone(&self.state), sql.to_owned());
-        let statement = self.shared.runtime.run(move || prepared::prepare(&shared, &state, &sql))?;
+        let statement = self.shared.runtime.run(self.preparation(sql, &[]))?;
         Ok(Prepared { statement })
+    }
+
+    /// The same for an async caller, who may say what types parameters have.
+    ///
+    /// # Errors
+    /// As [`Session::prepare`].
+    pub async fn prepare_async(&mut self, sql: &str, types: &[Option<DataType>]) -> Result<Prepared> {
+        let statement = self.shared.runtime.run_async(self.preparation(sql, types)).await?;
+        Ok(Prepared { statement })
+    }
+
+    fn preparation(
+        &self,
+        sql: &str,
+        types: &[Option<DataType>],
+    ) -> impl FnOnce() -> Result<Arc<prepared::Statement>> + Send + 'static {
+        let (shared, state) = (Arc::clone(&self.shared), Arc::clone(&self.state));
+        let (sql, types) = (sql.to_owned(), types.to_vec());
+        move || prepared::prepare(&shared, &state, &sql, &types)
+    }
+
+    /// Runs a statement here and now where it reads only and its plan is kept: it waits for nothing but the disk. `None`
+    /// where [`Session::execute_async`] is to run it.
+    pub fn execute_now(&self, sql: &str, parameters: Parameters<'_>) -> Option<Result<StatementResult>> {
+        route::fast_read(&self.shared, &self.state, sql, parameters).map(|result| self.shown(result))
+    }
+
+    /// The number that `pg_backend_pid()` gives in this session.
+    pub fn process_id(&self) -> i32 {
+        crate::functions::lock::pid(self.state.lock().locks.id())
+    }
+
+    /// The value of a parameter, as SHOW gives it.
+    ///
+    /// # Errors
+    /// `42704` for a name that there is not.
+    pub fn parameter(&self, name: &str) -> Result<String> {
+        self.state.lock().settings.show(name)
+    }
+
+    /// Has the session begin with this value of a parameter, to which RESET comes back.
+    ///
+    /// # Errors
+    /// `42704` for a name that there is not, and what is wrong with the value.
+    pub fn begin_with(&mut self, name: &str, value: &str) -> Result<()> {
+        Arc::make_mut(&mut self.state.lock().settings).begin_with(name, value)
+    }
+
+    /// The parameters that clients of PostgreSQL are told of, where any may have changed since the last call.
+    pub fn changed_parameters(&mut self) -> Option<Vec<(&'static str, String)>> {
+        let state = self.state.lock();
+        if self.told.as_ref().is_some_and(|told| Arc::ptr_eq(told, &state.settings)) {
+            return None;
+        }
+        self.told = Some(Arc::clone(&state.settings));
+        Some(state.settings.reported().collect())
+    }
+
+    /// The type that `pg_type` has under that number.
+    pub fn data_type(&self, oid: u32) -> Option<DataType> {
+        let block = self.state.lock().block.as_ref().map(|block| block.txn.catalog());
+        let catalog = block.unwrap_or_else(|| self.shared.database.catalog());
+        crate::catalog::pg_catalog::type_of(&catalog, oid)
     }
 
     /// Runs a prepared statement.

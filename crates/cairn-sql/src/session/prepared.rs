@@ -41,14 +41,19 @@ impl PreparedStatements {
     }
 }
 
-/// Prepares a statement of the API.
-pub(super) fn prepare(shared: &Arc<Shared>, state: &Arc<Mutex<State>>, sql: &str) -> Result<Arc<Statement>> {
+/// Prepares a statement of the API; `declared` are the types that its caller gives to parameters.
+pub(super) fn prepare(
+    shared: &Arc<Shared>,
+    state: &Arc<Mutex<State>>,
+    sql: &str,
+    declared: &[Option<DataType>],
+) -> Result<Arc<Statement>> {
     let parsed = parse::statement(sql).map_err(|error| locate(error, sql))?;
     let Some(statement) = parsed else {
         return Err(Error::new("42601", "an empty statement cannot be prepared"));
     };
     let mut state = state.lock();
-    describe(shared, &mut state, sql, statement, Vec::new()).map_err(|error| locate(error, sql))
+    describe(shared, &mut state, sql, statement, declared).map_err(|error| locate(error, sql))
 }
 
 fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Result<Context> {
@@ -87,13 +92,31 @@ fn describe(
     state: &mut State,
     sql: &str,
     statement: ast::Statement,
-    declared: Vec<DataType>,
+    declared: &[Option<DataType>],
 ) -> Result<Arc<Statement>> {
+    if let Some((parameters, columns)) = of_session(state, &statement)? {
+        return Ok(Arc::new(Statement { sql: sql.to_owned(), statement, parameters, columns }));
+    }
     let context = context(shared, state, Vec::new())?;
     let (parameters, columns) = query::describe::statement(&context, &statement, declared)?;
     // Its plan is worth keeping from the first execution on.
     shared.reuse.is_seen(sql);
     Ok(Arc::new(Statement { sql: sql.to_owned(), statement, parameters, columns }))
+}
+
+/// Parameters and columns of a statement that asks the session: SHOW, EXECUTE, FETCH.
+fn of_session(state: &State, statement: &ast::Statement) -> Result<Option<(Vec<DataType>, Vec<Column>)>> {
+    let columns = match statement {
+        ast::Statement::ShowVariable { variable } => super::variables::shown_columns(variable),
+        ast::Statement::Execute { name, .. } => {
+            let name = name.as_ref().and_then(|n| n.0.last()).and_then(|part| part.as_ident()).map(fold);
+            let name = name.unwrap_or_default();
+            state.prepared.by_name.get(&name).ok_or_else(|| missing(&name))?.columns.clone()
+        }
+        ast::Statement::Fetch { name, .. } => state.cursors.columns(&fold(name))?,
+        _ => return Ok(None),
+    };
+    Ok(Some((Vec::new(), columns)))
 }
 
 /// PREPARE name [(types)] AS statement.
@@ -108,10 +131,10 @@ pub(super) fn sql_prepare(
         return Err(Error::new("42P05", format!("prepared statement \"{name}\" already exists")));
     }
     let context = context(shared, state, Vec::new())?;
-    let named = |ty| crate::parse::named_types::named(&context, ty).map(|named| named.ty);
+    let named = |ty| crate::parse::named_types::named(&context, ty).map(|named| Some(named.ty));
     let declared = types.iter().map(named).collect::<Result<Vec<_>>>()?;
     let sql = statement.to_string();
-    let prepared = describe(shared, state, &sql, statement.clone(), declared)?;
+    let prepared = describe(shared, state, &sql, statement.clone(), &declared)?;
     state.prepared.by_name.insert(name.to_owned(), prepared);
     Ok(StatementResult::command("PREPARE"))
 }

@@ -40,6 +40,29 @@ pub(super) fn fast(
     sql: &str,
     parameters: Parameters<'_>,
 ) -> Option<Result<StatementResult>> {
+    fast_with(shared, state, sql, parameters, point_write)
+}
+
+/// The same for statements that read only.
+pub(super) fn fast_read(
+    shared: &Arc<Shared>,
+    state: &Arc<Mutex<State>>,
+    sql: &str,
+    parameters: Parameters<'_>,
+) -> Option<Result<StatementResult>> {
+    fast_with(shared, state, sql, parameters, |_, _, _, _| None)
+}
+
+type PointWrite =
+    fn(&Arc<Shared>, &Arc<Mutex<State>>, &str, Parameters<'_>) -> Option<Result<StatementResult>>;
+
+fn fast_with(
+    shared: &Arc<Shared>,
+    state: &Arc<Mutex<State>>,
+    sql: &str,
+    parameters: Parameters<'_>,
+    point_write: PointWrite,
+) -> Option<Result<StatementResult>> {
     let (by_key, kept) = {
         let state = state.lock();
         // A temporary table may hide the one of a kept plan.

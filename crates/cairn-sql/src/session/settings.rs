@@ -70,6 +70,8 @@ impl From<Isolation> for Level {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     values: BTreeMap<&'static str, String>,
+    /// What the client began with, to which RESET comes back.
+    start: BTreeMap<&'static str, String>,
     /// Schemas searched for unqualified names, in order; the catalog's own come first of all.
     pub(crate) search_path: Vec<String>,
     /// Name of the session's time zone.
@@ -101,6 +103,23 @@ impl Settings {
                 && self.values == other.values
     }
 }
+
+/// What PostgreSQL tells its clients of at the beginning, and whenever it changes.
+const REPORTED: [&str; 13] = [
+    "application_name",
+    "client_encoding",
+    "datestyle",
+    "default_transaction_read_only",
+    "in_hot_standby",
+    "integer_datetimes",
+    "intervalstyle",
+    "is_superuser",
+    "search_path",
+    "server_encoding",
+    "server_version",
+    "standard_conforming_strings",
+    "timezone",
+];
 
 /// How a value is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -176,8 +195,10 @@ const PARAMETERS: &[Parameter] = &[
         Form::Duration,
         "Sets the maximum allowed idle time in a transaction.",
     ),
+    ("in_hot_standby", "off", Form::Fixed, "Shows whether hot standby is currently active."),
     ("integer_datetimes", "on", Form::Fixed, "Shows whether datetimes are integer based."),
     ("intervalstyle", "postgres", Form::Only(&["postgres"]), "Sets the display format for interval values."),
+    ("is_superuser", "on", Form::Fixed, "Shows whether the current user is a superuser."),
     ("lock_timeout", "0", Form::Duration, "Sets the maximum allowed duration of any wait for a lock."),
     ("max_identifier_length", "65535", Form::Fixed, "Shows the maximum identifier length."),
     (
@@ -218,6 +239,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             values: BTreeMap::new(),
+            start: BTreeMap::new(),
             search_path: vec!["public".to_owned()],
             time_zone: "UTC".to_owned(),
             default_isolation: Level::ReadCommitted,
@@ -306,6 +328,11 @@ impl Settings {
             Ok(name) => name,
             Err(_) => "",
         }
+    }
+
+    /// Name and value of those that clients are told of.
+    pub(crate) fn reported(&self) -> impl Iterator<Item = (&'static str, String)> {
+        REPORTED.iter().map(|name| (Self::display_name(name), self.show(name).unwrap_or_default()))
     }
 
     /// All parameters: name, value, description.
@@ -401,6 +428,9 @@ impl Settings {
     /// Sets a parameter back to its default.
     pub(crate) fn reset(&mut self, name: &str) -> Result<()> {
         let (name, _, form, _) = find(name)?;
+        if let Some(value) = self.start.get(name).cloned() {
+            return self.set(name, &elements(form, &value));
+        }
         let default = Self::default();
         match name {
             "search_path" => self.search_path = default.search_path,
@@ -426,8 +456,30 @@ impl Settings {
     /// RESET ALL.
     pub(crate) fn reset_all(&mut self) {
         let (isolation, read_only) = (self.transaction_isolation, self.transaction_read_only);
+        let start = std::mem::take(&mut self.start);
         *self =
             Self { transaction_isolation: isolation, transaction_read_only: read_only, ..Self::default() };
+        for (name, value) in start {
+            // It was set once.
+            let _ = self.begin_with(name, &value);
+        }
+    }
+
+    /// Sets a parameter, and what RESET comes back to.
+    pub(crate) fn begin_with(&mut self, name: &str, value: &str) -> Result<()> {
+        let (name, _, form, _) = find(name)?;
+        self.start.remove(name);
+        self.set(name, &elements(form, value))?;
+        self.start.insert(name, value.to_owned());
+        Ok(())
+    }
+}
+
+/// The values in a text: more than one for lists.
+fn elements(form: Form, value: &str) -> Vec<String> {
+    match form {
+        Form::SearchPath => value.split(',').map(|part| part.trim().trim_matches('"').to_owned()).collect(),
+        _ => vec![value.to_owned()],
     }
 }
 

@@ -13,7 +13,7 @@ use sqlparser::ast::{
 use super::settings::Settings;
 use super::{State, transaction};
 use crate::engine::Shared;
-use crate::results::{Results, StatementResult};
+use crate::results::{Column, Results, StatementResult};
 use crate::{Error, Result};
 
 /// An identifier as it is compared: unquoted ones in lower case.
@@ -142,7 +142,7 @@ pub(super) fn discard(state: &mut State) -> Result<StatementResult> {
     if state.block.is_some() {
         return Err(Error::new("25001", "DISCARD ALL cannot run inside a transaction block"));
     }
-    state.settings = Arc::new(Settings::default());
+    Arc::make_mut(&mut state.settings).reset_all();
     state.prepared.clear();
     *state.sequences.lock() = crate::context::SequenceMemory::default();
     Ok(StatementResult::command("DISCARD ALL"))
@@ -166,6 +166,20 @@ pub(super) fn show(state: &State, variable: &[Ident]) -> Result<StatementResult>
         ["session", "authorization"] => table(&[("session_authorization", vec!["cairn".to_owned()])]),
         [name] => one(state, name),
         _ => one(state, &words.join(".")),
+    }
+}
+
+/// The columns that SHOW gives.
+pub(super) fn shown_columns(variable: &[Ident]) -> Vec<Column> {
+    let text = |name: &str| Column { name: name.to_owned(), ty: DataType::Text };
+    let words: Vec<String> = variable.iter().map(fold).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["all"] => ["name", "setting", "description"].map(text).to_vec(),
+        ["transaction", "isolation", "level"] => vec![text("transaction_isolation")],
+        ["time", "zone"] => vec![text("TimeZone")],
+        ["session", "authorization"] => vec![text("session_authorization")],
+        words => vec![text(Settings::display_name(&words.join(".")))],
     }
 }
 

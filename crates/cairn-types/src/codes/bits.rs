@@ -69,6 +69,12 @@ impl Bits {
         Ok(Self::from_iter(bits.collect::<Result<Vec<_>, _>>()?))
     }
 
+    /// The bits in bytes, the last one filled up with zeros.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// How many bits.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -9,11 +9,12 @@ mod indexes;
 mod params;
 mod row;
 mod rows;
+mod served;
 mod session;
 mod statement;
 mod transaction;
 
-pub use cairn_sql::{Split, split_statements};
+pub use cairn_sql::{Split, StatementCancel, split_statements};
 pub use cairn_types::text::format_cell;
 pub use cairn_types::{DataType, Decimal, Interval, Value};
 pub use column::Column;
@@ -23,6 +24,7 @@ pub use indexes::{IndexInfo, IndexOptions};
 pub use params::Params;
 pub use row::{ColumnIndex, Row};
 pub use rows::{Batches, RowStream, Rows};
+pub use served::{Notice, Prepared};
 pub use session::{Outcome, Session, SessionStatus};
 pub use statement::Statement;
 

@@ -99,7 +99,7 @@ pub enum SessionStatus {
 #[derive(Debug)]
 pub struct Session {
     db: Database,
-    inner: cairn_sql::Session,
+    pub(super) inner: cairn_sql::Session,
 }
 
 impl Database {
@@ -150,7 +150,7 @@ impl Session {
     /// # Errors
     /// Whatever the statement meets, with the number of a line that cannot be read.
     pub fn copy_in(&mut self, sql: &str, reader: impl Read + Send + 'static) -> Result<u64> {
-        self.copy(sql, Streams { input: Some(Box::new(reader)), output: None })
+        self.copy(sql, Streams { input: Some(Box::new(reader)), ..Streams::default() })
     }
 
     /// Runs `COPY … TO STDOUT` and writes the data to `writer`; gives the number of rows.
@@ -158,7 +158,7 @@ impl Session {
     /// # Errors
     /// Whatever the statement and the writer meet.
     pub fn copy_out(&mut self, sql: &str, writer: impl Write + Send + 'static) -> Result<u64> {
-        self.copy(sql, Streams { input: None, output: Some(Box::new(writer)) })
+        self.copy(sql, Streams { output: Some(Box::new(writer)), ..Streams::default() })
     }
 
     fn copy(&mut self, sql: &str, streams: Streams) -> Result<u64> {

@@ -19,7 +19,7 @@ pub(crate) use constraints::constraint_definition;
 pub(crate) use indexes::index_definition;
 pub(crate) use partitions::key_definition;
 pub(crate) use relations::view_definition;
-pub(crate) use types::format_type;
+pub(crate) use types::{format_type, type_of};
 
 use super::DATABASE;
 use super::system::{SystemTable, text};

@@ -197,6 +197,35 @@ pub(super) fn made_type(catalog: &Catalog, oid: i64) -> Option<Arc<TypeDescripto
     catalog.type_by_id(id).cloned().or_else(rows)
 }
 
+/// The type of that object number; `None` for those that there are not, and for those whose values are told by their form
+/// alone (`unknown`). Names and object numbers are what their values are shown as.
+pub(crate) fn type_of(catalog: &Catalog, oid: u32) -> Option<DataType> {
+    let array = 1 << 30;
+    match oid {
+        // "char", name, cstring.
+        18 | 19 | 2275 => return Some(DataType::Text),
+        // oid, xid, cid, regproc, regclass, regtype, regnamespace, regrole.
+        26 | 28 | 29 | 24 | 2205 | 2206 | 4089 | 4096 => return Some(DataType::BigInt),
+        _ => {}
+    }
+    let list = |ty: DataType| DataType::Array(Box::new(ty));
+    if let Some(ty) = made_type(catalog, i64::from(oid)) {
+        return Some(ty.data_type());
+    }
+    if oid & array != 0
+        && let Some(ty) = made_type(catalog, i64::from(oid ^ array))
+    {
+        return Some(list(ty.data_type()));
+    }
+    base_types().into_iter().find_map(|ty| {
+        let whole = if ty == DataType::Char(1) { DataType::Text } else { ty.clone() };
+        if ty.pg_oid() == oid {
+            return Some(whole);
+        }
+        (list(ty).pg_oid() == oid).then(|| list(whole))
+    })
+}
+
 /// A type's name with its parameters, by its id and modifier.
 pub(crate) fn format_type(catalog: &Catalog, oid: i64, modifier: i64) -> String {
     let array = 1 << 30;

@@ -1,0 +1,57 @@
+//! `cairn serve`: a server for clients of PostgreSQL.
+
+use std::path::Path;
+
+use anyhow::Context;
+use cairn_server::{Options, SUPERUSER, Verifier};
+
+use super::open;
+use crate::arguments::{MEMORY, Serve};
+use crate::failure::{Failure, Outcome};
+
+/// Serves a database until SIGINT or SIGTERM.
+pub(crate) fn run(command: &Serve) -> Outcome {
+    let mut options = Options::default();
+    options.tcp.clone_from(&command.pg);
+    options.socket_port = command.socket_port;
+    options.connections_max = command.connections;
+    options.password = match &command.password_file {
+        Some(path) => Some(password(path)?),
+        None => None,
+    };
+    if options.password.is_none() && !options.tcp.is_empty() {
+        let message = "an address that others can reach needs a password: --password-file FILE";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    options.socket_directory = match &command.socket {
+        Some(directory) => Some(directory.clone()),
+        None if command.database == Path::new(MEMORY) => None,
+        None => Some(command.database.clone()),
+    };
+    if options.socket_directory.is_none() && options.tcp.is_empty() {
+        return Err(Failure::Usage("nothing to listen at: --pg ADDRESS or --socket DIR".to_owned()));
+    }
+    let db = open(&command.database)?;
+    let socket = options.socket_directory.clone();
+    let told = |addresses: &[std::net::SocketAddr]| {
+        if let Some(directory) = &socket {
+            eprintln!("listening: psql -h {} -p {} -U {SUPERUSER}", directory.display(), command.socket_port);
+        }
+        for address in addresses {
+            eprintln!("listening: psql -h {} -p {} -U {SUPERUSER}", address.ip(), address.port());
+        }
+    };
+    cairn_server::serve(db.clone(), options, told).context("the server cannot run")?;
+    Ok(db.close()?)
+}
+
+/// A password, or what is kept of one.
+fn password(path: &Path) -> Outcome<Verifier> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err(Failure::Usage(format!("{}: there is no password in it", path.display())));
+    }
+    let verifier = Verifier::parse(text).or_else(|| Verifier::of_password(text));
+    Ok(verifier.context("no random numbers can be had")?)
+}

@@ -1,0 +1,53 @@
+//! What a server is told at its start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Verifier;
+
+/// The options of a [`Server`](crate::Server).
+///
+/// ```
+/// let options = cairn_server::Options::default();
+/// assert!(options.tcp.is_empty());
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// Addresses to listen at.
+    pub tcp: Vec<SocketAddr>,
+    /// Directory of the Unix socket `.s.PGSQL.<port>`.
+    pub socket_directory: Option<PathBuf>,
+    /// The port in the name of that socket; default 5432.
+    pub socket_port: u16,
+    /// What the user `cairn` has to know over TCP, and users of the system other than the server's own over the Unix socket.
+    /// Without it none of these comes in.
+    pub password: Option<Verifier>,
+    /// Time that a wrong password takes; default 1 s.
+    pub failure_delay: Duration,
+    /// Sessions at once, at most; default 1000. More are refused with SQLSTATE `53300`.
+    pub connections_max: usize,
+    /// Bytes of one message, at most; default 256 MiB.
+    pub message_bytes_max: usize,
+    /// Time that a client has to open its session; default 60 s.
+    pub opening_time_max: Duration,
+    /// Time that open transactions have to end when the server is told to; default 10 s.
+    pub grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            tcp: Vec::new(),
+            socket_directory: None,
+            socket_port: 5432,
+            password: None,
+            failure_delay: Duration::from_secs(1),
+            connections_max: 1000,
+            message_bytes_max: 256 << 20,
+            opening_time_max: Duration::from_secs(60),
+            grace: Duration::from_secs(10),
+        }
+    }
+}

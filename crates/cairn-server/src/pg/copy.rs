@@ -1,0 +1,248 @@
+//! COPY between a table and the client.
+//!
+//! The statement runs on a thread of the database and reads or writes a bounded queue; the session passes on what comes.
+
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+
+use bytes::{Buf, Bytes};
+use cairndb::copy::{Begun, Format, Streams};
+use cairndb::{Outcome, Result};
+use tokio::sync::{mpsc, oneshot};
+
+use super::connection::{Connection, Done, report};
+use super::message::{Form, Message};
+use super::reply::Report;
+use super::wire::{Received, Wire};
+
+/// Pieces that wait between the client and the statement.
+const QUEUED_MAX: usize = 4;
+/// Bytes that the statement writes before they are passed on.
+const PIECE: usize = 32 << 10;
+
+/// What COPY FROM STDIN reads.
+struct Input {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    piece: Bytes,
+}
+
+impl Read for Input {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(piece) => self.piece = piece?,
+                None => return Ok(0),
+            }
+        }
+        let count = out.len().min(self.piece.len());
+        self.piece.copy_to_slice(&mut out[..count]);
+        Ok(count)
+    }
+}
+
+/// What COPY TO STDOUT writes.
+struct Output {
+    pieces: mpsc::Sender<Vec<u8>>,
+    piece: Vec<u8>,
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::take(&mut self.piece);
+        self.pieces.blocking_send(piece).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        let _ = self.flush();
+    }
+}
+
+/// Cuts what COPY writes into rows: each is a message of its own, which drivers count on.
+struct Rows {
+    begun: Begun,
+    kept: Vec<u8>,
+    quoted: bool,
+    escaped: bool,
+}
+
+impl Rows {
+    /// Gives the rows that are whole with `bytes` to `row`.
+    fn cut(&mut self, bytes: &[u8], mut row: impl FnMut(&[u8])) {
+        if self.begun.format == Format::Parquet {
+            return row(bytes);
+        }
+        let (quote, escape) = self.begun.quote;
+        let mut start = 0;
+        for (at, byte) in bytes.iter().enumerate() {
+            if self.begun.format == Format::Csv {
+                let escapes = self.quoted && *byte == escape && escape != quote && !self.escaped;
+                if *byte == quote && !self.escaped {
+                    self.quoted = !self.quoted;
+                }
+                self.escaped = escapes;
+            }
+            if *byte == b'\n' && !self.quoted {
+                let end = at + 1;
+                if self.kept.is_empty() {
+                    row(&bytes[start..end]);
+                } else {
+                    self.kept.extend_from_slice(&bytes[start..end]);
+                    row(&std::mem::take(&mut self.kept));
+                }
+                start = end;
+            }
+        }
+        self.kept.extend_from_slice(&bytes[start..]);
+    }
+}
+
+impl Connection {
+    /// Runs a COPY statement.
+    pub(super) async fn copy(&mut self, sql: &str) -> Done {
+        let (to_statement, pieces) = mpsc::channel(QUEUED_MAX);
+        let (written, mut from_statement) = mpsc::channel(QUEUED_MAX);
+        let (begin, begun) = oneshot::channel();
+        let streams = Streams {
+            input: Some(Box::new(Input { pieces, piece: Bytes::new() })),
+            output: Some(Box::new(Output { pieces: written, piece: Vec::new() })),
+            begun: Some(Box::new(move |how| {
+                // The receiver is gone only with the session.
+                let _ = begin.send(how);
+            })),
+        };
+        let (outcome, failed) = {
+            let wire = &mut self.wire;
+            let statement = self.session.copy_async(sql, streams);
+            tokio::pin!(statement);
+            let begun = tokio::select! {
+                biased;
+                begun = begun => begun.ok(),
+                // It failed, or reads and writes files.
+                outcome = &mut statement => return Self::copied(wire, outcome, None),
+            };
+            match begun {
+                Some(begun) if begun.input => {
+                    wire.replies.copy_in(form_of(&begun), begun.columns);
+                    feed(wire, statement, to_statement).await?
+                }
+                Some(begun) => {
+                    wire.replies.copy_out(form_of(&begun), begun.columns);
+                    (drain(wire, statement, &mut from_statement, begun).await?, None)
+                }
+                None => (statement.await, None),
+            }
+        };
+        self.tell_notices();
+        Self::copied(&mut self.wire, outcome, failed)
+    }
+
+    fn copied(wire: &mut Wire, outcome: Result<Outcome>, failed: Option<Report>) -> Done {
+        match (outcome, failed) {
+            (_, Some(failed)) => return Err(failed.into()),
+            (Err(error), None) => return Err(report(&error).into()),
+            (Ok(Outcome::Command { tag, .. }), None) => wire.replies.complete(&tag),
+            (Ok(Outcome::Rows(rows)), None) => wire.replies.complete(&rows.tag()),
+        }
+        Ok(())
+    }
+}
+
+fn form_of(begun: &Begun) -> Form {
+    if begun.format == Format::Parquet { Form::Binary } else { Form::Text }
+}
+
+/// Gives a statement what the client sends; what it came to, and what the client is to be told instead.
+async fn feed(
+    wire: &mut Wire,
+    mut statement: Pin<&mut impl Future<Output = Result<Outcome>>>,
+    queue: mpsc::Sender<io::Result<Bytes>>,
+) -> io::Result<(Result<Outcome>, Option<Report>)> {
+    let mut failed = None;
+    loop {
+        let received = tokio::select! {
+            outcome = &mut statement => return Ok((outcome, None)),
+            received = wire.next(false) => received?,
+        };
+        let piece = match received {
+            Received::Message(Message::CopyData(piece)) => Ok(piece),
+            Received::Message(Message::CopyDone) => break,
+            // Drivers that send a series ahead.
+            Received::Message(Message::Flush | Message::Sync) => continue,
+            Received::Message(Message::CopyFail(why)) => {
+                failed = Some(Report::error("57014", format!("COPY from stdin failed: {why}")));
+                Err(io::ErrorKind::Interrupted)
+            }
+            Received::Message(_) => {
+                failed = Some(Report::error("08P01", "unexpected message type during COPY from stdin"));
+                Err(io::ErrorKind::InvalidData)
+            }
+            Received::Violation(violation) => {
+                failed = Some(Report::error(violation.sqlstate(), violation.to_string()));
+                Err(io::ErrorKind::InvalidData)
+            }
+            Received::End | Received::Stopping => {
+                failed = Some(Report::fatal("08006", "unexpected end of a COPY"));
+                Err(io::ErrorKind::UnexpectedEof)
+            }
+        };
+        let ends = piece.is_err();
+        tokio::select! {
+            outcome = &mut statement => return Ok((outcome, failed)),
+            // A statement that does not read any more is about to end.
+            _ = queue.send(piece.map_err(io::Error::from)) => {}
+        }
+        if ends {
+            break;
+        }
+    }
+    drop(queue);
+    let outcome = statement.await;
+    match failed {
+        Some(report) if report.severity == "FATAL" => Err(io::ErrorKind::UnexpectedEof.into()),
+        failed => Ok((outcome, failed)),
+    }
+}
+
+/// Sends the client what a statement writes.
+async fn drain(
+    wire: &mut Wire,
+    mut statement: Pin<&mut impl Future<Output = Result<Outcome>>>,
+    queue: &mut mpsc::Receiver<Vec<u8>>,
+    begun: Begun,
+) -> io::Result<Result<Outcome>> {
+    let mut rows = Rows { begun, kept: Vec::new(), quoted: false, escaped: false };
+    let outcome = loop {
+        tokio::select! {
+            biased;
+            Some(piece) = queue.recv() => {
+                rows.cut(&piece, |row| wire.replies.copy_data(row));
+                wire.flush_many().await?;
+            }
+            outcome = &mut statement => break outcome,
+        }
+    };
+    while let Some(piece) = queue.recv().await {
+        rows.cut(&piece, |row| wire.replies.copy_data(row));
+        wire.flush_many().await?;
+    }
+    if outcome.is_ok() {
+        if !rows.kept.is_empty() {
+            wire.replies.copy_data(&rows.kept);
+        }
+        wire.replies.copy_done();
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,189 @@
+//! How a connection becomes a session: TLS, who it is, and what the session begins with.
+
+use std::io;
+use std::sync::Arc;
+
+use cairndb::Session;
+use ring::rand::{SecureRandom, SystemRandom};
+
+use super::Peer;
+use super::message::{Message, Opening};
+use super::reply::Report;
+use super::scram::{self, Exchange, Failure};
+use super::wire::{Received, Wire};
+use crate::registry::{Place, SECRET_BYTES};
+use crate::server::Shared;
+
+/// The newest minor version of protocol 3 that is spoken.
+const MINOR_MAX: u16 = 2;
+
+/// A session that has begun.
+pub(crate) struct Opened {
+    pub(crate) session: Session,
+    pub(crate) place: Place,
+}
+
+/// Opens the session; `None` where there is to be none, and the client knows.
+pub(crate) async fn open(shared: &Arc<Shared>, wire: &mut Wire, peer: Peer) -> io::Result<Option<Opened>> {
+    loop {
+        match wire.opening().await? {
+            None => return Ok(None),
+            Some(Err(violation)) => {
+                return refuse(wire, &Report::fatal(violation.sqlstate(), violation.to_string())).await;
+            }
+            Some(Ok(Opening::Tls | Opening::Gss)) => {
+                // Neither is there: the client goes on without, or not at all.
+                wire.replies.raw(b'N');
+            }
+            Some(Ok(Opening::Cancel { pid, secret })) => {
+                shared.registry.cancel(pid, &secret);
+                return Ok(None);
+            }
+            Some(Ok(Opening::Startup { major, minor, parameters })) => {
+                return begin(shared, wire, peer, (major, minor), parameters).await;
+            }
+        }
+    }
+}
+
+async fn refuse(wire: &mut Wire, report: &Report) -> io::Result<Option<Opened>> {
+    wire.replies.error(report);
+    wire.flush().await?;
+    Ok(None)
+}
+
+async fn begin(
+    shared: &Arc<Shared>,
+    wire: &mut Wire,
+    peer: Peer,
+    (major, minor): (u16, u16),
+    parameters: Vec<(String, String)>,
+) -> io::Result<Option<Opened>> {
+    if major != 3 {
+        let message =
+            format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.{MINOR_MAX}");
+        return refuse(wire, &Report::fatal("0A000", message)).await;
+    }
+    let unknown: Vec<String> =
+        parameters.iter().map(|(name, _)| name.clone()).filter(|name| name.starts_with("_pq_.")).collect();
+    if minor > MINOR_MAX || !unknown.is_empty() {
+        wire.replies.negotiate(u32::from(minor.min(MINOR_MAX)), &unknown);
+    }
+    let given = |wanted: &str| parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    let Some(user) = given("user") else {
+        return refuse(wire, &Report::fatal("28000", "no PostgreSQL user name specified in startup packet")).await;
+    };
+    if let Err(report) = admit(shared, wire, peer, user).await? {
+        return refuse(wire, &report).await;
+    }
+    let mut session = shared.database.session();
+    for (name, value) in &parameters {
+        let set = match name.as_str() {
+            "user" | "database" | "replication" => Ok(()),
+            "options" => set_options(&mut session, value),
+            name if name.starts_with("_pq_.") => Ok(()),
+            name => session.begin_with(name, value),
+        };
+        if let Err(error) = set {
+            let report = Report { severity: "FATAL", ..super::connection::report(&error) };
+            return refuse(wire, &report).await;
+        }
+    }
+    let Some(secret) = secret() else {
+        return refuse(wire, &Report::fatal("53000", "no random numbers can be had")).await;
+    };
+    let told = if minor >= 2 { SECRET_BYTES } else { 4 };
+    let pid = session.process_id().unsigned_abs();
+    let entered = shared.registry.enter(pid, secret[..told].to_vec(), session.cancel_handle());
+    let Some(place) = entered else {
+        return refuse(wire, &Report::fatal("53300", "sorry, too many clients already")).await;
+    };
+    wire.replies.authentication_ok();
+    for (name, value) in session.changed_parameters().unwrap_or_default() {
+        wire.replies.parameter(name, &value);
+    }
+    wire.replies.parameter("session_authorization", user);
+    wire.replies.backend_key(pid, &secret[..told]);
+    wire.replies.ready(b'I');
+    wire.flush().await?;
+    Ok(Some(Opened { session, place }))
+}
+
+/// Whether this peer may have a session: the server's own user over the Unix socket, everyone else with the password.
+async fn admit(shared: &Shared, wire: &mut Wire, peer: Peer, user: &str) -> io::Result<Result<(), Report>> {
+    if let Peer::Local { user: Some(uid) } = peer
+        && uid == rustix::process::geteuid().as_raw()
+    {
+        return Ok(Ok(()));
+    }
+    let malformed = |what: &str| Ok(Err(Report::fatal("08P01", format!("malformed SCRAM message: {what}"))));
+    let refused = || {
+        let message = format!("password authentication failed for user \"{user}\"");
+        Ok(Err(Report::fatal("28P01", message)))
+    };
+    wire.replies.sasl(&[scram::MECHANISM]);
+    let Received::Message(Message::Password(first)) = wire.next(true).await? else {
+        return Ok(Err(Report::fatal("08P01", "expected SASL response")));
+    };
+    // Mechanism, length, the client's first message.
+    let Some((mechanism, rest)) = first.iter().position(|byte| *byte == 0).map(|end| first.split_at(end)) else {
+        return malformed("no mechanism");
+    };
+    if mechanism != scram::MECHANISM.as_bytes() {
+        return Ok(Err(Report::fatal("08P01", "client selected an invalid SASL authentication mechanism")));
+    }
+    let Some(data) = rest.get(5..) else { return malformed("no data") };
+    let verifier = shared.options.password.as_ref().filter(|_| user == crate::SUPERUSER);
+    let (exchange, answer) = match Exchange::begin(data, user, verifier) {
+        Ok(begun) => begun,
+        Err(Failure::Malformed(what)) => return malformed(what),
+        Err(Failure::Refused) => return refused(),
+    };
+    wire.replies.sasl_continue(&answer);
+    let Received::Message(Message::Password(last)) = wire.next(true).await? else {
+        return Ok(Err(Report::fatal("08P01", "expected SASL response")));
+    };
+    match exchange.finish(&last) {
+        Ok(proof) => {
+            wire.replies.sasl_final(&proof);
+            Ok(Ok(()))
+        }
+        Err(Failure::Malformed(what)) => malformed(what),
+        Err(Failure::Refused) => {
+            // Guessing is to take its time.
+            tokio::time::sleep(shared.options.failure_delay).await;
+            refused()
+        }
+    }
+}
+
+fn secret() -> Option<[u8; SECRET_BYTES]> {
+    let mut secret = [0; SECRET_BYTES];
+    SystemRandom::new().fill(&mut secret).ok()?;
+    Some(secret)
+}
+
+/// Sets what `options` says: `-c name=value`, `--name=value`; a blank within a value has a backslash before it.
+fn set_options(session: &mut Session, text: &str) -> cairndb::Result<()> {
+    let mut words = vec![String::new()];
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        match (c, words.last_mut()) {
+            ('\\', Some(word)) => word.extend(characters.next()),
+            (c, _) if c.is_ascii_whitespace() => words.push(String::new()),
+            (c, Some(word)) => word.push(c),
+            (_, None) => {}
+        }
+    }
+    let mut words = words.into_iter().filter(|word| !word.is_empty());
+    while let Some(word) = words.next() {
+        let setting = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
+            Some("") => words.next().unwrap_or_default(),
+            Some(setting) => setting.to_owned(),
+            None => word,
+        };
+        let (name, value) = setting.split_once('=').unwrap_or((&setting, ""));
+        session.begin_with(&name.replace('-', "_"), value)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! The bytes of a connection: messages in, replies out.
+//!
+//! I1. Nothing is read while replies wait, so that a slow reader holds up itself and no one's memory.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
+
+use super::Io;
+use super::message::{self, Message, Opening, Violation};
+use super::reply::Replies;
+use crate::registry::{Registry, Stage};
+
+/// Replies that are sent without waiting for more.
+const SEND_AT: usize = 32 << 10;
+/// Capacity that an idle connection keeps.
+const KEPT: usize = 8 << 10;
+
+pub(crate) struct Wire {
+    stream: Box<dyn Io>,
+    input: BytesMut,
+    pub(crate) replies: Replies,
+    message_bytes_max: usize,
+    stages: watch::Receiver<Stage>,
+}
+
+/// What a client sent, or why nothing more comes.
+#[derive(Debug)]
+pub(crate) enum Received {
+    Message(Message),
+    /// It broke the protocol.
+    Violation(Violation),
+    /// It is gone.
+    End,
+    /// The server comes to its end.
+    Stopping,
+}
+
+impl Wire {
+    pub(crate) fn new(stream: Box<dyn Io>, message_bytes_max: usize, registry: &Arc<Registry>) -> Wire {
+        Wire {
+            stream,
+            input: BytesMut::new(),
+            replies: Replies::default(),
+            message_bytes_max,
+            stages: registry.stages(),
+        }
+    }
+
+    /// Has messages be no longer than this.
+    pub(crate) fn limit(&mut self, message_bytes_max: usize) {
+        self.message_bytes_max = message_bytes_max;
+    }
+
+    async fn read(&mut self) -> io::Result<usize> {
+        if self.input.is_empty() && self.input.capacity() > KEPT {
+            self.input = BytesMut::new();
+        }
+        self.input.reserve(4096);
+        self.stream.read_buf(&mut self.input).await
+    }
+
+    /// Sends all replies.
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        if !self.replies.buffer.is_empty() {
+            self.stream.write_all(&self.replies.buffer).await?;
+            self.stream.flush().await?;
+            self.replies.buffer.clear();
+            if self.replies.buffer.capacity() > KEPT * 8 {
+                self.replies.buffer = BytesMut::new();
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends replies where many wait.
+    pub(crate) async fn flush_many(&mut self) -> io::Result<()> {
+        if self.replies.buffer.len() >= SEND_AT { self.flush().await } else { Ok(()) }
+    }
+
+    /// The next opening packet; `None` at the end.
+    pub(crate) async fn opening(&mut self) -> io::Result<Option<Result<Opening, Violation>>> {
+        loop {
+            match message::opening(&mut self.input) {
+                Ok(Some(opening)) => return Ok(Some(Ok(opening))),
+                Err(violation) => return Ok(Some(Err(violation))),
+                Ok(None) => {}
+            }
+            self.flush().await?;
+            if self.read().await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The next message; replies are sent before it is waited for. With `idle` the wait ends with the server.
+    ///
+    /// Dropping the future loses nothing.
+    pub(crate) async fn next(&mut self, idle: bool) -> io::Result<Received> {
+        loop {
+            match message::next(&mut self.input, self.message_bytes_max) {
+                Ok(Some(message)) => return Ok(Received::Message(message)),
+                Err(violation) => return Ok(Received::Violation(violation)),
+                Ok(None) => {}
+            }
+            self.flush().await?;
+            let stop_at = if idle { Stage::Closing } else { Stage::Ending };
+            let mut stages = self.stages.clone();
+            let read = tokio::select! {
+                read = self.read() => read?,
+                _ = stages.wait_for(|stage| *stage >= stop_at) => return Ok(Received::Stopping),
+            };
+            if read == 0 {
+                return Ok(Received::End);
+            }
+        }
+    }
+
+    /// The type of the next message, waited for; `None` at the end.
+    pub(crate) async fn peek(&mut self) -> io::Result<Option<u8>> {
+        while self.input.is_empty() {
+            if self.read().await? == 0 {
+                return Ok(None);
+            }
+        }
+        Ok(self.input.first().copied())
+    }
+}

@@ -1,0 +1,104 @@
+//! The sessions that are open: who may cancel which statement, how many there are.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cairndb::StatementCancel;
+use tokio::sync::watch;
+
+/// Bytes of a secret, at most; clients of protocol 3.0 are given the first four.
+pub(crate) const SECRET_BYTES: usize = 32;
+
+/// All sessions, by number.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    sessions: Mutex<HashMap<u32, Entry>>,
+    connections_max: usize,
+    stopping: watch::Sender<Stage>,
+}
+
+/// How far the server is on its way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Open,
+    /// Sessions end when their transaction has.
+    Closing,
+    /// Sessions end now.
+    Ending,
+}
+
+#[derive(Debug)]
+struct Entry {
+    secret: Vec<u8>,
+    cancel: StatementCancel,
+}
+
+/// A place among the sessions; it is given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    registry: Arc<Registry>,
+    pid: u32,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.registry.lock().remove(&self.pid);
+    }
+}
+
+impl Registry {
+    pub(crate) fn new(connections_max: usize) -> Arc<Registry> {
+        let stopping = watch::Sender::new(Stage::Open);
+        Arc::new(Registry { sessions: Mutex::default(), connections_max, stopping })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Entry>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a session; `None` where there are as many as there may be.
+    pub(crate) fn enter(
+        self: &Arc<Registry>,
+        pid: u32,
+        secret: Vec<u8>,
+        cancel: StatementCancel,
+    ) -> Option<Place> {
+        let mut sessions = self.lock();
+        if sessions.len() >= self.connections_max {
+            return None;
+        }
+        sessions.insert(pid, Entry { secret, cancel });
+        Some(Place { registry: Arc::clone(self), pid })
+    }
+
+    /// Ends the statement of a session, for one who knows its secret.
+    pub(crate) fn cancel(&self, pid: u32, secret: &[u8]) {
+        if let Some(entry) = self.lock().get(&pid)
+            && is_same(&entry.secret, secret)
+        {
+            entry.cancel.cancel();
+        }
+    }
+
+    /// Ends the statements of all sessions.
+    pub(crate) fn cancel_all(&self) {
+        self.lock().values().for_each(|entry| entry.cancel.cancel());
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    pub(crate) fn stages(&self) -> watch::Receiver<Stage> {
+        self.stopping.subscribe()
+    }
+
+    pub(crate) fn go_to(&self, stage: Stage) {
+        self.stopping.send_replace(stage);
+    }
+}
+
+/// Compares in a time that does not tell where they differ.
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}

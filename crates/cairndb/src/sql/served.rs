@@ -1,0 +1,123 @@
+//! What a server needs of a session: statements with declared parameter types, values as they came in, reads without a change
+//! of thread, and what the client has to be told.
+
+use cairn_sql::copy::Streams;
+use cairn_sql::StatementCancel;
+use cairn_types::{DataType, Value};
+
+use super::column::Columns;
+use crate::{Column, Outcome, Result, Session};
+
+/// A statement that a session has planned.
+///
+/// ```
+/// use cairndb::{Database, DataType};
+/// # use futures::executor::block_on;
+/// let mut session = Database::in_memory()?.session();
+/// let prepared = block_on(session.prepare_async("SELECT $1 + 1 AS n", &[Some(DataType::BigInt)]))?;
+/// assert_eq!(prepared.parameter_types(), [DataType::BigInt]);
+/// assert_eq!(prepared.columns()[0].name(), "n");
+/// # Ok::<(), cairndb::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    inner: cairn_sql::Prepared,
+    columns: Columns,
+}
+
+impl Prepared {
+    /// The text.
+    pub fn sql(&self) -> &str {
+        self.inner.sql()
+    }
+
+    /// The types of the parameters, `$1` first.
+    pub fn parameter_types(&self) -> &[DataType] {
+        self.inner.parameter_types()
+    }
+
+    /// The columns of the result; empty for a statement without rows.
+    pub fn columns(&self) -> &[Column] {
+        self.columns.all()
+    }
+}
+
+/// What a statement had to say that is no error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// PostgreSQL's code: `00000` for a notice, class `01` for warnings.
+    pub sqlstate: &'static str,
+    /// The message.
+    pub message: String,
+}
+
+impl Session {
+    /// Plans a statement; `types` are those of parameters whose type the caller gives.
+    ///
+    /// # Errors
+    /// What is wrong with the statement.
+    pub async fn prepare_async(&mut self, sql: &str, types: &[Option<DataType>]) -> Result<Prepared> {
+        let inner = self.inner.prepare_async(sql, types).await?;
+        Ok(Prepared { columns: Columns::new(inner.columns()), inner })
+    }
+
+    /// Runs one statement with the values of its parameters, `$1` first.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn run_values_async(&mut self, sql: &str, values: &[Value]) -> Result<Outcome> {
+        Ok(Outcome::new(self.inner.execute_async(sql, values).await?))
+    }
+
+    /// Runs a statement at once where it only reads and its plan is kept, so that it waits for nothing but the disk; `None`
+    /// where [`Session::run_values_async`] is to run it. Nothing has happened then.
+    pub fn run_now(&mut self, sql: &str, values: &[Value]) -> Option<Result<Outcome>> {
+        self.inner.execute_now(sql, values).map(|result| Ok(Outcome::new(result?)))
+    }
+
+    /// Runs a COPY between a table and these streams.
+    ///
+    /// # Errors
+    /// As [`Session::copy_in`].
+    pub async fn copy_async(&mut self, sql: &str, streams: Streams) -> Result<Outcome> {
+        self.inner.set_copy_streams(streams);
+        let result = self.inner.execute_async(sql, &[]).await;
+        // A statement that was no COPY has not taken them.
+        self.inner.set_copy_streams(Streams::default());
+        Ok(Outcome::new(result?))
+    }
+
+    /// What ends its newest statement, from any thread.
+    pub fn cancel_handle(&self) -> StatementCancel {
+        self.inner.cancel_handle()
+    }
+
+    /// What the statements since the last call had to say that is no error.
+    pub fn notices(&mut self) -> Vec<Notice> {
+        let notices = self.inner.take_notices().into_iter();
+        notices.map(|notice| Notice { sqlstate: notice.sqlstate, message: notice.message }).collect()
+    }
+
+    /// The number that `pg_backend_pid()` gives in this session.
+    pub fn process_id(&self) -> i32 {
+        self.inner.process_id()
+    }
+
+    /// Has the session begin with this value of a parameter (`SHOW ALL` lists them), to which RESET comes back.
+    ///
+    /// # Errors
+    /// SQLSTATE `42704` for a name that there is not, and what is wrong with the value.
+    pub fn begin_with(&mut self, name: &str, value: &str) -> Result<()> {
+        Ok(self.inner.begin_with(name, value)?)
+    }
+
+    /// Name and value of the parameters that clients of PostgreSQL are told of, where any may have changed since the last call.
+    pub fn changed_parameters(&mut self) -> Option<Vec<(&'static str, String)>> {
+        self.inner.changed_parameters()
+    }
+
+    /// The type that `pg_type` has under that number.
+    pub fn data_type(&self, oid: u32) -> Option<DataType> {
+        self.inner.data_type(oid)
+    }
+}
