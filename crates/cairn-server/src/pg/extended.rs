@@ -140,11 +140,8 @@ impl Connection {
             return Err(Report::error("08P01", message).into());
         }
         if forms.len() > 1 && forms.len() != values.len() {
-            let message = format!(
-                "bind message has {} parameter formats but {} parameters",
-                forms.len(),
-                values.len()
-            );
+            let message =
+                format!("bind message has {} parameter formats but {} parameters", forms.len(), values.len());
             return Err(Report::error("08P01", message).into());
         }
         let columns = statement.columns().len();
@@ -181,6 +178,12 @@ impl Connection {
                 let statement = self.statement(name)?;
                 self.wire.replies.parameter_types(&statement.types);
                 (statement, Vec::new())
+            }
+            Object::Portal(name) if !self.portals.contains_key(name) => {
+                // A cursor of DECLARE is a portal, too.
+                let columns = self.session.cursor_columns(name).ok_or_else(|| Self::missing_portal(name))?;
+                rows::describe(&mut self.wire.replies, &columns, &[]);
+                return Ok(());
             }
             Object::Portal(name) => {
                 let portal = self.portals.get(name).ok_or_else(|| Self::missing_portal(name))?;
@@ -278,7 +281,8 @@ fn aborted() -> Report {
 
 /// Whether a statement is let through in a block that has failed.
 fn ends_failed_block(sql: &str, control: Control) -> bool {
-    control == Control::End || sql.trim_start().get(..8).is_some_and(|word| word.eq_ignore_ascii_case("rollback"))
+    control == Control::End
+        || sql.trim_start().get(..8).is_some_and(|word| word.eq_ignore_ascii_case("rollback"))
 }
 
 /// Whether rows come as the client was told.

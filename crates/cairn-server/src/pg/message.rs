@@ -108,11 +108,24 @@ pub(crate) enum Object {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     Query(String),
-    Parse { name: String, sql: String, types: Vec<u32> },
-    Bind { portal: String, statement: String, forms: Vec<Form>, values: Vec<Option<Bytes>>, results: Vec<Form> },
+    Parse {
+        name: String,
+        sql: String,
+        types: Vec<u32>,
+    },
+    Bind {
+        portal: String,
+        statement: String,
+        forms: Vec<Form>,
+        values: Vec<Option<Bytes>>,
+        results: Vec<Form>,
+    },
     Describe(Object),
     Close(Object),
-    Execute { portal: String, rows_max: u32 },
+    Execute {
+        portal: String,
+        rows_max: u32,
+    },
     Flush,
     Sync,
     CopyData(Bytes),
@@ -128,7 +141,6 @@ pub(crate) enum Message {
 const HEADER: usize = 5;
 /// Bytes of messages that carry no data.
 const SMALL_MAX: usize = 30_000;
-
 
 /// How many bytes the message at the front needs in all, once its header is there.
 ///

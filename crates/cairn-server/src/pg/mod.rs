@@ -36,7 +36,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 /// Serves a connection to its end.
 pub(crate) async fn serve(shared: Arc<Shared>, stream: impl Io + 'static, peer: Peer) {
     let mut wire = wire::Wire::new(Box::new(stream), message::OPENING_MAX, &shared.registry);
-    let opened = tokio::time::timeout(shared.options.opening_time_max, opening::open(&shared, &mut wire, peer));
+    let opened =
+        tokio::time::timeout(shared.options.opening_time_max, opening::open(&shared, &mut wire, peer));
     // A client that goes away, or that does not come to the point, is told nothing.
     if let Ok(Ok(Some(session))) = opened.await {
         wire.limit(shared.options.message_bytes_max);

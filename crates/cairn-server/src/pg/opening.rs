@@ -71,7 +71,8 @@ async fn begin(
     }
     let given = |wanted: &str| parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
     let Some(user) = given("user") else {
-        return refuse(wire, &Report::fatal("28000", "no PostgreSQL user name specified in startup packet")).await;
+        return refuse(wire, &Report::fatal("28000", "no PostgreSQL user name specified in startup packet"))
+            .await;
     };
     if let Err(report) = admit(shared, wire, peer, user).await? {
         return refuse(wire, &report).await;
@@ -126,7 +127,8 @@ async fn admit(shared: &Shared, wire: &mut Wire, peer: Peer, user: &str) -> io::
         return Ok(Err(Report::fatal("08P01", "expected SASL response")));
     };
     // Mechanism, length, the client's first message.
-    let Some((mechanism, rest)) = first.iter().position(|byte| *byte == 0).map(|end| first.split_at(end)) else {
+    let Some((mechanism, rest)) = first.iter().position(|byte| *byte == 0).map(|end| first.split_at(end))
+    else {
         return malformed("no mechanism");
     };
     if mechanism != scram::MECHANISM.as_bytes() {

@@ -35,7 +35,12 @@ pub(crate) struct Report {
 impl Report {
     /// An error that ends the statement.
     pub(crate) fn error(sqlstate: &str, message: impl Into<String>) -> Report {
-        Report { severity: "ERROR", sqlstate: sqlstate.to_owned(), message: message.into(), ..Report::default() }
+        Report {
+            severity: "ERROR",
+            sqlstate: sqlstate.to_owned(),
+            message: message.into(),
+            ..Report::default()
+        }
     }
 
     pub(crate) fn with_hint(mut self, hint: &str) -> Report {

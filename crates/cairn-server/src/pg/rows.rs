@@ -137,9 +137,9 @@ fn put(
         Form::Binary => {
             scratch.bytes.clear();
             let value = Value::from_array(array, row, ty);
-            value.write_binary(ty, &mut scratch.bytes).map_err(|error| {
-                Failure::Told(Report::error(error.sqlstate(), error.to_string()))
-            })?;
+            value
+                .write_binary(ty, &mut scratch.bytes)
+                .map_err(|error| Failure::Told(Report::error(error.sqlstate(), error.to_string())))?;
             scratch.bytes.as_slice()
         }
     };

@@ -65,9 +65,7 @@ impl Verifier {
         let rest = text.strip_prefix("SCRAM-SHA-256$")?;
         let (head, keys) = rest.split_once('$')?;
         let ((rounds, salt), (stored, server)) = (head.split_once(':')?, keys.split_once(':')?);
-        let key = |text: &str| {
-            BASE64.decode(text).ok().filter(|key| key.len() == digest::SHA256_OUTPUT_LEN)
-        };
+        let key = |text: &str| BASE64.decode(text).ok().filter(|key| key.len() == digest::SHA256_OUTPUT_LEN);
         Some(Verifier {
             rounds: rounds.parse().ok()?,
             salt: BASE64.decode(salt).ok()?,
@@ -141,8 +139,7 @@ impl Exchange {
             let salt = hash(user.as_bytes())[..SALT_BYTES].to_vec();
             Verifier::with_salt("", salt, NonZeroU32::new(ROUNDS).unwrap_or(NonZeroU32::MIN))
         });
-        let server_first =
-            format!("r={nonce},s={},i={}", BASE64.encode(&verifier.salt), verifier.rounds);
+        let server_first = format!("r={nonce},s={},i={}", BASE64.encode(&verifier.salt), verifier.rounds);
         let exchange = Exchange {
             verifier,
             is_known,
@@ -169,7 +166,8 @@ impl Exchange {
             return Err(Failure::Malformed("the proof has another length"));
         }
         let client_key: Vec<u8> = proof.iter().zip(&signature).map(|(a, b)| a ^ b).collect();
-        let differs = hash(&client_key).iter().zip(&self.verifier.stored_key).fold(0, |d, (a, b)| d | (a ^ b));
+        let differs =
+            hash(&client_key).iter().zip(&self.verifier.stored_key).fold(0, |d, (a, b)| d | (a ^ b));
         if differs != 0 || !self.is_known {
             return Err(Failure::Refused);
         }
@@ -184,7 +182,11 @@ mod tests {
     /// What a client does.
     fn proof(password: &str, first: &str, answer: &str) -> Vec<u8> {
         let field = |name: &str| {
-            answer.split(',').find_map(|part| part.strip_prefix(name)).expect("the server sends it").to_owned()
+            answer
+                .split(',')
+                .find_map(|part| part.strip_prefix(name))
+                .expect("the server sends it")
+                .to_owned()
         };
         let (nonce, salt, rounds) = (field("r="), field("s="), field("i="));
         let rounds = rounds.parse().expect("rounds are a number");

@@ -10,7 +10,9 @@ use super::rows;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Control {
     /// BEGIN, START TRANSACTION; whether it says more than that.
-    Begin { plain: bool },
+    Begin {
+        plain: bool,
+    },
     /// COMMIT, ROLLBACK and their kin.
     End,
     /// COPY from or to the client.

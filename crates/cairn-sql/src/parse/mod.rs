@@ -90,6 +90,7 @@ fn parse_one(text: &str) -> Result<Statement> {
 /// Parses one statement that the guard has passed.
 pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let text = &*spelling::strings(text)?;
+    let text = &*spelling::operators(text);
     let text = &*spelling::orders(text);
     let text = &*spelling::statements(text);
     let logged = names::without_unlogged(text);

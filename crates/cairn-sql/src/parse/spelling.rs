@@ -1,5 +1,5 @@
 //! Spellings of PostgreSQL that the parser does not know, said in the text as it knows them: strings that go on in the next line,
-//! names with Unicode escapes, ABORT, DROP INDEX CONCURRENTLY, CREATE RECURSIVE VIEW, `CREATE TABLE t (a, b) AS`.
+//! names with Unicode escapes, OPERATOR(…), ABORT, DROP INDEX CONCURRENTLY, CREATE RECURSIVE VIEW, `CREATE TABLE t (a, b) AS`.
 
 use std::borrow::Cow;
 
@@ -69,6 +69,41 @@ impl<'t> Words<'t> {
             }
         }
     }
+}
+
+/// Says `OPERATOR(pg_catalog.~)` as `~`.
+pub(super) fn operators(text: &str) -> Cow<'_, str> {
+    let named = text.as_bytes().windows(8).any(|word| word.eq_ignore_ascii_case(b"operator"));
+    if !named {
+        return Cow::Borrowed(text);
+    }
+    let words = Words::of(text);
+    let (mut out, mut done) = (String::new(), 0);
+    for at in 0..words.tokens.len() {
+        if !words.is(at, "operator") || words.at(at + 1) != "(" {
+            continue;
+        }
+        let Some(close) = (at + 2..words.tokens.len()).find(|close| words.at(*close) == ")") else { break };
+        let inner = text[words.tokens[at + 1].end..words.tokens[close].start].trim();
+        let sign = match inner.split_once('.') {
+            Some((schema, sign)) if schema.trim().trim_matches('"').eq_ignore_ascii_case("pg_catalog") => {
+                sign.trim()
+            }
+            Some(_) => continue,
+            None => inner,
+        };
+        if sign.is_empty() || !sign.chars().all(|c| "+-*/<>=~!@#%^&|`?".contains(c)) {
+            continue;
+        }
+        out.push_str(&text[done..words.tokens[at].start]);
+        out.push_str(sign);
+        done = words.tokens[close].end;
+    }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[done..]);
+    Cow::Owned(out)
 }
 
 /// Joins strings that go on in the next line, and reads names with Unicode escapes.

@@ -92,9 +92,8 @@ pub(crate) fn statement(
 fn of_query(context: &Context, query: &Query, types: &mut BTreeMap<usize, DataType>) -> Result<Vec<Column>> {
     let state = super::state::of(context);
     let last = types.keys().next_back().copied().unwrap_or(0);
-    let declared = (1..=last).map(|number| {
-        types.get(&number).map(|ty| Arc::new(ty.to_field(format!("${number}"), true)))
-    });
+    let declared = (1..=last)
+        .map(|number| types.get(&number).map(|ty| Arc::new(ty.to_field(format!("${number}"), true))));
     let plan = Planner::new(context, &state)?.query_with(query.clone(), declared.collect())?;
     collect_types(&plan, types)?;
     Ok(output_columns(&plan))

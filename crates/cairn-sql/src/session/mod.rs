@@ -253,6 +253,11 @@ impl Session {
         Some(state.settings.reported().collect())
     }
 
+    /// The columns of a cursor that DECLARE made.
+    pub fn cursor_columns(&self, name: &str) -> Option<Vec<Column>> {
+        self.state.lock().cursors.columns(name).ok()
+    }
+
     /// The type that `pg_type` has under that number.
     pub fn data_type(&self, oid: u32) -> Option<DataType> {
         let block = self.state.lock().block.as_ref().map(|block| block.txn.catalog());

@@ -394,7 +394,8 @@ impl Settings {
                 value = time_zone(&value)?;
                 self.time_zone.clone_from(&value);
             }
-            Form::Encoding => match value.to_ascii_uppercase().replace('-', "").as_str() {
+            // Of a name only letters and digits count, as in PostgreSQL: 'utf-8', in quotes, too.
+            Form::Encoding => match letters_and_digits(&value).as_str() {
                 "UTF8" | "UNICODE" => value = "UTF8".to_owned(),
                 _ => return Err(invalid(name, &value)),
             },
@@ -473,6 +474,10 @@ impl Settings {
         self.start.insert(name, value.to_owned());
         Ok(())
     }
+}
+
+fn letters_and_digits(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect()
 }
 
 /// The values in a text: more than one for lists.

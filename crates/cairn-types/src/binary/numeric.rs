@@ -58,7 +58,8 @@ pub(super) fn write(number: Decimal, ty: &DataType, out: &mut Vec<u8>) {
 }
 
 pub(super) fn read(bytes: &mut Reader<'_>, ty: &DataType) -> Result<Decimal, TypeError> {
-    let invalid = |what: &str| TypeError::invalid("22P03", format!("invalid {what} in external \"numeric\" value"));
+    let invalid =
+        |what: &str| TypeError::invalid("22P03", format!("invalid {what} in external \"numeric\" value"));
     let count = usize::try_from(bytes.i16()?).map_err(|_| invalid("length"))?;
     let weight = i32::from(bytes.i16()?);
     let sign = bytes.i16()? as u16;

@@ -3,8 +3,8 @@
 use std::ops::Bound;
 
 use super::{DEPTH_MAX, EPOCH_DAYS, EPOCH_MICROS, FAMILY_V4, JSONB_VERSION, numeric, range_flags};
-use crate::codes::{self, Bits, Network, Range};
 use crate::coded::{Coded, RangeKind};
+use crate::codes::{self, Bits, Network, Range};
 use crate::composite::CompositeType;
 use crate::datatype::{ARRAY_DIMENSIONS_MAX, DataType};
 use crate::datetime::Zone;
@@ -102,7 +102,9 @@ fn read(bytes: &[u8], ty: &DataType, depth: usize) -> Result<Value, TypeError> {
         DataType::Real => Value::Real(f32::from_be_bytes(from.array()?)),
         DataType::Double => Value::Double(f64::from_be_bytes(from.array()?)),
         DataType::Numeric(_) => Value::Numeric(ty.fit_decimal(numeric::read(&mut from, ty)?)?),
-        DataType::Text | DataType::Varchar(_) | DataType::Char(_) => Value::parse_text(text(from.rest())?, ty)?,
+        DataType::Text | DataType::Varchar(_) | DataType::Char(_) => {
+            Value::parse_text(text(from.rest())?, ty)?
+        }
         DataType::Bytea => Value::Bytea(from.rest().to_vec()),
         DataType::Date => {
             let days = from.i32()?.checked_add(EPOCH_DAYS).ok_or_else(|| range_error(ty))?;
@@ -134,9 +136,7 @@ fn read(bytes: &[u8], ty: &DataType, depth: usize) -> Result<Value, TypeError> {
             Value::Jsonb(json::normalise(text(from.rest())?)?)
         }
         DataType::Array(_) => array(&mut from, ty, depth)?,
-        DataType::Coded(coded) => {
-            Value::Coded { ty: coded.clone(), code: code(&mut from, coded, depth)? }
-        }
+        DataType::Coded(coded) => Value::Coded { ty: coded.clone(), code: code(&mut from, coded, depth)? },
     };
     if from.left() > 0 {
         return Err(incorrect());
@@ -173,7 +173,8 @@ fn array(from: &mut Reader<'_>, ty: &DataType, depth: usize) -> Result<Value, Ty
     }
     let given = from.i32()? as u32;
     if given != element.pg_oid() && !matches!(element, DataType::Coded(_)) {
-        let message = format!("binary data has array element type {given} instead of expected {}", element.pg_oid());
+        let message =
+            format!("binary data has array element type {given} instead of expected {}", element.pg_oid());
         return Err(TypeError::invalid("42804", message));
     }
     let mut sizes = Vec::with_capacity(dimensions);
@@ -181,7 +182,9 @@ fn array(from: &mut Reader<'_>, ty: &DataType, depth: usize) -> Result<Value, Ty
     for _ in 0..dimensions {
         let size = usize::try_from(from.i32()?).map_err(|_| incorrect())?;
         if from.i32()? != 1 {
-            return Err(TypeError::Unsupported { what: "an array whose first subscript is not 1".to_owned() });
+            return Err(TypeError::Unsupported {
+                what: "an array whose first subscript is not 1".to_owned(),
+            });
         }
         count = count.saturating_mul(size);
         sizes.push(size);
@@ -196,7 +199,12 @@ fn array(from: &mut Reader<'_>, ty: &DataType, depth: usize) -> Result<Value, Ty
     level(from, &sizes, element, depth)
 }
 
-fn level(from: &mut Reader<'_>, sizes: &[usize], element: &DataType, depth: usize) -> Result<Value, TypeError> {
+fn level(
+    from: &mut Reader<'_>,
+    sizes: &[usize],
+    element: &DataType,
+    depth: usize,
+) -> Result<Value, TypeError> {
     let Some((size, inner)) = sizes.split_first() else { return from.sized(element, depth) };
     let values = (0..*size).map(|_| level(from, inner, element, depth));
     Ok(Value::Array(values.collect::<Result<_, _>>()?))
@@ -211,7 +219,10 @@ fn code(from: &mut Reader<'_>, ty: &Coded, depth: usize) -> Result<Vec<u8>, Type
             let v6 = (FAMILY_V4 + 1, 16);
             if (family, length) != v4 && (family, length) != v6 {
                 let name = ty.pg_name();
-                return Err(TypeError::invalid("22P03", format!("invalid address family in external \"{name}\" value")));
+                return Err(TypeError::invalid(
+                    "22P03",
+                    format!("invalid address family in external \"{name}\" value"),
+                ));
             }
             let network = Network::new(from.take(usize::from(length))?.to_vec(), bits).ok_or_else(|| {
                 TypeError::invalid("22P03", format!("invalid bits in external \"{}\" value", ty.pg_name()))

@@ -3,8 +3,8 @@
 use std::ops::Bound;
 
 use super::{EPOCH_DAYS, EPOCH_MICROS, FAMILY_V4, JSONB_VERSION, numeric, range_flags};
-use crate::codes::{self, Bits, Network, Range};
 use crate::coded::{Coded, RangeKind};
+use crate::codes::{self, Bits, Network, Range};
 use crate::composite::CompositeType;
 use crate::datatype::DataType;
 use crate::datetime::Zone;
@@ -125,7 +125,9 @@ fn coded(ty: &Coded, code: &[u8], out: &mut Vec<u8>) -> Result<(), TypeError> {
             out.extend_from_slice(&(bits.len() as i32).to_be_bytes());
             out.extend_from_slice(bits.bytes());
         }
-        Coded::Composite(ty) => composite(ty, &codes::composite::decode(ty, code).ok_or_else(unreadable)?, out)?,
+        Coded::Composite(ty) => {
+            composite(ty, &codes::composite::decode(ty, code).ok_or_else(unreadable)?, out)?
+        }
         // Enums, and whatever PostgreSQL sends as its text.
         Coded::Enum(_) => {
             let mut text = String::new();

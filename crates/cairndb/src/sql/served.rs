@@ -1,8 +1,8 @@
 //! What a server needs of a session: statements with declared parameter types, values as they came in, reads without a change
 //! of thread, and what the client has to be told.
 
-use cairn_sql::copy::Streams;
 use cairn_sql::StatementCancel;
+use cairn_sql::copy::Streams;
 use cairn_types::{DataType, Value};
 
 use super::column::Columns;
@@ -114,6 +114,11 @@ impl Session {
     /// Name and value of the parameters that clients of PostgreSQL are told of, where any may have changed since the last call.
     pub fn changed_parameters(&mut self) -> Option<Vec<(&'static str, String)>> {
         self.inner.changed_parameters()
+    }
+
+    /// The columns of a cursor that DECLARE made.
+    pub fn cursor_columns(&self, name: &str) -> Option<Vec<Column>> {
+        Some(Columns::new(&self.inner.cursor_columns(name)?).all().to_vec())
     }
 
     /// The type that `pg_type` has under that number.
