@@ -1,6 +1,6 @@
 //! Runs `cargo` as the developer would, in the repository's root, with its output passed through.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
@@ -25,4 +25,9 @@ pub(crate) fn cargo_with(root: &Path, args: &[&str], env: &[(&str, String)]) -> 
         .context("cannot start cargo")?;
     ensure!(status.success(), "cargo {} failed", args.join(" "));
     Ok(())
+}
+
+/// Where cargo builds.
+pub(crate) fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }

@@ -52,7 +52,7 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
 }
 
 fn binary(root: &Path) -> anyhow::Result<PathBuf> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let target = crate::cargo::target(root);
     let path = target.join("debug").join(if cfg!(windows) { "cairn.exe" } else { "cairn" });
     ensure!(path.exists(), "{} was not built", path.display());
     Ok(path)

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod cargo;
+pub mod clients;
 pub mod compare;
 pub mod conformance;
 pub mod damage;
@@ -45,6 +46,11 @@ pub const COMMANDS: &[Command] = &[
         name: "cancel",
         help: "measure how long statements of every kind take to end when they are cancelled: --rows",
         run: queries::cancel,
+    },
+    Command {
+        name: "clients",
+        help: "run the programs of clients/, drivers of PostgreSQL, against a server: clients [NAME ...]",
+        run: clients::run,
     },
     Command {
         name: "compare",

@@ -30,7 +30,7 @@ pub(crate) fn check(root: &Path, preemptions: u64) -> anyhow::Result<()> {
 
 /// Where the models are built: what they depend on is nobody else's.
 fn target(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from).join("models")
+    crate::cargo::target(root).join("models")
 }
 
 /// Builds and runs the models of the workspace at `copy`: the first that fails, if one does.

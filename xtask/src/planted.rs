@@ -68,7 +68,7 @@ fn all() -> impl Iterator<Item = (&'static Plant, Finder)> {
 /// Plants every bug, or those that are named, one after the other; fails when one was not found.
 pub fn run(root: &Path) -> anyhow::Result<()> {
     let (first, names) = asked(std::env::args().skip(2))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let target = crate::cargo::target(root);
     let rig = Rig { copy: target.join("planted"), first };
     copy_workspace(root, &rig.copy)?;
     rig.control()?;

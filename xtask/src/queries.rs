@@ -10,7 +10,7 @@
 //! is most of the time of a short query, takes a tenth of what it takes in a debug build. Assertions and checks for
 //! overflow stay on.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 
@@ -72,8 +72,7 @@ pub fn cancel(root: &Path) -> anyhow::Result<()> {
 /// Builds the rig, and runs a test of it.
 fn rig(root: &Path, arguments: &[&str], environment: &[(&str, String)]) -> anyhow::Result<()> {
     // With the whole workspace: a package alone would have other features, and build all that it stands on again.
-    let common = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let target = common.join("queries").display().to_string();
+    let target = crate::cargo::target(root).join("queries").display().to_string();
     let build = ["test", "--release", "--workspace", "--config", QUICK, "--target-dir", &target];
     cargo_with(root, &[&build[..], &["--test", "queries", "--"], arguments].concat(), environment)
 }

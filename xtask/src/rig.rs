@@ -19,7 +19,7 @@ pub(crate) type Counts = Vec<u64>;
 /// Builds the rig's process and gives its path.
 pub(crate) fn build(root: &Path) -> anyhow::Result<PathBuf> {
     cargo(root, &["build", "--package", "cairn-storage", "--example", "rig"])?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let target = crate::cargo::target(root);
     Ok(target.join("debug/examples/rig"))
 }
 

@@ -104,6 +104,18 @@ pub(crate) struct Serve {
     /// File that holds the password of the user `cairn`, or its SCRAM verifier
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
+    /// PEM file of the certificate for TLS, with those up to its authority
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// PEM file of the certificate's key
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// PEM file of authorities: clients have to show a certificate of one of them
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Refuse clients of TCP that do not ask for TLS
+    #[arg(long, requires = "tls_certificate")]
+    pub(crate) tls_only: bool,
     /// Sessions at once, at most
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) connections: usize,

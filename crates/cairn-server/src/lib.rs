@@ -16,10 +16,12 @@ mod options;
 mod pg;
 mod registry;
 mod server;
+mod tls;
 
 pub use options::Options;
 pub use pg::Verifier;
 pub use server::{Error, Server, serve};
+pub use tls::{Tls, TlsError};
 
 /// The name of the only user that there is; it may do everything.
 pub const SUPERUSER: &str = "cairn";

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Verifier;
+use crate::{Tls, Verifier};
 
 /// The options of a [`Server`](crate::Server).
 ///
@@ -21,6 +21,10 @@ pub struct Options {
     pub socket_directory: Option<PathBuf>,
     /// The port in the name of that socket; default 5432.
     pub socket_port: u16,
+    /// With it, clients may ask for TLS.
+    pub tls: Option<Tls>,
+    /// Whether clients of TCP without TLS are refused.
+    pub tls_only: bool,
     /// What the user `cairn` has to know over TCP, and users of the system other than the server's own over the Unix socket.
     /// Without it none of these comes in.
     pub password: Option<Verifier>,
@@ -42,6 +46,8 @@ impl Default for Options {
             tcp: Vec::new(),
             socket_directory: None,
             socket_port: 5432,
+            tls: None,
+            tls_only: false,
             password: None,
             failure_delay: Duration::from_secs(1),
             connections_max: 1000,

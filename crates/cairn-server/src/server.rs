@@ -13,6 +13,9 @@ use crate::Options;
 use crate::pg::{self, Peer};
 use crate::registry::{Registry, Stage};
 
+/// Stack of each thread.
+const STACK_BYTES: usize = 256 << 20;
+
 /// Why a server cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -164,6 +167,8 @@ pub fn serve(
 ) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // Statements are trees, which are taken down on the stack. Address space only.
+        .thread_stack_size(STACK_BYTES)
         .thread_name("cairn-server")
         .build()
         .map_err(Error::Threads)?;

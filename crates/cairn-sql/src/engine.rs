@@ -13,6 +13,7 @@ use crate::query::cache::PlanCache;
 use crate::query::reuse::Plans;
 use crate::runtime::Runtime;
 use crate::scan::derived::DerivedIndexes;
+use crate::session::prepared::Described;
 use crate::{Error, Result, Session};
 
 /// Bounds and places for queries.
@@ -68,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) point_writes: PointWrites,
     pub(crate) derived: DerivedIndexes,
     pub(crate) closures: Closures,
+    /// Statements that were prepared.
+    pub(crate) described: Described,
     /// When the database was opened, microseconds since 1970 UTC.
     pub(crate) opened_us: i64,
 }
@@ -104,6 +107,7 @@ impl Engine {
             point_writes: PointWrites::default(),
             derived: DerivedIndexes::default(),
             closures: Closures::default(),
+            described: Described::default(),
         });
         if crate::dml::install_expressions(&shared) {
             crate::session::temporary::clear(&shared.database);

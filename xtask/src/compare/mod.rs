@@ -59,7 +59,7 @@ enum Answer {
 pub fn run(root: &Path) -> anyhow::Result<()> {
     let asked = asked(std::env::args().skip(2))?;
     cargo(root, &["build", "--workspace", "--bin", "cairn"])?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let target = crate::cargo::target(root);
     let cairn = target.join("debug/cairn");
     let out = root.join("target/compare");
     std::fs::create_dir_all(&out).context("making target/compare")?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use cairn_server::{Options, SUPERUSER, Verifier};
+use cairn_server::{Options, SUPERUSER, Tls, Verifier};
 
 use super::open;
 use crate::arguments::{MEMORY, Serve};
@@ -23,6 +23,12 @@ pub(crate) fn run(command: &Serve) -> Outcome {
         let message = "an address that others can reach needs a password: --password-file FILE";
         return Err(Failure::Usage(message.to_owned()));
     }
+    if let (Some(certificate), Some(key)) = (&command.tls_certificate, &command.tls_key) {
+        let tls = Tls::from_files(certificate, key, command.tls_client_ca.as_deref());
+        options.tls = Some(tls.context("TLS")?);
+    }
+    // Certificates of clients are asked for in TLS only.
+    options.tls_only = command.tls_only || command.tls_client_ca.is_some();
     options.socket_directory = match &command.socket {
         Some(directory) => Some(directory.clone()),
         None if command.database == Path::new(MEMORY) => None,

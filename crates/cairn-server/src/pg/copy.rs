@@ -21,17 +21,28 @@ const QUEUED_MAX: usize = 4;
 const PIECE: usize = 32 << 10;
 
 /// What COPY FROM STDIN reads.
+///
+/// I1. It ends only where the client said so: whatever else ends it is an error, and stays one.
 struct Input {
-    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    pieces: mpsc::Receiver<Piece>,
     piece: Bytes,
+    ended: bool,
+}
+
+/// A piece of what a client copies.
+enum Piece {
+    Data(Bytes),
+    /// That was all.
+    End,
 }
 
 impl Read for Input {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.piece.is_empty() {
+        while self.piece.is_empty() && !self.ended {
             match self.pieces.blocking_recv() {
-                Some(piece) => self.piece = piece?,
-                None => return Ok(0),
+                Some(Piece::Data(piece)) => self.piece = piece,
+                Some(Piece::End) => self.ended = true,
+                None => return Err(io::ErrorKind::ConnectionAborted.into()),
             }
         }
         let count = out.len().min(self.piece.len());
@@ -116,7 +127,7 @@ impl Connection {
         let (written, mut from_statement) = mpsc::channel(QUEUED_MAX);
         let (begin, begun) = oneshot::channel();
         let streams = Streams {
-            input: Some(Box::new(Input { pieces, piece: Bytes::new() })),
+            input: Some(Box::new(Input { pieces, piece: Bytes::new(), ended: false })),
             output: Some(Box::new(Output { pieces: written, piece: Vec::new() })),
             begun: Some(Box::new(move |how| {
                 // The receiver is gone only with the session.
@@ -136,6 +147,8 @@ impl Connection {
             match begun {
                 Some(begun) if begun.input => {
                     wire.replies.copy_in(form_of(&begun), begun.columns);
+                    // Here, and not while the statement is waited for as well: it must not be cut off halfway.
+                    wire.flush().await?;
                     feed(wire, statement, to_statement).await?
                 }
                 Some(begun) => {
@@ -168,52 +181,46 @@ fn form_of(begun: &Begun) -> Form {
 async fn feed(
     wire: &mut Wire,
     mut statement: Pin<&mut impl Future<Output = Result<Outcome>>>,
-    queue: mpsc::Sender<io::Result<Bytes>>,
+    queue: mpsc::Sender<Piece>,
 ) -> io::Result<(Result<Outcome>, Option<Report>)> {
-    let mut failed = None;
-    loop {
+    let mut gone = false;
+    let failed = loop {
         let received = tokio::select! {
             outcome = &mut statement => return Ok((outcome, None)),
             received = wire.next(false) => received?,
         };
         let piece = match received {
-            Received::Message(Message::CopyData(piece)) => Ok(piece),
-            Received::Message(Message::CopyDone) => break,
+            Received::Message(Message::CopyData(piece)) => Piece::Data(piece),
+            Received::Message(Message::CopyDone) => Piece::End,
             // Drivers that send a series ahead.
             Received::Message(Message::Flush | Message::Sync) => continue,
             Received::Message(Message::CopyFail(why)) => {
-                failed = Some(Report::error("57014", format!("COPY from stdin failed: {why}")));
-                Err(io::ErrorKind::Interrupted)
+                break Some(Report::error("57014", format!("COPY from stdin failed: {why}")));
             }
             Received::Message(_) => {
-                failed = Some(Report::error("08P01", "unexpected message type during COPY from stdin"));
-                Err(io::ErrorKind::InvalidData)
+                break Some(Report::error("08P01", "unexpected message type during COPY from stdin"));
             }
             Received::Violation(violation) => {
-                failed = Some(Report::error(violation.sqlstate(), violation.to_string()));
-                Err(io::ErrorKind::InvalidData)
+                break Some(Report::error(violation.sqlstate(), violation.to_string()));
             }
             Received::End | Received::Stopping => {
-                failed = Some(Report::fatal("08006", "unexpected end of a COPY"));
-                Err(io::ErrorKind::UnexpectedEof)
+                gone = true;
+                break None;
             }
         };
-        let ends = piece.is_err();
+        let ends = matches!(piece, Piece::End);
         tokio::select! {
-            outcome = &mut statement => return Ok((outcome, failed)),
+            outcome = &mut statement => return Ok((outcome, None)),
             // A statement that does not read any more is about to end.
-            _ = queue.send(piece.map_err(io::Error::from)) => {}
+            _ = queue.send(piece) => {}
         }
         if ends {
-            break;
+            break None;
         }
-    }
+    };
     drop(queue);
     let outcome = statement.await;
-    match failed {
-        Some(report) if report.severity == "FATAL" => Err(io::ErrorKind::UnexpectedEof.into()),
-        failed => Ok((outcome, failed)),
-    }
+    if gone { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok((outcome, failed)) }
 }
 
 /// Sends the client what a statement writes.

@@ -9,7 +9,7 @@ use super::connection::{Connection, Done, Failure};
 use super::message::{Form, Object};
 use super::reply::Report;
 use super::rows::{self, Rest};
-use super::simple::Control;
+use super::simple::{Control, deallocated};
 
 /// A statement that was parsed.
 #[derive(Debug)]
@@ -168,6 +168,17 @@ impl Connection {
         Ok(())
     }
 
+    /// Forgets statements of Parse that DEALLOCATE or DISCARD ALL names; whether that is all that there is to do.
+    pub(super) fn deallocate(&mut self, sql: &str) -> bool {
+        match deallocated(sql) {
+            Some(name) => self.statements.remove(&name).is_some(),
+            None => {
+                self.statements.clear();
+                false
+            }
+        }
+    }
+
     fn missing_portal(name: &str) -> Report {
         Report::error("34000", format!("portal \"{name}\" does not exist"))
     }
@@ -236,7 +247,7 @@ impl Connection {
                     Control::Begin { .. } => {}
                     Control::End => self.implicit = false,
                     // A series of one statement is a transaction of its own; until more of it is known, it is one of many.
-                    Control::Copy | Control::None => match self.wire.peek().await? {
+                    Control::Copy | Control::Deallocate | Control::None => match self.wire.peek().await? {
                         Some(b'S') if !self.implicit => {}
                         Some(_) => self.begin_implicit().await?,
                         None => return Err(Failure::Gone(std::io::ErrorKind::UnexpectedEof.into())),
@@ -244,6 +255,10 @@ impl Connection {
                 }
                 if statement.control == Control::Copy {
                     return self.copy(&statement.sql).await;
+                }
+                if statement.control == Control::Deallocate && self.deallocate(&statement.sql) {
+                    self.wire.replies.complete("DEALLOCATE");
+                    return Ok(());
                 }
                 let outcome = self.run_statement(&statement.sql, &portal.values).await?;
                 self.tell_notices();

@@ -77,14 +77,17 @@ pub(crate) fn opening(buffer: &mut BytesMut) -> Result<Option<Opening>> {
         CANCEL => Opening::Cancel { pid: body.u32()?, secret: body.rest() },
         version => {
             let mut parameters = Vec::new();
-            loop {
+            // What stands behind other versions is another matter.
+            while version >> 16 == 3 {
                 let name = body.text()?;
                 if name.is_empty() {
                     break;
                 }
                 parameters.push((name, body.text()?));
             }
-            body.end()?;
+            if version >> 16 == 3 {
+                body.end()?;
+            }
             Opening::Startup { major: (version >> 16) as u16, minor: version as u16, parameters }
         }
     }))

@@ -9,8 +9,9 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::Peer;
 use super::message::{Message, Opening};
 use super::reply::Report;
-use super::scram::{self, Exchange, Failure};
+use super::scram::{self, Channel, Exchange, Failure};
 use super::wire::{Received, Wire};
+use crate::Tls;
 use crate::registry::{Place, SECRET_BYTES};
 use crate::server::Shared;
 
@@ -25,22 +26,31 @@ pub(crate) struct Opened {
 
 /// Opens the session; `None` where there is to be none, and the client knows.
 pub(crate) async fn open(shared: &Arc<Shared>, wire: &mut Wire, peer: Peer) -> io::Result<Option<Opened>> {
+    let mut protected = false;
     loop {
         match wire.opening().await? {
             None => return Ok(None),
             Some(Err(violation)) => {
                 return refuse(wire, &Report::fatal(violation.sqlstate(), violation.to_string())).await;
             }
-            Some(Ok(Opening::Tls | Opening::Gss)) => {
-                // Neither is there: the client goes on without, or not at all.
-                wire.replies.raw(b'N');
+            Some(Ok(Opening::Tls)) if !protected && matches!(peer, Peer::Network) => {
+                match &shared.options.tls {
+                    Some(tls) => {
+                        wire.replies.raw(b'S');
+                        wire.protect(&tls.acceptor()).await?;
+                        protected = true;
+                    }
+                    None => wire.replies.raw(b'N'),
+                }
             }
+            // Neither is there: the client goes on without, or not at all.
+            Some(Ok(Opening::Tls | Opening::Gss)) => wire.replies.raw(b'N'),
             Some(Ok(Opening::Cancel { pid, secret })) => {
                 shared.registry.cancel(pid, &secret);
                 return Ok(None);
             }
             Some(Ok(Opening::Startup { major, minor, parameters })) => {
-                return begin(shared, wire, peer, (major, minor), parameters).await;
+                return begin(shared, wire, (peer, protected), (major, minor), parameters).await;
             }
         }
     }
@@ -55,7 +65,7 @@ async fn refuse(wire: &mut Wire, report: &Report) -> io::Result<Option<Opened>> 
 async fn begin(
     shared: &Arc<Shared>,
     wire: &mut Wire,
-    peer: Peer,
+    (peer, protected): (Peer, bool),
     (major, minor): (u16, u16),
     parameters: Vec<(String, String)>,
 ) -> io::Result<Option<Opened>> {
@@ -74,7 +84,7 @@ async fn begin(
         return refuse(wire, &Report::fatal("28000", "no PostgreSQL user name specified in startup packet"))
             .await;
     };
-    if let Err(report) = admit(shared, wire, peer, user).await? {
+    if let Err(report) = admit(shared, wire, peer, protected, user).await? {
         return refuse(wire, &report).await;
     }
     let mut session = shared.database.session();
@@ -111,18 +121,31 @@ async fn begin(
 }
 
 /// Whether this peer may have a session: the server's own user over the Unix socket, everyone else with the password.
-async fn admit(shared: &Shared, wire: &mut Wire, peer: Peer, user: &str) -> io::Result<Result<(), Report>> {
+async fn admit(
+    shared: &Shared,
+    wire: &mut Wire,
+    peer: Peer,
+    protected: bool,
+    user: &str,
+) -> io::Result<Result<(), Report>> {
     if let Peer::Local { user: Some(uid) } = peer
         && uid == rustix::process::geteuid().as_raw()
     {
         return Ok(Ok(()));
     }
+    if shared.options.tls_only && !protected && matches!(peer, Peer::Network) {
+        return Ok(Err(Report::fatal("28000", format!("user \"{user}\" has to use TLS"))));
+    }
+    let end_point = if protected { shared.options.tls.as_ref().and_then(Tls::end_point) } else { None };
     let malformed = |what: &str| Ok(Err(Report::fatal("08P01", format!("malformed SCRAM message: {what}"))));
     let refused = || {
         let message = format!("password authentication failed for user \"{user}\"");
         Ok(Err(Report::fatal("28P01", message)))
     };
-    wire.replies.sasl(&[scram::MECHANISM]);
+    match end_point {
+        Some(_) => wire.replies.sasl(&[scram::MECHANISM_BOUND, scram::MECHANISM]),
+        None => wire.replies.sasl(&[scram::MECHANISM]),
+    }
     let Received::Message(Message::Password(first)) = wire.next(true).await? else {
         return Ok(Err(Report::fatal("08P01", "expected SASL response")));
     };
@@ -131,12 +154,22 @@ async fn admit(shared: &Shared, wire: &mut Wire, peer: Peer, user: &str) -> io::
     else {
         return malformed("no mechanism");
     };
-    if mechanism != scram::MECHANISM.as_bytes() {
-        return Ok(Err(Report::fatal("08P01", "client selected an invalid SASL authentication mechanism")));
-    }
+    let channel = match (mechanism, end_point) {
+        (mechanism, Some(end_point)) if mechanism == scram::MECHANISM_BOUND.as_bytes() => {
+            Channel::Bound(end_point)
+        }
+        (mechanism, Some(_)) if mechanism == scram::MECHANISM.as_bytes() => Channel::CouldBeBound,
+        (mechanism, None) if mechanism == scram::MECHANISM.as_bytes() => Channel::Plain,
+        _ => {
+            return Ok(Err(Report::fatal(
+                "08P01",
+                "client selected an invalid SASL authentication mechanism",
+            )));
+        }
+    };
     let Some(data) = rest.get(5..) else { return malformed("no data") };
     let verifier = shared.options.password.as_ref().filter(|_| user == crate::SUPERUSER);
-    let (exchange, answer) = match Exchange::begin(data, user, verifier) {
+    let (exchange, answer) = match Exchange::begin(data, user, verifier, channel) {
         Ok(begun) => begun,
         Err(Failure::Malformed(what)) => return malformed(what),
         Err(Failure::Refused) => return refused(),

@@ -18,6 +18,20 @@ const NONCE_BYTES: usize = 18;
 /// The only mechanism without TLS.
 pub(crate) const MECHANISM: &str = "SCRAM-SHA-256";
 
+/// The one with TLS: the exchange is bound to the connection.
+pub(crate) const MECHANISM_BOUND: &str = "SCRAM-SHA-256-PLUS";
+
+/// What the exchange can be bound to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Channel<'a> {
+    /// Nothing.
+    Plain,
+    /// A certificate, to which the client does not bind it.
+    CouldBeBound,
+    /// The hash of the certificate.
+    Bound(&'a [u8]),
+}
+
 /// What the server keeps of a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Verifier {
@@ -105,7 +119,7 @@ pub(crate) struct Exchange {
     is_known: bool,
     client_first: String,
     server_first: String,
-    binding: &'static str,
+    binding: String,
     nonce: String,
 }
 
@@ -115,18 +129,28 @@ impl Exchange {
         first: &[u8],
         user: &str,
         verifier: Option<&Verifier>,
+        channel: Channel<'_>,
     ) -> Result<(Exchange, String), Failure> {
         let mut own = [0; NONCE_BYTES];
         SystemRandom::new().fill(&mut own).map_err(|_| Failure::Refused)?;
         let first = std::str::from_utf8(first).map_err(|_| Failure::Malformed("not UTF-8"))?;
-        // "n" and "y" both say that the channel is not bound.
-        let (binding, bare) = if let Some(bare) = first.strip_prefix("n,,") {
-            ("biws", bare)
-        } else if let Some(bare) = first.strip_prefix("y,,") {
-            ("eSws", bare)
-        } else {
-            return Err(Failure::Malformed("unexpected channel-binding flag or authorization identity"));
+        let (header, bare) = match (channel, first.get(..3)) {
+            (Channel::Bound(_), _) => {
+                let header = "p=tls-server-end-point,,";
+                (header, first.strip_prefix(header).ok_or(Failure::Malformed("unexpected channel binding"))?)
+            }
+            (Channel::Plain | Channel::CouldBeBound, Some("n,,")) => ("n,,", &first[3..]),
+            (Channel::Plain, Some("y,,")) => ("y,,", &first[3..]),
+            // It could have bound it, and was told that the server cannot: by someone in between.
+            (Channel::CouldBeBound, Some("y,,")) => {
+                return Err(Failure::Malformed("channel binding was negotiated away"));
+            }
+            _ => return Err(Failure::Malformed("unexpected channel-binding flag or authorization identity")),
         };
+        let mut binding = header.as_bytes().to_vec();
+        if let Channel::Bound(end_point) = channel {
+            binding.extend_from_slice(end_point);
+        }
         let nonce = bare
             .strip_prefix("n=")
             .and_then(|rest| rest.split_once(",r="))
@@ -145,7 +169,7 @@ impl Exchange {
             is_known,
             client_first: bare.to_owned(),
             server_first: server_first.clone(),
-            binding,
+            binding: BASE64.encode(binding),
             nonce,
         };
         Ok((exchange, server_first))
@@ -208,7 +232,8 @@ mod tests {
         for (password, verifier, good) in
             [("pencil", Some(&kept), true), ("pen", Some(&kept), false), ("", None, false)]
         {
-            let (exchange, answer) = Exchange::begin(first.as_bytes(), "u", verifier).expect("well formed");
+            let (exchange, answer) =
+                Exchange::begin(first.as_bytes(), "u", verifier, Channel::Plain).expect("well formed");
             assert_eq!(exchange.finish(&proof(password, first, &answer)).is_ok(), good, "{password}");
         }
     }
@@ -226,10 +251,11 @@ mod tests {
     fn what_is_no_message_is_refused() {
         let kept = Verifier::of_password("p").expect("random numbers");
         for first in ["", "n,,", "p=tls,,n=,r=a", "n,a=x,n=,r=a", "n,,n=,r=", "n,,r=a"] {
-            assert!(Exchange::begin(first.as_bytes(), "u", Some(&kept)).is_err(), "{first}");
+            assert!(Exchange::begin(first.as_bytes(), "u", Some(&kept), Channel::Plain).is_err(), "{first}");
         }
         for last in ["", "c=biws,r=x,p=", "p=AAAA"] {
-            let (exchange, _) = Exchange::begin(b"n,,n=,r=abc", "u", Some(&kept)).expect("well formed");
+            let (exchange, _) =
+                Exchange::begin(b"n,,n=,r=abc", "u", Some(&kept), Channel::Plain).expect("well formed");
             assert!(matches!(exchange.finish(last.as_bytes()), Err(Failure::Malformed(_))), "{last}");
         }
     }

@@ -17,6 +17,8 @@ pub(super) enum Control {
     End,
     /// COPY from or to the client.
     Copy,
+    /// DEALLOCATE, DISCARD ALL.
+    Deallocate,
     None,
 }
 
@@ -39,6 +41,7 @@ impl Control {
             }
             Some("prepare") if words.next().as_deref() == Some("transaction") => Control::End,
             Some("copy") => Control::Copy,
+            Some("deallocate" | "discard") => Control::Deallocate,
             _ => Control::None,
         }
     }
@@ -107,11 +110,15 @@ impl Connection {
             }
             Control::End => self.implicit = false,
             Control::Begin { .. } => {}
-            Control::Copy | Control::None if several => self.begin_implicit().await?,
-            Control::Copy | Control::None => {}
+            Control::Copy | Control::Deallocate | Control::None if several => self.begin_implicit().await?,
+            Control::Copy | Control::Deallocate | Control::None => {}
         }
         if control == Control::Copy {
             return self.copy(sql).await;
+        }
+        if control == Control::Deallocate && self.deallocate(sql) {
+            self.wire.replies.complete("DEALLOCATE");
+            return Ok(());
         }
         let outcome = self.run_statement(sql, &[]).await?;
         self.tell_notices();
@@ -133,6 +140,21 @@ impl Connection {
         self.wire.flush_many().await?;
         Ok(())
     }
+}
+
+/// The statement that DEALLOCATE names; `None` for all of them, and for DISCARD ALL.
+pub(super) fn deallocated(sql: &str) -> Option<String> {
+    let mut rest = words(sql).skip(1);
+    let mut word = rest.next()?;
+    if word.eq_ignore_ascii_case("prepare") {
+        word = rest.next()?;
+    }
+    if word != "\"" {
+        return (!word.eq_ignore_ascii_case("all")).then(|| word.to_lowercase());
+    }
+    let (_, quoted) = sql.split_once('"')?;
+    let (name, _) = quoted.rsplit_once('"')?;
+    Some(name.replace("\"\"", "\""))
 }
 
 /// An error of a COPY or of rows as the client gets it.
@@ -158,9 +180,24 @@ mod tests {
             ("rollback", Control::End),
             ("COPY t FROM STDIN", Control::Copy),
             ("SELECT 'commit'", Control::None),
+            ("DISCARD ALL", Control::Deallocate),
             ("", Control::None),
         ] {
             assert_eq!(Control::of(sql), control, "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_is_deallocated() {
+        for (sql, name) in [
+            ("DEALLOCATE a", Some("a")),
+            ("deallocate PREPARE B;", Some("b")),
+            ("DEALLOCATE \"_pg3_0\"", Some("_pg3_0")),
+            ("DEALLOCATE PREPARE \"a\"\"B\"", Some("a\"B")),
+            ("DEALLOCATE ALL", None),
+            ("DISCARD ALL", None),
+        ] {
+            assert_eq!(deallocated(sql).as_deref(), name, "{sql}");
         }
     }
 }

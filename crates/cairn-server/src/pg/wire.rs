@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use super::Io;
 use super::message::{self, Message, Opening, Violation};
@@ -53,6 +54,20 @@ impl Wire {
     /// Has messages be no longer than this.
     pub(crate) fn limit(&mut self, message_bytes_max: usize) {
         self.message_bytes_max = message_bytes_max;
+    }
+
+    /// Changes what the bytes go through.
+    ///
+    /// # Errors
+    /// When bytes came before it was agreed upon: they would be taken for protected ones.
+    pub(crate) async fn protect(&mut self, tls: &TlsAcceptor) -> io::Result<()> {
+        self.flush().await?;
+        if !self.input.is_empty() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        self.stream = Box::new(tls.accept(plain).await?);
+        Ok(())
     }
 
     async fn read(&mut self) -> io::Result<usize> {

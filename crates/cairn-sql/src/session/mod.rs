@@ -202,6 +202,9 @@ impl Session {
     /// # Errors
     /// As [`Session::prepare`].
     pub async fn prepare_async(&mut self, sql: &str, types: &[Option<DataType>]) -> Result<Prepared> {
+        if let Some(statement) = prepared::prepare_now(&self.shared, &self.state, sql, types) {
+            return Ok(Prepared { statement });
+        }
         let statement = self.shared.runtime.run_async(self.preparation(sql, types)).await?;
         Ok(Prepared { statement })
     }

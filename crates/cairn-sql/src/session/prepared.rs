@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use sqlparser::ast::{self, Expr, Ident, ObjectName};
 
 use super::State;
+use super::settings::Settings;
 use super::transaction::{Modes, begin_engine};
 use super::variables::fold;
 use crate::context::{Context, Scope};
@@ -53,7 +54,92 @@ pub(super) fn prepare(
         return Err(Error::new("42601", "an empty statement cannot be prepared"));
     };
     let mut state = state.lock();
-    describe(shared, &mut state, sql, statement, declared).map_err(|error| locate(error, sql))
+    let found = describe(shared, &mut state, sql, statement, declared).map_err(|error| locate(error, sql))?;
+    if of_session(&state, &found.statement)?.is_none() && !super::temporary::is_used(&state) {
+        let settings = Arc::clone(&state.settings);
+        shared.described.put(declared, version(shared, &state), settings, Arc::clone(&found));
+    }
+    Ok(found)
+}
+
+/// The same for a text that was described before, and means the same still.
+pub(super) fn prepare_now(
+    shared: &Shared,
+    state: &Mutex<State>,
+    sql: &str,
+    declared: &[Option<DataType>],
+) -> Option<Arc<Statement>> {
+    let state = state.lock();
+    if super::temporary::is_used(&state) || state.block.as_ref().is_some_and(|block| block.failed) {
+        return None;
+    }
+    let version = version(shared, &state);
+    let found = shared.described.get(sql, declared, version, &state.settings)?;
+    shared.reuse.is_seen(sql);
+    Some(found)
+}
+
+/// The version of the catalog that the session sees.
+fn version(shared: &Shared, state: &State) -> u64 {
+    match &state.block {
+        Some(block) => block.txn.catalog().version(),
+        None => shared.database.catalog().version(),
+    }
+}
+
+/// Statements that were described, by text: drivers that keep none prepare the same ones again and again.
+#[derive(Default)]
+pub(crate) struct Described(Mutex<HashMap<String, Vec<Description>>>);
+
+struct Description {
+    declared: Vec<Option<DataType>>,
+    version: u64,
+    settings: Arc<Settings>,
+    statement: Arc<Statement>,
+}
+
+/// Texts kept at most; beyond, the memory starts anew.
+const DESCRIBED_MAX: usize = 1024;
+/// Descriptions of one text: types and settings may differ.
+const VARIANTS_MAX: usize = 4;
+/// A text beyond this is not kept.
+const DESCRIBED_BYTES_MAX: usize = 16 << 10;
+
+impl Described {
+    fn get(
+        &self,
+        sql: &str,
+        declared: &[Option<DataType>],
+        version: u64,
+        settings: &Arc<Settings>,
+    ) -> Option<Arc<Statement>> {
+        let all = self.0.lock();
+        let found = all.get(sql)?.iter().find(|known| {
+            known.version == version && known.declared == declared && known.settings.plans_like(settings)
+        })?;
+        Some(Arc::clone(&found.statement))
+    }
+
+    fn put(
+        &self,
+        declared: &[Option<DataType>],
+        version: u64,
+        settings: Arc<Settings>,
+        statement: Arc<Statement>,
+    ) {
+        if statement.sql.len() > DESCRIBED_BYTES_MAX {
+            return;
+        }
+        let mut all = self.0.lock();
+        if all.len() >= DESCRIBED_MAX {
+            all.clear();
+        }
+        let known = all.entry(statement.sql.clone()).or_default();
+        if known.len() >= VARIANTS_MAX {
+            known.clear();
+        }
+        known.push(Description { declared: declared.to_vec(), version, settings, statement });
+    }
 }
 
 fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Result<Context> {

@@ -1,3 +1,5 @@
+//! Against what PostgreSQL sends, and against damaged bytes.
+
 #![allow(clippy::unwrap_used)]
 
 use crate::{DataType, Value};

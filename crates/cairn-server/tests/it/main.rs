@@ -1,0 +1,10 @@
+//! The server byte by byte. Drivers that know PostgreSQL only are in `clients/`; `cargo xtask clients` runs them.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod bytes;
+mod end;
+mod load;
+mod opening;
+mod series;
+mod support;
+mod tls;

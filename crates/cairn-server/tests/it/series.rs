@@ -1,0 +1,141 @@
+//! Series of messages: what one transaction is, and what an error skips.
+
+use crate::support::{Client, message, start};
+
+fn parse(sql: &str) -> Vec<u8> {
+    message(b'P', format!("\0{sql}\0\0\0").as_bytes())
+}
+
+fn run(sql: &str) -> Vec<u8> {
+    let mut all = parse(sql);
+    all.extend(message(b'B', b"\0\0\0\0\0\0\0\0"));
+    all.extend(message(b'E', b"\0\0\0\0\0"));
+    all
+}
+
+async fn count(client: &mut Client) -> String {
+    client.query("SELECT count(*) FROM t").await.unwrap()[0][0].clone().unwrap()
+}
+
+#[tokio::test]
+async fn what_stands_between_two_syncs_is_one_transaction() {
+    let server = start(|_| {}).await;
+    let mut client = server.client().await;
+    client.query("CREATE TABLE t (id int PRIMARY KEY)").await.unwrap();
+    for (last, kept) in [("INSERT INTO t VALUES (1)", "0"), ("INSERT INTO t VALUES (3)", "3")] {
+        let mut series = run("INSERT INTO t VALUES (1)");
+        series.extend(run("INSERT INTO t VALUES (2)"));
+        series.extend(run(last));
+        series.extend(message(b'S', b""));
+        client.send(&series).await;
+        let ended = client.until_ready().await;
+        assert_eq!(ended.is_err(), kept == "0");
+        assert_eq!(count(&mut client).await, kept);
+    }
+}
+
+#[tokio::test]
+async fn an_error_skips_to_the_sync() {
+    let server = start(|_| {}).await;
+    let mut client = server.client().await;
+    client.query("CREATE TABLE t (id int PRIMARY KEY)").await.unwrap();
+    let mut series = run("SELECT 1/0");
+    series.extend(run("INSERT INTO t VALUES (1)"));
+    series.extend(message(b'Q', b"INSERT INTO t VALUES (2)\0"));
+    series.extend(message(b'S', b""));
+    client.send(&series).await;
+    assert_eq!(client.until_ready().await.unwrap_err(), "22012");
+    assert_eq!(count(&mut client).await, "0");
+}
+
+#[tokio::test]
+async fn a_series_without_its_end_is_undone() {
+    let server = start(|_| {}).await;
+    let mut client = server.client().await;
+    client.query("CREATE TABLE t (id int PRIMARY KEY)").await.unwrap();
+    let mut other = server.client().await;
+    let mut series = run("INSERT INTO t VALUES (1)");
+    series.extend(message(b'H', b""));
+    other.send(&series).await;
+    // It is told of the insertion, which nobody else sees yet.
+    while other.next().await.unwrap().0 != b'C' {}
+    assert_eq!(count(&mut client).await, "0");
+    drop(other);
+    client.query("INSERT INTO t VALUES (1)").await.unwrap();
+    assert_eq!(count(&mut client).await, "1");
+}
+
+#[tokio::test]
+async fn the_statements_of_one_query_are_one_transaction() {
+    let server = start(|_| {}).await;
+    let mut client = server.client().await;
+    client.query("CREATE TABLE t (id int PRIMARY KEY)").await.unwrap();
+    let failed = client.query("INSERT INTO t VALUES (1); INSERT INTO t VALUES (2); SELECT 1/0").await;
+    assert_eq!(failed.unwrap_err(), "22012");
+    assert_eq!(count(&mut client).await, "0");
+    // COMMIT in between keeps what came before; BEGIN makes the rest a block of the client's.
+    client.query("INSERT INTO t VALUES (1); COMMIT; INSERT INTO t VALUES (2); ROLLBACK").await.unwrap();
+    assert_eq!(count(&mut client).await, "1");
+    client.query("INSERT INTO t VALUES (3); BEGIN; INSERT INTO t VALUES (4)").await.unwrap();
+    assert_eq!(count(&mut client).await, "3");
+    client.query("ROLLBACK").await.unwrap();
+    assert_eq!(count(&mut client).await, "1");
+}
+
+#[tokio::test]
+async fn portals_give_some_rows_at_a_time() {
+    let server = start(|_| {}).await;
+    let mut client = server.client().await;
+    let mut series = parse("SELECT n FROM generate_series(1, 10) AS s(n)");
+    series.extend(message(b'B', b"p\0\0\0\0\0\0\0\0"));
+    for _ in 0..3 {
+        series.extend(message(b'E', b"p\0\0\0\0\x04"));
+    }
+    series.extend(message(b'S', b""));
+    client.send(&series).await;
+    let kinds: String =
+        client.until_ready().await.unwrap().iter().map(|(kind, _)| char::from(*kind)).collect();
+    assert_eq!(kinds, "12DDDDsDDDDsDDC");
+    // It went with its transaction.
+    let mut series = message(b'E', b"p\0\0\0\0\x04");
+    series.extend(message(b'S', b""));
+    client.send(&series).await;
+    assert_eq!(client.until_ready().await.unwrap_err(), "34000");
+}
+
+#[tokio::test]
+async fn a_copy_takes_what_comes_and_undoes_what_fails() {
+    let server = start(|_| {}).await;
+    let mut client = server.client().await;
+    client.query("CREATE TABLE t (id int PRIMARY KEY)").await.unwrap();
+    let query = message(b'Q', b"COPY t FROM STDIN\0");
+    let done = message(b'c', b"");
+    for (data, end, outcome) in [
+        (&b"1\n2\n"[..], done.clone(), Ok(())),
+        (b"3\nx\n", done.clone(), Err("22P02")),
+        (b"3\n4\n", message(b'f', b"never mind\0"), Err("57014")),
+        (b"3\n", message(b'Q', b"SELECT 1\0"), Err("08P01")),
+    ] {
+        let mut messages = query.clone();
+        for byte in data {
+            messages.extend(message(b'd', &[*byte]));
+        }
+        messages.extend(end);
+        client.send(&messages).await;
+        let ended = client.until_ready().await.map(|_| ());
+        assert_eq!(ended.as_ref().map_err(String::as_str).copied(), outcome);
+        assert_eq!(count(&mut client).await, "2");
+    }
+    let missing = client.query("COPY nothing FROM STDIN").await;
+    assert_eq!(missing.unwrap_err(), "42P01");
+    client
+        .send(&message(
+            b'Q',
+            b"COPY (SELECT n, E'a\\nb' FROM generate_series(1, 2) AS s(n)) TO STDOUT (FORMAT csv)\0",
+        ))
+        .await;
+    let rows: Vec<_> =
+        client.until_ready().await.unwrap().into_iter().filter(|(kind, _)| *kind == b'd').collect();
+    assert_eq!(rows.len(), 2, "a message for each row");
+    assert_eq!(rows[1].1, b"2,\"a\nb\"\n");
+}

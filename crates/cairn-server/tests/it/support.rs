@@ -1,0 +1,161 @@
+//! A server of the test's own, and a client that sends what it is told to.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use cairn_server::{Options, Server, Verifier};
+use cairndb::Database;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A server that runs until [`Running::stop`].
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) database: Database,
+    pub(crate) sockets: TempDir,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+/// Making it takes thousands of rounds: once is enough.
+fn verifier() -> Verifier {
+    static VERIFIER: OnceLock<Verifier> = OnceLock::new();
+    VERIFIER.get_or_init(|| Verifier::of_password("open sesame").unwrap()).clone()
+}
+
+pub(crate) async fn start(change: impl FnOnce(&mut Options)) -> Running {
+    start_on(Database::in_memory().unwrap(), change).await
+}
+
+pub(crate) async fn start_on(database: Database, change: impl FnOnce(&mut Options)) -> Running {
+    let sockets = tempfile::tempdir().unwrap();
+    let mut options = Options::default();
+    options.tcp.push("127.0.0.1:0".parse().unwrap());
+    options.socket_directory = Some(sockets.path().to_owned());
+    options.password = Some(verifier());
+    options.failure_delay = std::time::Duration::ZERO;
+    change(&mut options);
+    let server = Server::bind(database.clone(), options).await.unwrap();
+    let address = server.addresses()[0];
+    let (stop, stopped) = oneshot::channel();
+    let task = tokio::spawn(server.run(async move {
+        let _ = stopped.await;
+    }));
+    Running { address, database, sockets, stop, task }
+}
+
+impl Running {
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.sockets.path().join(".s.PGSQL.5432")
+    }
+
+    /// A session.
+    pub(crate) async fn client(&self) -> Client {
+        self.try_client().await.unwrap()
+    }
+
+    /// The same; the SQLSTATE where there is to be none.
+    pub(crate) async fn try_client(&self) -> Result<Client, String> {
+        let stream = UnixStream::connect(self.socket()).await.map_err(|error| error.to_string())?;
+        let mut client = Client { stream };
+        client.send(&startup(&[("user", "cairn")])).await;
+        client.until_ready().await?;
+        Ok(client)
+    }
+
+    /// Ends the server as SIGTERM does.
+    pub(crate) async fn stop(self) {
+        let _ = self.stop.send(());
+        self.task.await.unwrap();
+    }
+}
+
+pub(crate) fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
+    let mut body = 196_608u32.to_be_bytes().to_vec();
+    for (name, value) in parameters {
+        body.extend_from_slice(name.as_bytes());
+        body.push(0);
+        body.extend_from_slice(value.as_bytes());
+        body.push(0);
+    }
+    body.push(0);
+    let mut packet = ((body.len() + 4) as u32).to_be_bytes().to_vec();
+    packet.extend(body);
+    packet
+}
+
+pub(crate) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut all = vec![kind];
+    all.extend_from_slice(&((body.len() + 4) as u32).to_be_bytes());
+    all.extend_from_slice(body);
+    all
+}
+
+/// A session, message by message.
+pub(crate) struct Client {
+    stream: UnixStream,
+}
+
+impl Client {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        // The server may be gone: what it says is what counts.
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// The next message; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<(u8, Vec<u8>)> {
+        let kind = self.stream.read_u8().await.ok()?;
+        let length = self.stream.read_u32().await.ok()?;
+        let mut body = vec![0; length as usize - 4];
+        self.stream.read_exact(&mut body).await.ok()?;
+        Some((kind, body))
+    }
+
+    /// The messages up to the next ReadyForQuery; the SQLSTATE of the last error, `gone` at the end of the connection.
+    pub(crate) async fn until_ready(&mut self) -> Result<Vec<(u8, Vec<u8>)>, String> {
+        let (mut all, mut failed) = (Vec::new(), None);
+        loop {
+            match self.next().await {
+                None => return Err(failed.unwrap_or_else(|| "gone".to_owned())),
+                Some((b'E', body)) => failed = Some(sqlstate(&body)),
+                Some((b'Z', _)) => return failed.map_or(Ok(all), Err),
+                Some(message) => all.push(message),
+            }
+        }
+    }
+
+    /// Runs statements; the values of their rows as text, or the SQLSTATE.
+    pub(crate) async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, String> {
+        self.send(&message(b'Q', format!("{sql}\0").as_bytes())).await;
+        let messages = self.until_ready().await?;
+        Ok(messages.iter().filter(|(kind, _)| *kind == b'D').map(|(_, body)| values(body)).collect())
+    }
+}
+
+/// The values of a DataRow.
+fn values(body: &[u8]) -> Vec<Option<String>> {
+    let count = u16::from_be_bytes([body[0], body[1]]);
+    let mut rest = &body[2..];
+    let mut values = Vec::new();
+    for _ in 0..count {
+        let (length, after) = rest.split_at(4);
+        let length = i32::from_be_bytes(length.try_into().unwrap());
+        rest = after;
+        values.push(usize::try_from(length).ok().map(|length| {
+            let (value, after) = rest.split_at(length);
+            rest = after;
+            String::from_utf8(value.to_vec()).unwrap()
+        }));
+    }
+    values
+}
+
+fn sqlstate(body: &[u8]) -> String {
+    let fields = body.split(|byte| *byte == 0);
+    let code = fields.filter_map(|field| field.strip_prefix(b"C")).next();
+    String::from_utf8(code.unwrap().to_vec()).unwrap()
+}

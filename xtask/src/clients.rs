@@ -1,0 +1,123 @@
+//! `cargo xtask clients [NAME]`: the programs under `clients/`, each of a driver that knows PostgreSQL only, against a server of their
+//! own. What a driver needs is installed from its registry, into the target directory.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::cargo::cargo;
+
+/// The programs: a folder's name, and how it is run.
+const CLIENTS: &[(&str, Run)] = &[("tokio-postgres", rust), ("python", python)];
+
+type Run = fn(&Path, &Server) -> anyhow::Result<()>;
+
+const PASSWORD: &str = "for the test only";
+
+/// A server that ends with this.
+struct Server {
+    child: Child,
+    directory: std::path::PathBuf,
+    port: u16,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+impl Server {
+    fn start(root: &Path) -> anyhow::Result<Server> {
+        let directory = std::env::temp_dir().join(format!("cairn-clients-{}", std::process::id()));
+        std::fs::create_dir_all(&directory)?;
+        std::fs::write(directory.join("password"), PASSWORD)?;
+        // A port that was free a moment ago.
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let child = Command::new(crate::cargo::target(root).join("debug/cairn"))
+            .arg("serve")
+            .arg(directory.join("db"))
+            .args(["--pg", &format!("127.0.0.1:{port}")])
+            .arg("--password-file")
+            .arg(directory.join("password"))
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cairn serve")?;
+        let mut server = Server { child, directory, port };
+        for _ in 0..600 {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Ok(server);
+            }
+            if let Some(status) = server.child.try_wait()? {
+                bail!("the server ended: {status}");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        bail!("the server does not listen")
+    }
+
+    /// What the programs find it by.
+    fn tell(&self, command: &mut Command) {
+        command
+            .env("CAIRN_HOST", self.directory.join("db"))
+            .env("CAIRN_PORT", "5432")
+            .env("CAIRN_TCP", format!("127.0.0.1:{}", self.port))
+            .env("CAIRN_TCP_PASSWORD", PASSWORD);
+    }
+}
+
+/// Runs the programs that are asked for.
+pub fn run(root: &Path) -> anyhow::Result<()> {
+    let wanted: Vec<String> = std::env::args().skip(2).collect();
+    if let Some(unknown) = wanted.iter().find(|name| !CLIENTS.iter().any(|(known, _)| known == name)) {
+        let known: Vec<_> = CLIENTS.iter().map(|(name, _)| *name).collect();
+        bail!("there is no client {unknown}; there are {}", known.join(", "));
+    }
+    cargo(root, &["build", "--workspace", "--bin", "cairn"])?;
+    for (name, client) in CLIENTS {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        println!("== {name}");
+        let server = Server::start(root)?;
+        client(root, &server).with_context(|| (*name).to_owned())?;
+    }
+    Ok(())
+}
+
+fn status(mut command: Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("{command:?}"))?;
+    ensure!(status.success(), "{status}");
+    Ok(())
+}
+
+fn rust(root: &Path, server: &Server) -> anyhow::Result<()> {
+    let mut command = Command::new("cargo");
+    command.args(["run", "--quiet", "--target-dir"]).arg(crate::cargo::target(root).join("clients"));
+    command.current_dir(root.join("clients/tokio-postgres"));
+    server.tell(&mut command);
+    status(command)
+}
+
+fn python(root: &Path, server: &Server) -> anyhow::Result<()> {
+    let directory = root.join("clients/python");
+    let environment = crate::cargo::target(root).join("clients/python");
+    if !environment.join("bin/python").exists() {
+        let mut make = Command::new("python3");
+        make.args(["-m", "venv"]).arg(&environment);
+        status(make)?;
+    }
+    let mut install = Command::new(environment.join("bin/pip"));
+    install.args(["install", "--quiet", "--requirement"]).arg(directory.join("requirements.txt"));
+    status(install)?;
+    for program in ["psycopg_3.py", "psycopg_2.py", "asyncpg_.py"] {
+        let mut command = Command::new(environment.join("bin/python"));
+        command.arg(directory.join(program));
+        server.tell(&mut command);
+        status(command)?;
+    }
+    Ok(())
+}
