@@ -93,7 +93,7 @@ pub(crate) async fn statements_are_described_before_they_run() {
 pub(crate) async fn a_large_result_streams_and_may_be_left() {
     let client = support::client().await;
     let rows = client
-        .query_raw("SELECT n FROM generate_series(1, 200000) AS s(n)", Vec::<i32>::new())
+        .query_raw("SELECT n::int FROM generate_series(1, 200000) AS s(n)", Vec::<i32>::new())
         .await
         .unwrap();
     let sum = rows
@@ -104,7 +104,7 @@ pub(crate) async fn a_large_result_streams_and_may_be_left() {
     // Portals give some rows at a time, within a transaction.
     let mut client = support::client().await;
     let transaction = client.transaction().await.unwrap();
-    let portal = transaction.bind("SELECT n FROM generate_series(1, 10) AS s(n)", &[]).await.unwrap();
+    let portal = transaction.bind("SELECT n::int FROM generate_series(1, 10) AS s(n)", &[]).await.unwrap();
     let mut seen = Vec::new();
     for _ in 0..4 {
         let some = transaction.query_portal(&portal, 4).await.unwrap();

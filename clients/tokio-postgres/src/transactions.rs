@@ -67,7 +67,7 @@ pub(crate) async fn parameters_are_told_when_they_change() {
         let client = &client;
         async move { client.query_one(&format!("SHOW {name}"), &[]).await.unwrap().get::<_, String>(0) }
     };
-    assert_eq!(show("search_path").await, "a, b");
+    assert_eq!(show("search_path").await, "a,b");
     assert_eq!(show("application_name").await, "test");
     client.batch_execute("SET statement_timeout = 0").await.unwrap();
     client.batch_execute("RESET statement_timeout").await.unwrap();

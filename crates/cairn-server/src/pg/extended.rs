@@ -42,7 +42,9 @@ enum State {
     New,
     /// Rows, some of which were sent.
     Suspended(Box<Rows>, Rest),
-    /// It ran to its end.
+    /// All of its rows were sent.
+    Ended,
+    /// It ran.
     Done,
 }
 
@@ -233,6 +235,11 @@ impl Connection {
         }
         let (mut rows, mut rest) = match std::mem::replace(&mut portal.state, State::Done) {
             State::Suspended(rows, rest) => (*rows, rest),
+            State::Ended => {
+                portal.state = State::Ended;
+                self.wire.replies.complete("SELECT 0");
+                return Ok(());
+            }
             State::Done => {
                 let message = format!("portal \"{name}\" cannot be run");
                 return Err(Report::error("55000", message).into());
@@ -282,6 +289,7 @@ impl Connection {
         if ended {
             self.tell_notices();
             self.wire.replies.complete(&rows.tag());
+            portal.state = State::Ended;
         } else {
             self.wire.replies.suspended();
             portal.state = State::Suspended(Box::new(rows), rest);

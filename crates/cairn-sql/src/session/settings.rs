@@ -430,7 +430,7 @@ impl Settings {
     pub(crate) fn reset(&mut self, name: &str) -> Result<()> {
         let (name, _, form, _) = find(name)?;
         if let Some(value) = self.start.get(name).cloned() {
-            return self.set(name, &elements(form, &value));
+            return self.begin_with(name, &value);
         }
         let default = Self::default();
         match name {
@@ -471,6 +471,10 @@ impl Settings {
         let (name, _, form, _) = find(name)?;
         self.start.remove(name);
         self.set(name, &elements(form, value))?;
+        if form == Form::SearchPath {
+            // A list that comes as one text is shown as it came.
+            self.values.insert(name, value.to_owned());
+        }
         self.start.insert(name, value.to_owned());
         Ok(())
     }
