@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    BooleanBuilder, Date32Builder, Decimal128Builder, FixedSizeBinaryBuilder, Float32Builder, Float64Builder,
-    Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder, Time64MicrosecondBuilder,
-    TimestampMicrosecondBuilder,
+    BooleanBuilder, Date32Builder, Decimal128Builder, Decimal256Builder, FixedSizeBinaryBuilder,
+    Float32Builder, Float64Builder, Int16Builder, Int32Builder, Int64Builder, IntervalMonthDayNanoBuilder,
+    Time64MicrosecondBuilder, TimestampMicrosecondBuilder,
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types as at;
@@ -18,7 +18,7 @@ use arrow_buffer::{Buffer, IntervalMonthDayNano, NullBufferBuilder, OffsetBuffer
 use arrow_schema::{DataType as ArrowType, Field, Fields, IntervalUnit, TimeUnit};
 
 use crate::datatype::DataType;
-use crate::decimal::Decimal;
+use crate::decimal::{Decimal, wide};
 use crate::error::TypeError;
 use crate::interval::Interval;
 use crate::value::Value;
@@ -170,6 +170,7 @@ pub enum ColumnBuilder {
     Real(Float32Builder),
     Double(Float64Builder),
     Numeric(Decimal128Builder, u8, i8),
+    Wide(Decimal256Builder),
     Bytes(BytesColumn),
     Date(Date32Builder),
     Time(Time64MicrosecondBuilder),
@@ -191,6 +192,7 @@ macro_rules! each {
             ColumnBuilder::Real($builder) => $primitive,
             ColumnBuilder::Double($builder) => $primitive,
             ColumnBuilder::Numeric($builder, ..) => $primitive,
+            ColumnBuilder::Wide($builder) => $primitive,
             ColumnBuilder::Date($builder) => $primitive,
             ColumnBuilder::Time($builder) => $primitive,
             ColumnBuilder::Timestamp($builder) => $primitive,
@@ -220,8 +222,11 @@ impl ColumnBuilder {
             DataType::BigInt => Self::BigInt(Int64Builder::with_capacity(capacity)),
             DataType::Real => Self::Real(Float32Builder::with_capacity(capacity)),
             DataType::Double => Self::Double(Float64Builder::with_capacity(capacity)),
-            DataType::Numeric(parameters) => {
-                let (precision, scale) = DataType::numeric_parameters(*parameters);
+            DataType::Numeric(None) => {
+                Self::Wide(Decimal256Builder::with_capacity(capacity).with_data_type(ty.to_arrow()))
+            }
+            DataType::Numeric(Some((precision, scale))) => {
+                let (precision, scale) = (*precision, *scale);
                 let builder = Decimal128Builder::with_capacity(capacity)
                     .with_data_type(ArrowType::Decimal128(precision, scale));
                 Self::Numeric(builder, precision, scale)
@@ -291,11 +296,15 @@ impl ColumnBuilder {
             (Self::Real(b), Value::Real(v)) => b.append_value(*v),
             (Self::Double(b), v) if v.as_f64().is_some() => b.append_value(v.as_f64().unwrap_or_default()),
             (Self::Numeric(b, precision, scale), Value::Numeric(v)) => {
-                b.append_value(v.fit(*precision, *scale)?.unscaled);
+                b.append_value(narrow(v.fit(*precision, *scale)?)?);
+            }
+            (Self::Wide(b), Value::Numeric(v)) => b.append_value(v.to_wide()?),
+            (Self::Wide(b), v) if v.as_i64().is_some() => {
+                b.append_value(Decimal::from(v.as_i64().unwrap_or_default()).to_wide()?);
             }
             (Self::Numeric(b, precision, scale), v) if v.as_i64().is_some() => {
                 let decimal = Decimal::from(v.as_i64().unwrap_or_default());
-                b.append_value(decimal.fit(*precision, *scale)?.unscaled);
+                b.append_value(narrow(decimal.fit(*precision, *scale)?)?);
             }
             (Self::Bytes(b), Value::Text(v) | Value::Json(v) | Value::Jsonb(v)) if b.utf8 => {
                 b.push(v.as_bytes())?
@@ -328,7 +337,7 @@ impl ColumnBuilder {
             Self::BigInt(_) => "bigint",
             Self::Real(_) => "real",
             Self::Double(_) => "double precision",
-            Self::Numeric(..) => "numeric",
+            Self::Numeric(..) | Self::Wide(_) => "numeric",
             Self::Bytes(b) if b.utf8 => "text",
             Self::Bytes(_) => "bytea",
             Self::Date(_) => "date",
@@ -352,6 +361,13 @@ impl ColumnBuilder {
             each!(self, b => Arc::new(b.finish()), bytes b => b.finish()?, list l => l.finish()?, coded c => c.finish()?),
         )
     }
+}
+
+/// The digits of a number of NUMERIC(p,s); NaN has none there.
+fn narrow(number: Decimal) -> Result<i128, TypeError> {
+    number
+        .narrow()
+        .ok_or_else(|| TypeError::Unsupported { what: "NaN in a numeric with a precision".to_owned() })
 }
 
 fn range(type_name: &str) -> TypeError {
@@ -416,13 +432,13 @@ impl Value {
                 let code = array.as_struct().column(0).as_binary::<i32>().value(row).to_vec();
                 coded.map_or_else(|| Self::Bytea(code.clone()), |ty| Self::Coded { ty, code: code.clone() })
             }
-            _ => from_numbers(array, row, ty).unwrap_or_else(|| from_nested(array, row, ty)),
+            _ => from_numbers(array, row).unwrap_or_else(|| from_nested(array, row, ty)),
         }
     }
 }
 
 /// Numbers, dates and times of any Arrow width and unit.
-fn from_numbers(array: &dyn Array, row: usize, ty: &DataType) -> Option<Value> {
+fn from_numbers(array: &dyn Array, row: usize) -> Option<Value> {
     macro_rules! at {
         ($arrow:ty) => {
             array.as_primitive::<$arrow>().value(row)
@@ -444,16 +460,12 @@ fn from_numbers(array: &dyn Array, row: usize, ty: &DataType) -> Option<Value> {
         ArrowType::Float64 => Value::Double(at!(at::Float64Type)),
         ArrowType::Decimal32(_, s) => Value::Numeric(Decimal::new(i128::from(at!(at::Decimal32Type)), *s)),
         ArrowType::Decimal64(_, s) => Value::Numeric(Decimal::new(i128::from(at!(at::Decimal64Type)), *s)),
-        ArrowType::Decimal128(_, s) => {
-            let decimal = Decimal::new(at!(at::Decimal128Type), *s);
-            Value::Numeric(if *ty == DataType::Numeric(None) { decimal.normalised() } else { decimal })
+        ArrowType::Decimal128(_, s) => Value::Numeric(Decimal::new(at!(at::Decimal128Type), *s)),
+        ArrowType::Decimal256(wide::PRECISION, wide::SCALE) => {
+            Value::Numeric(Decimal::from_wide(at!(at::Decimal256Type)))
         }
         ArrowType::Decimal256(_, s) => {
-            let wide = at!(at::Decimal256Type);
-            match wide.to_i128() {
-                Some(unscaled) => Value::Numeric(Decimal::new(unscaled, *s)),
-                None => wide_decimal(&wide.to_string(), *s),
-            }
+            Value::Numeric(Decimal { unscaled: at!(at::Decimal256Type), scale: *s })
         }
         ArrowType::Date32 => Value::Date(at!(at::Date32Type)),
         ArrowType::Date64 => Value::Timestamp(at!(at::Date64Type).saturating_mul(1000)),
@@ -493,15 +505,6 @@ fn from_numbers(array: &dyn Array, row: usize, ty: &DataType) -> Option<Value> {
         }
         _ => return None,
     })
-}
-
-/// A number of more than 38 digits: its fraction is cut to what fits, else it stays text.
-fn wide_decimal(digits: &str, scale: i8) -> Value {
-    let (negative, digits) = digits.strip_prefix('-').map_or((false, digits), |rest| (true, rest));
-    let mut text = String::new();
-    crate::decimal::write_digits(digits, negative, scale, &mut text);
-    let keep = text.find('.').map_or(text.len(), |_| text.len().min(38));
-    Decimal::parse(text[..keep].trim_end_matches('.')).map_or(Value::Text(text), Value::Numeric)
 }
 
 /// A part of a row's text, in quotes where it must be.

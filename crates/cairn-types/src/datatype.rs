@@ -8,8 +8,8 @@ use crate::error::TypeError;
 
 /// Largest precision of NUMERIC(p,s).
 pub const NUMERIC_PRECISION_MAX: u8 = 38;
-/// Scale in which NUMERIC without parameters is stored.
-pub const NUMERIC_DEFAULT_SCALE: i8 = 10;
+/// What NUMERIC without parameters once was: code 7 of the catalog.
+const NUMERIC_BEFORE: (u8, i8) = (38, 10);
 /// Largest n of VARCHAR(n) and CHAR(n), PostgreSQL's.
 pub const CHARACTER_LENGTH_MAX: u32 = 10_485_760;
 /// Most dimensions of an array, PostgreSQL's.
@@ -37,8 +37,8 @@ pub enum DataType {
     /// DOUBLE PRECISION, IEEE double.
     Double,
     /// NUMERIC(precision, scale) with precision ≤ 38 and 0 ≤ scale ≤ precision (negative scales come only
-    /// from computed columns); without parameters 38 digits of which [`NUMERIC_DEFAULT_SCALE`] stand after
-    /// the point, printed without trailing zeros.
+    /// from computed columns); without parameters every value has its own scale, and may be NaN or infinite
+    /// ([`crate::decimal::wide`]).
     Numeric(Option<(u8, i8)>),
     /// TEXT.
     Text,
@@ -219,11 +219,13 @@ impl DataType {
     }
 
     /// Whether a value decoded from its key is the value itself: false for types of which several forms
-    /// compare as equal (0 and -0, `1 mon` and `30 days`).
+    /// compare as equal (0 and -0, `1 mon` and `30 days`, 1.0 and 1.00).
     #[must_use]
     pub fn is_key_exact(&self) -> bool {
         match self {
-            Self::Real | Self::Double | Self::Interval | Self::Json | Self::Jsonb => false,
+            Self::Real | Self::Double | Self::Interval | Self::Json | Self::Jsonb | Self::Numeric(None) => {
+                false
+            }
             Self::Array(element) => element.is_key_exact(),
             _ => true,
         }
@@ -242,11 +244,6 @@ impl DataType {
             self,
             Self::SmallInt | Self::Integer | Self::BigInt | Self::Real | Self::Double | Self::Numeric(_)
         )
-    }
-
-    /// Precision and scale with which a NUMERIC is stored.
-    pub(crate) fn numeric_parameters(parameters: Option<(u8, i8)>) -> (u8, i8) {
-        parameters.unwrap_or((NUMERIC_PRECISION_MAX, NUMERIC_DEFAULT_SCALE))
     }
 
     /// Reads any of PostgreSQL's spellings (`int4`, `float8`, `character varying(10)`, `timestamptz`,
@@ -352,7 +349,7 @@ impl DataType {
             Self::BigInt => out.push(4),
             Self::Real => out.push(5),
             Self::Double => out.push(6),
-            Self::Numeric(None) => out.push(7),
+            Self::Numeric(None) => out.push(22),
             Self::Numeric(Some((p, s))) => out.extend_from_slice(&[8, *p, s.to_le_bytes()[0]]),
             Self::Text => out.push(9),
             Self::Varchar(None) => out.push(10),
@@ -428,7 +425,7 @@ impl DataType {
             4 => Self::BigInt,
             5 => Self::Real,
             6 => Self::Double,
-            7 => Self::Numeric(None),
+            7 => Self::Numeric(Some(NUMERIC_BEFORE)),
             8 => {
                 let (head, rest) = bytes.split_first_chunk::<2>().ok_or_else(short)?;
                 *bytes = rest;
@@ -449,6 +446,7 @@ impl DataType {
             19 => Self::Uuid,
             20 => Self::Json,
             21 => Self::Jsonb,
+            22 => Self::Numeric(None),
             _ => return Err(TypeError::corrupt("type", 0, format!("unknown tag {tag}"))),
         })
     }

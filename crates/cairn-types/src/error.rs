@@ -194,7 +194,9 @@ impl TypeError {
                     "A field with precision {precision}, scale {scale} must round to an absolute value less than {bound}."
                 ))
             }
-            Self::NumericFormat => Some("A numeric value holds at most 38 digits.".to_owned()),
+            Self::NumericFormat => {
+                Some("A numeric value holds at most 38 digits before the point and 36 after it.".to_owned())
+            }
             Self::MalformedArray { detail, .. } | Self::InvalidJson { detail, .. } => Some(detail.clone()),
             Self::Invalid { detail, .. } => detail.clone(),
             _ => None,

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use arrow_schema::{DataType as ArrowType, Field, Fields, IntervalUnit, TimeUnit};
 
 use crate::coded::Coded;
-use crate::datatype::{DataType, NUMERIC_DEFAULT_SCALE, NUMERIC_PRECISION_MAX};
+use crate::datatype::{DataType, NUMERIC_PRECISION_MAX};
+use crate::decimal::wide;
 
 /// Metadata key that holds the SQL name of a field's type.
 pub const TYPE_METADATA_KEY: &str = "cairn.type";
@@ -28,10 +29,8 @@ impl DataType {
             Self::BigInt => ArrowType::Int64,
             Self::Real => ArrowType::Float32,
             Self::Double => ArrowType::Float64,
-            Self::Numeric(parameters) => {
-                let (precision, scale) = Self::numeric_parameters(*parameters);
-                ArrowType::Decimal128(precision, scale)
-            }
+            Self::Numeric(Some((precision, scale))) => ArrowType::Decimal128(*precision, *scale),
+            Self::Numeric(None) => wide::ARROW,
             Self::Text | Self::Varchar(_) | Self::Char(_) | Self::Json | Self::Jsonb => ArrowType::Utf8,
             Self::Bytea => ArrowType::Binary,
             Self::Date => ArrowType::Date32,
@@ -87,7 +86,7 @@ impl DataType {
         }
     }
 
-    /// The SQL type nearest to an Arrow type. `Decimal128(38, 10)` is NUMERIC without parameters, 16 bytes of
+    /// The SQL type nearest to an Arrow type. `Decimal256(76, 38)` is NUMERIC without parameters, 16 bytes of
     /// fixed size are a UUID, unsigned 64-bit integers NUMERIC(20,0).
     #[must_use]
     pub fn from_arrow(arrow: &ArrowType) -> Self {
@@ -99,7 +98,7 @@ impl DataType {
             ArrowType::UInt64 => Self::Numeric(Some((20, 0))),
             ArrowType::Float16 | ArrowType::Float32 => Self::Real,
             ArrowType::Float64 => Self::Double,
-            ArrowType::Decimal128(NUMERIC_PRECISION_MAX, NUMERIC_DEFAULT_SCALE) => Self::Numeric(None),
+            ArrowType::Decimal256(wide::PRECISION, wide::SCALE) => Self::Numeric(None),
             ArrowType::Decimal32(p, s)
             | ArrowType::Decimal64(p, s)
             | ArrowType::Decimal128(p, s)

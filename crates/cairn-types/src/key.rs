@@ -12,7 +12,7 @@ use arrow_array::types as at;
 use arrow_schema::DataType as ArrowType;
 
 use crate::datatype::DataType;
-use crate::decimal::Decimal;
+use crate::decimal::{Decimal, code};
 use crate::error::TypeError;
 use crate::interval::Interval;
 use crate::value::{Value, pad_blanks};
@@ -234,28 +234,32 @@ fn put_body(value: &Value, ty: &DataType, out: &mut Vec<u8>) -> Result<(), TypeE
     Ok(())
 }
 
-/// All numbers of a column have its scale in their key, so the integers alone decide.
+/// All numbers of a column of NUMERIC(p,s) have its scale in their key, so the integers alone decide. Without parameters
+/// the key has no scale.
 fn put_numeric(
     value: Decimal,
     parameters: Option<(u8, i8)>,
     ty: &DataType,
     out: &mut Vec<u8>,
 ) -> Result<(), TypeError> {
-    let (precision, scale) = DataType::numeric_parameters(parameters);
-    let exact = value.rescale_exact(scale);
-    let Some(exact) = exact.filter(|exact| precision > 18 || i64::try_from(exact.unscaled).is_ok()) else {
+    let Some((precision, scale)) = parameters else {
+        code::put_key(value, out);
+        return Ok(());
+    };
+    let exact = value.rescale_exact(scale).and_then(Decimal::narrow);
+    let Some(exact) = exact.filter(|exact| precision > 18 || i64::try_from(*exact).is_ok()) else {
         return Err(TypeError::Inexact { type_name: ty.sql_name(), value: value.to_string() });
     };
     if precision <= 18 {
-        put_i64(exact.unscaled as i64, out);
+        put_i64(exact as i64, out);
     } else {
-        put_i128(exact.unscaled, out);
+        put_i128(exact, out);
     }
     Ok(())
 }
 
 /// Reads the code of one value of type `ty` from the front of `bytes` and moves `bytes` behind it. Of values that
-/// compare as equal one form comes back: 0 for -0, one NaN, an interval in days ([`DataType::is_key_exact`]).
+/// compare as equal one form comes back: 0 for -0, one NaN, an interval in days, a NUMERIC without zeros at its end ([`DataType::is_key_exact`]).
 ///
 /// # Errors
 /// [`TypeError::Corrupt`] where no encoder wrote these bytes; `bytes` is then anywhere.
@@ -359,11 +363,10 @@ impl Reader<'_> {
                 }
                 Value::Double(x)
             }
-            DataType::Numeric(parameters) => {
-                let (precision, scale) = DataType::numeric_parameters(*parameters);
-                let unscaled = if precision <= 18 { i128::from(self.i64()?) } else { self.i128()? };
-                let decimal = Decimal::new(unscaled, scale);
-                Value::Numeric(if parameters.is_none() { decimal.normalised() } else { decimal })
+            DataType::Numeric(None) => Value::Numeric(code::of_key(|| self.byte())?),
+            DataType::Numeric(Some((precision, scale))) => {
+                let unscaled = if *precision <= 18 { i128::from(self.i64()?) } else { self.i128()? };
+                Value::Numeric(Decimal::new(unscaled, *scale))
             }
             DataType::Text | DataType::Varchar(_) => Value::Text(self.text()?),
             DataType::Char(n) => {

@@ -48,10 +48,7 @@ impl Value {
             Self::BigInt(v) => drop(write!(out, "{v}")),
             Self::Real(v) => float::write_f32(*v, out),
             Self::Double(v) => float::write_f64(*v, out),
-            Self::Numeric(v) => match ty {
-                DataType::Numeric(None) => v.normalised().write(out),
-                _ => v.write(out),
-            },
+            Self::Numeric(v) => v.write(out),
             Self::Text(v) | Self::Json(v) | Self::Jsonb(v) => out.push_str(v),
             Self::Bytea(v) => write_bytea(v, out),
             Self::Date(v) => datetime::write_date(*v, out),
@@ -83,7 +80,7 @@ impl Value {
             DataType::BigInt => Self::BigInt(parse_integer(text, ty)?),
             DataType::Real => Self::Real(float::parse_f32(text)?),
             DataType::Double => Self::Double(float::parse_f64(text)?),
-            DataType::Numeric(_) => Self::Numeric(ty.fit_decimal(parse_numeric(text)?)?),
+            DataType::Numeric(_) => Self::Numeric(ty.fit_decimal(Decimal::parse(text)?)?),
             DataType::Text | DataType::Varchar(None) => Self::Text(text.to_owned()),
             DataType::Varchar(_) | DataType::Char(_) => Self::Text(fit_text(text.to_owned(), ty)?),
             DataType::Bytea => Self::Bytea(parse_bytea(text)?),
@@ -248,14 +245,6 @@ fn long_integer(text: &str, ty: &DataType) -> Result<i64, TypeError> {
     }
     let magnitude = i128::from_str_radix(&digits, radix).map_err(|_| out_of_range(text, ty))?;
     i64::try_from(if negative { -magnitude } else { magnitude }).map_err(|_| out_of_range(text, ty))
-}
-
-fn parse_numeric(text: &str) -> Result<Decimal, TypeError> {
-    let word = text.trim_ascii().trim_start_matches(['+', '-']).to_ascii_lowercase();
-    if matches!(word.as_str(), "nan" | "inf" | "infinity") {
-        return Err(TypeError::Unsupported { what: format!("\"{word}\" as a numeric") });
-    }
-    Decimal::parse(text)
 }
 
 fn write_bytea(bytes: &[u8], out: &mut String) {

@@ -158,6 +158,13 @@ impl ParquetReader {
         if texts && !matches!(column.ty, DataType::Text) || want == ArrowType::Utf8 && !texts {
             return self.through_text(array, column);
         }
+        if column.ty == DataType::Numeric(None) && DataType::from_arrow(array.data_type()).is_numeric() {
+            let wide = crate::functions::wide::widen(array);
+            return wide.map(|wide| Arc::new(wide) as ArrayRef).map_err(|e| {
+                CopyError::new("22003", format!("column \"{}\" does not fit type numeric", column.name))
+                    .with_detail(e.to_string())
+            });
+        }
         let strict = CastOptions { safe: false, ..CastOptions::default() };
         cast_with_options(array, &want, &strict).map_err(|e| {
             let message = format!("column \"{}\" does not fit type {}", column.name, column.ty.sql_name());
@@ -301,13 +308,13 @@ impl ParquetWriter {
     }
 }
 
-/// Whether a column is of a coded type, or of arrays of one.
+/// Whether a column is of a type that Parquet does not know, a coded one or NUMERIC without parameters, or of arrays of one.
 fn is_coded(field: &Field) -> bool {
     let mut ty = DataType::from_field(field);
     while let DataType::Array(element) = ty {
         ty = *element;
     }
-    matches!(ty, DataType::Coded(_))
+    matches!(ty, DataType::Coded(_) | DataType::Numeric(None))
 }
 
 /// A column in PostgreSQL's text form.

@@ -132,8 +132,10 @@ fn float_to_integer(x: f64, to: &DataType) -> Result<Value> {
 }
 
 fn decimal_to_integer(n: Decimal, to: &DataType) -> Result<Value> {
-    let whole = n.rescale(0).and_then(|n| i64::try_from(n.unscaled).ok()).ok_or_else(|| out_of_range(to))?;
-    integer(whole, to)
+    if !n.is_finite() {
+        return Err(crate::functions::cast::no_integer(n, to));
+    }
+    integer(n.to_i64().ok_or_else(|| out_of_range(to))?, to)
 }
 
 fn convert(value: Value, to: &DataType, column: &str, unknown: bool, zone: Zone) -> Result<Value> {
@@ -149,10 +151,7 @@ fn convert(value: Value, to: &DataType, column: &str, unknown: bool, zone: Zone)
         (V::Real(x), _) if is_int => float_to_integer(f64::from(x), to)?,
         (V::Double(x), _) if is_int => float_to_integer(x, to)?,
         (V::Numeric(n), _) if is_int => decimal_to_integer(n, to)?,
-        (v @ (V::Real(_) | V::Double(_)), T::Numeric(_)) => {
-            let text = v.to_text(&v.data_type().unwrap_or(T::Double));
-            V::parse_text(&text, to)?
-        }
+        (v @ (V::Real(_) | V::Double(_)), T::Numeric(_)) => crate::functions::cast::float_to_numeric(&v, to)?,
         (V::Text(t), T::Json | T::Jsonb | T::Uuid | T::Interval | T::Bytea | T::Array(_)) => {
             V::parse_text(&t, to)?
         }

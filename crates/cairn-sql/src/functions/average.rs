@@ -8,6 +8,7 @@ use arrow::datatypes::{
     IntervalUnit,
 };
 use cairn_types::Interval;
+use cairn_types::decimal::wide::ARROW;
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::functions_aggregate::average::avg_udaf;
@@ -19,6 +20,8 @@ use datafusion::logical_expr::{
 
 use super::exact_average::{self, ExactAverage};
 use super::time::scaled;
+use super::wide::is_wide;
+use super::wide_sum::{self, WideDistinct, WideTotals, WideWindow};
 use crate::Error;
 
 /// The Arrow type of intervals.
@@ -27,6 +30,11 @@ pub(super) const INTERVAL: ArrowType = ArrowType::Interval(IntervalUnit::MonthDa
 /// Whether an aggregate is one of intervals.
 pub(super) fn of_intervals(fields: &[FieldRef]) -> bool {
     fields.first().is_some_and(|field| *field.data_type() == INTERVAL)
+}
+
+/// Whether an aggregate is one of NUMERIC without parameters.
+pub(super) fn of_wide(fields: &[FieldRef]) -> bool {
+    fields.first().is_some_and(|field| is_wide(field.data_type()))
 }
 
 fn argument(fields: &[FieldRef]) -> Option<&ArrowType> {
@@ -153,10 +161,10 @@ impl AggregateUDFImpl for Average {
                 | ArrowType::Decimal32(..)
                 | ArrowType::Decimal64(..)
                 | ArrowType::Decimal128(..)
-                | ArrowType::Decimal256(..)
                 | ArrowType::Duration(_)
                 | ArrowType::Interval(IntervalUnit::MonthDayNano),
             ] => Ok(types.to_vec()),
+            [ArrowType::Decimal256(..)] => Ok(vec![ARROW]),
             [ArrowType::UInt64] => Ok(vec![ArrowType::Decimal128(20, 0)]),
             [ty] if ty.is_integer() => Ok(vec![ArrowType::Int64]),
             [ty] if ty.is_numeric() || ty.is_null() => Ok(vec![ArrowType::Float64]),
@@ -173,6 +181,7 @@ impl AggregateUDFImpl for Average {
     fn return_type(&self, types: &[ArrowType]) -> Result<ArrowType> {
         match types.first() {
             Some(ty) if *ty == INTERVAL => Ok(INTERVAL),
+            Some(ty) if is_wide(ty) => Ok(ARROW),
             Some(ty) => match exact_average::result_type(ty) {
                 Some(exact) => Ok(exact),
                 None => self.inner.return_type(types),
@@ -182,6 +191,12 @@ impl AggregateUDFImpl for Average {
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        if of_wide(args.expr_fields) {
+            return Ok(match args.is_distinct {
+                true => Box::new(WideDistinct::new(true)),
+                false => Box::new(WideTotals::single(true)),
+            });
+        }
         if let Some(exact) = argument(args.expr_fields).and_then(ExactAverage::single) {
             return Ok(Box::new(exact));
         }
@@ -192,6 +207,12 @@ impl AggregateUDFImpl for Average {
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        if of_wide(args.input_fields) {
+            return Ok(match args.is_distinct {
+                true => WideDistinct::state_fields(args.name),
+                false => wide_sum::state_fields(args.name),
+            });
+        }
         if let Some(ty) = argument(args.input_fields).filter(|ty| exact_average::result_type(ty).is_some()) {
             return Ok(exact_average::state_fields(args.name, ty));
         }
@@ -202,11 +223,17 @@ impl AggregateUDFImpl for Average {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
+        if of_wide(args.expr_fields) {
+            return !args.is_distinct;
+        }
         argument(args.expr_fields).is_some_and(|ty| exact_average::result_type(ty).is_some())
             || !of_intervals(args.expr_fields) && self.inner.groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
+        if of_wide(args.expr_fields) {
+            return Ok(Box::new(WideTotals::new(true)));
+        }
         if let Some(exact) = argument(args.expr_fields).and_then(ExactAverage::of) {
             return Ok(Box::new(exact));
         }
@@ -214,6 +241,9 @@ impl AggregateUDFImpl for Average {
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        if of_wide(args.expr_fields) {
+            return Ok(Box::new(WideWindow::new(true)));
+        }
         if let Some(exact) = argument(args.expr_fields).and_then(ExactAverage::single) {
             return Ok(Box::new(exact));
         }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType as ArrowType, FieldRef, Float64Type, TimeUnit};
+use arrow::datatypes::{DataType as ArrowType, FieldRef, Float64Type, Int64Type, TimeUnit};
 use cairn_types::datetime::{self, Zone};
-use cairn_types::{Coded, CompositeField, DataType, Value};
+use cairn_types::{Coded, CompositeField, DataType, Decimal, Value};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -55,17 +55,41 @@ fn target(args: &[Option<&ScalarValue>], source: &FieldRef) -> Result<DataType> 
     if ty != DataType::Numeric(None) {
         return Ok(ty);
     }
-    Ok(match (source.data_type(), args.first().copied().flatten()) {
-        (ArrowType::Decimal128(_, scale), _) => DataType::Numeric(Some((38, *scale))),
-        (ArrowType::Int8 | ArrowType::Int16 | ArrowType::Int32 | ArrowType::Int64, _) => {
+    Ok(match source.data_type() {
+        ArrowType::Decimal128(_, scale) => DataType::Numeric(Some((38, *scale))),
+        ArrowType::Int8 | ArrowType::Int16 | ArrowType::Int32 | ArrowType::Int64 => {
             DataType::Numeric(Some((38, 0)))
         }
-        (ArrowType::Utf8, Some(ScalarValue::Utf8(Some(text)))) => match cairn_types::Decimal::parse(text) {
-            Ok(decimal) => DataType::Numeric(Some((38, decimal.scale.max(0)))),
-            Err(_) => ty,
-        },
         _ => ty,
     })
+}
+
+/// The type of a constant NUMERIC: with its own digits where 38 are enough.
+///
+/// # Errors
+/// Where the text is no number.
+pub(crate) fn constant_type(text: &str) -> Result<DataType> {
+    let number = Decimal::parse(text)?;
+    let narrow = number.narrow().is_some_and(|n| n.unsigned_abs() < 10u128.pow(38));
+    Ok(match number.scale {
+        scale @ 0..=16 if narrow => DataType::Numeric(Some((38, scale))),
+        _ => DataType::Numeric(None),
+    })
+}
+
+/// The error for NaN and the infinities where an integer is asked for.
+pub(crate) fn no_integer(number: Decimal, ty: &DataType) -> Error {
+    let what = if number.is_nan() { "NaN" } else { "infinity" };
+    Error::new("0A000", format!("cannot convert {what} to {}", ty.base_name()))
+}
+
+/// A float as NUMERIC, with as many digits as it is sure of.
+pub(crate) fn float_to_numeric(value: &Value, ty: &DataType) -> Result<Value> {
+    let number = match value {
+        Value::Real(x) => super::wide::of_float(f64::from(*x), 5)?,
+        other => super::wide::of_float(other.as_f64().unwrap_or(f64::NAN), 14)?,
+    };
+    Ok(Value::Numeric(number).fit(ty)?)
 }
 
 impl ScalarUDFImpl for Cast {
@@ -165,6 +189,30 @@ pub(crate) fn cast(array: &ArrayRef, source: &DataType, ty: &DataType, zone: Zon
             let doubles = kernel(array, &ArrowType::Float64)?;
             let rounded: Float64Array = doubles.as_primitive::<Float64Type>().unary(f64::round_ties_even);
             kernel(&(Arc::new(rounded) as ArrayRef), &arrow).map_err(out_of_range)
+        }
+        (DataType::Numeric(None), to) if is_integer(to) => {
+            let whole = super::wide::widen(array)?.try_unary::<_, Int64Type, Error>(|raw| {
+                let number = Decimal::from_wide(raw);
+                if !number.is_finite() {
+                    return Err(no_integer(number, to));
+                }
+                number.to_i64().ok_or_else(|| Error::new("22003", format!("{} out of range", to.base_name())))
+            })?;
+            kernel(&(Arc::new(whole) as ArrayRef), &arrow).map_err(out_of_range)
+        }
+        (DataType::Numeric(None), DataType::Double) => {
+            let floats: Float64Array =
+                super::wide::widen(array)?.unary::<_, Float64Type>(|raw| Decimal::from_wide(raw).to_f64());
+            Ok(Arc::new(floats))
+        }
+        (DataType::Numeric(None), DataType::Real) => {
+            let floats: arrow::array::Float32Array = super::wide::widen(array)?
+                .unary::<_, arrow::datatypes::Float32Type>(|raw| Decimal::from_wide(raw).to_f64() as f32);
+            Ok(Arc::new(floats))
+        }
+        (from, DataType::Numeric(None)) if from.is_numeric() => Ok(Arc::new(super::wide::widen(array)?)),
+        (DataType::Numeric(None), DataType::Numeric(Some((precision, scale)))) => {
+            super::wide::narrow(&super::wide::widen(array)?, *precision, *scale)
         }
         (DataType::Numeric(_), to) if is_integer(to) => {
             let whole = kernel(array, &ArrowType::Decimal128(38, 0)).map_err(out_of_range)?;
@@ -396,9 +444,8 @@ pub(crate) fn convert(value: Value, source: &DataType, ty: &DataType, zone: Zone
             }
             read
         }
-        // As many digits as a float is sure of.
-        (Value::Real(x), T::Numeric(_)) if x.is_finite() => Value::parse_text(&format!("{x:.5e}"), ty)?,
-        (Value::Double(x), T::Numeric(_)) if x.is_finite() => Value::parse_text(&format!("{x:.14e}"), ty)?,
+        (value @ (Value::Real(_) | Value::Double(_)), T::Numeric(_)) => float_to_numeric(&value, ty)?,
+        (value @ Value::Numeric(_), T::Numeric(_)) => value.fit(ty)?,
         (value, ty) => Value::parse_text(&value.to_text(source), ty)?,
     })
 }
@@ -440,8 +487,7 @@ fn from_jsonb(text: &str, ty: &DataType) -> Result<Value> {
             DataType::Real | DataType::Double => Ok(Value::parse_text(text, ty)?),
             _ => {
                 let range = || Error::new("22003", format!("{} out of range", ty.base_name()));
-                let whole =
-                    number.rescale(0).and_then(|n| i64::try_from(n.unscaled).ok()).ok_or_else(range)?;
+                let whole = number.to_i64().ok_or_else(range)?;
                 Value::BigInt(whole).fit(ty).map_err(|_| range())
             }
         };

@@ -26,8 +26,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             .map(|own| Overload::new(vec![is(T::Text), is(own.clone())], returns.clone(), code))
             .collect()
     };
-    let extract = |name: &'static str, digits: fn(&[T]) -> i8| {
-        stable(name, parts(Returns::Numeric(digits), |a| Ok(part(a)?.map_or(Value::Null, Value::Numeric))))
+    let extract = |name: &'static str| {
+        let numeric = Returns::Is(T::Numeric(None));
+        stable(name, parts(numeric, |a| Ok(part(a)?.map_or(Value::Null, Value::Numeric))))
     };
     let bin = |name: &'static str| {
         function(
@@ -111,11 +112,11 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         bin("time_bucket"),
         moved("date_add", |a| shifted(a, 1)),
         moved("date_subtract", |a| shifted(a, -1)),
-        extract("cairn_extract", |_| 6),
-        extract("cairn_extract_milliseconds", |_| 3),
-        extract("cairn_extract_epoch", |types| if types.get(1) == Some(&T::Date) { 0 } else { 6 }),
-        extract("cairn_extract_julian", |types| if types.get(1) == Some(&T::Date) { 0 } else { 20 }),
-        extract("cairn_extract_whole", |_| 0),
+        extract("cairn_extract"),
+        extract("cairn_extract_milliseconds"),
+        extract("cairn_extract_epoch"),
+        extract("cairn_extract_julian"),
+        extract("cairn_extract_whole"),
         stable(
             "cairn_date_part",
             parts(
@@ -126,8 +127,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         function(
             "cairn_set_generate_series",
             vec![
-                of(vec![T::Numeric(None); 3], T::Array(Box::new(T::Numeric(Some((38, 16))))), numbers)
-                    .optional(1),
+                of(vec![T::Numeric(None); 3], T::Array(Box::new(T::Numeric(None))), numbers).optional(1),
                 of(vec![T::Timestamp, T::Timestamp, T::Interval], T::Array(Box::new(T::Timestamp)), series),
                 of(
                     vec![T::TimestampTz, T::TimestampTz, T::Interval],
@@ -181,23 +181,24 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 /// Numbers from one to another by steps.
 fn numbers(args: &Args<'_>) -> Result<Value> {
     const COUNT_MAX: usize = 10_000_000;
-    let scale =
-        (0..args.len()).map(|at| args.decimal(at).map(|n| n.scale.max(0))).collect::<Result<Vec<_>>>()?;
-    let scale = scale.into_iter().max().unwrap_or(0);
-    let overflow = || Error::new("22003", "value overflows numeric format");
-    let whole = |n: Decimal| n.rescale(scale).map(|n| n.unscaled).ok_or_else(overflow);
-    let (mut at, stop) = (whole(args.decimal(0)?)?, whole(args.decimal(1)?)?);
-    let step = whole(if args.len() > 2 { args.decimal(2)? } else { Decimal::new(1, 0) })?;
-    if step == 0 {
+    let (mut at, stop) = (args.decimal(0)?, args.decimal(1)?);
+    let step = if args.len() > 2 { args.decimal(2)? } else { Decimal::new(1, 0) };
+    for (number, what) in [(at, "start value"), (stop, "stop value"), (step, "step size")] {
+        if !number.is_finite() {
+            let kind = if number.is_nan() { "NaN" } else { "infinity" };
+            return Err(Error::new("22023", format!("{what} cannot be {kind}")));
+        }
+    }
+    if step.sign() == 0 {
         return Err(Error::new("22023", "step size cannot equal zero"));
     }
     let mut all = Vec::new();
-    while if step > 0 { at <= stop } else { at >= stop } {
+    while if step.sign() > 0 { at <= stop } else { at >= stop } {
         if all.len() == COUNT_MAX {
             return Err(Error::new("54000", format!("a series of more than {COUNT_MAX} numbers")));
         }
-        all.push(Value::Numeric(Decimal::new(at, scale)));
-        at = at.checked_add(step).ok_or_else(overflow)?;
+        all.push(Value::Numeric(at));
+        at = at.plus(step)?;
     }
     Ok(Value::Array(all))
 }

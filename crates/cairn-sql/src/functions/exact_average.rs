@@ -1,25 +1,26 @@
-//! `avg` of integers and NUMERIC: exact sums, and a NUMERIC of at least 16 digits after the point, rounded half away from zero.
+//! `avg` of integers and NUMERIC: exact sums, and NUMERIC quotients with PostgreSQL's number of digits.
 //!
 //! Limits: the sum has at most 38 digits, with its scale; what goes beyond is `22003`.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Int64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Decimal256Array, Int64Array};
 use arrow::datatypes::{DataType as ArrowType, Decimal128Type, Field, FieldRef, Int64Type, i256};
+use cairn_types::Decimal;
+use cairn_types::decimal::wide::{self, ARROW};
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 
+use super::wide::typed;
 use crate::Error;
 
-/// Digits of a result.
+/// Digits of a sum.
 const PRECISION: u8 = 38;
-/// Digits after the point of a result, unless its argument has more.
-const SCALE: i8 = 16;
 
 /// The type of an average of a type; `None` where it is not one of these.
 pub(super) fn result_type(ty: &ArrowType) -> Option<ArrowType> {
-    Some(ArrowType::Decimal128(PRECISION, result_scale(scale_of(ty)?)))
+    scale_of(ty).map(|_| ARROW)
 }
 
 fn scale_of(ty: &ArrowType) -> Option<i8> {
@@ -28,10 +29,6 @@ fn scale_of(ty: &ArrowType) -> Option<i8> {
         ArrowType::Decimal128(_, scale) => Some(*scale),
         _ => None,
     }
-}
-
-fn result_scale(scale: i8) -> i8 {
-    scale.max(SCALE).min(PRECISION as i8)
 }
 
 /// The states: the sum, and how many there were.
@@ -45,26 +42,13 @@ fn overflow() -> DataFusionError {
     Error::new("22003", "value overflows numeric format").into()
 }
 
-/// The average of these, in a result's scale.
-fn quotient(sum: i128, count: i64, scale: i8) -> Result<Option<i128>> {
+/// The average of these, as a value.
+fn quotient(sum: i128, count: i64, scale: i8) -> Result<Option<i256>> {
     if count == 0 {
         return Ok(None);
     }
-    let shift = u32::try_from(result_scale(scale) - scale).unwrap_or_default();
-    let scaled =
-        i256::from_i128(sum).checked_mul(i256::from_i128(10).wrapping_pow(shift)).ok_or_else(overflow)?;
-    let count = i256::from_i128(i128::from(count));
-    let (mut whole, rest) = (scaled.wrapping_div(count), scaled.wrapping_rem(count));
-    let twice = rest.wrapping_abs().wrapping_add(rest.wrapping_abs());
-    if twice >= count {
-        let one = i256::from_i128(if sum < 0 { -1 } else { 1 });
-        whole = whole.wrapping_add(one);
-    }
-    let value = whole.to_i128().ok_or_else(overflow)?;
-    if value.unsigned_abs() >= 10u128.pow(u32::from(PRECISION)) {
-        return Err(overflow());
-    }
-    Ok(Some(value))
+    let average = Decimal::new(sum, scale).over(Decimal::from(count)).and_then(Decimal::to_wide);
+    Ok(Some(average.map_err(Error::from)?))
 }
 
 /// Averages, one for each group; of all rows it is the one group.
@@ -168,7 +152,7 @@ impl Accumulator for ExactAverage {
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         let value = quotient(self.sums[0], self.counts[0], self.scale)?;
-        Ok(ScalarValue::Decimal128(value, PRECISION, result_scale(self.scale)))
+        Ok(ScalarValue::Decimal256(value, wide::PRECISION, wide::SCALE))
     }
 
     fn size(&self) -> usize {
@@ -209,10 +193,8 @@ impl GroupsAccumulator for ExactAverage {
         let sums = emit_to.take_needed(&mut self.sums);
         let counts = emit_to.take_needed(&mut self.counts);
         let values = sums.into_iter().zip(counts).map(|(sum, count)| quotient(sum, count, self.scale));
-        let values = values.collect::<Result<Vec<Option<i128>>>>()?;
-        let array =
-            Decimal128Array::from(values).with_precision_and_scale(PRECISION, result_scale(self.scale))?;
-        Ok(Arc::new(array))
+        let values = values.collect::<Result<Vec<Option<i256>>>>()?;
+        Ok(Arc::new(typed(Decimal256Array::from(values))))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
@@ -243,12 +225,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn averages_are_rounded_half_away_from_zero() {
-        let sixteen = 10i128.pow(16);
-        assert_eq!(quotient(3, 2, 0).expect("it fits"), Some(3 * sixteen / 2));
-        assert_eq!(quotient(2, 3, 0).expect("it fits"), Some(6_666_666_666_666_667));
-        assert_eq!(quotient(-2, 3, 0).expect("it fits"), Some(-6_666_666_666_666_667));
-        assert_eq!(quotient(1, 0, 0).expect("it fits"), None);
-        assert!(quotient(10i128.pow(37), 1, 0).is_err());
+    fn averages_have_postgresqls_digits() {
+        let text = |sum, count, scale| {
+            quotient(sum, count, scale).expect("it fits").map(|raw| Decimal::from_wide(raw).to_string())
+        };
+        assert_eq!(text(3, 2, 0).as_deref(), Some("1.5000000000000000"));
+        assert_eq!(text(2, 3, 0).as_deref(), Some("0.66666666666666666667"));
+        assert_eq!(text(-2, 3, 0).as_deref(), Some("-0.66666666666666666667"));
+        assert_eq!(text(1, 0, 0), None);
     }
 }

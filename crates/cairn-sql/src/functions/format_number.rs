@@ -11,7 +11,7 @@ use crate::{Error, Result};
 pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![function(
         "to_number",
-        vec![Overload::new(vec![is(T::Text), is(T::Text)], Returns::Numeric(|_| -1), to_number)],
+        vec![Overload::new(vec![is(T::Text), is(T::Text)], Returns::Is(T::Numeric(None)), to_number)],
     )]
 }
 
@@ -264,8 +264,7 @@ fn write(template: &Template, number: Decimal) -> Result<Value> {
     let mut number = number;
     let mut pre = template.pre;
     if let Some(multi) = template.multi {
-        let factor = 10i128.checked_pow(multi as u32).ok_or_else(overflow)?;
-        number = Decimal::new(number.unscaled.checked_mul(factor).ok_or_else(overflow)?, number.scale);
+        number = number.times(Decimal::parse(&format!("1e{multi}"))?)?;
         pre += multi;
     }
     let rounded = number.rescale(template.post.min(38) as i8).ok_or_else(overflow)?;
@@ -286,7 +285,7 @@ fn write(template: &Template, number: Decimal) -> Result<Value> {
 }
 
 fn scientific(template: &Template, number: Decimal) -> String {
-    let digits = number.unscaled.unsigned_abs().to_string();
+    let digits = number.unscaled.wrapping_abs().to_string();
     let mut exponent = digits.len() as i32 - 1 - i32::from(number.scale);
     // One digit before the point, rounded half away from zero.
     let wanted = template.post + 1;
@@ -308,12 +307,12 @@ fn scientific(template: &Template, number: Decimal) -> String {
             kept[at - 1] += 1;
         }
     }
-    if number.unscaled == 0 {
+    if number.sign() == 0 {
         exponent = 0;
     }
     let text = String::from_utf8_lossy(&kept).into_owned();
     let (first, rest) = text.split_at(1);
-    let sign = if number.unscaled < 0 { '-' } else { ' ' };
+    let sign = if number.sign() < 0 { '-' } else { ' ' };
     let point = if rest.is_empty() { "" } else { "." };
     format!("{sign}{first}{point}{rest}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
@@ -489,7 +488,7 @@ impl<'t> Writer<'t> {
     }
 
     fn roman(template: &Template, number: Decimal) -> String {
-        let number = number.rescale(0).map_or(0, |n| n.unscaled);
+        let number = number.to_i64().unwrap_or_default();
         let numeral = match number {
             1..=3999 => super::format_time::roman(number as u32),
             _ => "#".repeat(15),
@@ -573,9 +572,8 @@ fn to_number(args: &Args<'_>) -> Result<Value> {
     }
     let number = Decimal::parse(&digits)?;
     let scaled = match template.multi {
-        Some(multi) => Decimal::new(number.unscaled, number.scale + multi as i8),
+        Some(multi) => number.times(Decimal::parse(&format!("1e-{multi}"))?)?,
         None => number,
     };
-    let sign = if negative { -1 } else { 1 };
-    Ok(Value::Numeric(Decimal::new(scaled.unscaled * sign, scaled.scale)))
+    Ok(Value::Numeric(if negative { scaled.negated() } else { scaled }))
 }

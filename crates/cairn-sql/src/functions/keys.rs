@@ -53,6 +53,8 @@ fn comparable(value: Value, ty: &T) -> Result<(Value, T)> {
     let Value::Array(items) = value else { return Ok((value, ty.clone())) };
     let mut wanted = match &**element {
         T::Jsonb => T::Bytea,
+        // Elements of any scale have one form of key.
+        T::Numeric(_) => T::Numeric(None),
         other => other.clone(),
     };
     let mut keys = Vec::with_capacity(items.len());
@@ -133,7 +135,9 @@ impl ScalarUDFImpl for FloatKey {
 /// What an expression of a sort is a key of, or the expression itself.
 pub(crate) fn keyed(expr: &Arc<dyn PhysicalExpr>) -> &Arc<dyn PhysicalExpr> {
     match expr.downcast_ref::<ScalarFunctionExpr>() {
-        Some(call) if call.fun().name() == FLOAT => call.args().first().unwrap_or(expr),
+        Some(call) if matches!(call.fun().name(), FLOAT | super::wide::KEY) => {
+            call.args().first().unwrap_or(expr)
+        }
         _ => expr,
     }
 }

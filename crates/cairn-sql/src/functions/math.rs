@@ -18,7 +18,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     let double = |code: Code| vec![Overload::new(vec![is(T::Double)], Returns::Is(T::Double), code)];
     let to_whole = |code: Code, float: Code, native: Arc<ScalarUDF>| {
         vec![
-            Overload::new(vec![is(numeric())], Returns::Numeric(|_| 0), code),
+            Overload::new(vec![is(numeric())], Returns::Is(numeric()), code),
             Overload::new(vec![is(T::Double)], Returns::Is(T::Double), float).native(native),
         ]
     };
@@ -28,7 +28,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             vec![
                 Overload::new(vec![is(T::Integer), is(T::Integer)], Returns::Is(T::Integer), ints),
                 Overload::new(vec![is(T::BigInt), is(T::BigInt)], Returns::Is(T::BigInt), ints),
-                Overload::new(vec![is(numeric()), is(numeric())], Returns::Numeric(widest), decimals),
+                Overload::new(vec![is(numeric()), is(numeric())], Returns::Is(numeric()), decimals),
             ],
         )
     };
@@ -36,18 +36,19 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![
         function(
             "ceil",
-            to_whole(|args| towards(args, Rounding::Up), |args| float(args, f64::ceil), math::ceil()),
+            to_whole(|args| number(args.decimal(0)?.ceiling()), |args| float(args, f64::ceil), math::ceil()),
         ),
         function(
             "floor",
-            to_whole(|args| towards(args, Rounding::Down), |args| float(args, f64::floor), math::floor()),
+            to_whole(|args| number(args.decimal(0)?.floor()), |args| float(args, f64::floor), math::floor()),
         ),
         function(
             "sign",
             vec![
-                Overload::new(vec![is(numeric())], Returns::Numeric(|_| 0), |args| {
-                    let sign = args.decimal(0)?.unscaled.signum();
-                    Ok(Value::Numeric(Decimal { unscaled: sign, scale: 0 }))
+                Overload::new(vec![is(numeric())], Returns::Is(numeric()), |args| {
+                    let own = args.decimal(0)?;
+                    let sign = Decimal::new(i128::from(own.sign()), 0);
+                    Ok(Value::Numeric(if own.is_nan() { own } else { sign }))
                 }),
                 Overload::new(vec![is(T::Double)], Returns::Is(T::Double), |args| {
                     let x = args.double(0)?;
@@ -58,7 +59,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         ),
         function(
             "div",
-            vec![Overload::new(vec![is(numeric()), is(numeric())], Returns::Numeric(|_| 0), div)],
+            vec![Overload::new(vec![is(numeric()), is(numeric())], Returns::Is(numeric()), |args| {
+                number(args.decimal(0)?.whole_quotient(args.decimal(1)?))
+            })],
         ),
         function(
             "trunc",
@@ -75,27 +78,23 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                     }
                     _ => Err(Error::internal("no hardware address")),
                 }),
-                Overload::new(vec![is(numeric())], Returns::Numeric(|_| 0), |args| {
-                    towards(args, Rounding::Zero)
-                }),
+                Overload::new(vec![is(numeric())], Returns::Is(numeric()), cut),
                 Overload::new(vec![is(T::Double)], Returns::Is(T::Double), |args| float(args, f64::trunc)),
-                Overload::new(vec![is(numeric()), is(T::Integer)], Returns::Digits(1, widest), |args| {
-                    towards(args, Rounding::Zero)
-                }),
+                Overload::new(vec![is(numeric()), is(T::Integer)], Returns::Digits(1), cut),
             ],
         ),
         function(
             "round",
             vec![
-                Overload::new(vec![is(numeric())], Returns::Numeric(|_| 0), half),
+                Overload::new(vec![is(numeric())], Returns::Is(numeric()), half),
                 Overload::new(vec![is(T::Double)], Returns::Is(T::Double), |args| {
                     float(args, f64::round_ties_even)
                 }),
-                Overload::new(vec![is(numeric()), is(T::Integer)], Returns::Digits(1, widest), half),
+                Overload::new(vec![is(numeric()), is(T::Integer)], Returns::Digits(1), half),
                 // Integers are not to become floats by the last one.
-                Overload::new(vec![is(T::BigInt), is(T::Integer)], Returns::Digits(1, widest), half),
-                Overload::new(vec![is(T::Integer), is(T::Integer)], Returns::Digits(1, widest), half),
-                Overload::new(vec![is(T::SmallInt), is(T::Integer)], Returns::Digits(1, widest), half),
+                Overload::new(vec![is(T::BigInt), is(T::Integer)], Returns::Digits(1), half),
+                Overload::new(vec![is(T::Integer), is(T::Integer)], Returns::Digits(1), half),
+                Overload::new(vec![is(T::SmallInt), is(T::Integer)], Returns::Digits(1), half),
                 // Not PostgreSQL's: there `avg` of integers is NUMERIC.
                 Overload::new(vec![is(T::Double), is(T::Integer)], Returns::Is(T::Double), |args| {
                     let factor = 10f64.powi(args.int_or(1, 0)?.clamp(-300, 300) as i32);
@@ -112,38 +111,40 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                     let x = args.double(0)?;
                     if x < 0.0 { Err(no_root()) } else { Ok(Value::Double(x.sqrt())) }
                 }),
-                Overload::new(vec![is(numeric())], Returns::Numeric(|_| 15), square_root),
+                Overload::new(vec![is(numeric())], Returns::Is(numeric()), |args| {
+                    let own = args.decimal(0)?;
+                    if own.sign() < 0 { Err(no_root()) } else { number(own.square_root()) }
+                }),
             ],
         ),
         function(
             "scale",
             vec![Overload::new(vec![is(numeric())], Returns::Is(T::Integer), |args| {
-                Ok(Value::Integer(i32::from(args.decimal(0)?.scale)))
+                Ok(digits_of(args.decimal(0)?))
             })],
         ),
         function(
             "min_scale",
             vec![Overload::new(vec![is(numeric())], Returns::Is(T::Integer), |args| {
-                Ok(Value::Integer(i32::from(args.decimal(0)?.normalised().scale)))
+                Ok(digits_of(args.decimal(0)?.normalised()))
             })],
         ),
         function(
             "trim_scale",
-            vec![Overload::new(vec![is(numeric())], Returns::Numeric(widest), |args| {
+            vec![Overload::new(vec![is(numeric())], Returns::Is(numeric()), |args| {
                 Ok(Value::Numeric(args.decimal(0)?.normalised()))
             })],
         ),
-        function("factorial", vec![Overload::new(vec![is(T::BigInt)], Returns::Numeric(|_| 0), factorial)]),
-        pair("gcd", integer_gcd, |args| {
-            let (a, b, scale) = aligned(args)?;
-            Ok(Value::Numeric(Decimal::new(gcd(a, b), scale)))
-        }),
+        function("factorial", vec![Overload::new(vec![is(T::BigInt)], Returns::Is(numeric()), factorial)]),
+        pair("gcd", integer_gcd, |args| number(args.decimal(0)?.common_divisor(args.decimal(1)?))),
         pair("lcm", integer_lcm, |args| {
-            let (a, b, scale) = aligned(args)?;
-            let divisor = gcd(a, b);
-            let product = if divisor == 0 { Some(0) } else { (a / divisor).checked_mul(b).map(i128::abs) };
-            let overflow = || Error::new("22003", "value overflows numeric format");
-            product.map(|n| Value::Numeric(Decimal::new(n, scale))).ok_or_else(overflow)
+            let (a, b) = (args.decimal(0)?, args.decimal(1)?);
+            let divisor = a.common_divisor(b)?;
+            if divisor.sign() == 0 || !divisor.is_finite() {
+                return Ok(Value::Numeric(divisor));
+            }
+            let whole = a.whole_quotient(divisor)?.times(b)?.absolute();
+            number(whole.rounded(i32::from(divisor.scale)))
         }),
         function(
             "width_bucket",
@@ -151,10 +152,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                 Overload::new(
                     vec![is(numeric()), is(numeric()), is(numeric()), is(T::Integer)],
                     Returns::Is(T::Integer),
-                    |args| {
-                        let number = |at| args.decimal(at).map(Decimal::to_f64);
-                        bucket(number(0)?, number(1)?, number(2)?, args.int(3)?)
-                    },
+                    |args| exact_bucket(args.decimal(0)?, args.decimal(1)?, args.decimal(2)?, args.int(3)?),
                 ),
                 Overload::new(
                     vec![is(T::Double), is(T::Double), is(T::Double), is(T::Integer)],
@@ -266,100 +264,34 @@ fn out_of_range() -> Error {
     Error::new("22003", "input is out of range")
 }
 
-/// The most digits after the point of any argument.
-fn widest(types: &[T]) -> i8 {
-    let scale = |ty: &T| match ty {
-        T::Numeric(Some((_, scale))) => *scale,
-        T::Numeric(None) => cairn_types::datatype::NUMERIC_DEFAULT_SCALE,
-        _ => 0,
-    };
-    types.iter().map(scale).max().unwrap_or(0)
+fn number(result: std::result::Result<Decimal, cairn_types::TypeError>) -> Result<Value> {
+    Ok(Value::Numeric(result?))
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Rounding {
-    Up,
-    Down,
-    Zero,
-    Half,
+/// Digits after the point; NULL of what is no finite number.
+fn digits_of(number: Decimal) -> Value {
+    if number.is_finite() { Value::Integer(i32::from(number.scale)) } else { Value::Null }
+}
+
+/// How many digits after the point the second argument asks for, none without it.
+fn digits(args: &Args<'_>) -> Result<i32> {
+    Ok(args.int_or(1, 0)?.clamp(-2000, 2000) as i32)
 }
 
 fn half(args: &Args<'_>) -> Result<Value> {
-    towards(args, Rounding::Half)
+    number(args.decimal(0)?.rounded(digits(args)?))
 }
 
-/// A numeric with as many digits after the point as the second argument says, or none.
-fn towards(args: &Args<'_>, rounding: Rounding) -> Result<Value> {
-    let (number, digits) = (args.decimal(0)?, args.int_or(1, 0)?.clamp(-38, 38) as i8);
-    let overflow = || Error::new("22003", "value overflows numeric format");
-    if digits >= number.scale {
-        return number.rescale(digits.max(0)).map(Value::Numeric).ok_or_else(overflow);
-    }
-    let rounded = match rounding {
-        Rounding::Half => number.rescale(digits).ok_or_else(overflow)?,
-        _ => {
-            let Some(factor) = 10i128.checked_pow(u32::from((number.scale - digits).unsigned_abs())) else {
-                return Ok(Value::Numeric(Decimal::new(0, digits.max(0))));
-            };
-            let (whole, rest) = (number.unscaled / factor, number.unscaled % factor);
-            let step = match rounding {
-                Rounding::Up if rest > 0 => 1,
-                Rounding::Down if rest < 0 => -1,
-                _ => 0,
-            };
-            Decimal::new(whole + step, digits)
-        }
-    };
-    rounded.rescale(digits.max(0)).map(Value::Numeric).ok_or_else(overflow)
+fn cut(args: &Args<'_>) -> Result<Value> {
+    number(args.decimal(0)?.truncated(digits(args)?))
 }
 
 fn float(args: &Args<'_>, code: fn(f64) -> f64) -> Result<Value> {
     Ok(Value::Double(code(args.double(0)?)))
 }
 
-/// Two numerics with one scale.
-fn aligned(args: &Args<'_>) -> Result<(i128, i128, i8)> {
-    let (a, b) = (args.decimal(0)?, args.decimal(1)?);
-    let scale = a.scale.max(b.scale);
-    let overflow = || Error::new("22003", "value overflows numeric format");
-    let rescaled = |n: Decimal| n.rescale(scale).map(|n| n.unscaled).ok_or_else(overflow);
-    Ok((rescaled(a)?, rescaled(b)?, scale))
-}
-
-fn div(args: &Args<'_>) -> Result<Value> {
-    let (a, b, _) = aligned(args)?;
-    match b {
-        0 => Err(Error::new("22012", "division by zero")),
-        b => Ok(Value::Numeric(Decimal::new(a / b, 0))),
-    }
-}
-
 fn no_root() -> Error {
     Error::new("2201F", "cannot take square root of a negative number")
-}
-
-/// With 16 significant digits at least, as PostgreSQL chooses them.
-fn square_root(args: &Args<'_>) -> Result<Value> {
-    let number = args.decimal(0)?;
-    if number.unscaled < 0 {
-        return Err(no_root());
-    }
-    let whole =
-        number.unscaled / 10i128.checked_pow(u32::from(number.scale.unsigned_abs())).unwrap_or(i128::MAX);
-    // Groups of four digits before the point, or none.
-    let digits = if whole == 0 { 0 } else { whole.to_string().len() as i32 };
-    let weight = (digits + 3) / 4 - 1;
-    let scale = (16 - ((weight + 1) * 2 - 1)).max(i32::from(number.scale)).clamp(0, 38);
-    let shift = u32::try_from(2 * (scale + 1) - i32::from(number.scale)).unwrap_or(0);
-    let root =
-        10i128.checked_pow(shift).and_then(|factor| number.unscaled.checked_mul(factor)).map(i128::isqrt);
-    // One digit more was computed, for the rounding.
-    let root =
-        root.map(|root| Decimal::new(root, scale as i8 + 1)).and_then(|root| root.rescale(scale as i8));
-    match root {
-        Some(root) => Ok(Value::Numeric(root)),
-        None => Ok(Value::Numeric(Decimal::parse(&format!("{:.15}", number.to_f64().sqrt()))?)),
-    }
 }
 
 fn factorial(args: &Args<'_>) -> Result<Value> {
@@ -422,6 +354,23 @@ fn bucket(operand: f64, low: f64, high: f64, count: i64) -> Result<Value> {
         count + 1
     } else {
         (share * count as f64) as i64 + 1
+    };
+    i32::try_from(number).map(Value::Integer).map_err(|_| Error::new("22003", "integer out of range"))
+}
+
+/// The same of numbers, exactly.
+fn exact_bucket(operand: Decimal, low: Decimal, high: Decimal, count: i64) -> Result<Value> {
+    if count <= 0 || [operand, low, high].iter().any(|n| !n.is_finite()) || low == high {
+        return bucket(operand.to_f64(), low.to_f64(), high.to_f64(), count);
+    }
+    let up = low < high;
+    let number = if up && operand < low || !up && operand > low {
+        0
+    } else if up && operand >= high || !up && operand <= high {
+        count + 1
+    } else {
+        let share = operand.minus(low)?.times(Decimal::from(count))?.whole_quotient(high.minus(low)?)?;
+        share.to_i64().unwrap_or(count) + 1
     };
     i32::try_from(number).map(Value::Integer).map_err(|_| Error::new("22003", "integer out of range"))
 }

@@ -49,6 +49,8 @@ pub(crate) mod time;
 mod truncate;
 pub(crate) mod unknown;
 mod variance;
+pub(crate) mod wide;
+mod wide_sum;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -110,6 +112,7 @@ pub(crate) fn of_operators() -> Vec<ScalarUDF> {
     all.extend(quantified::functions());
     all.extend(coded::functions());
     all.extend(keys::functions());
+    all.extend(wide::functions());
     all.extend(composite::functions());
     all.extend(bits::functions());
     all.extend(like::functions());

@@ -43,11 +43,9 @@ pub(crate) enum Returns {
     Is(DataType),
     /// An array of the call's element type.
     Array,
-    /// NUMERIC with as many digits after the point as the value has where all arguments are constant, else with as
-    /// many as the function says for the types of its arguments; below 0 it does not know.
-    Numeric(fn(&[DataType]) -> i8),
-    /// NUMERIC with as many digits after the point as that argument says, which is constant; else as [`Self::Numeric`].
-    Digits(usize, fn(&[DataType]) -> i8),
+    /// NUMERIC; where the first argument has a declared number of digits, too, with as many digits after the point as
+    /// that argument says, if it is constant.
+    Digits(usize),
 }
 
 /// The code of an overload.
@@ -259,8 +257,9 @@ pub(crate) fn common(a: &DataType, b: &DataType) -> Option<DataType> {
     if a.is_character() && b.is_character() {
         return Some(T::Text);
     }
-    if let (T::Numeric(Some((_, s))), T::Numeric(Some((_, t)))) = (a, b) {
-        return Some(T::Numeric(Some((38, *s.max(t)))));
+    let exact = |ty: &T| matches!(ty, T::SmallInt | T::Integer | T::BigInt | T::Numeric(_));
+    if exact(a) && exact(b) && (matches!(a, T::Numeric(_)) || matches!(b, T::Numeric(_))) {
+        return Some(T::Numeric(None));
     }
     let wider = |a: &T, b: &T| closeness(a, b).is_some();
     if wider(a, b) {
@@ -517,21 +516,10 @@ impl ScalarUDFImpl for Overloaded {
         let ty = match &choice.overload.returns {
             Returns::Is(ty) => ty.clone(),
             Returns::Array => DataType::Array(Box::new(choice.element.clone().unwrap_or(DataType::Text))),
-            Returns::Numeric(scale) | Returns::Digits(_, scale) => {
-                let known = match choice.overload.returns {
-                    Returns::Digits(at, _) => digits(args.scalar_arguments.get(at)),
-                    _ => constant_scale(&choice, &found, args.scalar_arguments),
-                };
-                let own: Vec<DataType> = found
-                    .iter()
-                    .zip(&choice.types)
-                    .map(|(own, wanted)| own.clone().unwrap_or_else(|| wanted.clone()))
-                    .collect();
-                match known.unwrap_or_else(|| scale(&own)) {
-                    digits @ 0.. => DataType::Numeric(Some((38, digits.min(38)))),
-                    _ => DataType::Numeric(None),
-                }
-            }
+            Returns::Digits(at) => match (digits(args.scalar_arguments.get(*at)), found.first()) {
+                (_, Some(Some(DataType::Numeric(None)) | None)) | (None, _) => DataType::Numeric(None),
+                (Some(digits), _) => DataType::Numeric(Some((38, digits))),
+            },
         };
         Ok(Arc::new(ty.to_field(self.name, true)))
     }
@@ -581,27 +569,10 @@ fn is_wider(own: &DataType, wanted: &DataType) -> bool {
     *wanted == DataType::BigInt && matches!(own, DataType::SmallInt | DataType::Integer)
 }
 
-/// The digits after the point that a constant argument asks for.
+/// The digits after the point that a constant argument asks for; `None` where they leave little room before it.
 fn digits(constant: Option<&Option<&ScalarValue>>) -> Option<i8> {
     match constant?.as_ref()?.cast_to(&ArrowType::Int64).ok()? {
-        ScalarValue::Int64(Some(digits)) => Some(digits.clamp(0, 38) as i8),
-        _ => None,
-    }
-}
-
-/// The digits after the point of a call's value whose arguments are all constant.
-fn constant_scale(choice: &Choice<'_>, found: &[Found], constants: &[Option<&ScalarValue>]) -> Option<i8> {
-    let mut values = Vec::with_capacity(constants.len());
-    for (at, constant) in constants.iter().enumerate() {
-        let array = constant.as_ref()?.to_array().ok()?;
-        let own = found[at].clone().unwrap_or(DataType::Text);
-        let value = Value::from_array(&*array, 0, &own);
-        values.push(coerce(value, &found[at], &choice.types[at], Zone::UTC).ok()?);
-    }
-    let result = DataType::Numeric(None);
-    let args = Args { values, types: &choice.types, result: &result, config: None };
-    match (choice.overload.code)(&args).ok()? {
-        Value::Numeric(n) => Some(n.scale),
+        ScalarValue::Int64(Some(digits)) if digits <= 16 => Some(digits.max(0) as i8),
         _ => None,
     }
 }

@@ -129,7 +129,11 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                     Ok(size_pretty(i128::from(args.int(0)?)))
                 }),
                 Overload::new(vec![is(T::Numeric(None))], Returns::Is(T::Text), |args| {
-                    let number = args.decimal(0)?.rescale(0).map_or(0, |n| n.unscaled);
+                    let number = args
+                        .decimal(0)?
+                        .rescale(0)
+                        .and_then(cairn_types::Decimal::narrow)
+                        .unwrap_or_default();
                     Ok(size_pretty(number))
                 }),
             ],

@@ -19,7 +19,11 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-use super::average::{INTERVAL, IntervalTotal, of_intervals, state_fields};
+use cairn_types::decimal::wide::ARROW;
+
+use super::average::{INTERVAL, IntervalTotal, of_intervals, of_wide, state_fields};
+use super::wide::is_wide;
+use super::wide_sum::{self, WideDistinct, WideTotals, WideWindow};
 use crate::Error;
 
 /// The function.
@@ -56,7 +60,8 @@ impl AggregateUDFImpl for Sum {
             ArrowType::Float16 | ArrowType::Float32 | ArrowType::Float64 | ArrowType::Null => {
                 ArrowType::Float64
             }
-            ArrowType::Decimal128(..) | ArrowType::Decimal256(..) | ArrowType::Duration(_) => ty.clone(),
+            ArrowType::Decimal256(..) => ARROW,
+            ArrowType::Decimal128(..) | ArrowType::Duration(_) => ty.clone(),
             interval if *interval == INTERVAL => INTERVAL,
             other => {
                 let name = cairn_types::DataType::from_arrow(other).sql_name();
@@ -71,6 +76,7 @@ impl AggregateUDFImpl for Sum {
         match types {
             [ArrowType::Int32] => Ok(ArrowType::Int64),
             [interval] if *interval == INTERVAL => Ok(INTERVAL),
+            [wide] if is_wide(wide) => Ok(ARROW),
             other => self.inner.return_type(other),
         }
     }
@@ -78,6 +84,12 @@ impl AggregateUDFImpl for Sum {
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         if of_intervals(args.expr_fields) {
             return Ok(Box::new(IntervalTotal::new(false)));
+        }
+        if of_wide(args.expr_fields) {
+            return Ok(match args.is_distinct {
+                true => Box::new(WideDistinct::new(false)),
+                false => Box::new(WideTotals::single(false)),
+            });
         }
         let widen = is_integer(&args);
         let inner = self.inner.accumulator(args)?;
@@ -88,14 +100,26 @@ impl AggregateUDFImpl for Sum {
         if of_intervals(args.input_fields) {
             return Ok(state_fields(args.name));
         }
+        if of_wide(args.input_fields) {
+            return Ok(match args.is_distinct {
+                true => WideDistinct::state_fields(args.name),
+                false => wide_sum::state_fields(args.name),
+            });
+        }
         self.inner.state_fields(args)
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
+        if of_wide(args.expr_fields) {
+            return !args.is_distinct;
+        }
         !of_intervals(args.expr_fields) && self.inner.groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
+        if of_wide(args.expr_fields) {
+            return Ok(Box::new(WideTotals::new(false)));
+        }
         let widen = is_integer(&args);
         let inner = self.inner.create_groups_accumulator(args)?;
         Ok(if widen { Box::new(Widened(inner)) } else { inner })
@@ -104,6 +128,9 @@ impl AggregateUDFImpl for Sum {
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         if of_intervals(args.expr_fields) {
             return Ok(Box::new(IntervalTotal::new(false)));
+        }
+        if of_wide(args.expr_fields) {
+            return Ok(Box::new(WideWindow::new(false)));
         }
         let widen = is_integer(&args);
         let inner = self.inner.create_sliding_accumulator(args)?;

@@ -1,23 +1,23 @@
 //! `variance`, `stddev` and their kin as PostgreSQL computes them: of floats (and BIGINT) by Youngs and Cramer's way, of
-//! INTEGER and NUMERIC exactly, with 16 digits after the point.
+//! INTEGER and NUMERIC exactly, with PostgreSQL's number of digits.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{
-    DataType as ArrowType, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, Int64Type, i256,
+    DataType as ArrowType, Decimal128Type, Decimal256Type, Field, FieldRef, Float64Type, Int8Type, Int64Type,
+    i256,
 };
+use cairn_types::Decimal;
+use cairn_types::decimal::arithmetic::{big, big_ten_to, divide_big};
+use cairn_types::decimal::wide::{self, ARROW};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
+use num_bigint::{BigInt, Sign};
 
 use crate::Error;
-
-/// Digits after the point of an exact result.
-const SCALE: i8 = 16;
-/// 10 to so many is beyond 256 bits.
-const TENS_MAX: u32 = 76;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,6 +62,7 @@ impl AggregateUDFImpl for Spread {
     fn coerce_types(&self, types: &[ArrowType]) -> Result<Vec<ArrowType>> {
         match types {
             [ty @ ArrowType::Decimal128(..)] => Ok(vec![ty.clone()]),
+            [ArrowType::Decimal256(..)] => Ok(vec![ARROW]),
             // The squares of larger integers have no room for digits after the point.
             [ArrowType::Int8 | ArrowType::Int16 | ArrowType::Int32] => Ok(vec![ArrowType::Decimal128(10, 0)]),
             [ty] if ty.is_numeric() || ty.is_null() => Ok(vec![ArrowType::Float64]),
@@ -78,30 +79,32 @@ impl AggregateUDFImpl for Spread {
 
     fn return_type(&self, types: &[ArrowType]) -> Result<ArrowType> {
         Ok(match types.first() {
-            Some(ArrowType::Decimal128(_, scale)) => ArrowType::Decimal128(38, SCALE.max(*scale)),
+            Some(ArrowType::Decimal128(..) | ArrowType::Decimal256(..)) => ARROW,
             _ => ArrowType::Float64,
         })
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         let field = |part: &str, ty| Arc::new(Field::new(format!("{}[{part}]", args.name), ty, true));
-        let exact =
-            matches!(args.input_fields.first().map(|f| f.data_type()), Some(ArrowType::Decimal128(..)));
-        let number = if exact { ArrowType::Decimal256(76, 0) } else { ArrowType::Float64 };
-        Ok(vec![field("count", ArrowType::Int64), field("sum", number.clone()), field("squares", number)])
+        let count = field("count", ArrowType::Int64);
+        Ok(match args.input_fields.first().map(|f| f.data_type()) {
+            // Numbers of any length are kept as text.
+            Some(ArrowType::Decimal128(..) | ArrowType::Decimal256(..)) => vec![
+                count,
+                field("sum", ArrowType::Utf8),
+                field("squares", ArrowType::Utf8),
+                field("shown", ArrowType::Int8),
+                field("special", ArrowType::Boolean),
+            ],
+            _ => vec![count, field("sum", ArrowType::Float64), field("squares", ArrowType::Float64)],
+        })
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         let (sample, root) = (self.sample, self.root);
         Ok(match args.expr_fields.first().map(|field| field.data_type()) {
-            Some(ArrowType::Decimal128(_, scale)) => Box::new(Exact {
-                sample,
-                root,
-                scale: *scale,
-                count: 0,
-                sum: i256::ZERO,
-                squares: i256::ZERO,
-            }),
+            Some(ArrowType::Decimal128(_, scale)) => Box::new(Exact::new(sample, root, *scale, *scale)),
+            Some(ArrowType::Decimal256(..)) => Box::new(Exact::new(sample, root, wide::DIGITS_AFTER, 0)),
             _ => Box::new(Float { sample, root, count: 0.0, sum: 0.0, squares: 0.0 }),
         })
     }
@@ -185,102 +188,128 @@ impl Accumulator for Float {
 struct Exact {
     sample: bool,
     root: bool,
+    /// Digits after the point of what is added up.
     scale: i8,
+    /// The most digits that a value shows.
+    shown: i8,
+    /// Whether any of them is NaN or infinite.
+    special: bool,
     count: i64,
-    sum: i256,
-    squares: i256,
-}
-
-fn overflow() -> Error {
-    Error::new("22003", "value overflows numeric format")
-}
-
-fn ten_to(exponent: u32) -> Option<i256> {
-    (exponent <= TENS_MAX)
-        .then(|| (0..exponent).fold(i256::ONE, |power, _| power.wrapping_mul(i256::from_i128(10))))
-}
-
-/// The whole part of a square root.
-fn root(n: i256) -> i256 {
-    let two = i256::from_i128(2);
-    if n < two {
-        return n;
-    }
-    let mut guess = n;
-    let mut next = guess.wrapping_add(i256::ONE).wrapping_div(two);
-    while next < guess {
-        guess = next;
-        next = guess.wrapping_add(n.wrapping_div(guess)).wrapping_div(two);
-    }
-    guess
+    sum: BigInt,
+    squares: BigInt,
 }
 
 impl Exact {
-    fn result(&self) -> Option<i128> {
-        let count = i256::from_i128(i128::from(self.count));
-        let out = SCALE.max(self.scale);
-        // (n Σx² - (Σx)²) / (n (n - 1)), in units of 10^(-2 scale).
-        let top = count.checked_mul(self.squares)?.checked_sub(self.sum.checked_mul(self.sum)?)?;
-        let below = i256::from_i128(i128::from(self.count - i64::from(self.sample)));
-        let bottom = count.checked_mul(below)?;
-        let tenth = |n: i256| n.wrapping_add(i256::from_i128(5)).wrapping_div(i256::from_i128(10));
-        // One digit more is computed, for the rounding.
-        let shift = i32::from(out) + 1 - 2 * i32::from(self.scale);
-        let (top, bottom) = match u32::try_from(shift) {
-            Ok(shift) => (top.checked_mul(ten_to(shift)?)?, bottom),
-            Err(_) => (top, bottom.checked_mul(ten_to(shift.unsigned_abs())?)?),
-        };
-        let spread = tenth(top.checked_div(bottom)?);
-        // The root is that of the rounded quotient, as in PostgreSQL.
-        let rounded = match self.root {
-            true => tenth(root(spread.checked_mul(ten_to(u32::try_from(out).ok()? + 2)?)?)),
-            false => spread,
-        };
-        rounded.to_i128().filter(|n| n.unsigned_abs() < 10u128.pow(38))
+    fn new(sample: bool, root: bool, scale: i8, shown: i8) -> Self {
+        let (sum, squares) = (BigInt::ZERO, BigInt::ZERO);
+        Self { sample, root, scale, shown, special: false, count: 0, sum, squares }
     }
+
+    /// As PostgreSQL's `numeric_stddev_internal`: (n Σx² - (Σx)²) / (n (n - 1)).
+    fn result(&self) -> Result<Decimal> {
+        if self.special {
+            return Ok(Decimal::NAN);
+        }
+        let below = self.count - i64::from(self.sample);
+        let top = &self.squares * self.count - &self.sum * &self.sum;
+        if top.sign() != Sign::Plus {
+            return Ok(Decimal::new(0, 0));
+        }
+        let bottom = Decimal::new(i128::from(self.count) * i128::from(below), 0);
+        // Both sides of the difference have twice the digits of the values.
+        let shown = 2 * i32::from(self.shown);
+        let cut = big_ten_to((2 * i32::from(self.scale) - shown).unsigned_abs());
+        let top = top / cut;
+        let by = BigInt::from(self.count) * below;
+        let scale = quotient_scale(&top, shown, bottom);
+        let shift = scale - shown;
+        let (top, by) = match u32::try_from(shift) {
+            Ok(up) => (top * big_ten_to(up), by),
+            Err(_) => (top, by * big_ten_to(shift.unsigned_abs())),
+        };
+        let spread = Decimal::of_big(&divide_big(&top, &by), scale).map_err(Error::from)?;
+        // The root is that of the rounded quotient, as in PostgreSQL.
+        Ok(if self.root { spread.square_root_with(scale).map_err(Error::from)? } else { spread })
+    }
+}
+
+/// The digits after the point of a quotient whose dividend may be of any length.
+fn quotient_scale(top: &BigInt, scale: i32, bottom: Decimal) -> i32 {
+    let most = i32::from(wide::DIGITS_AFTER);
+    // The leading digits decide.
+    let count = top.magnitude().to_string().len() as i32;
+    let cut = (count - 36).max(scale - most).max(0);
+    let head = Decimal::of_big(&(top / big_ten_to(cut.unsigned_abs())), 0).unwrap_or(Decimal::new(1, 0));
+    let head = Decimal { scale: i8::try_from(scale - cut).unwrap_or_default(), ..head };
+    head.quotient_scale(bottom).max(scale.min(most))
 }
 
 impl Accumulator for Exact {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        for value in values[0].as_primitive::<Decimal128Type>().iter().flatten() {
-            let value = i256::from_i128(value);
-            self.count += 1;
-            self.sum = self.sum.checked_add(value).ok_or_else(overflow)?;
-            let square = value.checked_mul(value).and_then(|square| self.squares.checked_add(square));
-            self.squares = square.ok_or_else(overflow)?;
+        match values[0].data_type() {
+            ArrowType::Decimal256(..) => {
+                for raw in values[0].as_primitive::<Decimal256Type>().iter().flatten() {
+                    self.count += 1;
+                    if !wide::is_finite(raw) {
+                        self.special = true;
+                        continue;
+                    }
+                    let (key, _) = wide::parts(raw);
+                    self.shown = self.shown.max(Decimal::from_wide(raw).scale);
+                    let value = big(key.wrapping_div(i256::from_i128(100)));
+                    self.squares += &value * &value;
+                    self.sum += value;
+                }
+            }
+            _ => {
+                for value in values[0].as_primitive::<Decimal128Type>().iter().flatten() {
+                    self.count += 1;
+                    match value.checked_mul(value) {
+                        Some(square) => self.squares += square,
+                        None => self.squares += BigInt::from(value) * value,
+                    }
+                    self.sum += value;
+                }
+            }
         }
         Ok(())
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        let scale = SCALE.max(self.scale);
-        if self.count <= i64::from(self.sample) {
-            return Ok(ScalarValue::Decimal128(None, 38, scale));
-        }
-        let value = self.result().ok_or_else(overflow)?;
-        Ok(ScalarValue::Decimal128(Some(value), 38, scale))
+        let value = match self.count <= i64::from(self.sample) {
+            true => None,
+            false => Some(self.result()?.to_wide().map_err(Error::from)?),
+        };
+        Ok(ScalarValue::Decimal256(value, wide::PRECISION, wide::SCALE))
     }
 
     fn size(&self) -> usize {
-        size_of_val(self)
+        size_of_val(self) + 128
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
         Ok(vec![
             ScalarValue::Int64(Some(self.count)),
-            ScalarValue::Decimal256(Some(self.sum), 76, 0),
-            ScalarValue::Decimal256(Some(self.squares), 76, 0),
+            ScalarValue::Utf8(Some(self.sum.to_string())),
+            ScalarValue::Utf8(Some(self.squares.to_string())),
+            ScalarValue::Int8(Some(self.shown)),
+            ScalarValue::Boolean(Some(self.special)),
         ])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
         let counts = states[0].as_primitive::<Int64Type>();
-        let (sums, squares) =
-            (states[1].as_primitive::<Decimal256Type>(), states[2].as_primitive::<Decimal256Type>());
+        let (sums, squares) = (states[1].as_string::<i32>(), states[2].as_string::<i32>());
+        let shown = states[3].as_primitive::<Int8Type>();
+        let special = states[4].as_boolean();
+        let number =
+            |text: &str| text.parse::<BigInt>().map_err(|_| Error::internal("a sum that is no number"));
         for row in (0..counts.len()).filter(|row| counts.is_valid(*row)) {
             self.count += counts.value(row);
-            self.sum = self.sum.checked_add(sums.value(row)).ok_or_else(overflow)?;
-            self.squares = self.squares.checked_add(squares.value(row)).ok_or_else(overflow)?;
+            self.sum += number(sums.value(row))?;
+            self.squares += number(squares.value(row))?;
+            self.shown = self.shown.max(shown.value(row));
+            self.special |= special.value(row);
         }
         Ok(())
     }

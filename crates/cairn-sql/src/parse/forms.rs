@@ -361,7 +361,10 @@ pub(super) fn after(expr: &mut Expr) -> Result<bool> {
             Value::UnicodeStringLiteral(text) => string(text.clone()),
             // Beyond what NUMERIC holds it is a float.
             Value::Number(number, _)
-                if number.contains(['e', 'E']) && cairn_types::Decimal::parse(number).is_err() =>
+                if number.contains(['e', 'E'])
+                    && cairn_types::Decimal::parse(number)
+                        .and_then(cairn_types::Decimal::fit_wide)
+                        .is_err() =>
             {
                 cast_to(string(number.clone()), &cairn_types::DataType::Double)
             }

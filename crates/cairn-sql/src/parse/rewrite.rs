@@ -293,6 +293,17 @@ pub(crate) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     })
 }
 
+/// The type of a cast: a constant NUMERIC has its own digits.
+fn constant_type(expr: &Expr, ty: cairn_types::DataType) -> cairn_types::DataType {
+    match expr {
+        Expr::Value(value) if ty == cairn_types::DataType::Numeric(None) => match &value.value {
+            Value::SingleQuotedString(text) => crate::functions::cast::constant_type(text).unwrap_or(ty),
+            _ => ty,
+        },
+        _ => ty,
+    }
+}
+
 /// `cairn_cast(expr, 'type')`.
 pub(crate) fn cast_to(expr: Expr, ty: &cairn_types::DataType) -> Expr {
     call(cast::NAME, vec![expr, string(ty.signature())])
@@ -305,12 +316,14 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
     match expr {
         Expr::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr: inner, data_type, .. } => {
             let ty = super::forms::with_dimensions(inner, data_type_of(data_type)?);
+            let ty = constant_type(inner, ty);
             *expr = cast_to(take(inner), &ty);
         }
         Expr::TypedString(typed) => {
             let ty = data_type_of(&typed.data_type)?;
-            let text = typed.value.clone().into_string().unwrap_or_default();
-            *expr = cast_to(string(text), &ty);
+            let text = string(typed.value.clone().into_string().unwrap_or_default());
+            let ty = constant_type(&text, ty);
+            *expr = cast_to(text, &ty);
         }
         Expr::Interval(interval) => {
             let text = interval_text(interval)?;

@@ -239,8 +239,8 @@ fn factor(factor: &mut TableFactor, used: &dyn Fn(&str) -> bool) -> Result<()> {
         *factor = record(&bare, &list, alias, lateral)?;
         return Ok(());
     }
-    let digits = args.iter().filter_map(decimals).max();
-    if bare == "generate_series" && !args.iter().any(is_moment) && digits.is_none() {
+    let numeric = args.iter().any(is_decimal);
+    if bare == "generate_series" && !args.iter().any(is_moment) && !numeric {
         if lateral && !numbered {
             // One in FROM takes constants only; one in a select list is unnested.
             let own = alias.as_ref().map_or_else(|| bare.clone(), |alias| fold(&alias.name));
@@ -250,7 +250,6 @@ fn factor(factor: &mut TableFactor, used: &dyn Fn(&str) -> bool) -> Result<()> {
         return Ok(());
     }
     let Some(set) = find(name) else { return Ok(()) };
-    let digits = digits.filter(|_| bare == "generate_series");
     let own = alias.as_ref().map_or_else(|| bare.clone(), |alias| fold(&alias.name));
     let columns: Vec<String> = set
         .columns
@@ -262,11 +261,7 @@ fn factor(factor: &mut TableFactor, used: &dyn Fn(&str) -> bool) -> Result<()> {
                 _ if set.columns.len() == 1 && alias.is_some() && used(&own) => own.as_str(),
                 name => name,
             };
-            let expr = match digits {
-                Some(digits) => format!("item::numeric(38, {digits})"),
-                None => column.expr.to_owned(),
-            };
-            format!("{expr} AS {}", super::names::exact(name))
+            format!("{} AS {}", column.expr, super::names::exact(name))
         })
         .collect();
     let text = format!(
@@ -334,30 +329,21 @@ fn is_moment(arg: &FunctionArg) -> bool {
     matches!(super::types::data_type(ty), Ok(T::Timestamp | T::TimestampTz | T::Date))
 }
 
-/// The digits after the point of an argument that is a NUMERIC, as its text says; `None` for any other.
-fn decimals(arg: &FunctionArg) -> Option<i8> {
-    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else { return None };
+/// Whether an argument is a NUMERIC, as its text says: a number with a point, or a cast.
+fn is_decimal(arg: &FunctionArg) -> bool {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else { return false };
     let mut expr = expr;
     while let Expr::UnaryOp { expr: inner, .. } | Expr::Nested(inner) = expr {
         expr = inner;
     }
     match expr {
-        Expr::Value(value) => match &value.value {
-            sqlparser::ast::Value::Number(number, _) if number.contains('.') => {
-                cairn_types::Decimal::parse(number).ok().map(|number| number.scale)
-            }
-            _ => None,
-        },
-        Expr::Cast { expr: inner, data_type, .. } => match super::types::data_type(data_type).ok()? {
-            cairn_types::DataType::Numeric(Some((_, scale))) => Some(scale),
-            cairn_types::DataType::Numeric(None) => {
-                let text = inner.to_string();
-                let number = cairn_types::Decimal::parse(text.trim_matches('\''));
-                Some(number.map_or(0, |number| number.scale.max(0)))
-            }
-            _ => None,
-        },
-        _ => None,
+        Expr::Value(value) => {
+            matches!(&value.value, sqlparser::ast::Value::Number(number, _) if number.contains('.'))
+        }
+        Expr::Cast { data_type, .. } => {
+            matches!(super::types::data_type(data_type), Ok(cairn_types::DataType::Numeric(_)))
+        }
+        _ => false,
     }
 }
 
@@ -385,7 +371,7 @@ pub(crate) fn has_columns(arg: &FunctionArg) -> bool {
 pub(crate) fn in_list(expr: &Expr) -> Result<Option<Expr>> {
     let Expr::Function(function) = expr else { return Ok(None) };
     let moments = |args: &FunctionArguments| match args {
-        FunctionArguments::List(list) => list.args.iter().any(is_moment),
+        FunctionArguments::List(list) => list.args.iter().any(|arg| is_moment(arg) || is_decimal(arg)),
         _ => false,
     };
     let Some(set) =

@@ -1,9 +1,11 @@
 //! The common type of several values where PostgreSQL and the query engine differ: a float and a NUMERIC make a float (which has
-//! more of a range than any NUMERIC), CHAR(n) and text make text, without the blanks that fill up. A query is
+//! more of a range than any NUMERIC), NUMERICs of different scales and integers beside them make values with scales of their
+//! own, CHAR(n) and text make text, without the blanks that fill up. A query is
 //! rewritten as soon as it is planned, since the types of its result are those of the plan.
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType as ArrowType;
 use cairn_types::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -12,11 +14,11 @@ use datafusion::logical_expr::expr::{InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, Union,
+    Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, Union, Values,
 };
 
 use super::operators::as_float;
-use crate::functions::{case_type, cast, sql_type};
+use crate::functions::{case_type, cast, sql_type, wide};
 
 /// The plan with values of one place in one type.
 pub(super) fn rewrite(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
@@ -26,6 +28,7 @@ pub(super) fn rewrite(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|node| {
         let node = match node {
             LogicalPlan::Union(union) => return of_union(union),
+            LogicalPlan::Values(values) => return of_values(values),
             other => other,
         };
         let schema = match node.inputs().as_slice() {
@@ -47,7 +50,7 @@ pub(super) fn rewrite(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
 fn is_concerned(plan: &LogicalPlan) -> DataFusionResult<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
-        found |= matches!(node, LogicalPlan::Union(_));
+        found |= matches!(node, LogicalPlan::Union(_) | LogicalPlan::Values(_));
         node.apply_expressions(|expr| {
             found |= expr.exists(|expr| Ok(is_concerned_expr(expr)))?;
             Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
@@ -66,21 +69,33 @@ fn is_concerned_expr(expr: &Expr) -> bool {
 
 /// Functions whose arguments take one type.
 fn takes_alike(name: &str) -> bool {
-    matches!(name, "coalesce" | "greatest" | "least" | "nullif" | case_type::NAME)
+    matches!(name, "coalesce" | "greatest" | "least" | "nullif" | "make_array" | case_type::NAME)
 }
 
 fn in_expr(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
     match expr {
         Expr::Case(mut case) => {
             let results = case.when_then_expr.iter_mut().map(|(_, then)| &mut **then);
-            let changed = as_floats(results.chain(case.else_expr.as_deref_mut()).collect(), schema);
+            let changed = alike(results.chain(case.else_expr.as_deref_mut()).collect(), schema)?;
             Ok(Transformed::new_transformed(Expr::Case(case), changed))
         }
         Expr::ScalarFunction(mut function) if takes_alike(function.func.name()) => {
-            let changed = as_floats(function.args.iter_mut().collect(), schema);
+            let changed = alike(function.args.iter_mut().collect(), schema)?;
             Ok(Transformed::new_transformed(Expr::ScalarFunction(function), changed))
         }
         Expr::InSubquery(own) => in_subquery(own, schema),
+        // Chosen for the types of before.
+        Expr::BinaryExpr(binary) => {
+            let sides = [type_of(&binary.left, schema), type_of(&binary.right, schema)];
+            let wide = sides.iter().flatten().any(|ty| *ty == DataType::Numeric(None));
+            let numbers = sides.iter().flatten().all(|ty| ty.is_numeric() && !is_float(ty));
+            Ok(match super::numeric_keys::arithmetic(binary.op).filter(|_| wide && numbers) {
+                Some(operator) => Transformed::yes(
+                    crate::functions::operators::function(operator).call(vec![*binary.left, *binary.right]),
+                ),
+                None => Transformed::no(Expr::BinaryExpr(binary)),
+            })
+        }
         other => Ok(Transformed::no(other)),
     }
 }
@@ -129,6 +144,50 @@ fn type_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
     expr.to_field(schema).ok().map(|(_, field)| sql_type(&field))
 }
 
+/// Brings numbers to the type in which they meet, where the query engine would choose another one.
+fn alike(mut exprs: Vec<&mut Expr>, schema: &DFSchema) -> DataFusionResult<bool> {
+    let types: Vec<Option<DataType>> = exprs.iter().map(|expr| type_of(expr, schema)).collect();
+    if types.iter().flatten().any(is_float) {
+        return Ok(as_floats(exprs, schema));
+    }
+    if !differ(types.iter().flatten()) {
+        return Ok(false);
+    }
+    for (expr, ty) in exprs.iter_mut().zip(&types) {
+        if ty.as_ref().is_some_and(|ty| ty.is_numeric() && *ty != DataType::Numeric(None)) {
+            **expr = widened(std::mem::take(*expr))?;
+        }
+    }
+    Ok(true)
+}
+
+fn is_float(ty: &DataType) -> bool {
+    matches!(ty, DataType::Real | DataType::Double)
+}
+
+/// A number as NUMERIC without parameters.
+fn widened(expr: Expr) -> DataFusionResult<Expr> {
+    Ok(super::typed_operators::call(wide::WIDEN, vec![expr])?)
+}
+
+/// Whether there is a NUMERIC among numbers, and not all of them have one scale.
+fn differ<'t>(types: impl Iterator<Item = &'t DataType>) -> bool {
+    let mut scales = Vec::new();
+    let mut numeric = false;
+    for ty in types {
+        let scale = match ty {
+            DataType::SmallInt | DataType::Integer | DataType::BigInt => Some(0),
+            DataType::Numeric(Some((_, scale))) => Some(*scale),
+            DataType::Numeric(None) => None,
+            _ => continue,
+        };
+        numeric |= matches!(ty, DataType::Numeric(_));
+        scales.push(scale);
+    }
+    scales.dedup();
+    numeric && scales.len() > 1
+}
+
 /// NUMERICs among floats become floats, as beside an operator.
 pub(super) fn as_floats(exprs: Vec<&mut Expr>, schema: &DFSchema) -> bool {
     let floats = |expr: &&mut Expr| matches!(type_of(expr, schema), Some(DataType::Real | DataType::Double));
@@ -149,6 +208,7 @@ pub(super) fn as_floats(exprs: Vec<&mut Expr>, schema: &DFSchema) -> bool {
 #[derive(Clone, Copy, PartialEq)]
 enum Become {
     Float,
+    Numeric,
     Text,
 }
 
@@ -169,6 +229,8 @@ fn of_union(union: Union) -> DataFusionResult<Transformed<LogicalPlan>> {
                 && is(|ty| matches!(ty, DataType::Numeric(_)))
             {
                 Some(Become::Float)
+            } else if !is(is_float) && differ(types.iter().filter_map(|side| side.get(at))) {
+                Some(Become::Numeric)
             } else if (is(text) || matches!(first, Some(DataType::Varchar(_))))
                 && is(|ty| matches!(ty, DataType::Char(_)))
             {
@@ -190,6 +252,12 @@ fn of_union(union: Union) -> DataFusionResult<Transformed<LogicalPlan>> {
                 (Some(Become::Float), DataType::Numeric(_)) => {
                     as_float(column).alias_qualified(qualifier.cloned(), field.name())
                 }
+                (Some(Become::Numeric), own) if own.is_numeric() && *own != DataType::Numeric(None) => {
+                    match widened(column) {
+                        Ok(wide) => wide.alias_qualified(qualifier.cloned(), field.name()),
+                        Err(_) => Expr::from((qualifier, field)),
+                    }
+                }
                 (Some(Become::Text), DataType::Char(_)) => {
                     cast::call(column, &DataType::Text).alias_qualified(qualifier.cloned(), field.name())
                 }
@@ -202,4 +270,53 @@ fn of_union(union: Union) -> DataFusionResult<Transformed<LogicalPlan>> {
         inputs.push(Arc::new(plan));
     }
     Ok(Transformed::yes(LogicalPlan::Union(Union::try_new_with_loose_types(inputs)?)))
+}
+
+/// Rows of values: the planner has cast the numbers of a column to one type.
+fn of_values(values: Values) -> DataFusionResult<Transformed<LogicalPlan>> {
+    let plain = |expr: &Expr| -> Expr {
+        let mut expr = expr;
+        while let Expr::Cast(cast) = expr {
+            match cast.field.data_type() {
+                ArrowType::Decimal128(..) | ArrowType::Decimal256(..) => expr = &cast.expr,
+                _ => break,
+            }
+        }
+        expr.clone()
+    };
+    let empty = DFSchema::empty();
+    let mut columns = Vec::new();
+    for (at, field) in values.schema.fields().iter().enumerate() {
+        if !matches!(field.data_type(), ArrowType::Decimal128(..) | ArrowType::Decimal256(..)) {
+            continue;
+        }
+        let types: Vec<DataType> = values
+            .values
+            .iter()
+            .filter_map(|row| plain(row.get(at)?).to_field(&empty).ok())
+            .filter(|(_, field)| !field.data_type().is_null())
+            .map(|(_, field)| sql_type(&field))
+            .collect();
+        if differ(types.iter()) {
+            columns.push(at);
+        }
+    }
+    if columns.is_empty() {
+        return Ok(Transformed::no(LogicalPlan::Values(values)));
+    }
+    let Values { schema, values: mut rows } = values;
+    for row in &mut rows {
+        for &at in &columns {
+            row[at] = widened(plain(&row[at]))?;
+        }
+    }
+    let fields = schema.iter().enumerate().map(|(at, (qualifier, field))| {
+        let field = match columns.contains(&at) {
+            true => Arc::new(DataType::Numeric(None).to_field(field.name(), field.is_nullable())),
+            false => Arc::clone(field),
+        };
+        (qualifier.cloned(), field)
+    });
+    let schema = DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())?;
+    Ok(Transformed::yes(LogicalPlan::Values(Values { schema: Arc::new(schema), values: rows })))
 }

@@ -20,6 +20,7 @@ pub(crate) mod literals;
 pub(crate) mod lock;
 mod merge_filter;
 pub(crate) mod nested;
+mod numeric_keys;
 pub(crate) mod operators;
 mod optional;
 mod ordered_input;

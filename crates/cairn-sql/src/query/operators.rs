@@ -15,7 +15,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, c
 use sqlparser::ast::BinaryOperator;
 
 use crate::functions::operators::{Arithmetic, chained};
-use crate::functions::sql_type;
+use crate::functions::{cast as cast_function, sql_type};
 use crate::{Error, Result};
 
 /// Plans our operators; stands before DataFusion's own planners.
@@ -91,9 +91,9 @@ impl ExprPlanner for Operators {
                 _ => {}
             }
         }
-        let Some(common) = common_type(operator, &left, &right) else {
-            return Ok(PlannerResult::Original(raw));
-        };
+        let common = common_type(operator, &left, &right)
+            .or_else(|| is_long(operator, &raw).then_some(DataType::Numeric(None)));
+        let Some(common) = common else { return Ok(PlannerResult::Original(raw)) };
         let args = [(raw.left, left), (raw.right, right)]
             .map(|(expr, own)| {
                 let wanted = match &common {
@@ -182,7 +182,9 @@ fn signed(expr: Expr, schema: &DFSchema) -> Expr {
 }
 
 pub(super) fn as_float(expr: Expr) -> Expr {
-    match constant(&expr).and_then(|value| value.cast_to(&ArrowType::Float64).ok()) {
+    // What a NUMERIC without parameters shows is no part of its value.
+    let constant = constant(&expr).filter(|value| !crate::functions::wide::is_wide(&value.data_type()));
+    match constant.and_then(|value| value.cast_to(&ArrowType::Float64).ok()) {
         Some(value) => Expr::Literal(value, None),
         None => cast(expr, ArrowType::Float64),
     }
@@ -194,14 +196,14 @@ fn constant(expr: &Expr) -> Option<ScalarValue> {
         Expr::Literal(value, _) => Some(value.clone()),
         Expr::Cast(cast) => constant(&cast.expr)?.cast_to(cast.field.data_type()).ok(),
         // `'1.5'::numeric`
-        Expr::ScalarFunction(function) if function.func.name() == crate::functions::cast::NAME => {
+        Expr::ScalarFunction(function) if function.func.name() == cast_function::NAME => {
             match function.args.as_slice() {
                 [
                     Expr::Literal(ScalarValue::Utf8(Some(text)), _),
                     Expr::Literal(ScalarValue::Utf8(Some(ty)), _),
-                ] if ty == "numeric" => {
-                    let number = cairn_types::Decimal::parse(text).ok()?;
-                    Some(ScalarValue::Decimal128(Some(number.unscaled), 38, number.scale))
+                ] => {
+                    let ty = DataType::parse(ty).filter(|ty| matches!(ty, DataType::Numeric(_)))?;
+                    scalar(&Value::parse_text(text, &ty).ok()?, &ty).ok()
                 }
                 _ => None,
             }
@@ -238,8 +240,8 @@ impl Operators {
                 let instant = DataType::TimestampTz;
                 let types = (type_of(&first, schema)?, type_of(&second, schema)?);
                 let (first, second) = match (types.0 == instant, types.1 == instant) {
-                    (true, false) => (first, crate::functions::cast::call(second, &instant)),
-                    (false, true) => (crate::functions::cast::call(first, &instant), second),
+                    (true, false) => (first, cast_function::call(second, &instant)),
+                    (false, true) => (cast_function::call(first, &instant), second),
                     _ => (first, second),
                 };
                 call(name, vec![to(first, DataType::Timestamp)?, to(second, DataType::Timestamp)?])
@@ -340,7 +342,7 @@ fn without_blanks(raw: &mut RawBinaryExpr, left: &DataType, right: &DataType) {
 }
 
 fn to_text(expr: Expr) -> Expr {
-    crate::functions::cast::call(expr, &DataType::Text)
+    cast_function::call(expr, &DataType::Text)
 }
 
 /// A type with one value and a text form of its own, so that `||` beside text means that form.
@@ -421,10 +423,7 @@ fn adopt(expr: Expr, own: &DataType, other: &DataType, comparison: bool) -> Resu
 pub(crate) fn literal(text: &str, ty: &DataType) -> Result<Expr> {
     let ty = match ty {
         // The literal keeps its own digits.
-        DataType::Numeric(_) => match cairn_types::Decimal::parse(text) {
-            Ok(decimal) => DataType::Numeric(Some((38, decimal.scale.max(0)))),
-            Err(error) => return Err(error.into()),
-        },
+        DataType::Numeric(_) => cast_function::constant_type(text)?,
         // Blanks at the end do not count beside CHAR(n), whose values are filled up with them.
         DataType::Char(n) => {
             let filled = format!("{:width$}", text.trim_end_matches(' '), width = *n as usize);
@@ -440,7 +439,7 @@ pub(crate) fn literal(text: &str, ty: &DataType) -> Result<Expr> {
         let elsewhere = parse_timestamptz(text, Zone::Fixed(3600))?;
         if Value::TimestampTz(elsewhere) != value {
             let text = Expr::Literal(ScalarValue::Utf8(Some(text.to_owned())), None);
-            return Ok(crate::functions::cast::call(text, &ty));
+            return Ok(cast_function::call(text, &ty));
         }
     }
     scalar(&value, &ty).map(|scalar| Expr::Literal(scalar, None))
@@ -469,15 +468,50 @@ fn common_type(operator: Arithmetic, left: &DataType, right: &DataType) -> Optio
         (a, b) if rank(a).is_some() && rank(b).is_some() => {
             Some(if rank(a) >= rank(b) { a.clone() } else { b.clone() })
         }
-        (T::Numeric(_), T::Numeric(_)) => (operator == Arithmetic::Divide).then_some(T::Numeric(None)),
-        (T::Numeric(_), b) if rank(b).is_some() => {
-            (operator == Arithmetic::Divide).then_some(T::Numeric(None))
+        (T::Numeric(_), b) if rank(b).is_some() || matches!(b, T::Numeric(_)) => {
+            is_wide(operator, left, right).then_some(T::Numeric(None))
         }
-        (a, T::Numeric(_)) if rank(a).is_some() => {
-            (operator == Arithmetic::Divide).then_some(T::Numeric(None))
-        }
+        (a, T::Numeric(_)) if rank(a).is_some() => is_wide(operator, left, right).then_some(T::Numeric(None)),
         (T::Real, T::Real) => Some(T::Real),
         (a, b) if a.is_numeric() && b.is_numeric() => Some(T::Double),
         _ => None,
     }
+}
+
+/// Whether the result of an operation on constants has more digits than 38.
+fn is_long(operator: Arithmetic, raw: &RawBinaryExpr) -> bool {
+    let number = |expr: &Expr| match constant(expr)? {
+        ScalarValue::Decimal128(Some(n), _, scale) => Some(cairn_types::Decimal::new(n, scale)),
+        _ => None,
+    };
+    let (Some(left), Some(right)) = (number(&raw.left), number(&raw.right)) else { return false };
+    let result = match operator {
+        Arithmetic::Multiply => left.times(right),
+        Arithmetic::Add => left.plus(right),
+        Arithmetic::Subtract => left.minus(right),
+        _ => return false,
+    };
+    result.is_ok_and(|n| n.narrow().is_none_or(|n| n.unsigned_abs() >= 10u128.pow(38)))
+}
+
+/// Whether an operation of NUMERICs, or integers beside them, is one of values with scales of their own: a quotient, one
+/// of such a value, or one whose result has little room for its digits in 38.
+fn is_wide(operator: Arithmetic, left: &DataType, right: &DataType) -> bool {
+    /// Digits before the point that are room enough for any result.
+    const ROOM: i16 = 24;
+    let digits = |ty: &DataType| match ty {
+        DataType::Numeric(Some((precision, scale))) => Some((i16::from(*precision), i16::from(*scale))),
+        DataType::Numeric(None) => None,
+        DataType::SmallInt => Some((5, 0)),
+        DataType::Integer => Some((10, 0)),
+        _ => Some((19, 0)),
+    };
+    let (Some((p, s)), Some((q, t))) = (digits(left), digits(right)) else { return true };
+    let (before, after) = match operator {
+        Arithmetic::Divide => return true,
+        Arithmetic::Multiply => (p - s + q - t, s + t),
+        Arithmetic::Remainder => ((p - s).min(q - t), s.max(t)),
+        Arithmetic::Add | Arithmetic::Subtract => ((p - s).max(q - t) + 1, s.max(t)),
+    };
+    38 - after < before.min(ROOM)
 }

@@ -70,6 +70,8 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
         Arc::new(LongPredicates),
     ];
     rules.extend(state.analyzer().rules.iter().cloned());
+    // When all values have their types.
+    rules.push(Arc::new(super::numeric_keys::NumericKeys));
     let looking = |rule| Arc::new(LookingAnalyzer(rule)) as Arc<dyn AnalyzerRule + Send + Sync>;
     let rules = rules.into_iter().map(looking).collect();
     let optimizers = state.optimizer().rules.iter().cloned();

@@ -55,7 +55,8 @@ pub(super) fn plan(raw: &mut RawBinaryExpr, left: &DataType, right: &DataType) -
     let arrays = matches!((left, right), (T::Array(_), T::Array(_))) && inequality;
     let key = match arrays {
         true => sort_key_of(left).filter(|_| sort_key_of(right).is_some()),
-        false => key_of(left).or_else(|| key_of(right)),
+        // Numbers beside each other are seen to when they have one type (`query::numeric_keys`).
+        false => key_of(left).or_else(|| key_of(right)).filter(|key| *key != crate::functions::wide::KEY),
     };
     if let Some(refused) = coded(raw, left, right).or_else(|| unordered(raw, left)) {
         return Err(refused);

@@ -14,7 +14,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::typed_operators::call;
 use crate::functions::overload::type_name;
-use crate::functions::{keys, missing, sql_type};
+use crate::functions::{keys, missing, sql_type, wide};
 
 /// The rule.
 #[derive(Debug)]
@@ -85,6 +85,7 @@ pub(super) fn key_of(ty: &DataType) -> Option<&'static str> {
     match ty {
         DataType::Jsonb => Some("cairn_jsonb_key"),
         DataType::Interval => Some("cairn_interval_key"),
+        DataType::Numeric(None) => Some(wide::KEY),
         DataType::Array(_) if !ty.is_key_exact() && is_sorted(ty) => Some(keys::ARRAY),
         _ => None,
     }
@@ -116,6 +117,7 @@ fn window_key_of(ty: &DataType) -> Option<&'static str> {
         DataType::Jsonb => Some("cairn_jsonb_key_text"),
         DataType::Array(_) if is_sorted(ty) => Some(keys::ARRAY_TEXT),
         DataType::Real | DataType::Double => Some(keys::FLOAT),
+        DataType::Numeric(None) => Some(wide::KEY),
         _ => None,
     }
 }
@@ -167,9 +169,13 @@ fn aggregate(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr
                 function.func = crate::functions::extreme(&name);
                 changed = true;
             }
-            (Some(ty @ (DataType::Interval | DataType::Jsonb | DataType::Array(_))), "count")
-                if function.params.distinct && key_of(&ty).is_some() =>
-            {
+            (
+                Some(
+                    ty
+                    @ (DataType::Interval | DataType::Jsonb | DataType::Array(_) | DataType::Numeric(None)),
+                ),
+                "count",
+            ) if function.params.distinct && key_of(&ty).is_some() => {
                 *arg = call(key_of(&ty).unwrap_or_default(), vec![std::mem::take(arg)])?;
                 changed = true;
             }

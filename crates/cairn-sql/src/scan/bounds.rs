@@ -33,7 +33,8 @@ pub(crate) fn is_usable(condition: &Expr, schema: &arrow::datatypes::Schema) -> 
 /// A literal as a value of a column's type; `None` where it is not exactly one.
 pub(crate) fn value_of(field: &arrow::datatypes::Field, scalar: &ScalarValue) -> Option<Value> {
     let ty = DataType::from_field(field);
-    if !ty.is_key_exact() {
+    // A NUMERIC is found by its key, whatever its scale.
+    if !ty.is_key_exact() && ty != DataType::Numeric(None) {
         return None;
     }
     if scalar.is_null() {
@@ -182,7 +183,7 @@ impl<'s> Columns<'s> {
     fn column(&self, expr: &Expr) -> Option<usize> {
         match expr {
             Expr::Column(column) => self.schema.index_of(&column.name).ok(),
-            _ => None,
+            other => self.column(of_key(other)?),
         }
     }
 
@@ -268,6 +269,14 @@ pub(crate) fn after_prefix(prefix: &str) -> Option<String> {
 fn literal(expr: &Expr) -> Option<&ScalarValue> {
     match expr {
         Expr::Literal(scalar, _) => Some(scalar),
+        other => literal(of_key(other)?),
+    }
+}
+
+/// What a NUMERIC's key is made of: it stands for it where values are looked up.
+fn of_key(expr: &Expr) -> Option<&Expr> {
+    match expr {
+        Expr::ScalarFunction(call) if call.func.name() == crate::functions::wide::KEY => call.args.first(),
         _ => None,
     }
 }

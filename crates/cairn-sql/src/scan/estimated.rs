@@ -12,6 +12,7 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
 use super::access::{self, Choice, FETCH_COST};
 use super::exec::TableScanExec;
+use crate::functions::keys::keyed;
 use crate::statistics::conditions::{ColumnEstimate, Origin};
 use crate::statistics::estimate::{Estimate, ROW, unknown};
 
@@ -88,7 +89,7 @@ impl TableScanExec {
     /// Whether the access itself sees to a condition over the scan's output.
     pub(crate) fn is_used(&self, condition: &Arc<dyn PhysicalExpr>) -> bool {
         let column = |expr: &Arc<dyn PhysicalExpr>| {
-            let place = *self.spec.wanted.get(expr.downcast_ref::<Column>()?.index())?;
+            let place = *self.spec.wanted.get(keyed(expr).downcast_ref::<Column>()?.index())?;
             self.choice.places.contains(&place).then_some(())
         };
         let settled = |expr: &Arc<dyn PhysicalExpr>| {

@@ -17,6 +17,7 @@ use datafusion::physical_expr::expressions::{
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr, split_conjunction};
 
 use super::values::{EQUAL, Known, ONE_END};
+use crate::functions::keys::keyed;
 use crate::scan::bounds::{after_prefix, like_prefix, value_of};
 
 /// What is kept by a condition of which nothing is known.
@@ -82,12 +83,12 @@ fn known(columns: &[ColumnEstimate], at: usize) -> Option<Known<'_>> {
     columns.get(at)?.origin.as_deref().map(Origin::known)
 }
 
-/// A column's place, below casts that only widen it.
+/// A column's place, below casts that only widen it and keys.
 fn column_of(expr: &Arc<dyn PhysicalExpr>) -> Option<usize> {
     if let Some(cast) = expr.downcast_ref::<CastExpr>() {
         return column_of(cast.expr());
     }
-    expr.downcast_ref::<Column>().map(Column::index)
+    keyed(expr).downcast_ref::<Column>().map(Column::index)
 }
 
 fn literal_of(expr: &Arc<dyn PhysicalExpr>) -> Option<&ScalarValue> {

@@ -24,6 +24,7 @@ use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::physical_plan::union::UnionExec;
 
 use super::conditions::{ColumnEstimate, selectivity};
+use crate::functions::keys::keyed;
 use crate::query::index_join::IndexJoinExec;
 use crate::query::interrupt::condition_of;
 use crate::scan::access::FETCH_COST;
@@ -147,7 +148,8 @@ impl Estimates {
         let input = self.of(projection.input());
         let schema = projection.schema();
         let columns = projection.expr().iter().zip(schema.fields()).map(|(item, field)| {
-            let column = item.expr.downcast_ref::<Column>().and_then(|c| input.columns.get(c.index()));
+            let column =
+                keyed(&item.expr).downcast_ref::<Column>().and_then(|c| input.columns.get(c.index()));
             column.cloned().unwrap_or_else(|| unknown(field.data_type(), input.rows))
         });
         let before = input.rows;
@@ -164,7 +166,7 @@ impl Estimates {
     ) -> Estimate {
         let (left, right) = (self.of(left), self.of(right));
         let distinct = |side: &Estimate, expr: &Arc<dyn PhysicalExpr>| {
-            let column = expr.downcast_ref::<Column>().and_then(|c| side.columns.get(c.index()));
+            let column = keyed(expr).downcast_ref::<Column>().and_then(|c| side.columns.get(c.index()));
             column.map_or(DISTINCT_UNKNOWN.min(side.rows), |column| column.distinct).max(1.0)
         };
         let keys: Vec<(f64, f64)> =
@@ -253,7 +255,7 @@ impl Estimates {
         let input = self.of(aggregate.input());
         let keys = aggregate.group_expr().expr();
         let places: Vec<Option<usize>> =
-            keys.iter().map(|(expr, _)| expr.downcast_ref::<Column>().map(Column::index)).collect();
+            keys.iter().map(|(expr, _)| keyed(expr).downcast_ref::<Column>().map(Column::index)).collect();
         let of = |at: &Option<usize>| match at.and_then(|at| input.columns.get(at)) {
             Some(column) => column.distinct.max(1.0),
             None => DISTINCT_UNKNOWN,

@@ -73,6 +73,7 @@ impl Range {
             let message = "range lower bound must be less than or equal to range upper bound";
             return Err(TypeError::invalid("22000", message));
         }
+        let (lower, upper) = (plain(lower), plain(upper));
         let lower = match lower {
             Bound::Excluded(value) => next(kind, &value)?.map_or(Bound::Excluded(value), Bound::Included),
             other => other,
@@ -370,6 +371,14 @@ fn turned(bound: &Bound<Value>) -> Bound<Value> {
         Bound::Excluded(value) => Bound::Included(value.clone()),
         Bound::Unbounded => Bound::Unbounded,
     }
+}
+
+/// A bound as its code holds it: a number without zeros at the end of its fraction.
+fn plain(bound: Bound<Value>) -> Bound<Value> {
+    bound.map(|value| match value {
+        Value::Numeric(number) => Value::Numeric(number.normalised()),
+        value => value,
+    })
 }
 
 /// The value after this one, of types whose values can be counted.

@@ -24,7 +24,7 @@ pub(super) fn fixed_width(ty: &DataType) -> Option<usize> {
         | DataType::Time
         | DataType::Timestamp
         | DataType::TimestampTz => 8,
-        DataType::Numeric(parameters) => numeric_width(DataType::numeric_parameters(*parameters).0),
+        DataType::Numeric(Some((precision, _))) => numeric_width(*precision),
         DataType::Interval | DataType::Uuid => 16,
         DataType::Text
         | DataType::Varchar(_)
@@ -32,6 +32,7 @@ pub(super) fn fixed_width(ty: &DataType) -> Option<usize> {
         | DataType::Bytea
         | DataType::Json
         | DataType::Jsonb
+        | DataType::Numeric(None)
         | DataType::Coded(_)
         | DataType::Array(_) => return None,
     })

@@ -3,7 +3,7 @@
 
 use crate::column::ColumnBuilder;
 use crate::datatype::DataType;
-use crate::decimal::Decimal;
+use crate::decimal::{Decimal, code};
 use crate::error::TypeError;
 use crate::interval::Interval;
 use crate::row::layout::{fixed_width, null_bytes, numeric_width};
@@ -24,10 +24,9 @@ pub(super) fn put_fixed(value: &Value, ty: &DataType, out: &mut Vec<u8>) -> Resu
         | (DataType::TimestampTz, Value::TimestampTz(v)) => out.extend_from_slice(&v.to_le_bytes()),
         (DataType::Real, Value::Real(v)) => out.extend_from_slice(&v.to_le_bytes()),
         (DataType::Double, Value::Double(v)) => out.extend_from_slice(&v.to_le_bytes()),
-        (DataType::Numeric(parameters), Value::Numeric(v)) => {
-            let (precision, scale) = DataType::numeric_parameters(*parameters);
-            let unscaled = v.fit(precision, scale)?.unscaled;
-            out.extend_from_slice(&unscaled.to_le_bytes()[..numeric_width(precision)]);
+        (DataType::Numeric(Some((precision, scale))), Value::Numeric(v)) => {
+            let unscaled = v.fit(*precision, *scale)?.narrow().ok_or_else(|| mismatch(ty, value))?;
+            out.extend_from_slice(&unscaled.to_le_bytes()[..numeric_width(*precision)]);
         }
         (DataType::Interval, Value::Interval(v)) => out.extend_from_slice(&interval_bytes(*v)),
         (DataType::Uuid, Value::Uuid(v)) => out.extend_from_slice(v),
@@ -56,7 +55,11 @@ pub(super) fn put_variable(value: &Value, ty: &DataType, out: &mut Vec<u8>) -> R
         (DataType::Coded(own), Value::Coded { ty, code }) if own.is_kind_of(ty) => {
             out.extend_from_slice(code)
         }
-        (DataType::Bytea | DataType::Array(_) | DataType::Coded(_), value) => {
+        (DataType::Numeric(None), Value::Numeric(v)) => code::put_row(v.fit_wide()?, out),
+        (DataType::Numeric(None), v) if v.as_i64().is_some() => {
+            code::put_row(Decimal::from(v.as_i64().unwrap_or_default()), out);
+        }
+        (DataType::Bytea | DataType::Array(_) | DataType::Coded(_) | DataType::Numeric(None), value) => {
             return Err(mismatch(ty, value));
         }
         (_, Value::Text(text) | Value::Json(text) | Value::Jsonb(text)) => {
@@ -124,10 +127,8 @@ pub(super) fn value_of_fixed(ty: &DataType, bytes: &[u8]) -> Result<Value, TypeE
         DataType::TimestampTz => Value::TimestampTz(i64::from_le_bytes(array(bytes)?)),
         DataType::Real => Value::Real(f32::from_le_bytes(array(bytes)?)),
         DataType::Double => Value::Double(f64::from_le_bytes(array(bytes)?)),
-        DataType::Numeric(parameters) => {
-            let (precision, scale) = DataType::numeric_parameters(*parameters);
-            let decimal = Decimal::new(unscaled(precision, bytes)?, scale);
-            Value::Numeric(if parameters.is_none() { decimal.normalised() } else { decimal })
+        DataType::Numeric(Some((precision, scale))) => {
+            Value::Numeric(Decimal::new(unscaled(*precision, bytes)?, *scale))
         }
         DataType::Interval => {
             let bytes: [u8; 16] = array(bytes)?;
@@ -156,6 +157,7 @@ pub(super) fn unscaled(precision: u8, bytes: &[u8]) -> Result<i128, TypeError> {
 pub(super) fn value_of_variable(ty: &DataType, bytes: &[u8]) -> Result<Value, TypeError> {
     let text = || std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| TypeError::InvalidUtf8);
     Ok(match ty {
+        DataType::Numeric(None) => Value::Numeric(code::of_row(bytes)?),
         DataType::Bytea => Value::Bytea(bytes.to_vec()),
         DataType::Json => Value::Json(text()?),
         DataType::Jsonb => Value::Jsonb(text()?),
@@ -191,7 +193,12 @@ pub(super) fn push_fixed(column: &mut ColumnBuilder, bytes: &[u8]) -> Result<(),
             b.append_value(arrow_buffer::IntervalMonthDayNano::new(v.months, v.days, v.nanos));
         }
         ColumnBuilder::Uuid(b) => b.append_value(array::<16>(bytes)?).map_err(|_| short())?,
-        ColumnBuilder::Bytes(_) | ColumnBuilder::Array(_) | ColumnBuilder::Coded(_) => return Err(short()),
+        ColumnBuilder::Bytes(_)
+        | ColumnBuilder::Array(_)
+        | ColumnBuilder::Coded(_)
+        | ColumnBuilder::Wide(_) => {
+            return Err(short());
+        }
     }
     Ok(())
 }
@@ -205,6 +212,10 @@ pub(super) fn push_variable(
     match (column, ty) {
         (ColumnBuilder::Bytes(b), _) => b.push(bytes),
         (ColumnBuilder::Coded(column), _) => column.push(bytes),
+        (ColumnBuilder::Wide(b), _) => {
+            b.append_value(code::of_row(bytes)?.to_wide()?);
+            Ok(())
+        }
         (ColumnBuilder::Array(list), DataType::Array(element)) => {
             let parts = List::split(element, bytes)?;
             for i in 0..parts.count {

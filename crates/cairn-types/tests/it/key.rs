@@ -147,7 +147,7 @@ fn damaged_keys_never_panic() {
 
 #[test]
 fn golden_bytes() {
-    let cases: [(Value, &str, KeyOrder, &[u8]); 16] = [
+    let cases: [(Value, &str, KeyOrder, &[u8]); 18] = [
         (Value::Null, "integer", KeyOrder::ASCENDING, &[0xFF]),
         (Value::Null, "integer", KeyOrder::DESCENDING, &[0x00]),
         (Value::from(true), "boolean", KeyOrder::ASCENDING, &[0x80, 1]),
@@ -162,6 +162,13 @@ fn golden_bytes() {
             "numeric(5,2)",
             KeyOrder::ASCENDING,
             &[0x80, 0x80, 0, 0, 0, 0, 0, 0, 150],
+        ),
+        (Value::from(Decimal::new(150, 2)), "numeric", KeyOrder::ASCENDING, &[0x80, 0xE8, 0x40, 1, 3, 100]),
+        (
+            Value::from(Decimal::new(-15, 1)),
+            "numeric",
+            KeyOrder::ASCENDING,
+            &[0x80, 0x10, 0xBF, 0xFE, 0xFC, 0x9B],
         ),
         (Value::from("a\0b"), "text", KeyOrder::ASCENDING, &[0x80, b'a', 0, 0xFF, b'b', 0, 1]),
         (Value::from("a"), "text", KeyOrder::DESCENDING, &[0x80, !b'a', 0xFF, 0xFE]),

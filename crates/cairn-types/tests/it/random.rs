@@ -69,9 +69,15 @@ impl Random {
                     + i128::from(self.integer(20));
                 Value::Numeric(Decimal::new(wide % bound, *s))
             }
-            DataType::Numeric(None) => {
-                Value::Numeric(Decimal::new(i128::from(self.integer(64)), self.below(11) as i8).normalised())
-            }
+            DataType::Numeric(None) => Value::Numeric(match self.below(20) {
+                0 => Decimal::NAN,
+                1 => Decimal::INFINITY,
+                2 => Decimal::NEG_INFINITY,
+                _ => {
+                    let wide = i128::from(self.integer(64)) * i128::from(self.integer(50));
+                    Decimal::new(wide, self.below(37) as i8)
+                }
+            }),
             DataType::Text => {
                 Value::Text(self.text().replace('\0', if self.below(2) == 0 { "\0" } else { "z" }))
             }

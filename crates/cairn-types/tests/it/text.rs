@@ -209,10 +209,14 @@ fn numerics() {
     check(
         "numeric",
         &[
-            ("1.500", "1.5"),
+            ("1.500", "1.500"),
             ("100", "100"),
-            ("-0.0", "0"),
+            ("-0.0", "0.0"),
             ("1e-10", "0.0000000001"),
+            ("1.50e2", "150"),
+            ("nan", "NaN"),
+            (" -Inf ", "-Infinity"),
+            ("12345678901234567890.123456789012345678", "12345678901234567890.123456789012345678"),
             ("+.5", "0.5"),
             ("5.", "5"),
         ],
@@ -232,7 +236,9 @@ fn numerics() {
     refuse(
         "numeric",
         &[
-            ("NaN", "0A000", "\"nan\" as a numeric is not supported"),
+            ("-NaN", "22P02", "invalid input syntax for type numeric: \"-NaN\""),
+            ("1e-37", "22003", "value overflows numeric format"),
+            ("1e38", "22003", "value overflows numeric format"),
             ("1e400", "22003", "value overflows numeric format"),
         ],
     );

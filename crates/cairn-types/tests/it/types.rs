@@ -65,6 +65,8 @@ fn catalog_code_round_trips_and_is_golden() {
         DataType::parse(ty).unwrap().encode(&mut code);
     }
     assert_eq!(code, [8, 10, 0xFE, 11, 2, 1, 0, 0, 32, 32, 19]);
+    // What NUMERIC was before it had scales of its own.
+    assert_eq!(DataType::decode(&mut [7].as_slice()).unwrap(), DataType::Numeric(Some((38, 10))));
     assert!(DataType::decode(&mut [32; 20].as_slice()).is_err());
     assert!(DataType::decode(&mut [99].as_slice()).is_err());
 }
@@ -78,7 +80,8 @@ fn types_survive_arrow() {
     let bare = |arrow| DataType::from_field(&Field::new("c", arrow, true)).sql_name();
     assert_eq!(bare(ArrowType::Utf8View), "text");
     assert_eq!(bare(ArrowType::UInt64), "numeric(20,0)");
-    assert_eq!(bare(ArrowType::Decimal128(38, 10)), "numeric");
+    assert_eq!(bare(ArrowType::Decimal128(38, 10)), "numeric(38,10)");
+    assert_eq!(bare(ArrowType::Decimal256(76, 38)), "numeric");
     assert_eq!(bare(ArrowType::Decimal256(76, 4)), "numeric(38,4)");
     assert_eq!(bare(ArrowType::Null), "text");
     assert_eq!(
@@ -118,7 +121,7 @@ fn foreign_arrays_are_read() {
     assert_eq!(Value::from_array(&dictionary, 1, &DataType::Text), Value::from("b"));
     let wide = arrow_buffer::i256::from_string("123456789012345678901234567890123456789012345").unwrap();
     let wide = Decimal256Array::from(vec![wide]).with_precision_and_scale(76, 10).unwrap();
-    assert_eq!(read(&wide).to_text(&DataType::Text), "12345678901234567890123456789012345.67");
+    assert_eq!(read(&wide).to_text(&DataType::Text), "12345678901234567890123456789012345.6789012345");
 }
 
 #[test]

@@ -137,9 +137,7 @@ impl Cell<'_> {
 
 /// The integer that a decimal is, if it is one.
 fn whole(decimal: Decimal) -> Option<i128> {
-    let scale = u32::try_from(decimal.scale).ok()?;
-    let unit = 10i128.checked_pow(scale)?;
-    (decimal.unscaled % unit == 0).then_some(decimal.unscaled / unit)
+    decimal.rescale_exact(0)?.narrow()
 }
 
 macro_rules! integers {
@@ -165,7 +163,7 @@ impl ToSql for u64 {
     fn to_sql(&self) -> Value {
         match i64::try_from(*self) {
             Ok(small) => Value::BigInt(small),
-            Err(_) => Value::Numeric(Decimal { unscaled: (*self).into(), scale: 0 }),
+            Err(_) => Value::Numeric(Decimal::new((*self).into(), 0)),
         }
     }
 }
@@ -318,9 +316,9 @@ from_sql! {
     bytes::Bytes, "Bytes", cell { Value::Bytea(bytes) => Ok(bytes.into()) }
     Decimal, "Decimal", cell {
         Value::Numeric(decimal) => Ok(decimal),
-        Value::SmallInt(n) => Ok(Decimal { unscaled: n.into(), scale: 0 }),
-        Value::Integer(n) => Ok(Decimal { unscaled: n.into(), scale: 0 }),
-        Value::BigInt(n) => Ok(Decimal { unscaled: n.into(), scale: 0 }),
+        Value::SmallInt(n) => Ok(Decimal::new(n.into(), 0)),
+        Value::Integer(n) => Ok(Decimal::new(n.into(), 0)),
+        Value::BigInt(n) => Ok(Decimal::new(n.into(), 0)),
     }
     Interval, "Interval", cell { Value::Interval(interval) => Ok(interval) }
     Uuid, "Uuid", cell { Value::Uuid(bytes) => Ok(Uuid::from_bytes(bytes)) }

@@ -14,6 +14,8 @@ mod indexes;
 #[cfg(feature = "sql")]
 mod named_types;
 #[cfg(feature = "sql")]
+mod numerics;
+#[cfg(feature = "sql")]
 mod programs;
 #[cfg(feature = "sql")]
 mod sql;

@@ -1,12 +1,10 @@
 //! The item methods of `jsonpath`, its arithmetic and its regular expressions.
 
 use cairn_types::Decimal;
-use datafusion::common::ScalarValue;
 
 use super::super::tree::{Json, compare_numbers};
 use super::evaluate::Failure;
 use super::moment::Moment;
-use crate::functions::operators::{self, Arithmetic};
 use crate::functions::regex::{Flags, Pattern};
 use crate::{Error, Result};
 
@@ -135,29 +133,18 @@ pub(super) fn arithmetic(sign: char, left: &str, right: &str) -> std::result::Re
     let overflow = || Failure::data("22003", "value overflows numeric format");
     let (a, b) =
         (Decimal::parse(left).map_err(|_| overflow())?, Decimal::parse(right).map_err(|_| overflow())?);
-    if matches!(sign, '/' | '%') && b.unscaled == 0 {
-        return Err(Failure::data("22012", "division by zero"));
-    }
-    let scale = a.scale.max(b.scale);
-    let aligned = || Some((a.rescale(scale)?.unscaled, b.rescale(scale)?.unscaled));
     let result = match sign {
-        '+' => aligned().and_then(|(a, b)| a.checked_add(b)).map(|n| Decimal::new(n, scale)),
-        '-' => aligned().and_then(|(a, b)| a.checked_sub(b)).map(|n| Decimal::new(n, scale)),
-        '%' => aligned().and_then(|(a, b)| a.checked_rem(b)).map(|n| Decimal::new(n, scale)),
-        '*' => a
-            .unscaled
-            .checked_mul(b.unscaled)
-            .zip(a.scale.checked_add(b.scale))
-            .map(|(n, scale)| Decimal::new(n, scale)),
-        _ => {
-            let scalar = |n: Decimal| ScalarValue::Decimal128(Some(n.unscaled), 38, n.scale);
-            match operators::evaluate(Arithmetic::Divide, &[scalar(a), scalar(b)]) {
-                Some(ScalarValue::Decimal128(Some(n), _, scale)) => Some(Decimal::new(n, scale)),
-                _ => None,
-            }
-        }
+        '+' => a.plus(b),
+        '-' => a.minus(b),
+        '%' => a.remainder(b),
+        '*' => a.times(b),
+        _ => a.over(b),
     };
-    Ok(result.ok_or_else(overflow)?.to_string())
+    match result {
+        Ok(number) => Ok(number.to_string()),
+        Err(error) if error.sqlstate() == "22012" => Err(Failure::data("22012", "division by zero")),
+        Err(_) => Err(overflow()),
+    }
 }
 
 /// The regular expression of `like_regex`, with XQuery's flags.
