@@ -1,7 +1,6 @@
 //! NUMERIC: digits in base 10000, the weight of the first of them, a sign and the digits shown after the point.
 
 use super::read::Reader;
-use crate::datatype::DataType;
 use crate::decimal::Decimal;
 use crate::error::TypeError;
 
@@ -12,8 +11,19 @@ const NEGATIVE_INFINITY: u16 = 0xF000;
 /// Decimal digits in one of base 10000.
 const GROUP: usize = 4;
 
-pub(super) fn write(number: Decimal, ty: &DataType, out: &mut Vec<u8>) {
-    let number = if *ty == DataType::Numeric(None) { number.normalised() } else { number };
+pub(super) fn write(number: Decimal, out: &mut Vec<u8>) {
+    if !number.is_finite() {
+        let sign = match number.sign() {
+            _ if number.is_nan() => NAN,
+            -1 => NEGATIVE_INFINITY,
+            _ => INFINITY,
+        };
+        // The digits shown of an infinity are what PostgreSQL says of them.
+        for field in [0, 0, sign, if number.is_nan() { 0 } else { 32 }] {
+            out.extend_from_slice(&field.to_be_bytes());
+        }
+        return;
+    }
     let text = number.to_string();
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => (NEGATIVE, digits),
@@ -57,23 +67,18 @@ pub(super) fn write(number: Decimal, ty: &DataType, out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn read(bytes: &mut Reader<'_>, ty: &DataType) -> Result<Decimal, TypeError> {
+pub(super) fn read(bytes: &mut Reader<'_>) -> Result<Decimal, TypeError> {
     let invalid =
         |what: &str| TypeError::invalid("22P03", format!("invalid {what} in external \"numeric\" value"));
     let count = usize::try_from(bytes.i16()?).map_err(|_| invalid("length"))?;
     let weight = i32::from(bytes.i16()?);
     let sign = bytes.i16()? as u16;
     let scale = bytes.i16()?;
-    if matches!(sign, NAN | INFINITY | NEGATIVE_INFINITY) {
-        let word = match sign {
-            NAN => "NaN",
-            INFINITY => "Infinity",
-            _ => "-Infinity",
-        };
-        return match crate::Value::parse_text(word, ty)? {
-            crate::Value::Numeric(number) => Ok(number),
-            _ => Err(invalid("sign")),
-        };
+    match sign {
+        NAN => return Ok(Decimal::NAN),
+        INFINITY => return Ok(Decimal::INFINITY),
+        NEGATIVE_INFINITY => return Ok(Decimal::NEG_INFINITY),
+        _ => {}
     }
     if sign != 0 && sign != NEGATIVE {
         return Err(invalid("sign"));

@@ -101,7 +101,7 @@ fn read(bytes: &[u8], ty: &DataType, depth: usize) -> Result<Value, TypeError> {
         DataType::BigInt => Value::BigInt(from.i64()?),
         DataType::Real => Value::Real(f32::from_be_bytes(from.array()?)),
         DataType::Double => Value::Double(f64::from_be_bytes(from.array()?)),
-        DataType::Numeric(_) => Value::Numeric(ty.fit_decimal(numeric::read(&mut from, ty)?)?),
+        DataType::Numeric(_) => Value::Numeric(ty.fit_decimal(numeric::read(&mut from)?)?),
         DataType::Text | DataType::Varchar(_) | DataType::Char(_) => {
             Value::parse_text(text(from.rest())?, ty)?
         }

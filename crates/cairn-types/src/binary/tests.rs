@@ -6,6 +6,10 @@ use crate::{DataType, Value};
 
 /// Type, text, and what PostgreSQL's `…_send` gives in hexadecimal digits.
 const SENT: &[(&str, &str, &str)] = &[
+    ("numeric", "NaN", "00000000c0000000"),
+    ("numeric", "-Infinity", "00000000f0000020"),
+    ("numeric", "Infinity", "00000000d0000020"),
+    ("numeric", "1.50", "000200000000000200011388"),
     ("numeric", "0", "0000000000000000"),
     ("numeric", "-12345.678", "0003000140000003000109291a7c"),
     ("numeric", "0.00012", "0002ffff00000005000107d0"),

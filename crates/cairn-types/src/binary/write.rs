@@ -25,7 +25,7 @@ impl Value {
             Self::BigInt(v) => out.extend_from_slice(&v.to_be_bytes()),
             Self::Real(v) => out.extend_from_slice(&v.to_be_bytes()),
             Self::Double(v) => out.extend_from_slice(&v.to_be_bytes()),
-            Self::Numeric(v) => numeric::write(*v, ty, out),
+            Self::Numeric(v) => numeric::write(*v, out),
             Self::Text(v) | Self::Json(v) => out.extend_from_slice(v.as_bytes()),
             Self::Jsonb(v) => {
                 out.push(JSONB_VERSION);
