@@ -98,7 +98,7 @@ fn flights() -> (Vec<DataType>, RecordBatch) {
             let texts = (0..ROWS).map(|i| known(i).then(|| format!("N{:03}", at(i) % 900)));
             Arc::new(texts.collect::<StringArray>())
         } else if column == 18 {
-            *ty = DataType::Timestamp;
+            *ty = DataType::Timestamp(None);
             Arc::new(
                 (0..ROWS)
                     .map(|i| Some(1_357_000_000_000_000 + at(i) as i64))

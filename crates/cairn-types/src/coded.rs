@@ -9,6 +9,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use crate::composite::{CompositeType, RECORD};
+use crate::datatype::{SECOND_DIGITS_MAX, second_digits, split_parameters};
 use crate::error::TypeError;
 
 /// Begins the name of the struct's column (I1).
@@ -37,6 +38,10 @@ pub enum Coded {
     Cidr,
     /// MACADDR.
     MacAddr,
+    /// MACADDR8.
+    MacAddr8,
+    /// TIME(n) WITH TIME ZONE, rounded to n digits of a second.
+    TimeTz(Option<u8>),
     /// BIT(n), n bits; without n any number of them, as operators give them.
     Bit(Option<u32>),
     /// BIT VARYING(n), at most n bits.
@@ -153,6 +158,7 @@ impl Coded {
             Self::Composite(ty) => ty.sql_name(),
             Self::Bit(Some(n)) => format!("bit({n})"),
             Self::VarBit(Some(n)) => format!("bit varying({n})"),
+            Self::TimeTz(Some(n)) => format!("time({n}) with time zone"),
             _ => self.name().to_owned(),
         }
     }
@@ -167,6 +173,8 @@ impl Coded {
             Self::Inet => "inet",
             Self::Cidr => "cidr",
             Self::MacAddr => "macaddr",
+            Self::MacAddr8 => "macaddr8",
+            Self::TimeTz(_) => "time with time zone",
             Self::Bit(_) => "bit",
             Self::VarBit(_) => "bit varying",
         }
@@ -177,6 +185,7 @@ impl Coded {
     pub fn pg_name(&self) -> &str {
         match self {
             Self::VarBit(_) => "varbit",
+            Self::TimeTz(_) => "timetz",
             _ => self.name(),
         }
     }
@@ -198,6 +207,8 @@ impl Coded {
             Self::Inet => (869, 1041),
             Self::Cidr => (650, 651),
             Self::MacAddr => (829, 1040),
+            Self::MacAddr8 => (774, 775),
+            Self::TimeTz(_) => (1266, 1270),
             Self::Bit(_) => (1560, 1561),
             Self::VarBit(_) => (1562, 1563),
         }
@@ -207,7 +218,9 @@ impl Coded {
     #[must_use]
     pub fn is_kind_of(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Bit(_), Self::Bit(_)) | (Self::VarBit(_), Self::VarBit(_)) => true,
+            (Self::Bit(_), Self::Bit(_))
+            | (Self::VarBit(_), Self::VarBit(_))
+            | (Self::TimeTz(_), Self::TimeTz(_)) => true,
             (Self::Enum(a), Self::Enum(b)) => a.id == b.id,
             (Self::Composite(a), Self::Composite(b)) => a.is_kind_of(b),
             (a, b) => a == b,
@@ -220,6 +233,7 @@ impl Coded {
         match self {
             Self::Bit(_) => Self::Bit(None),
             Self::VarBit(_) => Self::VarBit(None),
+            Self::TimeTz(_) => Self::TimeTz(None),
             other => other.clone(),
         }
     }
@@ -278,9 +292,15 @@ impl Coded {
             "inet" => Self::Inet,
             "cidr" => Self::Cidr,
             "macaddr" => Self::MacAddr,
+            "macaddr8" => Self::MacAddr8,
             "bit" => Self::Bit(Some(1)),
             "bit varying" | "varbit" => Self::VarBit(None),
             _ => {
+                if let Some((name, parameters)) = split_parameters(text)
+                    && matches!(name.as_str(), "timetz" | "time with time zone")
+                {
+                    return second_digits(&parameters).map(Self::TimeTz);
+                }
                 let (name, length) = text.strip_suffix(')')?.split_once('(')?;
                 let length: u32 = length.trim().parse().ok()?;
                 match name.trim() {
@@ -316,6 +336,9 @@ impl Coded {
             Self::Bit(n) => (11, n.unwrap_or(0)),
             Self::VarBit(n) => (12, n.unwrap_or(0)),
             Self::Composite(ty) => (13, ty.id),
+            Self::MacAddr8 => (14, 0),
+            // 0 is no digits, as with bits: one more than the digits otherwise.
+            Self::TimeTz(digits) => (15, digits.map_or(0, |digits| u32::from(digits) + 1)),
         };
         out.push(kind);
         out.extend_from_slice(&u32::to_le_bytes(parameter));
@@ -348,6 +371,9 @@ impl Coded {
             10 if n == 0 => Self::MacAddr,
             11 if n <= BITS_MAX => Self::Bit(length),
             12 if n <= BITS_MAX => Self::VarBit(length),
+            14 if n == 0 => Self::MacAddr8,
+            15 if n == 0 => Self::TimeTz(None),
+            15 if n <= u32::from(SECOND_DIGITS_MAX) + 1 => Self::TimeTz(Some((n - 1) as u8)),
             13 => Self::Composite(Arc::new(CompositeType {
                 id: n,
                 schema: String::new(),

@@ -236,12 +236,12 @@ impl ColumnBuilder {
             }
             DataType::Bytea => Self::Bytes(BytesColumn::new(false, capacity)),
             DataType::Date => Self::Date(Date32Builder::with_capacity(capacity)),
-            DataType::Time => Self::Time(Time64MicrosecondBuilder::with_capacity(capacity)),
-            DataType::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::with_capacity(capacity)),
-            DataType::TimestampTz => Self::Timestamp(
+            DataType::Time(_) => Self::Time(Time64MicrosecondBuilder::with_capacity(capacity)),
+            DataType::Timestamp(_) => Self::Timestamp(TimestampMicrosecondBuilder::with_capacity(capacity)),
+            DataType::TimestampTz(_) => Self::Timestamp(
                 TimestampMicrosecondBuilder::with_capacity(capacity).with_data_type(ty.to_arrow()),
             ),
-            DataType::Interval => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(capacity)),
+            DataType::Interval(_) => Self::Interval(IntervalMonthDayNanoBuilder::with_capacity(capacity)),
             DataType::Uuid => Self::Uuid(FixedSizeBinaryBuilder::with_capacity(capacity, 16)),
             DataType::Array(element) => Self::Array(ListColumn::new(element)),
             DataType::Coded(_) => Self::Coded(CodedColumn::new(ty, capacity)),

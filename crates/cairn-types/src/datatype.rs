@@ -5,6 +5,7 @@
 
 use crate::coded::Coded;
 use crate::error::TypeError;
+use crate::interval::IntervalLimit;
 
 /// Largest precision of NUMERIC(p,s).
 pub const NUMERIC_PRECISION_MAX: u8 = 38;
@@ -12,6 +13,8 @@ pub const NUMERIC_PRECISION_MAX: u8 = 38;
 const NUMERIC_BEFORE: (u8, i8) = (38, 10);
 /// Largest n of VARCHAR(n) and CHAR(n), PostgreSQL's.
 pub const CHARACTER_LENGTH_MAX: u32 = 10_485_760;
+/// Most digits of a second that times have; more are taken for as many, as PostgreSQL does.
+pub const SECOND_DIGITS_MAX: u8 = 6;
 /// Most dimensions of an array, PostgreSQL's.
 pub const ARRAY_DIMENSIONS_MAX: usize = 6;
 
@@ -20,7 +23,7 @@ pub const ARRAY_DIMENSIONS_MAX: usize = 6;
 /// ```
 /// use cairn_types::DataType;
 /// assert_eq!(DataType::parse("varchar(10)"), Some(DataType::Varchar(Some(10))));
-/// assert_eq!(DataType::TimestampTz.sql_name(), "timestamp with time zone");
+/// assert_eq!(DataType::TimestampTz(None).sql_name(), "timestamp with time zone");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum DataType {
@@ -50,14 +53,14 @@ pub enum DataType {
     Bytea,
     /// DATE: days since 1970-01-01.
     Date,
-    /// TIME: microseconds since midnight.
-    Time,
-    /// TIMESTAMP: microseconds since 1970-01-01 00:00.
-    Timestamp,
-    /// TIMESTAMPTZ: microseconds since 1970-01-01 00:00 UTC.
-    TimestampTz,
-    /// INTERVAL: months, days, nanoseconds.
-    Interval,
+    /// TIME(n): microseconds since midnight, rounded to n digits of a second.
+    Time(Option<u8>),
+    /// TIMESTAMP(n): microseconds since 1970-01-01 00:00.
+    Timestamp(Option<u8>),
+    /// TIMESTAMPTZ(n): microseconds since 1970-01-01 00:00 UTC.
+    TimestampTz(Option<u8>),
+    /// INTERVAL with its fields and digits: months, days, nanoseconds.
+    Interval(Option<IntervalLimit>),
     /// UUID.
     Uuid,
     /// JSON: text as given, checked.
@@ -79,6 +82,10 @@ impl DataType {
             Self::Numeric(Some((p, s))) => format!("numeric({p},{s})"),
             Self::Varchar(Some(n)) => format!("character varying({n})"),
             Self::Char(n) => format!("character({n})"),
+            Self::Time(Some(n)) => format!("time({n}) without time zone"),
+            Self::Timestamp(Some(n)) => format!("timestamp({n}) without time zone"),
+            Self::TimestampTz(Some(n)) => format!("timestamp({n}) with time zone"),
+            Self::Interval(Some(limit)) => format!("interval{limit}"),
             Self::Array(element) => format!("{}[]", element.sql_name()),
             Self::Coded(coded) => coded.sql_name(),
             _ => self.base_name().to_owned(),
@@ -113,10 +120,10 @@ impl DataType {
             Self::Char(_) => "character",
             Self::Bytea => "bytea",
             Self::Date => "date",
-            Self::Time => "time without time zone",
-            Self::Timestamp => "timestamp without time zone",
-            Self::TimestampTz => "timestamp with time zone",
-            Self::Interval => "interval",
+            Self::Time(_) => "time without time zone",
+            Self::Timestamp(_) => "timestamp without time zone",
+            Self::TimestampTz(_) => "timestamp with time zone",
+            Self::Interval(_) => "interval",
             Self::Uuid => "uuid",
             Self::Json => "json",
             Self::Jsonb => "jsonb",
@@ -137,9 +144,9 @@ impl DataType {
             Self::Double => "float8",
             Self::Varchar(_) => "varchar",
             Self::Char(_) => "bpchar",
-            Self::Time => "time",
-            Self::Timestamp => "timestamp",
-            Self::TimestampTz => "timestamptz",
+            Self::Time(_) => "time",
+            Self::Timestamp(_) => "timestamp",
+            Self::TimestampTz(_) => "timestamptz",
             Self::Coded(coded) => coded.pg_name(),
             Self::Array(element) => {
                 let mut inner = element.as_ref();
@@ -169,10 +176,10 @@ impl DataType {
             Self::Char(_) => 1042,
             Self::Bytea => 17,
             Self::Date => 1082,
-            Self::Time => 1083,
-            Self::Timestamp => 1114,
-            Self::TimestampTz => 1184,
-            Self::Interval => 1186,
+            Self::Time(_) => 1083,
+            Self::Timestamp(_) => 1114,
+            Self::TimestampTz(_) => 1184,
+            Self::Interval(_) => 1186,
             Self::Uuid => 2950,
             Self::Json => 114,
             Self::Jsonb => 3802,
@@ -195,10 +202,10 @@ impl DataType {
             Self::Char(_) => 1014,
             Self::Bytea => 1001,
             Self::Date => 1182,
-            Self::Time => 1183,
-            Self::Timestamp => 1115,
-            Self::TimestampTz => 1185,
-            Self::Interval => 1187,
+            Self::Time(_) => 1183,
+            Self::Timestamp(_) => 1115,
+            Self::TimestampTz(_) => 1185,
+            Self::Interval(_) => 1187,
             Self::Uuid => 2951,
             Self::Json => 199,
             Self::Jsonb => 3807,
@@ -223,7 +230,7 @@ impl DataType {
     #[must_use]
     pub fn is_key_exact(&self) -> bool {
         match self {
-            Self::Real | Self::Double | Self::Interval | Self::Json | Self::Jsonb | Self::Numeric(None) => {
+            Self::Real | Self::Double | Self::Interval(_) | Self::Json | Self::Jsonb | Self::Numeric(None) => {
                 false
             }
             Self::Array(element) => element.is_key_exact(),
@@ -246,9 +253,23 @@ impl DataType {
         )
     }
 
+    /// The same without digits of a second and fields of an interval: what expressions are of.
+    #[must_use]
+    pub fn without_limit(self) -> Self {
+        match self {
+            Self::Time(_) => Self::Time(None),
+            Self::Timestamp(_) => Self::Timestamp(None),
+            Self::TimestampTz(_) => Self::TimestampTz(None),
+            Self::Interval(_) => Self::Interval(None),
+            Self::Coded(coded @ Coded::TimeTz(_)) => Self::Coded(coded.without_length()),
+            Self::Array(element) => Self::Array(Box::new(element.without_limit())),
+            other => other,
+        }
+    }
+
     /// Reads any of PostgreSQL's spellings (`int4`, `float8`, `character varying(10)`, `timestamptz`,
     /// `double  precision`, `int[]`, `integer array`), in any case. `None` for everything else: unknown names,
-    /// parameters out of range, precisions of time types other than 6, and `serial`, which is no type.
+    /// parameters out of range, precisions of times below 0, and `serial`, which is no type.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         // Signatures keep their case.
@@ -294,7 +315,7 @@ impl DataType {
             [n] => u32::try_from(*n).ok().filter(|n| (1..=CHARACTER_LENGTH_MAX).contains(n)).map(Some),
             _ => None,
         };
-        let microseconds = || matches!(parameters.as_slice(), [] | [6]);
+        let digits = || second_digits(&parameters);
         let parsed = match name.as_str() {
             "numeric" | "decimal" | "dec" => return Self::numeric_from(&parameters),
             "varchar" | "character varying" | "char varying" => return Some(Self::Varchar(one()?)),
@@ -307,10 +328,12 @@ impl DataType {
                     _ => None,
                 };
             }
-            "time" | "time without time zone" if microseconds() => return Some(Self::Time),
-            "timestamp" | "timestamp without time zone" if microseconds() => return Some(Self::Timestamp),
-            "timestamptz" | "timestamp with time zone" if microseconds() => return Some(Self::TimestampTz),
-            "interval" if microseconds() => return Some(Self::Interval),
+            "time" | "time without time zone" => return Some(Self::Time(digits()?)),
+            "timestamp" | "timestamp without time zone" => return Some(Self::Timestamp(digits()?)),
+            "timestamptz" | "timestamp with time zone" => return Some(Self::TimestampTz(digits()?)),
+            name if name == "interval" || name.starts_with("interval ") => {
+                return IntervalLimit::parse(&name["interval".len()..], digits()?).map(Self::Interval);
+            }
             "bool" | "boolean" => Self::Boolean,
             "smallint" | "int2" => Self::SmallInt,
             "int" | "integer" | "int4" => Self::Integer,
@@ -363,10 +386,17 @@ impl DataType {
             }
             Self::Bytea => out.push(13),
             Self::Date => out.push(14),
-            Self::Time => out.push(15),
-            Self::Timestamp => out.push(16),
-            Self::TimestampTz => out.push(17),
-            Self::Interval => out.push(18),
+            Self::Time(None) => out.push(15),
+            Self::Time(Some(n)) => out.extend_from_slice(&[24, *n]),
+            Self::Timestamp(None) => out.push(16),
+            Self::Timestamp(Some(n)) => out.extend_from_slice(&[25, *n]),
+            Self::TimestampTz(None) => out.push(17),
+            Self::TimestampTz(Some(n)) => out.extend_from_slice(&[26, *n]),
+            Self::Interval(None) => out.push(18),
+            Self::Interval(Some(limit)) => {
+                out.push(27);
+                out.extend_from_slice(&limit.to_code());
+            }
             Self::Uuid => out.push(19),
             Self::Json => out.push(20),
             Self::Jsonb => out.push(21),
@@ -439,14 +469,34 @@ impl DataType {
             12 => Self::Char(length()?),
             13 => Self::Bytea,
             14 => Self::Date,
-            15 => Self::Time,
-            16 => Self::Timestamp,
-            17 => Self::TimestampTz,
-            18 => Self::Interval,
+            15 => Self::Time(None),
+            16 => Self::Timestamp(None),
+            17 => Self::TimestampTz(None),
+            18 => Self::Interval(None),
             19 => Self::Uuid,
             20 => Self::Json,
             21 => Self::Jsonb,
             22 => Self::Numeric(None),
+            24..=26 => {
+                let (&n, rest) = bytes.split_first().ok_or_else(short)?;
+                *bytes = rest;
+                if n > SECOND_DIGITS_MAX {
+                    return Err(TypeError::corrupt("type", 1, format!("{n} digits of a second")));
+                }
+                match tag {
+                    24 => Self::Time(Some(n)),
+                    25 => Self::Timestamp(Some(n)),
+                    _ => Self::TimestampTz(Some(n)),
+                }
+            }
+            27 => {
+                let (head, rest) = bytes.split_first_chunk::<2>().ok_or_else(short)?;
+                *bytes = rest;
+                let limit = IntervalLimit::from_code(*head);
+                Self::Interval(Some(
+                    limit.ok_or_else(|| TypeError::corrupt("type", 1, "fields of an interval"))?,
+                ))
+            }
             _ => return Err(TypeError::corrupt("type", 0, format!("unknown tag {tag}"))),
         })
     }
@@ -458,8 +508,17 @@ impl std::fmt::Display for DataType {
     }
 }
 
+/// The digits of a second that a type's parameters say.
+pub(crate) fn second_digits(parameters: &[i64]) -> Option<Option<u8>> {
+    match parameters {
+        [] => Some(None),
+        [n] if *n >= 0 => Some(Some((*n).min(i64::from(SECOND_DIGITS_MAX)) as u8)),
+        _ => None,
+    }
+}
+
 /// Splits `timestamp (6) with time zone` into its words and its parameters.
-fn split_parameters(text: &str) -> Option<(String, Vec<i64>)> {
+pub(crate) fn split_parameters(text: &str) -> Option<(String, Vec<i64>)> {
     let Some(open) = text.find('(') else {
         return Some((text.trim().to_owned(), Vec::new()));
     };

@@ -1,16 +1,85 @@
 //! Calendar arithmetic and the text of DATE, TIME, TIMESTAMP and TIMESTAMPTZ in PostgreSQL's ISO style.
 //!
-//! The calendar is the proleptic Gregorian one; years before 1 are written with `BC`. `infinity` and words that
-//! depend on the clock (`now`, `today`) are refused with a clear error. Output never fails, whatever the number.
+//! The calendar is the proleptic Gregorian one; years before 1 are written with `BC`. The outermost numbers are
+//! `infinity` and `-infinity`. Words that depend on the clock (`now`, `today`) are refused with a clear error. Output never fails, whatever the number.
 
 mod input;
 mod span;
 
-pub use input::{Zone, parse_date, parse_time, parse_timestamp, parse_timestamptz};
-pub use span::{parse_interval, write_interval};
+pub use input::{Zone, parse_date, parse_time, parse_time_and_zone, parse_timestamp, parse_timestamptz};
+pub use span::{parse_interval, parse_interval_within, write_interval};
 
 /// Microseconds of a day.
 pub const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// The clock at 2000-01-01 00:00, from which PostgreSQL counts: halves are rounded away from it.
+const ROUNDING_EPOCH: i64 = 946_684_800_000_000;
+
+/// Microseconds of the last of so many digits of a second.
+pub(crate) fn digit_micros(digits: u8) -> i64 {
+    10i64.pow(6u32.saturating_sub(u32::from(digits)))
+}
+
+/// The nearest multiple, of two the one that is further from 0; what has none in range stays.
+pub(crate) fn round_half_away(n: i64, unit: i64) -> i64 {
+    let rounded = i128::from(n.unsigned_abs()) + i128::from(unit / 2);
+    let rounded = rounded - rounded % i128::from(unit);
+    i64::try_from(if n < 0 { -rounded } else { rounded }).unwrap_or(n)
+}
+
+/// A time of day rounded to so many digits of a second.
+#[must_use]
+pub fn round_time(micros: i64, digits: Option<u8>) -> i64 {
+    digits.map_or(micros, |digits| round_half_away(micros, digit_micros(digits)))
+}
+
+/// A moment rounded to so many digits of a second, as PostgreSQL rounds it.
+#[must_use]
+pub fn round_moment(micros: i64, digits: Option<u8>) -> i64 {
+    match digits {
+        Some(digits) if digits < 6 && !is_infinite(micros) => micros
+            .checked_sub(ROUNDING_EPOCH)
+            .and_then(|since| round_half_away(since, digit_micros(digits)).checked_add(ROUNDING_EPOCH))
+            .unwrap_or(micros),
+        _ => micros,
+    }
+}
+
+/// Whether a TIMESTAMP or TIMESTAMPTZ is `infinity` or `-infinity`.
+#[must_use]
+pub fn is_infinite(micros: i64) -> bool {
+    matches!(micros, i64::MIN | i64::MAX)
+}
+
+/// Whether a DATE is.
+#[must_use]
+pub fn is_infinite_date(days: i32) -> bool {
+    matches!(days, i32::MIN | i32::MAX)
+}
+
+/// The moment at which a DATE begins; `None` where it is out of the range of TIMESTAMP.
+#[must_use]
+pub fn midnight(days: i32) -> Option<i64> {
+    match days {
+        i32::MAX => Some(i64::MAX),
+        i32::MIN => Some(i64::MIN),
+        days => i64::from(days).checked_mul(MICROS_PER_DAY),
+    }
+}
+
+/// The DATE of a moment.
+#[must_use]
+pub fn date_of(micros: i64) -> i32 {
+    match micros {
+        i64::MAX => i32::MAX,
+        i64::MIN => i32::MIN,
+        micros => micros.div_euclid(MICROS_PER_DAY) as i32,
+    }
+}
+
+fn push_infinity(positive: bool, out: &mut String) {
+    out.push_str(if positive { "infinity" } else { "-infinity" });
+}
 
 /// Year (0 is 1 BC), month and day of a day number counted from 1970-01-01.
 ///
@@ -92,6 +161,9 @@ fn push_clock(micros: u64, out: &mut String) {
 
 /// Appends a DATE: `2013-01-01`, `0044-03-15 BC`.
 pub fn write_date(days: i32, out: &mut String) {
+    if is_infinite_date(days) {
+        return push_infinity(days > 0, out);
+    }
     if push_date(i64::from(days), out) {
         out.push_str(" BC");
     }
@@ -107,6 +179,9 @@ pub fn write_time(micros: i64, out: &mut String) {
 
 /// Appends a TIMESTAMP: `2013-01-01 05:00:00`.
 pub fn write_timestamp(micros: i64, out: &mut String) {
+    if is_infinite(micros) {
+        return push_infinity(micros > 0, out);
+    }
     let before_christ = push_date(micros.div_euclid(MICROS_PER_DAY), out);
     out.push(' ');
     push_clock(micros.rem_euclid(MICROS_PER_DAY).unsigned_abs(), out);
@@ -117,10 +192,27 @@ pub fn write_timestamp(micros: i64, out: &mut String) {
 
 /// Appends a TIMESTAMPTZ as a clock that is `offset_seconds` ahead of UTC shows it: `2013-01-01 05:00:00+00`.
 pub fn write_timestamptz(micros: i64, offset_seconds: i32, out: &mut String) {
+    if is_infinite(micros) {
+        return push_infinity(micros > 0, out);
+    }
     let local = micros.saturating_add(i64::from(offset_seconds) * 1_000_000);
     let before_christ = push_date(local.div_euclid(MICROS_PER_DAY), out);
     out.push(' ');
     push_clock(local.rem_euclid(MICROS_PER_DAY).unsigned_abs(), out);
+    push_offset(offset_seconds, out);
+    if before_christ {
+        out.push_str(" BC");
+    }
+}
+
+/// Appends a TIME WITH TIME ZONE: `05:00:00.25+02`.
+pub fn write_time_and_zone(micros: i64, offset_seconds: i32, out: &mut String) {
+    push_clock(micros.unsigned_abs(), out);
+    push_offset(offset_seconds, out);
+}
+
+/// Appends `+02`, `-03:30`.
+fn push_offset(offset_seconds: i32, out: &mut String) {
     out.push(if offset_seconds < 0 { '-' } else { '+' });
     let offset = u64::from(offset_seconds.unsigned_abs());
     push_padded(offset / 3600, 2, out);
@@ -131,8 +223,5 @@ pub fn write_timestamptz(micros: i64, offset_seconds: i32, out: &mut String) {
     if offset % 60 != 0 {
         out.push(':');
         push_padded(offset % 60, 2, out);
-    }
-    if before_christ {
-        out.push_str(" BC");
     }
 }

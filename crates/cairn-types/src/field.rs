@@ -34,10 +34,10 @@ impl DataType {
             Self::Text | Self::Varchar(_) | Self::Char(_) | Self::Json | Self::Jsonb => ArrowType::Utf8,
             Self::Bytea => ArrowType::Binary,
             Self::Date => ArrowType::Date32,
-            Self::Time => ArrowType::Time64(TimeUnit::Microsecond),
-            Self::Timestamp => ArrowType::Timestamp(TimeUnit::Microsecond, None),
-            Self::TimestampTz => ArrowType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Self::Interval => ArrowType::Interval(IntervalUnit::MonthDayNano),
+            Self::Time(_) => ArrowType::Time64(TimeUnit::Microsecond),
+            Self::Timestamp(_) => ArrowType::Timestamp(TimeUnit::Microsecond, None),
+            Self::TimestampTz(_) => ArrowType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Self::Interval(_) => ArrowType::Interval(IntervalUnit::MonthDayNano),
             Self::Uuid => ArrowType::FixedSizeBinary(16),
             Self::Coded(coded) => ArrowType::Struct(Fields::from(vec![coded_field(coded)])),
             Self::Array(element) => {
@@ -109,11 +109,11 @@ impl DataType {
             ArrowType::FixedSizeBinary(16) => Self::Uuid,
             ArrowType::FixedSizeBinary(_) => Self::Bytea,
             ArrowType::Date32 => Self::Date,
-            ArrowType::Date64 => Self::Timestamp,
-            ArrowType::Time32(_) | ArrowType::Time64(_) => Self::Time,
-            ArrowType::Timestamp(_, None) => Self::Timestamp,
-            ArrowType::Timestamp(_, Some(_)) => Self::TimestampTz,
-            ArrowType::Interval(_) | ArrowType::Duration(_) => Self::Interval,
+            ArrowType::Date64 => Self::Timestamp(None),
+            ArrowType::Time32(_) | ArrowType::Time64(_) => Self::Time(None),
+            ArrowType::Timestamp(_, None) => Self::Timestamp(None),
+            ArrowType::Timestamp(_, Some(_)) => Self::TimestampTz(None),
+            ArrowType::Interval(_) | ArrowType::Duration(_) => Self::Interval(None),
             ArrowType::Dictionary(_, values) => Self::from_arrow(values),
             ArrowType::RunEndEncoded(_, values) => Self::from_field(values),
             ArrowType::List(item)
@@ -141,7 +141,7 @@ fn agrees(named: &DataType, arrow: &ArrowType) -> bool {
             DataType::Array(element),
             ArrowType::List(item) | ArrowType::LargeList(item) | ArrowType::FixedSizeList(item, _),
         ) => agrees(element, item.data_type()),
-        (DataType::TimestampTz, ArrowType::Timestamp(TimeUnit::Microsecond, Some(_))) => true,
+        (DataType::TimestampTz(_), ArrowType::Timestamp(TimeUnit::Microsecond, Some(_))) => true,
         (DataType::Coded(coded), ArrowType::Struct(fields)) => {
             coded_of(fields).is_some_and(|own| own == coded.without_length())
         }

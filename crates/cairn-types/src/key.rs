@@ -131,7 +131,7 @@ pub fn encode_cell(
             put_i32(array.as_primitive::<at::Date32Type>().value(row), out)
         }
         (
-            DataType::Timestamp | DataType::TimestampTz,
+            DataType::Timestamp(_) | DataType::TimestampTz(_),
             ArrowType::Timestamp(arrow_schema::TimeUnit::Microsecond, _),
         ) => {
             put_i64(array.as_primitive::<at::TimestampMicrosecondType>().value(row), out);
@@ -213,10 +213,10 @@ fn put_body(value: &Value, ty: &DataType, out: &mut Vec<u8>) -> Result<(), TypeE
         (DataType::Char(_), Value::Text(v)) => put_bytes(v.trim_end_matches(' ').as_bytes(), out),
         (DataType::Bytea, Value::Bytea(v)) => put_bytes(v, out),
         (DataType::Date, Value::Date(v)) => put_i32(*v, out),
-        (DataType::Time, Value::Time(v))
-        | (DataType::Timestamp, Value::Timestamp(v))
-        | (DataType::TimestampTz, Value::TimestampTz(v)) => put_i64(*v, out),
-        (DataType::Interval, Value::Interval(v)) => put_i128(v.comparison_nanos(), out),
+        (DataType::Time(_), Value::Time(v))
+        | (DataType::Timestamp(_), Value::Timestamp(v))
+        | (DataType::TimestampTz(_), Value::TimestampTz(v)) => put_i64(*v, out),
+        (DataType::Interval(_), Value::Interval(v)) => put_i128(v.comparison_nanos(), out),
         (DataType::Uuid, Value::Uuid(v)) => out.extend_from_slice(v),
         (DataType::Array(element), Value::Array(values)) => {
             for value in values {
@@ -377,10 +377,10 @@ impl Reader<'_> {
             DataType::Bytea => Value::Bytea(self.escaped()?),
             DataType::Coded(ty) => Value::Coded { ty: ty.clone(), code: self.escaped()? },
             DataType::Date => Value::Date(self.i32()?),
-            DataType::Time => Value::Time(self.i64()?),
-            DataType::Timestamp => Value::Timestamp(self.i64()?),
-            DataType::TimestampTz => Value::TimestampTz(self.i64()?),
-            DataType::Interval => Value::Interval(
+            DataType::Time(_) => Value::Time(self.i64()?),
+            DataType::Timestamp(_) => Value::Timestamp(self.i64()?),
+            DataType::TimestampTz(_) => Value::TimestampTz(self.i64()?),
+            DataType::Interval(_) => Value::Interval(
                 Interval::from_comparison_nanos(self.i128()?)
                     .ok_or_else(|| TypeError::corrupt("key", 1, "interval out of range"))?,
             ),

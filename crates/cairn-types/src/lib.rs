@@ -64,7 +64,7 @@ pub use composite::{CompositeField, CompositeType};
 pub use datatype::DataType;
 pub use decimal::Decimal;
 pub use error::TypeError;
-pub use interval::Interval;
+pub use interval::{Interval, IntervalLimit};
 pub use value::Value;
 
 /// Result of the operations of this crate.

@@ -85,10 +85,15 @@ impl Value {
             DataType::Varchar(_) | DataType::Char(_) => Self::Text(fit_text(text.to_owned(), ty)?),
             DataType::Bytea => Self::Bytea(parse_bytea(text)?),
             DataType::Date => Self::Date(datetime::parse_date(text)?),
-            DataType::Time => Self::Time(datetime::parse_time(text)?),
-            DataType::Timestamp => Self::Timestamp(datetime::parse_timestamp(text)?),
-            DataType::TimestampTz => Self::TimestampTz(datetime::parse_timestamptz(text, Zone::UTC)?),
-            DataType::Interval => Self::Interval(datetime::parse_interval(text)?),
+            DataType::Time(digits) => Self::Time(datetime::round_time(datetime::parse_time(text)?, *digits)),
+            DataType::Timestamp(digits) => {
+                Self::Timestamp(datetime::round_moment(datetime::parse_timestamp(text)?, *digits))
+            }
+            DataType::TimestampTz(digits) => Self::TimestampTz(datetime::round_moment(
+                datetime::parse_timestamptz(text, Zone::UTC)?,
+                *digits,
+            )),
+            DataType::Interval(limit) => Self::Interval(datetime::parse_interval_within(text, *limit)?),
             DataType::Uuid => Self::Uuid(parse_uuid(text)?),
             DataType::Json => {
                 json::validate(text)?;
@@ -165,10 +170,10 @@ pub fn parse_cell(text: &str, ty: &DataType, column: &mut ColumnBuilder) -> Resu
         (DataType::Double, ColumnBuilder::Double(b)) => b.append_value(float::parse_f64(text)?),
         (DataType::Text | DataType::Varchar(None), ColumnBuilder::Bytes(b)) => b.push(text.as_bytes())?,
         (DataType::Date, ColumnBuilder::Date(b)) => b.append_value(datetime::parse_date(text)?),
-        (DataType::Timestamp, ColumnBuilder::Timestamp(b)) => {
+        (DataType::Timestamp(None), ColumnBuilder::Timestamp(b)) => {
             b.append_value(datetime::parse_timestamp(text)?)
         }
-        (DataType::TimestampTz, ColumnBuilder::Timestamp(b)) => {
+        (DataType::TimestampTz(None), ColumnBuilder::Timestamp(b)) => {
             b.append_value(datetime::parse_timestamptz(text, Zone::UTC)?);
         }
         (_, column) => column.push(&Value::parse_text(text, ty)?)?,

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 
 use crate::coded::Coded;
 use crate::datatype::DataType;
+use crate::datetime;
 use crate::decimal::Decimal;
 use crate::error::TypeError;
 use crate::interval::Interval;
@@ -91,10 +92,10 @@ impl Value {
             Self::Text(_) => DataType::Text,
             Self::Bytea(_) => DataType::Bytea,
             Self::Date(_) => DataType::Date,
-            Self::Time(_) => DataType::Time,
-            Self::Timestamp(_) => DataType::Timestamp,
-            Self::TimestampTz(_) => DataType::TimestampTz,
-            Self::Interval(_) => DataType::Interval,
+            Self::Time(_) => DataType::Time(None),
+            Self::Timestamp(_) => DataType::Timestamp(None),
+            Self::TimestampTz(_) => DataType::TimestampTz(None),
+            Self::Interval(_) => DataType::Interval(None),
             Self::Uuid(_) => DataType::Uuid,
             Self::Json(_) => DataType::Json,
             Self::Jsonb(_) => DataType::Jsonb,
@@ -122,7 +123,7 @@ impl Value {
     }
 
     /// Converts to the variant and the parameters of `ty` as an assignment to a column does: integers of any
-    /// width, integer to float and numeric, rounding to the scale of NUMERIC(p,s), lengths of VARCHAR(n) (blanks
+    /// width, integer to float and numeric, rounding to the scale of NUMERIC(p,s) and the digits of times, lengths of VARCHAR(n) (blanks
     /// beyond n are cut, anything else is an error), blank-padding of CHAR(n), text to JSON.
     ///
     /// # Errors
@@ -153,6 +154,16 @@ impl Value {
             }
             (Self::Coded { ty: own, code }, DataType::Coded(to)) if own.is_kind_of(to) => {
                 Self::Coded { code: crate::codes::fit(to, code)?, ty: to.clone() }
+            }
+            (Self::Time(t), DataType::Time(digits)) => Self::Time(datetime::round_time(t, *digits)),
+            (Self::Timestamp(t), DataType::Timestamp(digits)) => {
+                Self::Timestamp(datetime::round_moment(t, *digits))
+            }
+            (Self::TimestampTz(t), DataType::TimestampTz(digits)) => {
+                Self::TimestampTz(datetime::round_moment(t, *digits))
+            }
+            (Self::Interval(i), DataType::Interval(limit)) => {
+                Self::Interval(limit.map_or(i, |limit| limit.apply(i)))
             }
             (value, _) if value.data_type().is_some_and(|own| own == *ty) => value,
             (value, _) => {

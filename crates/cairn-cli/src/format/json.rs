@@ -117,8 +117,8 @@ fn value(array: &dyn Array, row: usize, ty: &DataType, out: &mut String) {
             }
         }
         DataType::Json | DataType::Jsonb => out.push_str(&text.replace(['\n', '\r'], " ")),
-        DataType::Timestamp => string(&text.replacen(' ', "T", 1), out),
-        DataType::TimestampTz => {
+        DataType::Timestamp(_) => string(&text.replacen(' ', "T", 1), out),
+        DataType::TimestampTz(_) => {
             let mut iso = text.replacen(' ', "T", 1);
             // PostgreSQL leaves the minutes of a whole-hour offset out, ISO 8601's profile does not.
             if iso.len() >= 3 && matches!(iso.as_bytes()[iso.len() - 3], b'+' | b'-') {

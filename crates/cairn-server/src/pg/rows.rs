@@ -30,10 +30,10 @@ fn length_of(ty: &DataType) -> i16 {
         DataType::Integer | DataType::Real | DataType::Date => 4,
         DataType::BigInt
         | DataType::Double
-        | DataType::Time
-        | DataType::Timestamp
-        | DataType::TimestampTz => 8,
-        DataType::Interval | DataType::Uuid => 16,
+        | DataType::Time(_)
+        | DataType::Timestamp(_)
+        | DataType::TimestampTz(_) => 8,
+        DataType::Interval(_) | DataType::Uuid => 16,
         _ => -1,
     }
 }
@@ -45,6 +45,10 @@ fn modifier_of(ty: &DataType) -> i32 {
         DataType::Numeric(Some((precision, scale))) => {
             ((i32::from(*precision) << 16) | i32::from(*scale as u8)) + 4
         }
+        DataType::Time(Some(digits))
+        | DataType::Timestamp(Some(digits))
+        | DataType::TimestampTz(Some(digits)) => i32::from(*digits),
+        DataType::Interval(Some(limit)) => limit.modifier(),
         DataType::Array(element) => modifier_of(element),
         _ => -1,
     }

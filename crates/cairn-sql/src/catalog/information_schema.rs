@@ -310,9 +310,11 @@ impl ColumnRow<'_> {
         };
         let datetime = match self.ty {
             DataType::Date => Value::Integer(0),
-            DataType::Time | DataType::Timestamp | DataType::TimestampTz | DataType::Interval => {
-                Value::Integer(6)
-            }
+            DataType::Time(digits)
+            | DataType::Timestamp(digits)
+            | DataType::TimestampTz(digits)
+            | DataType::Coded(Coded::TimeTz(digits)) => Value::Integer(digits.map_or(6, i32::from)),
+            DataType::Interval(limit) => Value::Integer(limit.and_then(|l| l.digits()).map_or(6, i32::from)),
             _ => Value::Null,
         };
         let integer = |n: Option<i32>| n.map_or(Value::Null, Value::Integer);

@@ -34,7 +34,7 @@ pub(super) const PG_LOCKS: SystemTable = SystemTable {
         ("mode", T),
         ("granted", DataType::Boolean),
         ("fastpath", DataType::Boolean),
-        ("waitstart", DataType::TimestampTz),
+        ("waitstart", DataType::TimestampTz(None)),
     ],
     rows,
 };

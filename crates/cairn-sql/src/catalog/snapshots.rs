@@ -12,7 +12,7 @@ pub(super) const CAIRN_SNAPSHOTS: SystemTable = SystemTable {
     columns: &[
         ("commit", DataType::BigInt),
         ("holders", DataType::BigInt),
-        ("read_since", DataType::TimestampTz),
+        ("read_since", DataType::TimestampTz(None)),
         ("expired", DataType::Boolean),
     ],
     rows,

@@ -11,7 +11,7 @@ use arrow::array::{
     Int16Array, Int32Array, Int64Array, StringArray, Time64MicrosecondArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use cairn_types::datetime::{Zone, parse_timestamptz};
+use cairn_types::datetime::{Zone, parse_timestamptz, round_moment};
 use cairn_types::{DataType, TypeError, Value};
 
 /// Builds one column of a batch from text.
@@ -63,8 +63,8 @@ impl ColumnSink {
             DataType::Real => Values::Float32(Vec::with_capacity(rows)),
             DataType::Double => Values::Float64(Vec::with_capacity(rows)),
             DataType::Date => Values::Date(Vec::with_capacity(rows)),
-            DataType::Time => Values::Time(Vec::with_capacity(rows)),
-            DataType::Timestamp | DataType::TimestampTz => Values::Timestamp(Vec::with_capacity(rows)),
+            DataType::Time(_) => Values::Time(Vec::with_capacity(rows)),
+            DataType::Timestamp(_) | DataType::TimestampTz(_) => Values::Timestamp(Vec::with_capacity(rows)),
             DataType::Uuid => Values::Uuid(Vec::with_capacity(rows * 16)),
             DataType::Text | DataType::Varchar(None) => {
                 Values::Text { offsets: offsets(), bytes: Vec::new(), max: usize::MAX }
@@ -135,8 +135,17 @@ impl ColumnSink {
             }
             .map(|b| v.push(b)),
             Values::Date(v) => date(cell).map(|d| v.push(d)),
-            Values::Timestamp(_) if self.ty == DataType::TimestampTz && self.zone != Zone::UTC => None,
-            Values::Timestamp(v) => timestamp(cell, self.ty == DataType::TimestampTz).map(|t| v.push(t)),
+            Values::Timestamp(_) if matches!(self.ty, DataType::TimestampTz(_)) && self.zone != Zone::UTC => {
+                None
+            }
+            Values::Timestamp(v) => {
+                let (instant, digits) = match self.ty {
+                    DataType::TimestampTz(digits) => (true, digits),
+                    DataType::Timestamp(digits) => (false, digits),
+                    _ => (false, None),
+                };
+                timestamp(cell, instant).map(|t| v.push(round_moment(t, digits)))
+            }
             _ => None,
         };
         match quick {
@@ -152,7 +161,9 @@ impl ColumnSink {
     fn push_slow(&mut self, cell: &[u8]) -> Result<(), TypeError> {
         let text = std::str::from_utf8(cell).map_err(|_| TypeError::InvalidUtf8)?;
         let value = match self.ty {
-            DataType::TimestampTz => Value::TimestampTz(parse_timestamptz(text, self.zone)?),
+            DataType::TimestampTz(_) => {
+                Value::TimestampTz(parse_timestamptz(text, self.zone)?).fit(&self.ty)?
+            }
             _ => Value::parse_text(text, &self.ty)?,
         };
         self.push_value(value)
@@ -211,7 +222,7 @@ impl ColumnSink {
             Values::Timestamp(v) => {
                 let array = TimestampMicrosecondArray::new(v.into(), nulls);
                 match self.ty {
-                    DataType::TimestampTz => Arc::new(array.with_timezone("UTC")),
+                    DataType::TimestampTz(_) => Arc::new(array.with_timezone("UTC")),
                     _ => Arc::new(array),
                 }
             }
@@ -445,8 +456,8 @@ mod tests {
             DataType::Real,
             DataType::Double,
             DataType::Date,
-            DataType::Timestamp,
-            DataType::TimestampTz,
+            DataType::Timestamp(None),
+            DataType::TimestampTz(None),
             DataType::Boolean,
             DataType::Text,
             DataType::Varchar(Some(3)),

@@ -88,9 +88,9 @@ impl Candidates {
             (INTEGER, DataType::BigInt),
             (DOUBLE, DataType::Double),
             (DATE, DataType::Date),
-            (TIMESTAMP, DataType::Timestamp),
-            (TIMESTAMPTZ, DataType::TimestampTz),
-            (TIME, DataType::Time),
+            (TIMESTAMP, DataType::Timestamp(None)),
+            (TIMESTAMPTZ, DataType::TimestampTz(None)),
+            (TIME, DataType::Time(None)),
         ];
         order.into_iter().find(|(bit, _)| self.alive & bit != 0).map_or(DataType::Text, |(_, ty)| ty)
     }
@@ -194,10 +194,10 @@ mod tests {
         assert_eq!(guess(&["99999999999999999999"]), DataType::Text);
         assert_eq!(guess(&["true", "False"]), DataType::Boolean);
         assert_eq!(guess(&["2013-01-01", "2013-01-02"]), DataType::Date);
-        assert_eq!(guess(&["2013-01-01", "2013-01-02 10:00:00"]), DataType::Timestamp);
-        assert_eq!(guess(&["2013-01-01T10:00:00Z"]), DataType::TimestampTz);
-        assert_eq!(guess(&["2013-01-01 10:00:00+02:00"]), DataType::TimestampTz);
-        assert_eq!(guess(&["10:00", "11:00:30"]), DataType::Time);
+        assert_eq!(guess(&["2013-01-01", "2013-01-02 10:00:00"]), DataType::Timestamp(None));
+        assert_eq!(guess(&["2013-01-01T10:00:00Z"]), DataType::TimestampTz(None));
+        assert_eq!(guess(&["2013-01-01 10:00:00+02:00"]), DataType::TimestampTz(None));
+        assert_eq!(guess(&["10:00", "11:00:30"]), DataType::Time(None));
         assert_eq!(guess(&["NA", "5"]), DataType::BigInt);
         assert_eq!(guess(&["NA"]), DataType::Text);
         assert_eq!(guess(&["1", "x"]), DataType::Text);

@@ -333,7 +333,7 @@ impl JsonGuess {
             },
             // Strings may spell times; numbers in quotes stay text, as their writer meant.
             (false, None, Some(text)) => match text.ty() {
-                known @ (DataType::Date | DataType::Timestamp | DataType::TimestampTz) => known,
+                known @ (DataType::Date | DataType::Timestamp(_) | DataType::TimestampTz(_)) => known,
                 _ => DataType::Text,
             },
             _ => DataType::Text,

@@ -56,7 +56,7 @@ fn write_value(array: &dyn Array, row: usize, ty: &DataType, out: &mut String) {
         _ => {
             let mut text = String::new();
             format_cell(array, row, ty, &mut text);
-            if matches!(ty, DataType::Timestamp | DataType::TimestampTz) {
+            if matches!(ty, DataType::Timestamp(_) | DataType::TimestampTz(_)) {
                 text = text.replacen(' ', "T", 1);
             }
             write_string(&text, out);

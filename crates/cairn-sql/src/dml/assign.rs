@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::datatypes::DataType as ArrowType;
-use cairn_types::datetime::{Zone, parse_timestamptz};
+use cairn_types::datetime::{Zone, date_of, is_infinite, midnight, parse_timestamptz};
 use cairn_types::{Coded, ColumnBuilder, DataType, Decimal, Interval, TypeError, Value};
 
 use crate::{Error, Result};
@@ -97,11 +97,17 @@ pub(crate) fn is_assignable(from: &DataType, to: &DataType) -> bool {
     }
     match (from, to) {
         (f, t) if f.is_numeric() && t.is_numeric() => true,
-        (T::Date | T::Timestamp | T::TimestampTz, T::Date | T::Timestamp | T::TimestampTz) => true,
-        (T::Timestamp | T::TimestampTz | T::Interval, T::Time) | (T::Time, T::Interval) => true,
+        (T::Date | T::Timestamp(_) | T::TimestampTz(_), T::Date | T::Timestamp(_) | T::TimestampTz(_)) => {
+            true
+        }
+        (T::Timestamp(_) | T::TimestampTz(_) | T::Interval(_), T::Time(_)) | (T::Time(_), T::Interval(_)) => {
+            true
+        }
+        (T::Coded(Coded::TimeTz(_)), T::Time(_)) => true,
+        (T::Time(_) | T::TimestampTz(_), T::Coded(Coded::TimeTz(_))) => true,
         (T::Json | T::Jsonb, T::Json | T::Jsonb) => true,
         // Types that functions hand over as text.
-        (T::Text | T::Varchar(_), T::Json | T::Jsonb | T::Uuid | T::Interval | T::Bytea) => true,
+        (T::Text | T::Varchar(_), T::Json | T::Jsonb | T::Uuid | T::Interval(_) | T::Bytea) => true,
         (T::Text | T::Varchar(_), T::Array(_)) => true,
         (T::Array(f), T::Array(t)) => is_assignable(f, t),
         (T::Coded(f), T::Coded(t)) => crate::functions::cast::castable(f, t),
@@ -152,11 +158,14 @@ fn convert(value: Value, to: &DataType, column: &str, unknown: bool, zone: Zone)
         (V::Double(x), _) if is_int => float_to_integer(x, to)?,
         (V::Numeric(n), _) if is_int => decimal_to_integer(n, to)?,
         (v @ (V::Real(_) | V::Double(_)), T::Numeric(_)) => crate::functions::cast::float_to_numeric(&v, to)?,
-        (V::Text(t), T::Json | T::Jsonb | T::Uuid | T::Interval | T::Bytea | T::Array(_)) => {
+        (V::Text(t), T::Json | T::Jsonb | T::Uuid | T::Interval(_) | T::Bytea | T::Array(_)) => {
             V::parse_text(&t, to)?
         }
         (V::Json(t) | V::Jsonb(t), T::Json | T::Jsonb) => V::parse_text(&t, to)?,
-        (V::Text(t), T::TimestampTz) if unknown => V::TimestampTz(parse_timestamptz(&t, zone)?),
+        (V::Text(t), T::TimestampTz(_)) if unknown => V::TimestampTz(parse_timestamptz(&t, zone)?).fit(to)?,
+        (V::Text(t), T::Coded(Coded::TimeTz(_))) if unknown => {
+            crate::functions::cast::convert(V::Text(t), &T::Text, to, zone)?.fit(to)?
+        }
         (V::Text(t), _) if unknown && !to.is_character() => V::parse_text(&t, to)?,
         (V::Text(t), _) => V::Text(t).fit(to)?,
         (v, _) if to.is_character() => {
@@ -170,21 +179,23 @@ fn convert(value: Value, to: &DataType, column: &str, unknown: bool, zone: Zone)
             };
             V::Text(text).fit(to)?
         }
-        (V::Date(d), T::Timestamp) => V::Timestamp(days(d, to)?),
-        (V::Date(d), T::TimestampTz) => V::TimestampTz(instant(days(d, to)?, to, zone)?),
-        (V::TimestampTz(t), T::TimestampTz) => V::TimestampTz(t),
-        (V::TimestampTz(t), T::Timestamp | T::Date | T::Time) => {
-            let local = t.saturating_add(i64::from(zone.offset_at(t)) * 1_000_000);
-            convert(V::Timestamp(local), to, column, unknown, zone)?
+        (V::Date(d), T::Timestamp(_)) => V::Timestamp(days(d, to)?),
+        (V::Date(d), T::TimestampTz(_)) => V::TimestampTz(instant(days(d, to)?, to, zone)?),
+        (V::TimestampTz(t), T::Timestamp(_) | T::Date | T::Time(_)) => {
+            convert(V::Timestamp(zone.local(t)), to, column, unknown, zone)?
         }
-        (V::Timestamp(t), T::Date) => {
-            V::Date(i32::try_from(t.div_euclid(DAY_MICROS)).map_err(|_| out_of_range(to))?)
+        (V::Timestamp(t), T::Date) => V::Date(date_of(t)),
+        (V::Timestamp(t), T::TimestampTz(_)) => V::TimestampTz(instant(t, to, zone)?).fit(to)?,
+        (V::Timestamp(t), T::Time(_)) if is_infinite(t) => V::Null,
+        (V::Timestamp(t), T::Time(_)) => V::Time(t.rem_euclid(DAY_MICROS)).fit(to)?,
+        (V::Time(t), T::Interval(_)) => {
+            V::Interval(Interval { months: 0, days: 0, nanos: t * 1000 }).fit(to)?
         }
-        (V::Timestamp(t), T::Timestamp) => V::Timestamp(t),
-        (V::Timestamp(t), T::TimestampTz) => V::TimestampTz(instant(t, to, zone)?),
-        (V::Timestamp(t), T::Time) => V::Time(t.rem_euclid(DAY_MICROS)),
-        (V::Time(t), T::Interval) => V::Interval(Interval { months: 0, days: 0, nanos: t * 1000 }),
-        (V::Interval(i), T::Time) => V::Time((i.nanos / 1000).rem_euclid(DAY_MICROS)),
+        (V::Interval(i), T::Time(_)) => V::Time((i.nanos / 1000).rem_euclid(DAY_MICROS)).fit(to)?,
+        (v, T::Coded(Coded::TimeTz(_)) | T::Time(_)) if crate::functions::zoned_time::converts(&v, to) => {
+            let from = v.data_type().unwrap_or(T::Text);
+            crate::functions::cast::convert(v, &from, to, zone)?.fit(to)?
+        }
         (V::Coded { ty, code }, T::Coded(to)) if !ty.is_kind_of(to) => {
             // Bit strings keep their length, which the column's must be; addresses become networks.
             let to = to.without_length();
@@ -214,7 +225,7 @@ fn instant(local_micros: i64, to: &DataType, zone: Zone) -> Result<i64> {
 }
 
 fn days(days: i32, to: &DataType) -> Result<i64> {
-    i64::from(days).checked_mul(DAY_MICROS).ok_or_else(|| out_of_range(to))
+    midnight(days).ok_or_else(|| out_of_range(to))
 }
 
 #[cfg(test)]

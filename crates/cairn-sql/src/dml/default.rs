@@ -59,7 +59,8 @@ impl Default {
         {
             return Ok(Default::Sequence(id));
         }
-        if is_now(&expr) && matches!(column.ty, DataType::Timestamp | DataType::TimestampTz | DataType::Date)
+        if is_now(&expr)
+            && matches!(column.ty, DataType::Timestamp(_) | DataType::TimestampTz(_) | DataType::Date)
         {
             return Ok(Default::Now);
         }

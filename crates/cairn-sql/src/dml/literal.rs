@@ -103,7 +103,11 @@ fn string(value: &ast::Value) -> Option<&str> {
 /// Text as a value of a type.
 pub(crate) fn parse(text: &str, ty: &DataType, zone: Zone) -> Result<Value> {
     match ty {
-        DataType::TimestampTz => Ok(Value::TimestampTz(parse_timestamptz(text, zone)?)),
+        DataType::TimestampTz(_) => Ok(Value::TimestampTz(parse_timestamptz(text, zone)?).fit(ty)?),
+        DataType::Coded(coded) => {
+            let code = cairn_types::codes::parse(coded, text, zone)?;
+            Ok(Value::Coded { ty: coded.clone(), code })
+        }
         ty => Ok(Value::parse_text(text, ty)?),
     }
 }

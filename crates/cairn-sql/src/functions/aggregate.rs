@@ -136,7 +136,7 @@ impl Collect {
             }
             Kind::Discrete => arrays(types[0].clone()),
             Kind::Continuous => match &types[0] {
-                T::Interval => arrays(T::Interval),
+                T::Interval(_) => arrays(T::Interval(None)),
                 ty if ty.is_numeric() => arrays(T::Double),
                 _ => return Err(names()),
             },

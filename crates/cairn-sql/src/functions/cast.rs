@@ -7,9 +7,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Date32Array, Float64Array, TimestampMicrosecondArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType as ArrowType, FieldRef, Float64Type, Int64Type, TimeUnit};
+use arrow::datatypes::{
+    DataType as ArrowType, Date32Type, FieldRef, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+};
+use arrow::error::ArrowError;
 use cairn_types::datetime::{self, Zone};
 use cairn_types::{Coded, CompositeField, DataType, Decimal, Value};
 use datafusion::common::ScalarValue;
@@ -108,7 +111,11 @@ impl ScalarUDFImpl for Cast {
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> datafusion::error::Result<FieldRef> {
         let source = &args.arg_fields[0];
         let ty = target(args.scalar_arguments, source)?;
-        Ok(Arc::new(ty.to_field("cast", source.is_nullable() || source.data_type().is_null())))
+        // An infinite moment has no time of day.
+        let timeless = matches!(ty, DataType::Time(_) | DataType::Coded(Coded::TimeTz(_)))
+            && matches!(source.data_type(), ArrowType::Timestamp(..));
+        let nullable = source.is_nullable() || source.data_type().is_null() || timeless;
+        Ok(Arc::new(ty.to_field("cast", nullable)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> datafusion::error::Result<ColumnarValue> {
@@ -145,7 +152,6 @@ impl ScalarUDFImpl for Cast {
             (ArrowType::Int16, DataType::Integer | DataType::BigInt | DataType::Real | DataType::Double)
                 | (ArrowType::Int32, DataType::BigInt | DataType::Double)
                 | (ArrowType::Int64 | ArrowType::Float32, DataType::Double)
-                | (ArrowType::Date32, DataType::Timestamp)
         );
         if widening {
             let inner = args.swap_remove(0);
@@ -157,7 +163,13 @@ impl ScalarUDFImpl for Cast {
 
 /// The session's time zone.
 fn zone(args: &ScalarFunctionArgs) -> Zone {
-    ScopeExtension::of(&args.config_options).map_or(Zone::UTC, |scope| scope.zone())
+    let Ok(scope) = ScopeExtension::of(&args.config_options) else { return Zone::UTC };
+    let zone = scope.zone();
+    // A time of day has no day that would tell the zone's distance: it is today's.
+    match DataType::from_field(&args.return_field) {
+        DataType::Coded(Coded::TimeTz(_)) => Zone::Fixed(zone.offset_at(scope.transaction_start_us)),
+        _ => zone,
+    }
 }
 
 fn kernel(array: &ArrayRef, to: &ArrowType) -> Result<ArrayRef> {
@@ -232,10 +244,9 @@ pub(crate) fn cast(array: &ArrayRef, source: &DataType, ty: &DataType, zone: Zon
                 })
             })
         }
-        (DataType::Integer, DataType::Boolean) | (DataType::Date, DataType::Timestamp) => {
-            kernel(array, &arrow)
-        }
-        (DataType::Timestamp, DataType::Date) => kernel(&floor_days(array)?, &arrow),
+        (DataType::Integer, DataType::Boolean) => kernel(array, &arrow),
+        (DataType::Date, DataType::Timestamp(_)) => midnights(array),
+        (DataType::Timestamp(_), DataType::Date) => Ok(days(array)?),
         (DataType::Boolean, DataType::Integer) => kernel(array, &arrow),
         _ => through_values(array, source, ty, zone),
     }
@@ -248,26 +259,40 @@ fn numeric(ty: &DataType) -> (u8, i8) {
     }
 }
 
-/// Timestamps cut down to midnight: Arrow's cast to a date rounds towards 1970.
-fn floor_days(array: &ArrayRef) -> Result<ArrayRef> {
-    use arrow::array::TimestampMicrosecondArray;
-    use arrow::datatypes::TimestampMicrosecondType;
-    const DAY: i64 = 86_400_000_000;
+/// The days of timestamps: Arrow's cast to a date rounds towards 1970 and knows no infinity.
+fn days(array: &ArrayRef) -> Result<ArrayRef> {
     let micros = kernel(array, &ArrowType::Timestamp(TimeUnit::Microsecond, None))?;
-    let floored: TimestampMicrosecondArray =
-        micros.as_primitive::<TimestampMicrosecondType>().unary(|t: i64| t.div_euclid(DAY) * DAY);
-    Ok(Arc::new(floored))
+    let days: Date32Array = micros.as_primitive::<TimestampMicrosecondType>().unary(datetime::date_of);
+    Ok(Arc::new(days))
+}
+
+/// The timestamps at which days begin.
+fn midnights(array: &ArrayRef) -> Result<ArrayRef> {
+    let out_of_range = || ArrowError::ComputeError("date out of range for timestamp".to_owned());
+    let days = array.as_primitive::<Date32Type>();
+    let micros: std::result::Result<TimestampMicrosecondArray, _> =
+        days.try_unary(|days| datetime::midnight(days).ok_or_else(out_of_range));
+    Ok(Arc::new(micros.map_err(|error| Error::new("22008", error_text(error)))?))
+}
+
+fn error_text(error: ArrowError) -> String {
+    match error {
+        ArrowError::ComputeError(text) => text,
+        other => other.to_string(),
+    }
 }
 
 fn through_values(array: &ArrayRef, source: &DataType, ty: &DataType, zone: Zone) -> Result<ArrayRef> {
     let mut column = cairn_types::ColumnBuilder::with_capacity(ty, array.len());
+    let limited = ty.clone().without_limit() != *ty;
     for row in 0..array.len() {
         if array.is_null(row) {
             column.push_null();
             continue;
         }
         let value = Value::from_array(&**array, row, source);
-        column.push(&convert(value, source, ty, zone)?)?;
+        let converted = convert(value, source, ty, zone)?;
+        column.push(&if limited { converted.fit(ty)? } else { converted })?;
     }
     Ok(column.finish()?)
 }
@@ -298,8 +323,8 @@ pub(crate) fn not_allowed(source: &DataType, ty: &DataType) -> Error {
 /// Whether PostgreSQL has this cast: text casts to and from everything, and these.
 fn is_allowed(source: &DataType, ty: &DataType) -> bool {
     use DataType as T;
-    let dates = |t: &T| matches!(t, T::Date | T::Timestamp | T::TimestampTz);
-    let times = |t: &T| matches!(t, T::Time | T::Interval);
+    let dates = |t: &T| matches!(t, T::Date | T::Timestamp(_) | T::TimestampTz(_));
+    let times = |t: &T| matches!(t, T::Time(_) | T::Interval(_));
     let bits = |t: &T| matches!(t, T::Json | T::Jsonb);
     match (source, ty) {
         (a, b) if a == b || a.is_character() || b.is_character() => true,
@@ -308,7 +333,9 @@ fn is_allowed(source: &DataType, ty: &DataType) -> bool {
         (a, b) if dates(a) && dates(b) => true,
         (a, b) if times(a) && times(b) => true,
         (a, b) if bits(a) && bits(b) => true,
-        (T::Timestamp | T::TimestampTz, T::Time) => true,
+        (T::Timestamp(_) | T::TimestampTz(_), T::Time(_)) => true,
+        (T::Coded(Coded::TimeTz(_)), T::Time(_)) => true,
+        (T::Time(_) | T::TimestampTz(_), T::Coded(Coded::TimeTz(_))) => true,
         (T::Boolean, T::Integer) | (T::Integer | T::BigInt, T::Boolean) => true,
         (T::Jsonb, T::Boolean) => true,
         (T::Jsonb, b) => b.is_numeric(),
@@ -322,6 +349,7 @@ fn is_allowed(source: &DataType, ty: &DataType) -> bool {
 /// Whether values of one coded type cast to another.
 pub(crate) fn castable(from: &Coded, to: &Coded) -> bool {
     let address = |ty: &Coded| matches!(ty, Coded::Inet | Coded::Cidr);
+    let mac = |ty: &Coded| matches!(ty, Coded::MacAddr | Coded::MacAddr8);
     let bits = |ty: &Coded| matches!(ty, Coded::Bit(_) | Coded::VarBit(_));
     if let (Coded::Composite(from), Coded::Composite(to)) = (from, to) {
         let alike = |((_, from), (_, to)): ((usize, &CompositeField), (usize, &CompositeField))| {
@@ -329,7 +357,7 @@ pub(crate) fn castable(from: &Coded, to: &Coded) -> bool {
         };
         return from.live().count() == to.live().count() && from.live().zip(to.live()).all(alike);
     }
-    from.is_kind_of(to) || address(from) && address(to) || bits(from) && bits(to)
+    from.is_kind_of(to) || mac(from) && mac(to) || address(from) && address(to) || bits(from) && bits(to)
 }
 
 /// Casts one value as [`cast`] does an array.
@@ -348,7 +376,13 @@ pub(crate) fn convert(value: Value, source: &DataType, ty: &DataType, zone: Zone
     if let Some(bits) = super::bits::cast(&value, source, ty)? {
         return Ok(bits);
     }
+    if let Some(time) = super::zoned_time::cast(&value, ty, zone) {
+        return Ok(time);
+    }
     Ok(match (value, ty) {
+        (Value::Coded { code, .. }, T::Coded(to @ (Coded::MacAddr | Coded::MacAddr8))) => {
+            Value::Coded { ty: to.clone(), code: super::network::resized(code, to)? }
+        }
         (Value::Coded { code, .. }, T::Coded(Coded::Inet)) => Value::Coded { ty: Coded::Inet, code },
         (Value::Coded { code, .. }, T::Coded(Coded::Cidr)) => {
             let network = cairn_types::codes::Network::from_code(&code).map(|own| own.network().to_code());
@@ -377,24 +411,33 @@ pub(crate) fn convert(value: Value, source: &DataType, ty: &DataType, zone: Zone
                 .collect::<Result<_>>()?;
             Value::Array(items)
         }
-        (Value::TimestampTz(t), T::Timestamp) => Value::Timestamp(local(t, zone)),
-        (Value::TimestampTz(t), T::Date) => Value::Date(local(t, zone).div_euclid(DAY) as i32),
-        (Value::TimestampTz(t), T::Time) => Value::Time(local(t, zone).rem_euclid(DAY)),
-        (Value::Timestamp(t), T::Time) => Value::Time(t.rem_euclid(DAY)),
-        (Value::Timestamp(t), T::TimestampTz) => Value::TimestampTz(to_utc(t, zone)?),
-        (Value::Date(d), T::TimestampTz) => Value::TimestampTz(to_utc(i64::from(d) * DAY, zone)?),
-        (Value::Interval(i), T::Time) => Value::Time((i.nanos / 1000).rem_euclid(DAY)),
-        (Value::Time(t), T::Interval) => {
+        (Value::TimestampTz(t), T::Timestamp(_)) => Value::Timestamp(zone.local(t)),
+        (Value::TimestampTz(t), T::Date) => Value::Date(datetime::date_of(zone.local(t))),
+        (Value::TimestampTz(t) | Value::Timestamp(t), T::Time(_)) if datetime::is_infinite(t) => Value::Null,
+        (Value::TimestampTz(t), T::Time(_)) => Value::Time(zone.local(t).rem_euclid(DAY)),
+        (Value::Timestamp(t), T::Time(_)) => Value::Time(t.rem_euclid(DAY)),
+        (Value::Timestamp(t), T::TimestampTz(_)) => Value::TimestampTz(to_utc(t, zone)?),
+        (Value::Date(d), T::TimestampTz(_)) => {
+            let midnight = datetime::midnight(d);
+            let out_of_range = || Error::new("22008", "date out of range for timestamp");
+            Value::TimestampTz(to_utc(midnight.ok_or_else(out_of_range)?, zone)?)
+        }
+        (Value::Interval(i), T::Time(_)) => Value::Time((i.nanos / 1000).rem_euclid(DAY)),
+        (Value::Time(t), T::Interval(_)) => {
             Value::Interval(cairn_types::Interval { months: 0, days: 0, nanos: t * 1000 })
         }
         (Value::BigInt(i), T::Boolean) => Value::Boolean(i != 0),
         (Value::Jsonb(text), ty) if ty.is_numeric() || *ty == T::Boolean => from_jsonb(&text, ty)?,
+        (value @ Value::Time(_), T::Time(_))
+        | (value @ Value::Timestamp(_), T::Timestamp(_))
+        | (value @ Value::TimestampTz(_), T::TimestampTz(_))
+        | (value @ Value::Interval(_), T::Interval(_)) => value,
         (value @ (Value::TimestampTz(_) | Value::Array(_)), character) if character.is_character() => {
             let mut text = String::new();
             value.write_text_in(source, zone, &mut text);
             truncated(Value::Text(text), source, ty)?
         }
-        (value, T::TimestampTz) if source.is_character() => {
+        (value, T::TimestampTz(_)) if source.is_character() => {
             let text = value.as_str().unwrap_or_default();
             Value::TimestampTz(datetime::parse_timestamptz(text, zone)?)
         }
@@ -510,10 +553,6 @@ fn truncated(value: Value, source: &DataType, ty: &DataType) -> Result<Value> {
         None => text,
     };
     Ok(Value::parse_text(&text, ty)?)
-}
-
-fn local(utc_micros: i64, zone: Zone) -> i64 {
-    utc_micros + i64::from(zone.offset_at(utc_micros)) * 1_000_000
 }
 
 fn to_utc(local_micros: i64, zone: Zone) -> Result<i64> {

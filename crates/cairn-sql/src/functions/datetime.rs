@@ -1,6 +1,6 @@
 //! Functions of dates and times that the query engine lacks: made of parts, taken apart into exact parts, binned.
 
-use cairn_types::datetime::{self, Zone};
+use cairn_types::datetime::{self, Zone, is_infinite};
 use cairn_types::{DataType as T, Decimal, Interval, Value};
 use datafusion::logical_expr::{ScalarUDF, Volatility};
 
@@ -14,12 +14,15 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     let of = |takes: Vec<T>, result: T, code: Code| {
         Overload::new(takes.into_iter().map(is).collect(), Returns::Is(result), code)
     };
-    let stamps = || [T::Timestamp, T::TimestampTz];
+    let stamps = || [T::Timestamp(None), T::TimestampTz(None)];
     let volatile =
         |name, overload| ScalarUDF::from(Overloaded::new(name, vec![overload], Volatility::Volatile));
-    let interval =
-        |name: &'static str, code: Code| function(name, vec![of(vec![T::Interval], T::Interval, code)]);
-    let sources = [T::Timestamp, T::TimestampTz, T::Date, T::Time, T::Interval];
+    let interval = |name: &'static str, code: Code| {
+        function(name, vec![of(vec![T::Interval(None)], T::Interval(None), code)])
+    };
+    let zoned = super::zoned_time::TYPE;
+    let sources =
+        [T::Timestamp(None), T::TimestampTz(None), T::Date, T::Time(None), zoned, T::Interval(None)];
     let parts = |returns: Returns, code: Code| -> Vec<Overload> {
         sources
             .iter()
@@ -36,14 +39,20 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             stamps()
                 .into_iter()
                 .map(|own| {
-                    of(vec![T::Interval, own.clone(), own.clone()], own, bin)
+                    of(vec![T::Interval(None), own.clone(), own.clone()], own, bin)
                         .optional(usize::from(name == "time_bucket"))
                 })
                 .collect(),
         )
     };
     let moved = |name: &'static str, code: Code| {
-        stable(name, vec![of(vec![T::TimestampTz, T::Interval, T::Text], T::TimestampTz, code).optional(1)])
+        stable(
+            name,
+            vec![
+                of(vec![T::TimestampTz(None), T::Interval(None), T::Text], T::TimestampTz(None), code)
+                    .optional(1),
+            ],
+        )
     };
     vec![
         interval("justify_days", |a| {
@@ -57,9 +66,13 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         }),
         function(
             "isfinite",
-            [T::Date, T::Timestamp, T::TimestampTz, T::Interval]
+            [T::Date, T::Timestamp(None), T::TimestampTz(None), T::Interval(None)]
                 .into_iter()
-                .map(|own| of(vec![own], T::Boolean, |_| Ok(Value::Boolean(true))))
+                .map(|own| {
+                    of(vec![own], T::Boolean, |a| {
+                        Ok(Value::Boolean(!micros(&a.values[0]).is_some_and(is_infinite)))
+                    })
+                })
                 .collect(),
         ),
         function(
@@ -71,7 +84,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         ),
         function(
             "make_time",
-            vec![of(vec![T::Integer, T::Integer, T::Double], T::Time, |a| {
+            vec![of(vec![T::Integer, T::Integer, T::Double], T::Time(None), |a| {
                 time(a.int(0)?, a.int(1)?, a.double(2)?).map(Value::Time)
             })],
         ),
@@ -79,7 +92,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             "make_timestamp",
             vec![of(
                 vec![T::Integer, T::Integer, T::Integer, T::Integer, T::Integer, T::Double],
-                T::Timestamp,
+                T::Timestamp(None),
                 |a| local_moment(a).map(Value::Timestamp),
             )],
         ),
@@ -88,7 +101,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             vec![
                 of(
                     vec![T::Integer, T::Integer, T::Integer, T::Integer, T::Integer, T::Double, T::Text],
-                    T::TimestampTz,
+                    T::TimestampTz(None),
                     |a| {
                         let zone = if a.len() > 6 { Zone::parse(a.text(6)?)? } else { a.zone() };
                         to_utc(local_moment(a)?, zone).map(Value::TimestampTz)
@@ -102,7 +115,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             vec![
                 of(
                     vec![T::Integer, T::Integer, T::Integer, T::Integer, T::Integer, T::Integer, T::Double],
-                    T::Interval,
+                    T::Interval(None),
                     make_interval,
                 )
                 .optional(7),
@@ -128,29 +141,38 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             "cairn_set_generate_series",
             vec![
                 of(vec![T::Numeric(None); 3], T::Array(Box::new(T::Numeric(None))), numbers).optional(1),
-                of(vec![T::Timestamp, T::Timestamp, T::Interval], T::Array(Box::new(T::Timestamp)), series),
                 of(
-                    vec![T::TimestampTz, T::TimestampTz, T::Interval],
-                    T::Array(Box::new(T::TimestampTz)),
+                    vec![T::Timestamp(None), T::Timestamp(None), T::Interval(None)],
+                    T::Array(Box::new(T::Timestamp(None))),
+                    series,
+                ),
+                of(
+                    vec![T::TimestampTz(None), T::TimestampTz(None), T::Interval(None)],
+                    T::Array(Box::new(T::TimestampTz(None))),
                     series,
                 ),
             ],
         ),
-        function("cairn_trunc_interval", vec![of(vec![T::Text, T::Interval], T::Interval, trunc_interval)]),
+        function(
+            "cairn_trunc_interval",
+            vec![of(vec![T::Text, T::Interval(None)], T::Interval(None), trunc_interval)],
+        ),
         stable(
             "cairn_trunc_date",
-            [T::Timestamp, T::TimestampTz]
+            [T::Timestamp(None), T::TimestampTz(None)]
                 .into_iter()
                 .map(|own| of(vec![T::Text, own.clone()], own, trunc))
                 .collect(),
         ),
         function(
             "cairn_at_date",
-            vec![of(vec![T::Date, T::Time], T::Timestamp, |a| match (&a.values[0], &a.values[1]) {
-                (Value::Date(date), Value::Time(time)) => {
-                    Ok(Value::Timestamp(i64::from(*date) * DAY_US + time))
+            vec![of(vec![T::Date, T::Time(None)], T::Timestamp(None), |a| {
+                match (&a.values[0], &a.values[1]) {
+                    (Value::Date(date), Value::Time(time)) => {
+                        Ok(Value::Timestamp(i64::from(*date) * DAY_US + time))
+                    }
+                    _ => Err(Error::internal("a date and a time expected")),
                 }
-                _ => Err(Error::internal("a date and a time expected")),
             })],
         ),
         stable("cairn_overlaps", overlaps_of()),
@@ -166,11 +188,13 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         volatile("pg_sleep", of(vec![T::Double], T::Text, |a| sleep((a.double(0)? * 1e6) as i64))),
         volatile(
             "pg_sleep_for",
-            of(vec![T::Interval], T::Text, |a| sleep((a.interval(0)?.comparison_nanos() / 1000) as i64)),
+            of(vec![T::Interval(None)], T::Text, |a| {
+                sleep((a.interval(0)?.comparison_nanos() / 1000) as i64)
+            }),
         ),
         volatile(
             "pg_sleep_until",
-            of(vec![T::TimestampTz], T::Text, |a| match a.values[0] {
+            of(vec![T::TimestampTz(None)], T::Text, |a| match a.values[0] {
                 Value::TimestampTz(until) => sleep(until - a.scope()?.shared.now_us()),
                 _ => Err(Error::internal("a moment expected")),
             }),
@@ -215,14 +239,14 @@ fn overlaps_of() -> Vec<Overload> {
         Overload::new(vec![is(own.clone()), Kind::Any, is(own), Kind::Any], Returns::Is(T::Boolean), overlaps)
             .with_nulls()
     };
-    vec![of(T::Timestamp), of(T::TimestampTz), of(T::Time)]
+    vec![of(T::Timestamp(None)), of(T::TimestampTz(None)), of(T::Time(None))]
 }
 
 /// Microseconds of a moment or a time of day.
 fn micros(value: &Value) -> Option<i64> {
     match value {
         Value::Timestamp(t) | Value::TimestampTz(t) | Value::Time(t) => Some(*t),
-        Value::Date(d) => Some(i64::from(*d) * DAY_US),
+        Value::Date(d) => datetime::midnight(*d),
         _ => None,
     }
 }
@@ -254,6 +278,9 @@ fn overlaps(args: &Args<'_>) -> Result<Value> {
 
 /// A local moment moved by an interval's months, days and time.
 pub(super) fn add(moment: i64, by: Interval, sign: i64) -> Option<i64> {
+    if is_infinite(moment) {
+        return Some(moment);
+    }
     let (year, month, day) = datetime::civil_from_days(moment.div_euclid(DAY_US));
     let months = year * 12 + i64::from(month) - 1 + sign * i64::from(by.months);
     let (year, month) = (months.div_euclid(12), months.rem_euclid(12) as u32 + 1);
@@ -264,7 +291,7 @@ pub(super) fn add(moment: i64, by: Interval, sign: i64) -> Option<i64> {
 }
 
 fn local(utc: i64, zone: Zone) -> i64 {
-    utc + i64::from(zone.offset_at(utc)) * 1_000_000
+    zone.local(utc)
 }
 
 pub(super) fn to_utc(local: i64, zone: Zone) -> Result<i64> {
@@ -408,6 +435,9 @@ fn series(args: &Args<'_>) -> Result<Value> {
     let instants = matches!(args.values[0], Value::TimestampTz(_));
     let zone = if instants { args.zone() } else { Zone::UTC };
     let (mut at, mut all) = (start, Vec::new());
+    if is_infinite(start) || is_infinite(stop) {
+        return Err(Error::unsupported("generate_series of infinite moments"));
+    }
     while if forward > 0 { at <= stop } else { at >= stop } {
         if all.len() >= MOMENTS_MAX {
             return Err(Error::new("54000", "generate_series gives too many moments"));
@@ -453,23 +483,52 @@ fn unit(text: &str) -> String {
 
 /// A field of a date, time or interval.
 fn part(args: &Args<'_>) -> Result<Option<Decimal>> {
-    let (unit, ty) = (unit(args.text(0)?), &args.types[1]);
+    let zone = || args.zone();
+    field_of(args.text(0)?, &args.values[1], &args.types[1], &zone)
+}
+
+/// A field of a value of that type; `zone` is that of TIMESTAMPTZ.
+///
+/// # Errors
+/// `22023` and `0A000` where there is no such field.
+pub(super) fn field_of(
+    name: &str,
+    value: &Value,
+    ty: &T,
+    zone: &dyn Fn() -> Zone,
+) -> Result<Option<Decimal>> {
+    let unit = unit(name);
     let whole = |n: i64| Some(Decimal::from(n));
-    let found = match &args.values[1] {
+    let found = match value {
         Value::Interval(interval) => interval_part(&unit, *interval),
         Value::Time(time) => time_part(&unit, *time)
             .or_else(|| (unit == "epoch").then_some(Decimal::new(i128::from(*time), 6))),
+        value @ Value::Coded { .. } => {
+            let time = super::zoned_time::of(value).ok_or_else(|| Error::internal("a time expected"))?;
+            let offset = i64::from(time.offset);
+            match unit.as_str() {
+                "timezone" => whole(offset),
+                "timezone_hour" => whole(offset / 3600),
+                "timezone_minute" => whole(offset / 60 % 60),
+                "epoch" => Some(Decimal::new(i128::from(time.micros - offset * 1_000_000), 6)),
+                _ => time_part(&unit, time.micros),
+            }
+        }
         value => {
-            let utc = micros(value).ok_or_else(|| Error::internal("a moment expected"))?;
-            let zone = if *ty == T::TimestampTz { args.zone() } else { Zone::UTC };
+            let out_of_range = || Error::new("22008", "date out of range for timestamp");
+            let utc = micros(value).ok_or_else(out_of_range)?;
+            if is_infinite(utc) {
+                return infinite_part(&unit, ty);
+            }
+            let zone = if *ty == T::TimestampTz(None) { zone() } else { Zone::UTC };
             let offset = i64::from(zone.offset_at(utc));
             let clock = utc + offset * 1_000_000;
             match unit.as_str() {
                 "epoch" if *ty == T::Date => whole(utc / 1_000_000),
                 "epoch" => Some(Decimal::new(i128::from(utc), 6)),
-                "timezone" if *ty == T::TimestampTz => whole(offset),
-                "timezone_hour" if *ty == T::TimestampTz => whole(offset / 3600),
-                "timezone_minute" if *ty == T::TimestampTz => whole(offset / 60 % 60),
+                "timezone" if *ty == T::TimestampTz(None) => whole(offset),
+                "timezone_hour" if *ty == T::TimestampTz(None) => whole(offset / 3600),
+                "timezone_minute" if *ty == T::TimestampTz(None) => whole(offset / 60 % 60),
                 _ => date_part(&unit, clock, *ty == T::Date).or_else(|| {
                     if *ty == T::Date { None } else { time_part(&unit, clock.rem_euclid(DAY_US)) }
                 }),
@@ -479,6 +538,20 @@ fn part(args: &Args<'_>) -> Result<Option<Decimal>> {
     match found {
         Some(number) => Ok(Some(number)),
         None => Err(unknown(&unit, ty)),
+    }
+}
+
+/// A field of an infinite moment: fields that come round have no value.
+///
+/// # Errors
+/// `0A000` for the others: no NUMERIC is infinite.
+fn infinite_part(unit: &str, ty: &T) -> Result<Option<Decimal>> {
+    match unit {
+        "year" | "decade" | "century" | "millennium" | "isoyear" | "julian" | "epoch" => {
+            Err(Error::unsupported(&format!("extract({unit}) of an infinite {}", ty.base_name())))
+        }
+        unit if UNITS.contains(&unit) => Ok(None),
+        unit => Err(unknown(unit, ty)),
     }
 }
 
@@ -615,13 +688,13 @@ fn trunc_interval(args: &Args<'_>) -> Result<Value> {
         "second" => cut(HOUR / 3600),
         "milliseconds" => cut(1_000_000),
         "microseconds" => cut(1000),
-        _ => return Err(unknown(&unit, &T::Interval)),
+        _ => return Err(unknown(&unit, &T::Interval(None))),
     }))
 }
 
 /// `date_trunc` of a unit that the query engine does not know.
 fn trunc(args: &Args<'_>) -> Result<Value> {
-    let instant = args.types[1] == T::TimestampTz;
+    let instant = args.types[1] == T::TimestampTz(None);
     let zone = if instant { args.zone() } else { Zone::UTC };
     let utc = micros(&args.values[1]).ok_or_else(|| Error::internal("a moment expected"))?;
     let cut = truncated(args.text(0)?, utc, zone)?
@@ -634,6 +707,9 @@ fn trunc(args: &Args<'_>) -> Result<Value> {
 /// # Errors
 /// `22008` for a moment out of range.
 pub(super) fn truncated(name: &str, utc: i64, zone: Zone) -> Result<Option<i64>> {
+    if is_infinite(utc) {
+        return Ok(Some(utc));
+    }
     let clock = local(utc, zone);
     let days = clock.div_euclid(DAY_US);
     let (year, month, _) = datetime::civil_from_days(days);

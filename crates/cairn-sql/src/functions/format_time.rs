@@ -1,6 +1,6 @@
 //! `to_char` of dates, times and intervals, `to_date` and `to_timestamp`, by PostgreSQL's template patterns.
 
-use cairn_types::datetime::{self, Zone};
+use cairn_types::datetime::{self, Zone, is_infinite};
 use cairn_types::{DataType as T, Interval, Value};
 use datafusion::logical_expr::ScalarUDF;
 
@@ -14,15 +14,17 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     let of = |own: T, code| Overload::new(vec![is(own), is(T::Text)], Returns::Is(T::Text), code);
     let mut shown = super::format_number::overloads();
     shown.extend([
-        of(T::Timestamp, |args: &Args<'_>| match args.values[0] {
+        of(T::Timestamp(None), |args: &Args<'_>| match args.values[0] {
+            Value::Timestamp(t) if is_infinite(t) => Ok(Value::Null),
             Value::Timestamp(t) => to_char(&Clock::local(t), args),
             _ => Err(Error::internal("a timestamp expected")),
         }),
-        of(T::TimestampTz, |args: &Args<'_>| match args.values[0] {
+        of(T::TimestampTz(None), |args: &Args<'_>| match args.values[0] {
+            Value::TimestampTz(t) if is_infinite(t) => Ok(Value::Null),
             Value::TimestampTz(t) => to_char(&Clock::at(t, args.zone()), args),
             _ => Err(Error::internal("a timestamp expected")),
         }),
-        of(T::Interval, |args: &Args<'_>| to_char(&Clock::span(args.interval(0)?), args)),
+        of(T::Interval(None), |args: &Args<'_>| to_char(&Clock::span(args.interval(0)?), args)),
     ]);
     let read = |result: T, code| Overload::new(vec![is(T::Text), is(T::Text)], Returns::Is(result), code);
     vec![
@@ -37,14 +39,17 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         stable(
             "to_timestamp",
             vec![
-                Overload::new(vec![is(T::Double)], Returns::Is(T::TimestampTz), |args| {
+                Overload::new(vec![is(T::Double)], Returns::Is(T::TimestampTz(None)), |args| {
                     let seconds = args.double(0)?;
+                    if seconds.is_infinite() {
+                        return Ok(Value::TimestampTz(if seconds > 0.0 { i64::MAX } else { i64::MIN }));
+                    }
                     if !seconds.is_finite() || seconds.abs() > 9.2e12 {
                         return Err(Error::new("22008", format!("timestamp out of range: \"{seconds}\"")));
                     }
                     Ok(Value::TimestampTz((seconds * 1e6).round() as i64))
                 }),
-                read(T::TimestampTz, |args: &Args<'_>| {
+                read(T::TimestampTz(None), |args: &Args<'_>| {
                     let read = parse_time::read(args.text(0)?, args.text(1)?)?;
                     let local = read.days * DAY_US + read.micros;
                     Ok(Value::TimestampTz(match read.offset_seconds {

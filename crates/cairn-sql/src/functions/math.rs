@@ -11,6 +11,23 @@ use super::overload::{Args, Code, Kind, Overload, Overloaded, Returns, function,
 use crate::{Error, Result};
 
 const MACADDR: T = T::Coded(Coded::MacAddr);
+const MACADDR8: T = T::Coded(Coded::MacAddr8);
+
+/// A hardware address with other bytes.
+fn with_bytes(args: &Args<'_>, change: fn(usize, u8) -> u8) -> Result<Value> {
+    match &args.values[0] {
+        Value::Coded { ty, code } => {
+            let code = code.iter().enumerate().map(|(at, byte)| change(at, *byte)).collect();
+            Ok(Value::Coded { ty: ty.clone(), code })
+        }
+        _ => Err(Error::internal("no hardware address")),
+    }
+}
+
+/// The maker's three bytes.
+fn maker(args: &Args<'_>) -> Result<Value> {
+    with_bytes(args, |at, byte| if at < 3 { byte } else { 0 })
+}
 
 /// Registers them.
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -64,20 +81,16 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             })],
         ),
         function(
+            "macaddr8_set7bit",
+            vec![Overload::new(vec![is(MACADDR8)], Returns::Is(MACADDR8), |args| {
+                with_bytes(args, |at, byte| if at == 0 { byte | 2 } else { byte })
+            })],
+        ),
+        function(
             "trunc",
             vec![
-                Overload::new(vec![is(MACADDR)], Returns::Is(MACADDR), |args| match &args.values[0] {
-                    // The maker's three bytes.
-                    Value::Coded { ty, code } => {
-                        let code = code
-                            .iter()
-                            .enumerate()
-                            .map(|(at, byte)| if at < 3 { *byte } else { 0 })
-                            .collect();
-                        Ok(Value::Coded { ty: ty.clone(), code })
-                    }
-                    _ => Err(Error::internal("no hardware address")),
-                }),
+                Overload::new(vec![is(MACADDR)], Returns::Is(MACADDR), maker),
+                Overload::new(vec![is(MACADDR8)], Returns::Is(MACADDR8), maker),
                 Overload::new(vec![is(numeric())], Returns::Is(numeric()), cut),
                 Overload::new(vec![is(T::Double)], Returns::Is(T::Double), |args| float(args, f64::trunc)),
                 Overload::new(vec![is(numeric()), is(T::Integer)], Returns::Digits(1), cut),

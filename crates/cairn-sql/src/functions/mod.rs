@@ -14,6 +14,7 @@ pub(crate) mod checked;
 pub(crate) mod closure;
 pub(crate) mod coded;
 pub(crate) mod composite;
+mod date_field;
 mod datetime;
 pub(crate) mod domain;
 mod enums;
@@ -40,6 +41,7 @@ mod quantified;
 mod raise;
 mod range;
 pub(crate) mod regex;
+pub(crate) mod shift;
 mod similar;
 mod strings;
 pub(crate) mod sum;
@@ -51,6 +53,7 @@ pub(crate) mod unknown;
 mod variance;
 pub(crate) mod wide;
 mod wide_sum;
+pub(crate) mod zoned_time;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -93,6 +96,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     all.extend(time::functions());
     all.push(ScalarUDF::from(keywords::function()));
     all.push(truncate::function());
+    all.push(date_field::function());
     all.push(unknown::function());
     all.extend(crate::ddl::functions());
     for function in all {
@@ -121,6 +125,7 @@ pub(crate) fn of_operators() -> Vec<ScalarUDF> {
     all.extend(json::functions());
     all.extend(regex::functions());
     all.extend(strings::functions());
+    all.extend(zoned_time::functions());
     all
 }
 
@@ -291,9 +296,9 @@ impl ScalarUDFImpl for Simple {
     }
 }
 
-/// The SQL type of an argument.
+/// The SQL type of an argument, without digits of a second and fields of an interval.
 pub(crate) fn sql_type(field: &Field) -> DataType {
-    crate::query::output::data_type(field)
+    crate::query::output::data_type(field).without_limit()
 }
 
 /// The arguments of one row as values.

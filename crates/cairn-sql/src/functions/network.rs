@@ -10,6 +10,24 @@ use crate::{Error, Result};
 const INET: T = T::Coded(Coded::Inet);
 const CIDR: T = T::Coded(Coded::Cidr);
 
+/// A MACADDR as MACADDR8, or the other way round.
+///
+/// # Errors
+/// `22003` for a MACADDR8 without `ff:fe` in its middle.
+pub(super) fn resized(code: Vec<u8>, to: &Coded) -> Result<Vec<u8>> {
+    match (to, code.as_slice()) {
+        (Coded::MacAddr8, [a, b, c, d, e, f]) => Ok(vec![*a, *b, *c, 0xFF, 0xFE, *d, *e, *f]),
+        (Coded::MacAddr, [a, b, c, 0xFF, 0xFE, d, e, f]) => Ok(vec![*a, *b, *c, *d, *e, *f]),
+        (Coded::MacAddr, [_, _, _, _, _, _, _, _]) => {
+            Err(Error::new("22003", "macaddr8 data out of range to convert to macaddr").with_hint(
+                "Only addresses that have FF and FE as values in the 4th and 5th bytes from the left, for example \
+                 xx:xx:xx:ff:fe:xx:xx:xx, are eligible to be converted from macaddr8 to macaddr.",
+            ))
+        }
+        _ => Ok(code),
+    }
+}
+
 /// Registers them.
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let one = |result: T, code: Code| vec![Overload::new(vec![is(INET)], Returns::Is(result), code)];

@@ -271,9 +271,13 @@ fn input_error_row(call: &Call<'_>) -> Result<Value> {
 
 fn descriptions() -> Vec<Simple> {
     vec![
-        Simple::new("pg_postmaster_start_time", Takes::Exact(Vec::new()), T::TimestampTz, STABLE, |call| {
-            Ok(Value::TimestampTz(ScopeExtension::of(&call.args.config_options)?.shared.opened_us))
-        })
+        Simple::new(
+            "pg_postmaster_start_time",
+            Takes::Exact(Vec::new()),
+            T::TimestampTz(None),
+            STABLE,
+            |call| Ok(Value::TimestampTz(ScopeExtension::of(&call.args.config_options)?.shared.opened_us)),
+        )
         .alias("pg_conf_load_time"),
         Simple::new("current_query", Takes::Exact(Vec::new()), T::Text, Volatility::Volatile, |call| {
             Ok(Value::Text(ScopeExtension::of(&call.args.config_options)?.exchange.lock().query.clone()))

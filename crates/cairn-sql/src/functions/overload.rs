@@ -287,9 +287,10 @@ pub(crate) fn closeness(from: &DataType, to: &DataType) -> Option<i32> {
         (T::Varchar(_) | T::Char(_) | T::Text, T::Text | T::Varchar(_)) => Some(90),
         (T::Char(_), T::Char(_)) => Some(100),
         (T::Coded(a), T::Coded(b)) => closeness_of_coded(a, b),
-        (T::Date, T::Timestamp) => Some(30),
-        (T::Date | T::Timestamp, T::TimestampTz) => Some(40),
-        (T::Time, T::Interval) => Some(30),
+        (T::Date, T::Timestamp(_)) => Some(30),
+        (T::Date | T::Timestamp(_), T::TimestampTz(_)) => Some(40),
+        (T::Time(_), T::Interval(_)) => Some(30),
+        (T::Time(_), T::Coded(Coded::TimeTz(_))) => Some(25),
         (T::Array(a), T::Array(b)) => closeness(a, b),
         (a, b) => match (rank(a)?, rank(b)?) {
             // Small numbers are BIGINT where the planner writes them.
@@ -306,6 +307,7 @@ fn closeness_of_coded(from: &Coded, to: &Coded) -> Option<i32> {
     match (from, to) {
         (a, b) if a.is_kind_of(b) => Some(100),
         (Coded::Cidr, Coded::Inet) => Some(90),
+        (Coded::MacAddr, Coded::MacAddr8) => Some(40),
         (Coded::Bit(_), Coded::VarBit(_)) => Some(40),
         (Coded::Composite(row), Coded::Composite(_)) if row.id == RECORD => {
             super::cast::castable(from, to).then_some(60)
@@ -446,6 +448,7 @@ pub(crate) fn coerce(value: Value, from: &Found, to: &DataType, zone: Zone) -> R
         (value @ Value::Coded { ty: Coded::Composite(_), .. }, to) => {
             super::cast::single(value, from, to, zone)?
         }
+        (value @ Value::Coded { ty: Coded::MacAddr, .. }, to) => super::cast::convert(value, from, to, zone)?,
         (Value::Coded { code, .. }, DataType::Coded(to)) => Value::Coded { ty: to.clone(), code },
         (value @ Value::Numeric(_), DataType::Numeric(_)) => value,
         (value, DataType::Numeric(_)) if value.as_i64().is_some() => {
@@ -471,7 +474,7 @@ pub(crate) fn coerce(value: Value, from: &Found, to: &DataType, zone: Zone) -> R
 fn parse(value: Value, to: &DataType, zone: Zone) -> Result<Value> {
     match (value, to) {
         (Value::Text(text), DataType::Numeric(_)) => Ok(Value::Numeric(Decimal::parse(&text)?)),
-        (Value::Text(text), DataType::TimestampTz) => {
+        (Value::Text(text), DataType::TimestampTz(_)) => {
             Ok(Value::TimestampTz(cairn_types::datetime::parse_timestamptz(&text, zone)?))
         }
         (Value::Text(text), to @ DataType::Array(item))

@@ -1,14 +1,11 @@
 //! Dates and times: the clock's functions, AT TIME ZONE, arithmetic, `age`.
 
-use std::sync::Arc;
-
 use arrow::datatypes::DataType as ArrowType;
+use cairn_types::codes::ZonedTime;
 use cairn_types::datetime::{self, Zone};
 use cairn_types::{DataType, Interval, Value};
-use datafusion::common::ScalarValue;
-use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::{Call, Simple, Takes};
@@ -46,31 +43,36 @@ pub(crate) fn functions() -> Vec<ScalarUDF> {
     let none = || Takes::Exact(Vec::new());
     let whole = || Takes::OneOf(vec![Vec::new(), vec![T::Integer]]);
     vec![
-        Simple::new("now", none(), T::TimestampTz, stable, |call| {
+        Simple::new("now", none(), T::TimestampTz(None), stable, |call| {
             Ok(Value::TimestampTz(ScopeExtension::of(&call.args.config_options)?.transaction_start_us))
         })
         .alias("current_timestamp")
         .alias("transaction_timestamp"),
-        Simple::new("statement_timestamp", none(), T::TimestampTz, stable, |call| {
+        Simple::new("statement_timestamp", none(), T::TimestampTz(None), stable, |call| {
             Ok(Value::TimestampTz(ScopeExtension::of(&call.args.config_options)?.statement_start_us))
         }),
-        Simple::new("clock_timestamp", none(), T::TimestampTz, Volatility::Volatile, |call| {
+        Simple::new("clock_timestamp", none(), T::TimestampTz(None), Volatility::Volatile, |call| {
             Ok(Value::TimestampTz(ScopeExtension::of(&call.args.config_options)?.shared.now_us()))
         }),
-        Simple::new("localtimestamp", none(), T::Timestamp, stable, |call| {
+        Simple::new("localtimestamp", none(), T::Timestamp(None), stable, |call| {
             let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
             Ok(Value::Timestamp(local(now, session_zone(call)?)))
         }),
-        Simple::new("cairn_localtime", whole(), T::Time, stable, |call| {
+        Simple::new("cairn_localtime", whole(), T::Time(None), stable, |call| {
             let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
             Ok(Value::Time(rounded(call, local(now, session_zone(call)?))?.rem_euclid(DAY_US)))
-        })
-        .alias("cairn_current_time"),
-        Simple::new("cairn_current_timestamp", whole(), T::TimestampTz, stable, |call| {
+        }),
+        Simple::new("cairn_current_time", whole(), super::zoned_time::TYPE, stable, |call| {
+            let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
+            let zone = session_zone(call)?;
+            let micros = rounded(call, local(now, zone).rem_euclid(DAY_US))?;
+            Ok(super::zoned_time::value(ZonedTime { micros, offset: zone.offset_at(now) }))
+        }),
+        Simple::new("cairn_current_timestamp", whole(), T::TimestampTz(None), stable, |call| {
             let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
             rounded(call, now).map(Value::TimestampTz)
         }),
-        Simple::new("cairn_localtimestamp", whole(), T::Timestamp, stable, |call| {
+        Simple::new("cairn_localtimestamp", whole(), T::Timestamp(None), stable, |call| {
             let now = ScopeExtension::of(&call.args.config_options)?.transaction_start_us;
             rounded(call, local(now, session_zone(call)?)).map(Value::Timestamp)
         }),
@@ -80,34 +82,39 @@ pub(crate) fn functions() -> Vec<ScalarUDF> {
         }),
         Simple::new(
             "cairn_elapsed",
-            Takes::Exact(vec![T::Timestamp, T::Timestamp]),
-            T::Interval,
+            Takes::Exact(vec![T::Timestamp(None), T::Timestamp(None)]),
+            T::Interval(None),
             Volatility::Immutable,
             elapsed,
         ),
         Simple::new(
             "cairn_date_at_time",
-            Takes::OneOf(vec![vec![T::Date, T::Time], vec![T::Time, T::Date]]),
-            T::Timestamp,
+            Takes::OneOf(vec![vec![T::Date, T::Time(None)], vec![T::Time(None), T::Date]]),
+            T::Timestamp(None),
             Volatility::Immutable,
             |call| match (&call.values[0], &call.values[1]) {
                 (Value::Date(days), Value::Time(clock)) | (Value::Time(clock), Value::Date(days)) => {
-                    Ok(Value::Timestamp(i64::from(*days) * DAY_US + clock))
+                    let at = match datetime::midnight(*days) {
+                        Some(start) if datetime::is_infinite(start) => Some(start),
+                        start => start.and_then(|start| start.checked_add(*clock)),
+                    };
+                    at.map(Value::Timestamp)
+                        .ok_or_else(|| Error::new("22008", "date out of range for timestamp"))
                 }
                 _ => Err(Error::internal("a date and a time expected")),
             },
         ),
         Simple::new(
             "cairn_scale_interval",
-            Takes::Exact(vec![T::Interval, T::Double]),
-            T::Interval,
+            Takes::Exact(vec![T::Interval(None), T::Double]),
+            T::Interval(None),
             Volatility::Immutable,
             scale_interval,
         ),
         Simple::new(
             "cairn_divide_interval",
-            Takes::Exact(vec![T::Interval, T::Double]),
-            T::Interval,
+            Takes::Exact(vec![T::Interval(None), T::Double]),
+            T::Interval(None),
             Volatility::Immutable,
             divide_interval,
         ),
@@ -127,12 +134,12 @@ pub(crate) fn functions() -> Vec<ScalarUDF> {
         ),
         Simple::new(
             "cairn_shift_time",
-            Takes::Exact(vec![T::Time, T::Interval]),
-            T::Time,
+            Takes::Exact(vec![T::Time(None), T::Interval(None)]),
+            T::Time(None),
             Volatility::Immutable,
             shift_time,
         ),
-        Simple::new("age", Takes::Variadic, T::Interval, stable, age),
+        Simple::new("age", Takes::Variadic, T::Interval(None), stable, age),
     ]
     .into_iter()
     .map(ScalarUDF::from)
@@ -163,8 +170,13 @@ impl ScalarUDFImpl for AtTimeZone {
 
     fn return_type(&self, types: &[ArrowType]) -> datafusion::error::Result<ArrowType> {
         match types.first() {
-            Some(ArrowType::Timestamp(_, Some(_))) => Ok(DataType::Timestamp.to_arrow()),
-            Some(ArrowType::Timestamp(_, None) | ArrowType::Date32) => Ok(DataType::TimestampTz.to_arrow()),
+            Some(ty) if *ty == super::zoned_time::TYPE.to_arrow() => Ok(ty.clone()),
+            // A TIME is of the session's zone.
+            Some(ArrowType::Time64(_)) => Ok(super::zoned_time::TYPE.to_arrow()),
+            Some(ArrowType::Timestamp(_, Some(_))) => Ok(DataType::Timestamp(None).to_arrow()),
+            Some(ArrowType::Timestamp(_, None) | ArrowType::Date32) => {
+                Ok(DataType::TimestampTz(None).to_arrow())
+            }
             _ => Err(Error::new("42883", "function timezone does not exist for these types").into()),
         }
     }
@@ -182,46 +194,14 @@ impl ScalarUDFImpl for AtTimeZone {
     }
 }
 
-/// A TIMESTAMPTZ moved by an interval by the session's clock.
-pub(crate) fn shift_instant(instant: Expr, interval: Expr, back: bool) -> Expr {
-    static SHIFT: std::sync::LazyLock<Arc<ScalarUDF>> = std::sync::LazyLock::new(|| {
-        let takes = Takes::Exact(vec![DataType::TimestampTz, DataType::Interval, DataType::Boolean]);
-        let ty = DataType::TimestampTz;
-        Arc::new(ScalarUDF::from(Simple::new("cairn_shift_instant", takes, ty, Volatility::Stable, shifted)))
-    });
-    let back = Expr::Literal(ScalarValue::Boolean(Some(back)), None);
-    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(&SHIFT), vec![instant, interval, back]))
-}
-
-/// Months and days move the local date, the rest is time that passes.
-fn shifted(call: &Call<'_>) -> Result<Value> {
-    let (Value::TimestampTz(t), Value::Interval(by), Value::Boolean(back)) =
-        (&call.values[0], &call.values[1], &call.values[2])
-    else {
-        return Err(Error::internal("a moment and an interval expected"));
-    };
-    let out_of_range = || Error::new("22008", "timestamp out of range");
-    let sign = if *back { -1 } else { 1 };
-    let zone = session_zone(call)?;
-    let mut moment = *t;
-    if by.months != 0 || by.days != 0 {
-        let clock = local(moment, zone);
-        let (year, month, day) = datetime::civil_from_days(clock.div_euclid(DAY_US));
-        let months = year * 12 + i64::from(month) - 1 + sign * i64::from(by.months);
-        let (year, month) = (months.div_euclid(12), months.rem_euclid(12) as u32 + 1);
-        let day = day.min(datetime::days_of_month(year, month));
-        let days = datetime::days_from_civil(year, month, day) + sign * i64::from(by.days);
-        let clock = days.checked_mul(DAY_US).and_then(|d| d.checked_add(clock.rem_euclid(DAY_US)));
-        moment = clock.and_then(|clock| zone.to_utc(clock)).ok_or_else(out_of_range)?;
-    }
-    moment.checked_add(sign * (by.nanos / 1000)).map(Value::TimestampTz).ok_or_else(out_of_range)
-}
-
 /// The interval between two moments: whole days and the rest.
 fn elapsed(call: &Call<'_>) -> Result<Value> {
     let (Value::Timestamp(later), Value::Timestamp(earlier)) = (&call.values[0], &call.values[1]) else {
         return Err(Error::internal("two timestamps expected"));
     };
+    if datetime::is_infinite(*later) || datetime::is_infinite(*earlier) {
+        return Err(Error::new("22008", "cannot subtract infinite timestamps"));
+    }
     let micros = later.checked_sub(*earlier).ok_or_else(|| Error::new("22008", "interval out of range"))?;
     let days = micros / DAY_US;
     let nanos = (micros % DAY_US) * 1000;
@@ -275,12 +255,20 @@ fn add_days(call: &Call<'_>) -> Result<Value> {
     let (Value::Date(date), days) = (&call.values[0], call.integer(1)?) else {
         return Err(Error::internal("a date expected"));
     };
+    if datetime::is_infinite_date(*date) {
+        return Ok(Value::Date(*date));
+    }
     let sum = i64::from(*date).checked_add(days).and_then(|sum| i32::try_from(sum).ok());
     sum.map(Value::Date).ok_or_else(|| Error::new("22008", "date out of range"))
 }
 
 fn days_between(call: &Call<'_>) -> Result<Value> {
     match (&call.values[0], &call.values[1]) {
+        (Value::Date(later), Value::Date(earlier))
+            if datetime::is_infinite_date(*later) || datetime::is_infinite_date(*earlier) =>
+        {
+            Err(Error::new("22008", "cannot subtract infinite dates"))
+        }
         (Value::Date(later), Value::Date(earlier)) => Ok(Value::Integer(later.wrapping_sub(*earlier))),
         _ => Err(Error::internal("two dates expected")),
     }
@@ -295,8 +283,20 @@ fn shift_time(call: &Call<'_>) -> Result<Value> {
     }
 }
 
+/// The zone of a name in AT TIME ZONE.
+///
+/// # Errors
+/// `22023` where there is none.
+pub(super) fn named_zone(name: &str) -> Result<Zone> {
+    Ok(match Zone::parse(name)? {
+        // A bare offset is POSIX's: it counts westward.
+        Zone::Fixed(seconds) if name.trim_start().starts_with(['+', '-']) => Zone::Fixed(-seconds),
+        zone => zone,
+    })
+}
+
 fn local(utc_us: i64, zone: Zone) -> i64 {
-    utc_us + i64::from(zone.offset_at(utc_us)) * 1_000_000
+    zone.local(utc_us)
 }
 
 /// AT TIME ZONE, in both directions.
@@ -308,19 +308,13 @@ fn at_time_zone(call: &Call<'_>) -> Result<Value> {
         Value::Interval(_) => {
             return Err(Error::new("22023", "interval time zone must not include months or days"));
         }
-        _ => {
-            let name = call.text(1)?;
-            match Zone::parse(name)? {
-                // A bare offset is POSIX's: it counts westward.
-                Zone::Fixed(seconds) if name.trim_start().starts_with(['+', '-']) => Zone::Fixed(-seconds),
-                zone => zone,
-            }
-        }
+        _ => named_zone(call.text(1)?)?,
     };
     match &call.values[0] {
         Value::TimestampTz(t) => Ok(Value::Timestamp(local(*t, zone))),
         Value::Date(d) => {
-            let midnight = i64::from(*d) * DAY_US;
+            let midnight = datetime::midnight(*d)
+                .ok_or_else(|| Error::new("22008", "date out of range for timestamp"))?;
             Ok(Value::TimestampTz(
                 zone.to_utc(midnight).ok_or_else(|| Error::new("22008", "timestamp out of range"))?,
             ))
@@ -328,7 +322,18 @@ fn at_time_zone(call: &Call<'_>) -> Result<Value> {
         Value::Timestamp(t) => Ok(Value::TimestampTz(
             zone.to_utc(*t).ok_or_else(|| Error::new("22008", "timestamp out of range"))?,
         )),
-        _ => Err(Error::new("42804", "AT TIME ZONE needs a timestamp")),
+        value => {
+            let scope = ScopeExtension::of(&call.args.config_options)?;
+            let now = scope.transaction_start_us;
+            let own = match value {
+                Value::Time(micros) => {
+                    Some(ZonedTime { micros: *micros, offset: scope.zone().offset_at(now) })
+                }
+                value => super::zoned_time::of(value),
+            };
+            let own = own.ok_or_else(|| Error::new("42804", "AT TIME ZONE needs a timestamp"))?;
+            Ok(super::zoned_time::value(own.at_offset(zone.offset_at(now))))
+        }
     }
 }
 
@@ -337,9 +342,15 @@ fn age(call: &Call<'_>) -> Result<Value> {
     let moment = |value: &Value| match value {
         Value::Timestamp(t) => Ok(*t),
         Value::TimestampTz(t) => Ok(local(*t, zone)),
-        Value::Date(d) => Ok(i64::from(*d) * DAY_US),
+        Value::Date(d) => {
+            datetime::midnight(*d).ok_or_else(|| Error::new("22008", "date out of range for timestamp"))
+        }
         _ => Err(Error::new("42804", "age needs timestamps")),
     };
+    let infinite = |value: &Value| moment(value).is_ok_and(datetime::is_infinite);
+    if call.values.iter().any(infinite) {
+        return Err(Error::unsupported("age of an infinite moment"));
+    }
     let (later, earlier) = match call.values {
         [later, earlier] => (moment(later)?, moment(earlier)?),
         [earlier] => {

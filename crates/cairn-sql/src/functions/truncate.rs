@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType as ArrowType, FieldRef, TimeUnit, TimestampMicrosecondType};
 use cairn_types::DataType;
-use cairn_types::datetime::Zone;
+use cairn_types::datetime::{Zone, is_infinite};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DataFusionResult;
 use datafusion::functions::datetime::date_trunc;
@@ -19,6 +19,17 @@ use super::datetime::{truncated, unknown};
 /// The function.
 pub(super) fn function() -> ScalarUDF {
     ScalarUDF::from(DateTrunc { inner: date_trunc() })
+}
+
+/// Whether a moment among these is infinite.
+fn has_infinite(moments: &ColumnarValue) -> bool {
+    match moments {
+        ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(Some(at), _)) => is_infinite(*at),
+        ColumnarValue::Array(array) => array
+            .as_primitive_opt::<TimestampMicrosecondType>()
+            .is_some_and(|moments| moments.iter().flatten().any(is_infinite)),
+        ColumnarValue::Scalar(_) => false,
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -70,7 +81,8 @@ impl DateTrunc {
             (Some(unit), Some(utc)) => match truncated(unit, utc, Zone::UTC)? {
                 Some(cut) => Ok(Some(cut)),
                 None => {
-                    let ty = if zone.is_some() { DataType::TimestampTz } else { DataType::Timestamp };
+                    let ty =
+                        if zone.is_some() { DataType::TimestampTz(None) } else { DataType::Timestamp(None) };
                     Err(unknown(&unit.to_lowercase(), &ty))
                 }
             },
@@ -104,6 +116,10 @@ impl ScalarUDFImpl for DateTrunc {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
         let kept = args.clone();
+        if has_infinite(&args.args[1]) {
+            return Self::by_calendar(&kept)?
+                .ok_or_else(|| crate::Error::internal("a moment expected").into());
+        }
         self.inner.invoke_with_args(args).or_else(|error| Self::by_calendar(&kept)?.ok_or(error))
     }
 

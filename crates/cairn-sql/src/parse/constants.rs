@@ -9,7 +9,7 @@ use super::lexer::{Kind, Lexer, Token};
 /// Rewrites a text.
 pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
     let lower = text.to_ascii_lowercase();
-    let names = ["inet", "cidr", "macaddr", "range", "bit"];
+    let names = ["inet", "cidr", "macaddr", "range", "bit", "interval", "name", "oid"];
     if !names.iter().any(|name| lower.contains(name)) {
         return Cow::Borrowed(text);
     }
@@ -26,6 +26,20 @@ pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
             continue;
         }
         let (first, second) = (word(at), tokens.get(at + 1));
+        // `interval(3) '…'`
+        if first == "interval"
+            && let [open, digits, close, constant, ..] = &tokens[at + 1..]
+            && (open.kind, digits.kind, close.kind)
+                == (Kind::Punctuation(b'('), Kind::Number, Kind::Punctuation(b')'))
+            && constant.kind == Kind::Quoted
+            && text[constant.start..].starts_with('\'')
+        {
+            out.push_str(&text[done..tokens[at].start]);
+            let (constant, ty) = (&text[constant.start..constant.end], &text[tokens[at].start..close.end]);
+            out.push_str(&format!("CAST({constant} AS {ty})"));
+            done = tokens[at + 4].end;
+            continue;
+        }
         if let Some(constant) =
             second.filter(|token| token.kind == Kind::Quoted && text[token.start..].starts_with('\''))
             && is_type(first)
@@ -44,7 +58,7 @@ pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
 
 /// Whether a word is a type that stands before its constants; `bit` comes in words of its own.
 fn is_type(word: &str) -> bool {
-    !word.is_empty() && Coded::parse_signature(word).is_some()
+    matches!(word, "name" | "oid") || !word.is_empty() && Coded::parse_signature(word).is_some()
 }
 
 #[cfg(test)]
@@ -54,6 +68,10 @@ mod tests {
     #[test]
     fn constants_are_casts() {
         assert_eq!(before_parsing("SELECT inet '1.2.3.4' x"), "SELECT CAST('1.2.3.4' AS inet) x");
+        assert_eq!(
+            before_parsing("SELECT interval(3) '1 s', interval '1' day"),
+            "SELECT CAST('1 s' AS interval(3)), interval '1' day"
+        );
         assert_eq!(before_parsing("SELECT 'inet ''a'''"), "SELECT 'inet ''a'''");
         assert_eq!(before_parsing("SELECT inet FROM t"), "SELECT inet FROM t");
     }

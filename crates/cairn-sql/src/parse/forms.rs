@@ -379,7 +379,7 @@ pub(super) fn after(expr: &mut Expr) -> Result<bool> {
 
 /// `'now'`, `'today'`, `'tomorrow'` and `'yesterday'` as a date or time: what the clock says when the statement runs.
 fn special(text: &Expr, ty: &SqlType) -> Option<Expr> {
-    use cairn_types::DataType as T;
+    use cairn_types::{Coded, DataType as T};
     let Expr::Value(value) = text else { return None };
     let Value::SingleQuotedString(text) = &value.value else { return None };
     let word = text.trim().to_ascii_lowercase();
@@ -387,15 +387,20 @@ fn special(text: &Expr, ty: &SqlType) -> Option<Expr> {
         return None;
     }
     let ty = super::types::data_type(ty).ok()?;
+    let rounded = |now: &str| match ty.clone().without_limit() == ty {
+        true => call(now, Vec::new()),
+        false => cast_to(call(now, Vec::new()), &ty),
+    };
     let now = match ty {
-        T::Timestamp => "localtimestamp",
-        T::TimestampTz => "now",
+        T::Timestamp(_) => "localtimestamp",
+        T::TimestampTz(_) => "now",
         T::Date => "current_date",
-        T::Time if word == "now" => return Some(call("cairn_localtime", Vec::new())),
+        T::Time(_) if word == "now" => return Some(rounded("cairn_localtime")),
+        T::Coded(Coded::TimeTz(_)) if word == "now" => return Some(rounded("cairn_current_time")),
         _ => return None,
     };
     if word == "now" {
-        return Some(call(now, Vec::new()));
+        return Some(rounded(now));
     }
     let today = call("current_date", Vec::new());
     let one = || Box::new(Expr::Value(Value::Number("1".to_owned(), false).into()));
@@ -532,6 +537,9 @@ fn called(function: &mut Function) -> Result<Option<Expr>> {
             if matches!(function.args, FunctionArguments::None) {
                 return Ok(Some(call("cairn_localtime", Vec::new())));
             }
+        }
+        "current_time" if matches!(function.args, FunctionArguments::None) => {
+            return Ok(Some(call("cairn_current_time", Vec::new())));
         }
         "current_time" | "current_timestamp" | "localtimestamp" if arguments(function).len() == 1 => {
             function.name = ObjectName::from(Ident::new(format!("cairn_{name}")));

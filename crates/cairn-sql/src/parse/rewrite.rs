@@ -15,6 +15,9 @@ use sqlparser::ast::{
     VisitMut, VisitorMut, WindowFrame, WindowType,
 };
 
+use cairn_types::IntervalLimit;
+use cairn_types::datatype::SECOND_DIGITS_MAX;
+
 use crate::catalog::FILE_CATALOG;
 use crate::functions::cast;
 use crate::query::output::UNIQUE_MARK;
@@ -326,8 +329,8 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
             *expr = cast_to(text, &ty);
         }
         Expr::Interval(interval) => {
-            let text = interval_text(interval)?;
-            *expr = cast_to(text, &cairn_types::DataType::Interval);
+            let (text, ty) = interval_text(interval)?;
+            *expr = cast_to(text, &ty);
         }
         Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right)
             if is_string(left) != is_string(right) =>
@@ -466,22 +469,35 @@ fn data_type_of(ty: &sqlparser::ast::DataType) -> Result<cairn_types::DataType> 
     super::types::data_type(ty)
 }
 
-/// `INTERVAL '1' DAY` and `INTERVAL '1 day'` as text in PostgreSQL's form.
-fn interval_text(interval: &mut Interval) -> Result<Expr> {
-    if interval.last_field.is_some() || interval.fractional_seconds_precision.is_some() {
-        return Err(Error::unsupported("an INTERVAL with a range of fields"));
+/// The text of `INTERVAL '1' DAY`, `INTERVAL '1 day'`, `INTERVAL '1 2:03' DAY TO MINUTE`, and the type.
+fn interval_text(interval: &mut Interval) -> Result<(Expr, cairn_types::DataType)> {
+    let value = match take(&mut interval.value) {
+        Expr::Value(literal) => match &literal.value {
+            Value::Number(number, _) => string(number.clone()),
+            _ => Expr::Value(literal),
+        },
+        other => other,
+    };
+    let mut words = interval.leading_field.as_ref().map(ToString::to_string).unwrap_or_default();
+    if let Some(last) = &interval.last_field {
+        words.push_str(&format!(" TO {last}"));
     }
-    let value = take(&mut interval.value);
-    let Some(field) = &interval.leading_field else { return Ok(value) };
-    match &value {
-        Expr::Value(literal) => {
-            let text = match &literal.value {
-                Value::Number(number, _) => number.clone(),
-                other => other.clone().into_string().unwrap_or_default(),
-            };
-            Ok(string(format!("{text} {field}")))
-        }
-        _ => Err(Error::unsupported("an INTERVAL that is not constant")),
+    let words = words.to_ascii_lowercase();
+    let digits = match (words.as_str(), interval.leading_precision) {
+        ("second", digits @ Some(_)) => digits,
+        _ => interval.fractional_seconds_precision,
+    };
+    let digits = digits.map(|digits| digits.min(u64::from(SECOND_DIGITS_MAX)) as u8);
+    match IntervalLimit::parse(&words, digits) {
+        Some(limit) => Ok((value, cairn_types::DataType::Interval(limit))),
+        // Units of other dialects: hours, weeks.
+        None => match &value {
+            Expr::Value(literal) if interval.last_field.is_none() && digits.is_none() => {
+                let text = literal.value.clone().into_string().unwrap_or_default();
+                Ok((string(format!("{text} {words}")), cairn_types::DataType::Interval(None)))
+            }
+            _ => Err(Error::new("42601", format!("syntax error at or near \"{words}\""))),
+        },
     }
 }
 

@@ -326,7 +326,7 @@ fn is_moment(arg: &FunctionArg) -> bool {
         _ => return false,
     };
     use cairn_types::DataType as T;
-    matches!(super::types::data_type(ty), Ok(T::Timestamp | T::TimestampTz | T::Date))
+    matches!(super::types::data_type(ty), Ok(T::Timestamp(_) | T::TimestampTz(_) | T::Date))
 }
 
 /// Whether an argument is a NUMERIC, as its text says: a number with a point, or a cast.

@@ -22,10 +22,8 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<bool> {
         Expr::Extract { field, expr: source, .. } => {
             let field = field.to_string().to_ascii_lowercase();
             let field = field.trim_matches(['\'', '"']);
-            if PLAIN_FIELDS.contains(&field) {
-                return Ok(false);
-            }
-            call(extracting(field), vec![string(field), take(source)])
+            let name = if PLAIN_FIELDS.contains(&field) { "date_part" } else { extracting(field) };
+            call(name, vec![string(field), take(source)])
         }
         Expr::Overlay { expr: text, overlay_what, overlay_from, overlay_for } => {
             let mut args = vec![take(text), take(overlay_what), take(overlay_from)];

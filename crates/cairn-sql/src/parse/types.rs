@@ -42,7 +42,7 @@ pub(crate) struct Types;
 impl TypePlanner for Types {
     fn plan_type_field(&self, sql: &SqlType) -> datafusion::error::Result<Option<FieldRef>> {
         match sql {
-            SqlType::Interval { .. } => Ok(None),
+            SqlType::Interval { fields: None, precision: None } => Ok(None),
             other => Ok(data_type(other).ok().map(|ty| std::sync::Arc::new(ty.to_field("", true)))),
         }
     }

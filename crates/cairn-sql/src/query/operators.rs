@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use cairn_types::datetime::{Zone, parse_timestamptz};
-use cairn_types::{DataType, Value};
+use cairn_types::{Coded, DataType, Value};
 use datafusion::arrow::datatypes::DataType as ArrowType;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result as DataFusionResult;
@@ -61,6 +61,17 @@ impl ExprPlanner for Operators {
         }
         if comparison && left != right {
             without_blanks(&mut raw, &left, &right);
+            // The query engine's own casts know no infinite dates and moments. A column beside a constant is left to it, which
+            // turns the cast of the one into that of the other.
+            let fixed = [&raw.left, &raw.right].map(|side| side.column_refs().is_empty());
+            for (at, own, other) in [(0, &left, &right), (1, &right, &left)] {
+                let moment = matches!(other, DataType::Timestamp(_) | DataType::TimestampTz(_));
+                let instant = matches!((own, other), (DataType::Timestamp(_), DataType::TimestampTz(_)));
+                if *own == DataType::Date && moment || instant && (fixed[at] || !fixed[1 - at]) {
+                    let side = if at == 0 { &mut raw.left } else { &mut raw.right };
+                    *side = crate::functions::cast::call(std::mem::take(side), other);
+                }
+            }
             // A NUMERIC beside a float is compared as one: the float may be NaN.
             let float = |ty: &DataType| matches!(ty, DataType::Real | DataType::Double);
             for (side, own, other) in [(&mut raw.left, &left, &right), (&mut raw.right, &right, &left)] {
@@ -70,25 +81,44 @@ impl ExprPlanner for Operators {
             }
         }
         let Some(operator) = arithmetic else { return Ok(PlannerResult::Original(raw)) };
-        let (Ok(left), Ok(right)) = (type_of(&raw.left, schema), type_of(&raw.right, schema)) else {
+        let (Ok(mut left), Ok(mut right)) = (type_of(&raw.left, schema), type_of(&raw.right, schema)) else {
             return Ok(PlannerResult::Original(raw));
         };
         if let Some(name) = temporal(operator, &left, &right) {
             let (first, second) = match (&left, &right) {
                 // number * interval, integer + date, interval + time
-                (DataType::Interval, DataType::Time) => (raw.right, raw.left),
+                (DataType::Interval(_), DataType::Time(_)) => (raw.right, raw.left),
                 (l, r) if l.is_numeric() && !r.is_numeric() => (raw.right, raw.left),
                 _ => (raw.left, raw.right),
             };
             return Ok(PlannerResult::Planned(self.temporal(operator, name, first, second, schema)?));
         }
         if matches!(operator, Arithmetic::Add | Arithmetic::Subtract) {
-            // DATE and INTERVAL make a TIMESTAMP.
-            let timestamp = DataType::Timestamp.to_arrow();
-            match (&left, &right) {
-                (DataType::Date, DataType::Interval) => raw.left = cast(raw.left, timestamp),
-                (DataType::Interval, DataType::Date) => raw.right = cast(raw.right, timestamp),
-                _ => {}
+            let back = operator == Arithmetic::Subtract;
+            if matches!((&left, &right, back), (DataType::Interval(_), _, false)) {
+                std::mem::swap(&mut raw.left, &mut raw.right);
+                std::mem::swap(&mut left, &mut right);
+            }
+            let moved = match (&left, &right) {
+                // DATE and INTERVAL make a TIMESTAMP.
+                (DataType::Date, DataType::Interval(_)) => {
+                    let start = crate::functions::cast::call(
+                        std::mem::take(&mut raw.left),
+                        &DataType::Timestamp(None),
+                    );
+                    Some((start, false))
+                }
+                (DataType::Timestamp(_), DataType::Interval(_)) => {
+                    Some((std::mem::take(&mut raw.left), false))
+                }
+                (DataType::TimestampTz(_), DataType::Interval(_)) => {
+                    Some((std::mem::take(&mut raw.left), true))
+                }
+                _ => None,
+            };
+            if let Some((moment, instant)) = moved {
+                let moved = crate::functions::shift::call(moment, raw.right, instant, back);
+                return Ok(PlannerResult::Planned(moved));
             }
         }
         let common = common_type(operator, &left, &right)
@@ -237,14 +267,17 @@ impl Operators {
         match name {
             "cairn_elapsed" => {
                 // Where one is an instant, the other is local time.
-                let instant = DataType::TimestampTz;
+                let instant = DataType::TimestampTz(None);
                 let types = (type_of(&first, schema)?, type_of(&second, schema)?);
                 let (first, second) = match (types.0 == instant, types.1 == instant) {
                     (true, false) => (first, cast_function::call(second, &instant)),
                     (false, true) => (cast_function::call(first, &instant), second),
                     _ => (first, second),
                 };
-                call(name, vec![to(first, DataType::Timestamp)?, to(second, DataType::Timestamp)?])
+                call(
+                    name,
+                    vec![to(first, DataType::Timestamp(None))?, to(second, DataType::Timestamp(None))?],
+                )
             }
             "cairn_add_days" => {
                 let days = to(second, DataType::BigInt)?;
@@ -271,7 +304,7 @@ fn temporal(operator: Arithmetic, left: &DataType, right: &DataType) -> Option<&
     use Arithmetic as A;
     use DataType as T;
     let integer = |t: &T| matches!(t, T::SmallInt | T::Integer | T::BigInt);
-    let moment = |t: &T| matches!(t, T::Timestamp | T::TimestampTz);
+    let moment = |t: &T| matches!(t, T::Timestamp(_) | T::TimestampTz(_));
     match (operator, left, right) {
         (A::Subtract, T::Date, T::Date) => Some("cairn_days_between"),
         (A::Subtract, a, b) if moment(a) && (moment(b) || *b == T::Date) || *a == T::Date && moment(b) => {
@@ -279,11 +312,11 @@ fn temporal(operator: Arithmetic, left: &DataType, right: &DataType) -> Option<&
         }
         (A::Add | A::Subtract, T::Date, n) if integer(n) => Some("cairn_add_days"),
         (A::Add, n, T::Date) if integer(n) => Some("cairn_add_days"),
-        (A::Add | A::Subtract, T::Time, T::Interval) => Some("cairn_shift_time"),
-        (A::Add, T::Interval, T::Time) => Some("cairn_shift_time"),
-        (A::Add, T::Date, T::Time) | (A::Add, T::Time, T::Date) => Some("cairn_date_at_time"),
-        (A::Multiply | A::Divide, T::Interval, n) if n.is_numeric() => Some("cairn_scale_interval"),
-        (A::Multiply, n, T::Interval) if n.is_numeric() => Some("cairn_scale_interval"),
+        (A::Add | A::Subtract, T::Time(_), T::Interval(_)) => Some("cairn_shift_time"),
+        (A::Add, T::Interval(_), T::Time(_)) => Some("cairn_shift_time"),
+        (A::Add, T::Date, T::Time(_)) | (A::Add, T::Time(_), T::Date) => Some("cairn_date_at_time"),
+        (A::Multiply | A::Divide, T::Interval(_), n) if n.is_numeric() => Some("cairn_scale_interval"),
+        (A::Multiply, n, T::Interval(_)) if n.is_numeric() => Some("cairn_scale_interval"),
         _ => None,
     }
 }
@@ -400,10 +433,10 @@ fn adopt(expr: Expr, own: &DataType, other: &DataType, comparison: bool) -> Resu
         {
             // In arithmetic a date or time takes an interval.
             let ty = match other {
-                DataType::Date | DataType::Timestamp | DataType::TimestampTz | DataType::Time
+                DataType::Date | DataType::Timestamp(_) | DataType::TimestampTz(_) | DataType::Time(_)
                     if !comparison =>
                 {
-                    DataType::Interval
+                    DataType::Interval(None)
                 }
                 other => other.clone(),
             };
@@ -433,8 +466,12 @@ pub(crate) fn literal(text: &str, ty: &DataType) -> Result<Expr> {
         DataType::Varchar(_) => DataType::Text,
         other => other.clone(),
     };
+    if matches!(ty, DataType::Coded(Coded::TimeTz(_))) {
+        let text = Expr::Literal(ScalarValue::Utf8(Some(text.to_owned())), None);
+        return Ok(crate::functions::cast::call(text, &ty));
+    }
     let value = Value::parse_text(text, &ty)?;
-    if ty == DataType::TimestampTz {
+    if matches!(ty, DataType::TimestampTz(_)) {
         // Without a zone of its own it is local time, which the session's settings decide.
         let elsewhere = parse_timestamptz(text, Zone::Fixed(3600))?;
         if Value::TimestampTz(elsewhere) != value {

@@ -139,7 +139,7 @@ impl Shape {
 /// A value of that type (I1).
 fn scalar(value: &Value, ty: &DataType) -> Option<ScalarValue> {
     let value = match (value, ty) {
-        (Value::Text(text), DataType::Date | DataType::Timestamp | DataType::Uuid) => {
+        (Value::Text(text), DataType::Date | DataType::Timestamp(None) | DataType::Uuid) => {
             Value::parse_text(text, ty).ok()?
         }
         _ if is_of(value, ty) || value.data_type().as_ref() == Some(ty) => value.clone().fit(ty).ok()?,

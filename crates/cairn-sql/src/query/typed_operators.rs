@@ -31,11 +31,17 @@ pub(crate) fn call(name: &str, args: Vec<Expr>) -> Result<Expr> {
 /// `42883` for a comparison of JSON, `2201B` for a pattern that is none.
 pub(super) fn plan(raw: &mut RawBinaryExpr, left: &DataType, right: &DataType) -> Result<Option<Expr>> {
     use DataType as T;
+    let types = (left, right);
     if let Some(name) = of_coded(raw, left, right) {
         if matches!(name, "cairn_bit_not" | "cairn_inet_not") {
             return call(name, vec![std::mem::take(&mut raw.right)]).map(Some);
         }
-        return call(name, vec![std::mem::take(&mut raw.left), std::mem::take(&mut raw.right)]).map(Some);
+        let (mut left, mut right) = (std::mem::take(&mut raw.left), std::mem::take(&mut raw.right));
+        let timetz = matches!(types.1, T::Coded(Coded::TimeTz(_)));
+        if timetz && name == "cairn_timetz_add" || !timetz && name == "cairn_date_at_timetz" {
+            std::mem::swap(&mut left, &mut right);
+        }
+        return call(name, vec![left, right]).map(Some);
     }
     let array = matches!(left, T::Array(_)) || matches!(right, T::Array(_));
     let jsonb = *left == T::Jsonb || *right == T::Jsonb;
@@ -60,6 +66,12 @@ pub(super) fn plan(raw: &mut RawBinaryExpr, left: &DataType, right: &DataType) -
     };
     if let Some(refused) = coded(raw, left, right).or_else(|| unordered(raw, left)) {
         return Err(refused);
+    }
+    let zoned = |ty: &T| matches!(ty, T::Coded(Coded::TimeTz(_)));
+    for (side, own, other) in [(&mut raw.left, left, right), (&mut raw.right, right, left)] {
+        if matches!(own, T::Time(_)) && zoned(other) {
+            *side = crate::functions::cast::call(std::mem::take(side), &crate::functions::zoned_time::TYPE);
+        }
     }
     if let (T::Coded(a), T::Coded(b)) = (left, right)
         && let Some(common) = common_coded(a, b)
@@ -118,6 +130,7 @@ fn of_coded(raw: &RawBinaryExpr, left: &DataType, right: &DataType) -> Option<&'
         (DataType::Coded(coded), _) | (_, DataType::Coded(coded)) => coded,
         _ => return None,
     };
+    let moves = |by: &DataType| matches!(by, DataType::Interval(_) | DataType::Text);
     // `~x` is written as `-1 - x`.
     let not = matches!(left, DataType::SmallInt | DataType::Integer | DataType::BigInt);
     let custom = match &raw.op {
@@ -152,6 +165,14 @@ fn of_coded(raw: &RawBinaryExpr, left: &DataType, right: &DataType) -> Option<&'
             _ if custom == ">>=" => "cairn_inet_holds_eq",
             _ => return None,
         },
+        (Coded::TimeTz(_), op) => match (op, left, right) {
+            (Op::Plus, DataType::Date, _) | (Op::Plus, _, DataType::Date) => "cairn_date_at_timetz",
+            (Op::Plus, DataType::Coded(_), other) | (Op::Plus, other, DataType::Coded(_)) if moves(other) => {
+                "cairn_timetz_add"
+            }
+            (Op::Minus, DataType::Coded(_), other) if moves(other) => "cairn_timetz_subtract",
+            _ => return None,
+        },
         (Coded::Bit(_) | Coded::VarBit(_), op) => match op {
             Op::BitwiseAnd => "cairn_bit_and",
             Op::BitwiseOr => "cairn_bit_or",
@@ -170,6 +191,9 @@ fn of_coded(raw: &RawBinaryExpr, left: &DataType, right: &DataType) -> Option<&'
 fn coded(raw: &RawBinaryExpr, left: &DataType, right: &DataType) -> Option<Error> {
     let compared = matches!(raw.op, Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq);
     let fits = match (left, right) {
+        // TIME beside it is compared as one.
+        (DataType::Coded(Coded::TimeTz(_)), DataType::Time(_))
+        | (DataType::Time(_), DataType::Coded(Coded::TimeTz(_))) => compared,
         (DataType::Coded(a), DataType::Coded(b)) => {
             compared && (a.is_kind_of(b) || common_coded(a, b).is_some())
         }

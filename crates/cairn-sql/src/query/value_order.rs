@@ -84,7 +84,7 @@ pub(super) fn type_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
 pub(super) fn key_of(ty: &DataType) -> Option<&'static str> {
     match ty {
         DataType::Jsonb => Some("cairn_jsonb_key"),
-        DataType::Interval => Some("cairn_interval_key"),
+        DataType::Interval(_) => Some("cairn_interval_key"),
         DataType::Numeric(None) => Some(wide::KEY),
         DataType::Array(_) if !ty.is_key_exact() && is_sorted(ty) => Some(keys::ARRAY),
         _ => None,
@@ -165,14 +165,14 @@ fn aggregate(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr
             ) => {
                 return Err(missing::error(&name, &[type_name(&ty)]).into());
             }
-            (Some(DataType::Interval | DataType::Coded(_) | DataType::Array(_)), "min" | "max") => {
+            (Some(DataType::Interval(_) | DataType::Coded(_) | DataType::Array(_)), "min" | "max") => {
                 function.func = crate::functions::extreme(&name);
                 changed = true;
             }
             (
                 Some(
                     ty
-                    @ (DataType::Interval | DataType::Jsonb | DataType::Array(_) | DataType::Numeric(None)),
+                    @ (DataType::Interval(_) | DataType::Jsonb | DataType::Array(_) | DataType::Numeric(None)),
                 ),
                 "count",
             ) if function.params.distinct && key_of(&ty).is_some() => {

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Ope
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::context::ScopeExtension;
-use crate::functions::{cast, sql_type, time};
+use crate::functions::{cast, shift, sql_type};
 
 /// The rule.
 #[derive(Debug)]
@@ -52,24 +52,24 @@ fn type_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
 }
 
 fn is_local(ty: Option<&DataType>) -> bool {
-    matches!(ty, Some(DataType::Timestamp | DataType::Date))
+    matches!(ty, Some(DataType::Timestamp(_) | DataType::Date))
 }
 
 fn rewrite(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let instant = |expr: &Expr| type_of(expr, schema) == Some(DataType::TimestampTz);
+    let instant = |expr: &Expr| type_of(expr, schema) == Some(DataType::TimestampTz(None));
     match expr {
         Expr::ScalarFunction(ScalarFunction { func, mut args }) if args.len() == 2 && instant(&args[1]) => {
             let part = match &args[0] {
                 Expr::Literal(ScalarValue::Utf8(Some(part)), _) => part.to_ascii_lowercase(),
                 _ => String::new(),
             };
-            let local = |expr: Expr| cast::call(expr, &DataType::Timestamp);
+            let local = |expr: Expr| cast::call(expr, &DataType::Timestamp(None));
             match func.name() {
                 "date_trunc" => {
                     let moment = local(args.swap_remove(1));
                     args.push(moment);
                     let whole = Expr::ScalarFunction(ScalarFunction { func, args });
-                    Transformed::yes(cast::call(whole, &DataType::TimestampTz))
+                    Transformed::yes(cast::call(whole, &DataType::TimestampTz(None)))
                 }
                 "date_part" if part != "epoch" => {
                     let moment = local(args.swap_remove(1));
@@ -83,13 +83,13 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         Expr::Between(between) => {
             let Between { expr, negated, low, high } = between;
             let types = [&expr, &low, &high].map(|side| type_of(side, schema));
-            let any = types.contains(&Some(DataType::TimestampTz));
+            let any = types.contains(&Some(DataType::TimestampTz(None)));
             let mut changed = false;
             let [expr, low, high] =
                 [(expr, &types[0]), (low, &types[1]), (high, &types[2])].map(|(side, ty)| {
                     if any && is_local(ty.as_ref()) {
                         changed = true;
-                        return Box::new(cast::call(*side, &DataType::TimestampTz));
+                        return Box::new(cast::call(*side, &DataType::TimestampTz(None)));
                     }
                     side
                 });
@@ -101,15 +101,15 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
 
 fn binary(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let (ours, theirs) = (type_of(&left, schema), type_of(&right, schema));
-    let instant = |ty: &Option<DataType>| *ty == Some(DataType::TimestampTz);
-    let interval = |ty: &Option<DataType>| *ty == Some(DataType::Interval);
+    let instant = |ty: &Option<DataType>| *ty == Some(DataType::TimestampTz(None));
+    let interval = |ty: &Option<DataType>| *ty == Some(DataType::Interval(None));
     use Operator as O;
     let distinct = matches!(op, O::IsDistinctFrom | O::IsNotDistinctFrom);
     if distinct || matches!(op, O::Eq | O::NotEq | O::Lt | O::LtEq | O::Gt | O::GtEq) {
         let pair = if instant(&ours) && is_local(theirs.as_ref()) {
-            (left, cast::call(right, &DataType::TimestampTz))
+            (left, cast::call(right, &DataType::TimestampTz(None)))
         } else if is_local(ours.as_ref()) && instant(&theirs) {
-            (cast::call(left, &DataType::TimestampTz), right)
+            (cast::call(left, &DataType::TimestampTz(None)), right)
         } else {
             return Transformed::no(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))));
         };
@@ -117,13 +117,13 @@ fn binary(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> Transform
     }
     match op {
         Operator::Plus if instant(&ours) && interval(&theirs) => {
-            Transformed::yes(time::shift_instant(left, right, false))
+            Transformed::yes(shift::call(left, right, true, false))
         }
         Operator::Plus if interval(&ours) && instant(&theirs) => {
-            Transformed::yes(time::shift_instant(right, left, false))
+            Transformed::yes(shift::call(right, left, true, false))
         }
         Operator::Minus if instant(&ours) && interval(&theirs) => {
-            Transformed::yes(time::shift_instant(left, right, true))
+            Transformed::yes(shift::call(left, right, true, true))
         }
         _ => Transformed::no(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))),
     }

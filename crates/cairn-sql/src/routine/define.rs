@@ -188,7 +188,7 @@ fn returns(
 
 fn of_type(context: &Context, catalog: &Catalog, ty: &SqlType, set: bool) -> Result<Returns> {
     if let Ok(ty) = data_type(ty) {
-        return Ok(Returns::Value { ty, set });
+        return Ok(Returns::Value { ty: ty.without_limit(), set });
     }
     if let SqlType::Custom(name, _) = ty
         && let Ok((schema, relation)) = catalog::resolve_name(context, catalog, name)
@@ -208,7 +208,7 @@ pub(super) fn type_of(context: &Context, ty: &SqlType) -> Result<DataType> {
         Ok(named) if named.domain.is_some() => {
             Err(Error::unsupported(format!("a parameter or result of the domain {ty}")))
         }
-        Ok(named) => Ok(named.ty),
+        Ok(named) => Ok(named.ty.without_limit()),
         Err(error) if error.sqlstate() == "42704" => {
             Err(Error::new("42704", format!("type {ty} does not exist")))
         }

@@ -217,7 +217,8 @@ pub(super) fn sql_prepare(
         return Err(Error::new("42P05", format!("prepared statement \"{name}\" already exists")));
     }
     let context = context(shared, state, Vec::new())?;
-    let named = |ty| crate::parse::named_types::named(&context, ty).map(|named| Some(named.ty));
+    let named =
+        |ty| crate::parse::named_types::named(&context, ty).map(|named| Some(named.ty.without_limit()));
     let declared = types.iter().map(named).collect::<Result<Vec<_>>>()?;
     let sql = statement.to_string();
     let prepared = describe(shared, state, &sql, statement.clone(), &declared)?;
@@ -276,7 +277,9 @@ fn plain_value(sql: &str, token: Token, ty: &DataType) -> Option<Value> {
             let text = text.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'");
             match ty {
                 DataType::Text => Some(Value::Text(text)),
-                DataType::Date | DataType::Timestamp | DataType::Uuid => Value::parse_text(&text, ty).ok(),
+                DataType::Date | DataType::Timestamp(None) | DataType::Uuid => {
+                    Value::parse_text(&text, ty).ok()
+                }
                 _ => None,
             }
         }

@@ -4,10 +4,10 @@ use std::ops::Bound;
 
 use super::{DEPTH_MAX, EPOCH_DAYS, EPOCH_MICROS, FAMILY_V4, JSONB_VERSION, numeric, range_flags};
 use crate::coded::{Coded, RangeKind};
-use crate::codes::{self, Bits, Network, Range};
+use crate::codes::{self, Bits, Network, Range, ZonedTime};
 use crate::composite::CompositeType;
 use crate::datatype::{ARRAY_DIMENSIONS_MAX, DataType};
-use crate::datetime::Zone;
+use crate::datetime::{MICROS_PER_DAY, Zone, is_infinite, is_infinite_date, round_moment, round_time};
 use crate::error::TypeError;
 use crate::interval::Interval;
 use crate::json;
@@ -107,19 +107,21 @@ fn read(bytes: &[u8], ty: &DataType, depth: usize) -> Result<Value, TypeError> {
         }
         DataType::Bytea => Value::Bytea(from.rest().to_vec()),
         DataType::Date => {
-            let days = from.i32()?.checked_add(EPOCH_DAYS).ok_or_else(|| range_error(ty))?;
-            Value::Date(days)
+            let days = from.i32()?;
+            let own = if is_infinite_date(days) { Some(days) } else { days.checked_add(EPOCH_DAYS) };
+            Value::Date(own.ok_or_else(|| range_error(ty))?)
         }
-        DataType::Time => match from.i64()? {
-            micros @ 0..=86_400_000_000 => Value::Time(micros),
+        DataType::Time(digits) => match from.i64()? {
+            micros @ 0..=86_400_000_000 => Value::Time(round_time(micros, *digits)),
             _ => return Err(range_error(ty)),
         },
-        DataType::Timestamp => Value::Timestamp(moment(&mut from, ty)?),
-        DataType::TimestampTz => Value::TimestampTz(moment(&mut from, ty)?),
-        DataType::Interval => {
+        DataType::Timestamp(digits) => Value::Timestamp(round_moment(moment(&mut from, ty)?, *digits)),
+        DataType::TimestampTz(digits) => Value::TimestampTz(round_moment(moment(&mut from, ty)?, *digits)),
+        DataType::Interval(limit) => {
             let nanos = from.i64()?.checked_mul(1000).ok_or_else(|| range_error(ty))?;
             let days = from.i32()?;
-            Value::Interval(Interval { months: from.i32()?, days, nanos })
+            let interval = Interval { months: from.i32()?, days, nanos };
+            Value::Interval(limit.map_or(interval, |limit| limit.apply(interval)))
         }
         DataType::Uuid => Value::Uuid(from.array()?),
         DataType::Json => {
@@ -149,7 +151,9 @@ fn range_error(ty: &DataType) -> TypeError {
 }
 
 fn moment(from: &mut Reader<'_>, ty: &DataType) -> Result<i64, TypeError> {
-    from.i64()?.checked_add(EPOCH_MICROS).ok_or_else(|| range_error(ty))
+    let micros = from.i64()?;
+    let own = if is_infinite(micros) { Some(micros) } else { micros.checked_add(EPOCH_MICROS) };
+    own.ok_or_else(|| range_error(ty))
 }
 
 fn array(from: &mut Reader<'_>, ty: &DataType, depth: usize) -> Result<Value, TypeError> {
@@ -237,6 +241,15 @@ fn code(from: &mut Reader<'_>, ty: &Coded, depth: usize) -> Result<Vec<u8>, Type
             Ok(network.to_code())
         }
         Coded::MacAddr => Ok(from.array::<6>()?.to_vec()),
+        Coded::MacAddr8 => Ok(from.array::<8>()?.to_vec()),
+        Coded::TimeTz(digits) => {
+            let micros = from.i64()?;
+            let offset = from.i32()?.checked_neg().filter(|offset| offset.abs() < ZonedTime::OFFSET_END);
+            match offset.filter(|_| (0..=MICROS_PER_DAY).contains(&micros)) {
+                Some(offset) => Ok(ZonedTime { micros, offset }.rounded(*digits).to_code()),
+                None => Err(TypeError::invalid("22008", "time out of range")),
+            }
+        }
         Coded::Bit(_) | Coded::VarBit(_) => {
             let length = usize::try_from(from.i32()?)
                 .map_err(|_| TypeError::invalid("22P03", "invalid length in external bit string"))?;

@@ -19,6 +19,10 @@ const SENT: &[(&str, &str, &str)] = &[
     ("date", "1999-12-31", "ffffffff"),
     ("time", "23:59:59.999999", "000000141dd75fff"),
     ("timestamp", "2026-11-22 01:02:03.000004", "000303d1cb3db8c4"),
+    ("date", "infinity", "7fffffff"),
+    ("timestamp", "-infinity", "8000000000000000"),
+    ("time with time zone", "10:00:00+02", "0000000861c46800ffffe3e0"),
+    ("macaddr8", "08:00:2b:01:02:03:04:05", "08002b0102030405"),
     ("interval", "1 year 2 mons 3 days 04:05:06.7", "000000036c966ee0000000030000000e"),
     (
         "integer[][]",

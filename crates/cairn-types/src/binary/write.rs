@@ -4,10 +4,10 @@ use std::ops::Bound;
 
 use super::{EPOCH_DAYS, EPOCH_MICROS, FAMILY_V4, JSONB_VERSION, numeric, range_flags};
 use crate::coded::{Coded, RangeKind};
-use crate::codes::{self, Bits, Network, Range};
+use crate::codes::{self, Bits, Network, Range, ZonedTime};
 use crate::composite::CompositeType;
 use crate::datatype::DataType;
-use crate::datetime::Zone;
+use crate::datetime::{Zone, is_infinite, is_infinite_date};
 use crate::error::TypeError;
 use crate::value::Value;
 
@@ -32,8 +32,12 @@ impl Value {
                 out.extend_from_slice(v.as_bytes());
             }
             Self::Bytea(v) => out.extend_from_slice(v),
+            Self::Date(v) if is_infinite_date(*v) => out.extend_from_slice(&v.to_be_bytes()),
             Self::Date(v) => out.extend_from_slice(&v.saturating_sub(EPOCH_DAYS).to_be_bytes()),
             Self::Time(v) => out.extend_from_slice(&v.to_be_bytes()),
+            Self::Timestamp(v) | Self::TimestampTz(v) if is_infinite(*v) => {
+                out.extend_from_slice(&v.to_be_bytes());
+            }
             Self::Timestamp(v) | Self::TimestampTz(v) => {
                 out.extend_from_slice(&v.saturating_sub(EPOCH_MICROS).to_be_bytes());
             }
@@ -119,7 +123,13 @@ fn coded(ty: &Coded, code: &[u8], out: &mut Vec<u8>) -> Result<(), TypeError> {
             out.extend_from_slice(&[family, network.bits(), u8::from(*ty == Coded::Cidr), bytes.len() as u8]);
             out.extend_from_slice(bytes);
         }
-        Coded::MacAddr => out.extend_from_slice(code),
+        Coded::MacAddr | Coded::MacAddr8 => out.extend_from_slice(code),
+        Coded::TimeTz(_) => {
+            // The zone counts westward there.
+            let time = ZonedTime::from_code(code).ok_or_else(unreadable)?;
+            out.extend_from_slice(&time.micros.to_be_bytes());
+            out.extend_from_slice(&(-time.offset).to_be_bytes());
+        }
         Coded::Bit(_) | Coded::VarBit(_) => {
             let bits = Bits::from_code(code).ok_or_else(unreadable)?;
             out.extend_from_slice(&(bits.len() as i32).to_be_bytes());

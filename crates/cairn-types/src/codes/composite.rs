@@ -156,7 +156,7 @@ pub(super) fn parse(ty: &CompositeType, text: &str, zone: Zone) -> Result<Vec<u8
         let (own, after) = part(rest).ok_or_else(|| malformed("Unexpected end of input."))?;
         rest = after;
         values[place] = match &field.ty {
-            DataType::TimestampTz => Value::TimestampTz(datetime::parse_timestamptz(&own, zone)?),
+            DataType::TimestampTz(_) => Value::TimestampTz(datetime::parse_timestamptz(&own, zone)?),
             DataType::Coded(coded) => {
                 Value::Coded { ty: coded.clone(), code: parse_coded(coded, &own, zone)? }
             }
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn texts_come_back_in_order() {
-        let t = ty(&[("a", DataType::Integer), ("b", DataType::Text), ("c", DataType::Interval)]);
+        let t = ty(&[("a", DataType::Integer), ("b", DataType::Text), ("c", DataType::Interval(None))]);
         let ascending = [
             "(-1,zz,)",
             "(1,\"\",)",

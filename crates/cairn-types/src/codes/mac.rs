@@ -1,7 +1,8 @@
-//! MACADDR: six bytes, which are their own code.
+//! MACADDR and MACADDR8: six and eight bytes, which are their own code.
 
 use std::fmt::Write;
 
+use crate::coded::Coded;
 use crate::error::TypeError;
 
 /// Reads the forms that PostgreSQL reads: pairs with `:` or `-`, threes with them, fours with `.`, twelve digits.
@@ -41,10 +42,45 @@ fn byte(text: &str) -> Option<u8> {
     u8::from_str_radix(text, 16).ok()
 }
 
+/// Reads MACADDR8: pairs of digits, eight or six of them (these get `ff:fe` in their middle), with one separator that
+/// may stand between any two pairs.
+pub(super) fn parse_long(text: &str) -> Result<Vec<u8>, TypeError> {
+    let invalid = || TypeError::InvalidText { type_name: "macaddr8".to_owned(), input: text.to_owned() };
+    let mut rest = text.trim_ascii().bytes().peekable();
+    let mut bytes = Vec::with_capacity(8);
+    let mut separator = None;
+    while let Some(first) = rest.next() {
+        let pair = [first, rest.next().ok_or_else(invalid)?];
+        let digits = std::str::from_utf8(&pair).map_err(|_| invalid())?;
+        bytes.push(byte(digits).ok_or_else(invalid)?);
+        if bytes.len() > 8 {
+            return Err(invalid());
+        }
+        if let Some(next @ (b':' | b'-' | b'.')) = rest.peek().copied() {
+            if *separator.get_or_insert(next) != next {
+                return Err(invalid());
+            }
+            rest.next();
+            if rest.peek().is_none() {
+                return Err(invalid());
+            }
+        }
+    }
+    match bytes.len() {
+        8 => Ok(bytes),
+        6 => {
+            bytes.splice(3..3, [0xFF, 0xFE]);
+            Ok(bytes)
+        }
+        _ => Err(invalid()),
+    }
+}
+
 /// Appends the text of a code.
-pub(super) fn write(code: &[u8], out: &mut String) -> Option<()> {
-    let bytes: [u8; 6] = code.try_into().ok()?;
-    for (at, byte) in bytes.iter().enumerate() {
+pub(super) fn write(ty: &Coded, code: &[u8], out: &mut String) -> Option<()> {
+    let length = if *ty == Coded::MacAddr { 6 } else { 8 };
+    (code.len() == length).then_some(())?;
+    for (at, byte) in code.iter().enumerate() {
         if at > 0 {
             out.push(':');
         }

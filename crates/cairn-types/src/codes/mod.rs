@@ -8,10 +8,12 @@ pub mod composite;
 mod mac;
 mod network;
 mod range;
+mod time;
 
 pub use bits::Bits;
 pub use network::Network;
 pub use range::Range;
+pub use time::ZonedTime;
 
 use crate::coded::Coded;
 use crate::datetime::Zone;
@@ -31,6 +33,8 @@ pub fn parse(ty: &Coded, text: &str, zone: Zone) -> Result<Vec<u8>, TypeError> {
         Coded::Inet => Network::parse(text, false).map(|network| network.to_code()),
         Coded::Cidr => Network::parse(text, true).map(|network| network.to_code()),
         Coded::MacAddr => mac::parse(text),
+        Coded::MacAddr8 => mac::parse_long(text),
+        Coded::TimeTz(_) => fit(ty, ZonedTime::parse(text, zone)?.to_code()),
         Coded::Bit(_) | Coded::VarBit(_) => fit(ty, Bits::parse(text)?.to_code()),
         Coded::Composite(ty) => composite::parse(ty, text, zone),
     }
@@ -43,7 +47,8 @@ pub fn write(ty: &Coded, code: &[u8], zone: Zone, out: &mut String) {
         Coded::Range(kind) => Range::from_code(code, *kind).map(|range| range.write(*kind, zone, out)),
         Coded::Inet => Network::from_code(code).map(|network| network.write(false, out)),
         Coded::Cidr => Network::from_code(code).map(|network| network.write(true, out)),
-        Coded::MacAddr => mac::write(code, out),
+        Coded::MacAddr | Coded::MacAddr8 => mac::write(ty, code, out),
+        Coded::TimeTz(_) => ZonedTime::from_code(code).map(|time| time.write(out)),
         Coded::Bit(_) | Coded::VarBit(_) => Bits::from_code(code).map(|bits| bits.write(out)),
         Coded::Composite(ty) => {
             composite::decode(ty, code).map(|values| composite::write(ty, &values, zone, out))
@@ -54,7 +59,7 @@ pub fn write(ty: &Coded, code: &[u8], zone: Zone, out: &mut String) {
     }
 }
 
-/// A code as an assignment to a column of that type takes it: the lengths of bit strings are checked.
+/// A code as an assignment to a column of that type takes it: the lengths of bit strings are checked, times are rounded.
 ///
 /// # Errors
 /// 22026 and 22001.
@@ -62,6 +67,9 @@ pub fn fit(ty: &Coded, code: Vec<u8>) -> Result<Vec<u8>, TypeError> {
     let (limit, exact) = match ty {
         Coded::Bit(Some(n)) => (*n as usize, true),
         Coded::VarBit(Some(n)) => (*n as usize, false),
+        Coded::TimeTz(digits @ Some(_)) => {
+            return Ok(ZonedTime::from_code(&code).map_or(code, |time| time.rounded(*digits).to_code()));
+        }
         _ => return Ok(code),
     };
     let length = Bits::from_code(&code).map_or(0, |bits| bits.len());

@@ -36,8 +36,8 @@ impl RangeKind {
             Self::Int8 => DataType::BigInt,
             Self::Num => DataType::Numeric(None),
             Self::Date => DataType::Date,
-            Self::Ts => DataType::Timestamp,
-            Self::TsTz => DataType::TimestampTz,
+            Self::Ts => DataType::Timestamp(None),
+            Self::TsTz => DataType::TimestampTz(None),
         }
     }
 }

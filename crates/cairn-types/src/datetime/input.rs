@@ -4,7 +4,7 @@
 use chrono::{Offset, TimeZone};
 use chrono_tz::OffsetName;
 
-use crate::datetime::{MICROS_PER_DAY, days_from_civil, days_of_month};
+use crate::datetime::{MICROS_PER_DAY, days_from_civil, days_of_month, is_infinite};
 use crate::error::TypeError;
 
 /// A time zone: a fixed distance from UTC or a place.
@@ -60,6 +60,15 @@ impl Zone {
         place.map(Self::Place).ok_or_else(unknown)
     }
 
+    /// What the zone's clock shows at an instant.
+    #[must_use]
+    pub fn local(&self, utc_micros: i64) -> i64 {
+        if is_infinite(utc_micros) {
+            return utc_micros;
+        }
+        utc_micros.saturating_add(i64::from(self.offset_at(utc_micros)) * 1_000_000)
+    }
+
     /// Seconds ahead of UTC at an instant.
     #[must_use]
     pub fn offset_at(&self, utc_micros: i64) -> i32 {
@@ -94,6 +103,9 @@ impl Zone {
     /// The instant at which the clock of the zone shows `local`. A time shown twice is the later one (standard time),
     /// a time skipped is read with the offset before the jump, as in PostgreSQL.
     pub fn to_utc(self, local_micros: i64) -> Option<i64> {
+        if is_infinite(local_micros) {
+            return Some(local_micros);
+        }
         let offset = match self {
             Self::Fixed(seconds) => seconds,
             Self::Place(zone) => {
@@ -138,12 +150,18 @@ fn two_digits(text: &str) -> Option<i32> {
     ((1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
+/// 4714-11-24 BC, PostgreSQL's first date.
+const DATE_MIN: i32 = -2_440_588;
+/// 5874897-12-31, its last one.
+const DATE_MAX: i32 = 2_145_042_905;
+
 /// What a text said.
 #[derive(Debug, Default)]
 struct Parts {
     date: Option<i64>,
     clock: Option<i64>,
     zone: Option<Zone>,
+    infinite: Option<bool>,
 }
 
 /// Reads a DATE; a time behind it is dropped.
@@ -153,9 +171,18 @@ struct Parts {
 pub fn parse_date(text: &str) -> Result<i32, TypeError> {
     let days = match iso_date(text.as_bytes()) {
         Some((days, [])) => days,
-        _ => Reader::new(text, "date").read()?.date.ok_or_else(|| invalid("date", text))?,
+        _ => {
+            let parts = Reader::new(text, "date").read()?;
+            if let Some(positive) = parts.infinite {
+                return Ok(if positive { i32::MAX } else { i32::MIN });
+            }
+            parts.date.ok_or_else(|| invalid("date", text))?
+        }
     };
-    i32::try_from(days).map_err(|_| out_of_range("date", text))
+    match i32::try_from(days) {
+        Ok(days) if (DATE_MIN..=DATE_MAX).contains(&days) => Ok(days),
+        _ => Err(out_of_range("date", text)),
+    }
 }
 
 /// Reads a TIME; a date before it or a zone behind it is dropped.
@@ -199,10 +226,38 @@ pub fn parse_timestamptz(text: &str, zone: Zone) -> Result<i64, TypeError> {
     }
     let parts = Reader::new(text, name).read()?;
     let local = join(&parts, name, text)?;
+    if is_infinite(local) {
+        return Ok(local);
+    }
     parts.zone.unwrap_or(zone).to_utc(local).ok_or_else(|| out_of_range("timestamp", text))
 }
 
+/// Reads a TIME WITH TIME ZONE: the time and the seconds that its zone is ahead of UTC. A text without zone is of `zone`; a
+/// place needs a date.
+///
+/// # Errors
+/// As [`parse_date`], and [`TypeError::TimeZone`].
+pub fn parse_time_and_zone(text: &str, zone: Zone) -> Result<(i64, i32), TypeError> {
+    let name = "time with time zone";
+    let parts = Reader::new(text, name).read()?;
+    let clock = parts.clock.ok_or_else(|| invalid(name, text))?;
+    let at = parts.date.and_then(|days| days.checked_mul(MICROS_PER_DAY)?.checked_add(clock));
+    let offset = match (parts.zone.unwrap_or(zone), at) {
+        (Zone::Fixed(seconds), _) => seconds,
+        (place, Some(local)) => {
+            let utc = place.to_utc(local).ok_or_else(|| out_of_range(name, text))?;
+            place.offset_at(utc)
+        }
+        (_, None) if parts.zone.is_some() => return Err(invalid(name, text)),
+        (place, None) => place.offset_at(0),
+    };
+    Ok((clock, offset))
+}
+
 fn join(parts: &Parts, type_name: &str, text: &str) -> Result<i64, TypeError> {
+    if let Some(positive) = parts.infinite {
+        return Ok(if positive { i64::MAX } else { i64::MIN });
+    }
     let days = parts.date.ok_or_else(|| invalid(type_name, text))?;
     days.checked_mul(MICROS_PER_DAY)
         .and_then(|micros| micros.checked_add(parts.clock.unwrap_or(0)))
@@ -292,6 +347,8 @@ struct Reader<'a> {
     day: Option<u32>,
     before_christ: bool,
     afternoon: Option<bool>,
+    /// Whether it is `infinity` rather than `-infinity`.
+    infinite: Option<bool>,
 }
 
 impl<'a> Reader<'a> {
@@ -306,6 +363,7 @@ impl<'a> Reader<'a> {
             day: None,
             before_christ: false,
             afternoon: None,
+            infinite: None,
         }
     }
 
@@ -337,7 +395,12 @@ impl<'a> Reader<'a> {
             return Err(self.invalid());
         }
         let date = self.date()?;
-        Ok(Parts { date, clock: self.clock, zone: self.zone })
+        let (clock, zone, infinite) = (self.clock, self.zone, self.infinite);
+        let of_time = self.type_name.starts_with("time ") || self.type_name == "time";
+        if infinite.is_some() && (date.is_some() || of_time) {
+            return Err(self.invalid());
+        }
+        Ok(Parts { date, clock, zone, infinite })
     }
 
     fn date(&self) -> Result<Option<i64>, TypeError> {
@@ -367,13 +430,18 @@ impl<'a> Reader<'a> {
             "ad" => {}
             "am" | "pm" => self.afternoon = Some(lower == "pm"),
             "epoch" => (self.year, self.month, self.day) = (Some((1970, 4)), Some(1), Some(1)),
-            "infinity" | "-infinity" | "+infinity" => {
-                return Err(TypeError::Unsupported { what: format!("an infinite {}", self.type_name) });
+            "infinity" | "-infinity" if self.infinite.is_none() && self.type_name.starts_with(['d', 't']) => {
+                self.infinite = Some(lower.starts_with('i'));
             }
             "now" | "today" | "tomorrow" | "yesterday" => {
                 return Err(TypeError::Unsupported { what: format!("\"{lower}\" as a {}", self.type_name) });
             }
-            _ if lower.starts_with(['+', '-']) => self.set_zone(word)?,
+            _ if lower.starts_with(['+', '-']) => {
+                if lower[1..].starts_with(|c: char| c.is_ascii_alphabetic()) {
+                    return Err(self.invalid());
+                }
+                self.set_zone(word)?;
+            }
             _ if lower.starts_with(|c: char| c.is_ascii_digit()) => self.number_word(&lower, word)?,
             _ => {
                 if let Some(month) = named(&MONTHS, &lower) {

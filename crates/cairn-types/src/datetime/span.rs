@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::error::TypeError;
-use crate::interval::{Interval, NANOS_PER_DAY};
+use crate::interval::{Interval, IntervalLimit, NANOS_PER_DAY};
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
@@ -48,6 +48,19 @@ pub fn write_interval(interval: Interval, out: &mut String) {
 /// # Errors
 /// [`TypeError::InvalidDatetime`], and [`TypeError::DatetimeRange`] where a part does not fit.
 pub fn parse_interval(text: &str) -> Result<Interval, TypeError> {
+    parse_interval_within(text, None)
+}
+
+/// The same for a type with fields and digits, which also say what a bare number is: `interval '1' day`.
+///
+/// # Errors
+/// As [`parse_interval`].
+pub fn parse_interval_within(text: &str, limit: Option<IntervalLimit>) -> Result<Interval, TypeError> {
+    let interval = read_interval(text, limit)?;
+    Ok(limit.map_or(interval, |limit| limit.apply(interval)))
+}
+
+fn read_interval(text: &str, limit: Option<IntervalLimit>) -> Result<Interval, TypeError> {
     let invalid = || TypeError::InvalidDatetime { type_name: "interval".to_owned(), input: text.to_owned() };
     let range = || TypeError::DatetimeRange { type_name: "interval".to_owned(), input: text.to_owned() };
     let lower = text.trim_ascii().to_ascii_lowercase();
@@ -57,7 +70,7 @@ pub fn parse_interval(text: &str) -> Result<Interval, TypeError> {
     let mut span = Span::default();
     let read = match lower.strip_prefix('p') {
         Some(iso) => span.read_iso(iso),
-        None => span.read_words(&lower),
+        None => span.read_words(&lower, limit),
     };
     read.ok_or_else(invalid)?;
     span.finish().ok_or_else(range)
@@ -84,7 +97,7 @@ impl Span {
         })
     }
 
-    fn read_words(&mut self, text: &str) -> Option<()> {
+    fn read_words(&mut self, text: &str, limit: Option<IntervalLimit>) -> Option<()> {
         let mut words: Vec<&str> = text.split_ascii_whitespace().collect();
         let ago = words.last() == Some(&"ago");
         if ago {
@@ -101,7 +114,7 @@ impl Span {
             let word = words[at];
             at += 1;
             if word.contains(':') {
-                self.add_clock(word)?;
+                self.add_clock(word, limit.is_some_and(IntervalLimit::is_of_minutes))?;
             } else if let Some((number, unit)) = split_unit(word) {
                 // `1h30m`
                 let mut rest = unit;
@@ -121,7 +134,14 @@ impl Span {
                     }
                     // `3 04:05:06`: days before a clock; a bare number at the end: seconds.
                     Some(clock) if clock.contains(':') => self.add(word, "day")?,
-                    None => self.add(word, "second")?,
+                    None => self.add(word, limit.map_or("second", IntervalLimit::last_unit))?,
+                    // `1 2`: days before hours.
+                    Some(_)
+                        if at + 1 == words.len()
+                            && limit.is_some_and(|limit| limit.last_unit() == "hour") =>
+                    {
+                        self.add(word, "day")?;
+                    }
                     Some(_) => return None,
                 }
             }
@@ -153,7 +173,7 @@ impl Span {
         Some(())
     }
 
-    fn add_clock(&mut self, word: &str) -> Option<()> {
+    fn add_clock(&mut self, word: &str, of_minutes: bool) -> Option<()> {
         let negative = word.starts_with('-');
         let clock = word.trim_start_matches(['-', '+']);
         let mut fields = clock.split(':');
@@ -161,7 +181,10 @@ impl Span {
             (!text.is_empty() && text.len() <= 12 && text.bytes().all(|b| b.is_ascii_digit()))
                 .then(|| text.parse().ok())?
         };
-        let hours = whole(fields.next()?)?;
+        let hours = match of_minutes && clock.matches(':').count() == 1 {
+            true => 0,
+            false => whole(fields.next()?)?,
+        };
         let minutes = fields.next().and_then(&whole).filter(|m| *m < 60)?;
         let (mut seconds, mut nanos) = (0, 0);
         if let Some(field) = fields.next() {

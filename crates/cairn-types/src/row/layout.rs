@@ -21,11 +21,11 @@ pub(super) fn fixed_width(ty: &DataType) -> Option<usize> {
         DataType::Integer | DataType::Real | DataType::Date => 4,
         DataType::BigInt
         | DataType::Double
-        | DataType::Time
-        | DataType::Timestamp
-        | DataType::TimestampTz => 8,
+        | DataType::Time(_)
+        | DataType::Timestamp(_)
+        | DataType::TimestampTz(_) => 8,
         DataType::Numeric(Some((precision, _))) => numeric_width(*precision),
-        DataType::Interval | DataType::Uuid => 16,
+        DataType::Interval(_) | DataType::Uuid => 16,
         DataType::Text
         | DataType::Varchar(_)
         | DataType::Char(_)

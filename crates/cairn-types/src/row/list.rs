@@ -19,16 +19,16 @@ pub(super) fn put_fixed(value: &Value, ty: &DataType, out: &mut Vec<u8>) -> Resu
             out.extend_from_slice(&v.to_le_bytes());
         }
         (DataType::BigInt, Value::BigInt(v))
-        | (DataType::Time, Value::Time(v))
-        | (DataType::Timestamp, Value::Timestamp(v))
-        | (DataType::TimestampTz, Value::TimestampTz(v)) => out.extend_from_slice(&v.to_le_bytes()),
+        | (DataType::Time(_), Value::Time(v))
+        | (DataType::Timestamp(_), Value::Timestamp(v))
+        | (DataType::TimestampTz(_), Value::TimestampTz(v)) => out.extend_from_slice(&v.to_le_bytes()),
         (DataType::Real, Value::Real(v)) => out.extend_from_slice(&v.to_le_bytes()),
         (DataType::Double, Value::Double(v)) => out.extend_from_slice(&v.to_le_bytes()),
         (DataType::Numeric(Some((precision, scale))), Value::Numeric(v)) => {
             let unscaled = v.fit(*precision, *scale)?.narrow().ok_or_else(|| mismatch(ty, value))?;
             out.extend_from_slice(&unscaled.to_le_bytes()[..numeric_width(*precision)]);
         }
-        (DataType::Interval, Value::Interval(v)) => out.extend_from_slice(&interval_bytes(*v)),
+        (DataType::Interval(_), Value::Interval(v)) => out.extend_from_slice(&interval_bytes(*v)),
         (DataType::Uuid, Value::Uuid(v)) => out.extend_from_slice(v),
         (DataType::SmallInt | DataType::Integer | DataType::BigInt, v) if v.as_i64().is_some() => {
             return put_fixed(&v.clone().fit(ty)?, ty, out);
@@ -122,15 +122,15 @@ pub(super) fn value_of_fixed(ty: &DataType, bytes: &[u8]) -> Result<Value, TypeE
         DataType::Integer => Value::Integer(i32::from_le_bytes(array(bytes)?)),
         DataType::Date => Value::Date(i32::from_le_bytes(array(bytes)?)),
         DataType::BigInt => Value::BigInt(i64::from_le_bytes(array(bytes)?)),
-        DataType::Time => Value::Time(i64::from_le_bytes(array(bytes)?)),
-        DataType::Timestamp => Value::Timestamp(i64::from_le_bytes(array(bytes)?)),
-        DataType::TimestampTz => Value::TimestampTz(i64::from_le_bytes(array(bytes)?)),
+        DataType::Time(_) => Value::Time(i64::from_le_bytes(array(bytes)?)),
+        DataType::Timestamp(_) => Value::Timestamp(i64::from_le_bytes(array(bytes)?)),
+        DataType::TimestampTz(_) => Value::TimestampTz(i64::from_le_bytes(array(bytes)?)),
         DataType::Real => Value::Real(f32::from_le_bytes(array(bytes)?)),
         DataType::Double => Value::Double(f64::from_le_bytes(array(bytes)?)),
         DataType::Numeric(Some((precision, scale))) => {
             Value::Numeric(Decimal::new(unscaled(*precision, bytes)?, *scale))
         }
-        DataType::Interval => {
+        DataType::Interval(_) => {
             let bytes: [u8; 16] = array(bytes)?;
             Value::Interval(Interval {
                 months: i32::from_le_bytes(array(&bytes)?),
@@ -189,7 +189,9 @@ pub(super) fn push_fixed(column: &mut ColumnBuilder, bytes: &[u8]) -> Result<(),
         ColumnBuilder::Double(b) => b.append_value(f64::from_le_bytes(array(bytes)?)),
         ColumnBuilder::Numeric(b, precision, _) => b.append_value(unscaled(*precision, bytes)?),
         ColumnBuilder::Interval(b) => {
-            let Value::Interval(v) = value_of_fixed(&DataType::Interval, bytes)? else { return Err(short()) };
+            let Value::Interval(v) = value_of_fixed(&DataType::Interval(None), bytes)? else {
+                return Err(short());
+            };
             b.append_value(arrow_buffer::IntervalMonthDayNano::new(v.months, v.days, v.nanos));
         }
         ColumnBuilder::Uuid(b) => b.append_value(array::<16>(bytes)?).map_err(|_| short())?,

@@ -111,9 +111,10 @@ fn extreme_intervals_round_trip() {
         for days in [i32::MIN, -1, 0, i32::MAX] {
             for nanos in [i64::MIN, -1, 0, i64::MAX] {
                 let value = Value::from(Interval { months, days, nanos });
-                let bytes = key(&value, &DataType::Interval, KeyOrder::ASCENDING);
+                let bytes = key(&value, &DataType::Interval(None), KeyOrder::ASCENDING);
                 let back =
-                    decode_value(&mut bytes.as_slice(), &DataType::Interval, KeyOrder::ASCENDING).unwrap();
+                    decode_value(&mut bytes.as_slice(), &DataType::Interval(None), KeyOrder::ASCENDING)
+                        .unwrap();
                 assert_eq!(back, value, "{months} {days} {nanos}");
             }
         }
@@ -186,7 +187,7 @@ fn golden_bytes() {
         assert_eq!(key(&value, &DataType::parse(ty).unwrap(), order), bytes, "{value:?}");
     }
     let month = Value::from(Interval { months: 1, days: 0, nanos: 0 });
-    let bytes = key(&month, &DataType::Interval, KeyOrder::ASCENDING);
+    let bytes = key(&month, &DataType::Interval(None), KeyOrder::ASCENDING);
     assert_eq!(bytes, [0x80, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0x09, 0x35, 0x69, 0x07, 0x42, 0x00, 0x00]);
 }
 

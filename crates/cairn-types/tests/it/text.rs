@@ -76,10 +76,10 @@ fn any_text_is_read_or_refused() {
 #[test]
 fn extremes_are_printed() {
     for n in [i64::MIN, -1, i64::MAX] {
-        for ty in [DataType::Timestamp, DataType::TimestampTz, DataType::Time] {
+        for ty in [DataType::Timestamp(None), DataType::TimestampTz(None), DataType::Time(None)] {
             let value = match ty {
-                DataType::Timestamp => Value::Timestamp(n),
-                DataType::TimestampTz => Value::TimestampTz(n),
+                DataType::Timestamp(_) => Value::Timestamp(n),
+                DataType::TimestampTz(_) => Value::TimestampTz(n),
                 _ => Value::Time(n),
             };
             assert!(!value.to_text(&ty).is_empty());
@@ -88,7 +88,7 @@ fn extremes_are_printed() {
     assert_eq!(Value::Date(i32::MAX).to_text(&DataType::Date), "5881580-07-11");
     assert_eq!(Value::Date(i32::MIN).to_text(&DataType::Date), "5877642-06-23 BC");
     let smallest = cairn_types::Interval { months: i32::MIN, days: i32::MIN, nanos: i64::MIN };
-    let _ = Value::from(smallest).to_text(&DataType::Interval);
+    let _ = Value::from(smallest).to_text(&DataType::Interval(None));
 }
 
 #[test]

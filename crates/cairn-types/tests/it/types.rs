@@ -8,11 +8,26 @@ use cairn_types::{DataType, Decimal, Interval, TypeError, Value};
 
 use crate::random::{Random, all_types};
 
+/// Types with digits of a second and fields of an interval.
+fn limited() -> Vec<DataType> {
+    [
+        "time(1)",
+        "timestamp(3)",
+        "timestamptz(0)[]",
+        "interval year",
+        "interval day to second(2)",
+        "interval(4)",
+        "macaddr8",
+    ]
+    .map(|name| DataType::parse(name).unwrap())
+    .to_vec()
+}
+
 #[test]
 fn names_read_back() {
-    for ty in all_types() {
+    for ty in all_types().into_iter().chain(limited()) {
         assert_eq!(DataType::parse(&ty.sql_name()), Some(ty.clone()), "{ty}");
-        if ty.is_numeric() || ty == DataType::TimestampTz {
+        if ty.is_numeric() || ty == DataType::TimestampTz(None) {
             assert!(DataType::parse(&ty.pg_name()).is_some(), "{ty}");
         }
     }
@@ -31,7 +46,12 @@ fn spellings_of_postgresql() {
         ("char", "character(1)"),
         ("character varying (7)", "character varying(7)"),
         ("timestamptz", "timestamp with time zone"),
-        ("timestamp(6) with time zone", "timestamp with time zone"),
+        ("timestamp(6) with time zone", "timestamp(6) with time zone"),
+        ("TIMESTAMPTZ (3)", "timestamp(3) with time zone"),
+        ("timestamp(9)", "timestamp(6) without time zone"),
+        ("timetz(2)", "time(2) with time zone"),
+        ("INTERVAL DAY TO SECOND (3)", "interval day to second(3)"),
+        ("interval(0)", "interval(0)"),
         ("time", "time without time zone"),
         ("int[]", "integer[]"),
         ("text array", "text[]"),
@@ -41,16 +61,26 @@ fn spellings_of_postgresql() {
     for (text, name) in cases {
         assert_eq!(DataType::parse(text).map(|ty| ty.sql_name()).as_deref(), Some(name), "{text}");
     }
-    for text in
-        ["serial", "", "int(4)", "varchar(0)", "numeric(39,2)", "timestamp(3)", "int[", "foo", "]", "[]"]
-    {
+    for text in [
+        "serial",
+        "",
+        "int(4)",
+        "varchar(0)",
+        "numeric(39,2)",
+        "timestamp(-1)",
+        "interval year(2)",
+        "int[",
+        "foo",
+        "]",
+        "[]",
+    ] {
         assert_eq!(DataType::parse(text), None, "{text}");
     }
 }
 
 #[test]
 fn catalog_code_round_trips_and_is_golden() {
-    for ty in all_types() {
+    for ty in all_types().into_iter().chain(limited()) {
         let mut code = Vec::new();
         ty.encode(&mut code);
         for end in 0..code.len() {
@@ -67,13 +97,28 @@ fn catalog_code_round_trips_and_is_golden() {
     assert_eq!(code, [8, 10, 0xFE, 11, 2, 1, 0, 0, 32, 32, 19]);
     // What NUMERIC was before it had scales of its own.
     assert_eq!(DataType::decode(&mut [7].as_slice()).unwrap(), DataType::Numeric(Some((38, 10))));
+    code.clear();
+    for ty in [
+        "time(1)",
+        "timestamp(3)",
+        "timestamptz(0)",
+        "interval year",
+        "interval day to second(2)",
+        "timetz(1)",
+    ] {
+        DataType::parse(ty).unwrap().encode(&mut code);
+    }
+    assert_eq!(code, [24, 1, 25, 3, 26, 0, 27, 1, 255, 27, 10, 2, 33, 15, 2, 0, 0, 0]);
+    for damaged in [[25, 7].as_slice(), &[27, 14, 255], &[27, 0, 7], &[33, 15, 8, 0, 0, 0]] {
+        assert!(DataType::decode(&mut &*damaged).is_err());
+    }
     assert!(DataType::decode(&mut [32; 20].as_slice()).is_err());
     assert!(DataType::decode(&mut [99].as_slice()).is_err());
 }
 
 #[test]
 fn types_survive_arrow() {
-    for ty in all_types() {
+    for ty in all_types().into_iter().chain(limited()) {
         let field = ty.to_field("c", true);
         assert_eq!(DataType::from_field(&field), ty);
     }

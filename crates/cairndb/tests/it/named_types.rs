@@ -153,3 +153,31 @@ fn composite_values_outlive_closing_and_crashes() {
     assert_eq!(rows(&db, "SELECT count(*) FROM information_schema.columns WHERE table_name = 'sold'"), ["0"]);
     assert_eq!(rows(&db, "SELECT '()'::pair"), ["()"]);
 }
+
+#[test]
+fn times_are_there_when_the_database_is_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    {
+        let db = Database::open(&path).unwrap();
+        db.execute_batch(
+            "CREATE TABLE t (z timetz(1) PRIMARY KEY, a timestamp(3), d date, i interval day to second(2), m macaddr8);
+             CREATE INDEX t_a ON t (a);
+             INSERT INTO t VALUES ('10:00:00.16+02', '2020-01-01 00:00:00.0006', '-infinity', '1 day 1.239 s', '08002b0102030405'),
+                ('08:00+00', 'infinity', 'infinity', NULL, NULL);",
+        )
+        .unwrap();
+        db.close().unwrap();
+    }
+    let db = Database::open(&path).unwrap();
+    assert_eq!(
+        rows(&db, "SELECT * FROM t ORDER BY z"),
+        [
+            "08:00:00+00 infinity infinity NULL NULL",
+            "10:00:00.2+02 2020-01-01 00:00:00.001 -infinity 1 day 00:00:01.24 08:00:2b:01:02:03:04:05"
+        ]
+    );
+    assert_eq!(rows(&db, "SELECT z FROM t WHERE a = '2020-01-01 00:00:00.001'"), ["10:00:00.2+02"]);
+    db.execute("INSERT INTO t (z, a) VALUES ('01:00+00', '2021-01-01 00:00:00.1239')", &[]).unwrap();
+    assert_eq!(rows(&db, "SELECT a FROM t WHERE z = '01:00+00'"), ["2021-01-01 00:00:00.124"]);
+}

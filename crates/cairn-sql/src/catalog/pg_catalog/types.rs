@@ -6,7 +6,8 @@ use cairn_engine::Catalog;
 use cairn_engine::catalog::{ObjectId, TypeDescriptor, TypeKind};
 use cairn_types::coded::MADE_TYPES;
 use cairn_types::composite::RECORD;
-use cairn_types::{Coded, DataType, RangeKind, Value};
+use cairn_types::datatype::SECOND_DIGITS_MAX;
+use cairn_types::{Coded, DataType, IntervalLimit, RangeKind, Value};
 
 use super::PG_CATALOG_ID;
 use crate::Result;
@@ -19,6 +20,11 @@ pub(super) fn modifier(ty: &DataType) -> i32 {
         DataType::Varchar(Some(n)) | DataType::Char(n) => *n as i32 + 4,
         DataType::Numeric(Some((p, s))) => ((i32::from(*p) << 16) | i32::from(*s)) + 4,
         DataType::Coded(Coded::Bit(Some(n)) | Coded::VarBit(Some(n))) => *n as i32,
+        DataType::Time(Some(n))
+        | DataType::Timestamp(Some(n))
+        | DataType::TimestampTz(Some(n))
+        | DataType::Coded(Coded::TimeTz(Some(n))) => i32::from(*n),
+        DataType::Interval(Some(limit)) => limit.modifier(),
         DataType::Array(item) => modifier(item),
         _ => -1,
     }
@@ -31,13 +37,15 @@ pub(super) fn length(ty: &DataType) -> i16 {
         DataType::Integer | DataType::Real | DataType::Date => 4,
         DataType::BigInt
         | DataType::Double
-        | DataType::Time
-        | DataType::Timestamp
-        | DataType::TimestampTz => 8,
-        DataType::Interval | DataType::Uuid => 16,
+        | DataType::Time(_)
+        | DataType::Timestamp(_)
+        | DataType::TimestampTz(_) => 8,
+        DataType::Interval(_) | DataType::Uuid => 16,
         DataType::Coded(coded) => match coded {
             Coded::Enum(_) => 4,
             Coded::MacAddr => 6,
+            Coded::MacAddr8 => 8,
+            Coded::TimeTz(_) => 12,
             _ => -1,
         },
         _ => -1,
@@ -51,6 +59,8 @@ fn base_types() -> Vec<DataType> {
         Coded::Inet,
         Coded::Cidr,
         Coded::MacAddr,
+        Coded::MacAddr8,
+        Coded::TimeTz(None),
         Coded::Bit(None),
         Coded::VarBit(None),
     ]);
@@ -68,10 +78,10 @@ fn base_types() -> Vec<DataType> {
         D::Char(1),
         D::Bytea,
         D::Date,
-        D::Time,
-        D::Timestamp,
-        D::TimestampTz,
-        D::Interval,
+        D::Time(None),
+        D::Timestamp(None),
+        D::TimestampTz(None),
+        D::Interval(None),
         D::Uuid,
         D::Json,
         D::Jsonb,
@@ -86,13 +96,14 @@ fn category(ty: &DataType) -> &'static str {
         DataType::Boolean => "B",
         ty if ty.is_numeric() => "N",
         ty if ty.is_character() => "S",
-        DataType::Date | DataType::Time | DataType::Timestamp | DataType::TimestampTz => "D",
-        DataType::Interval => "T",
+        DataType::Date | DataType::Time(_) | DataType::Timestamp(_) | DataType::TimestampTz(_) => "D",
+        DataType::Interval(_) => "T",
         DataType::Array(_) => "A",
         DataType::Coded(coded) => match coded {
             Coded::Enum(_) => "E",
             Coded::Range(_) => "R",
             Coded::Inet | Coded::Cidr => "I",
+            Coded::TimeTz(_) => "D",
             Coded::Bit(_) | Coded::VarBit(_) => "V",
             Coded::Composite(own) if own.id == RECORD => "P",
             Coded::Composite(_) => "C",
@@ -239,7 +250,16 @@ pub(crate) fn format_type(catalog: &Catalog, oid: i64, modifier: i64) -> String 
     if oid == i64::from(RECORD) {
         return "record".to_owned();
     }
+    let digits = u8::try_from(modifier).ok().filter(|n| *n <= SECOND_DIGITS_MAX);
     let with = |ty: DataType| match (&ty, modifier) {
+        (DataType::Time(_), _) => DataType::Time(digits).sql_name(),
+        (DataType::Timestamp(_), _) => DataType::Timestamp(digits).sql_name(),
+        (DataType::TimestampTz(_), _) => DataType::TimestampTz(digits).sql_name(),
+        (DataType::Coded(Coded::TimeTz(_)), _) => DataType::Coded(Coded::TimeTz(digits)).sql_name(),
+        (DataType::Interval(_), m) => {
+            let limit = i32::try_from(m).ok().filter(|m| *m >= 0).and_then(IntervalLimit::of_modifier);
+            DataType::Interval(limit).sql_name()
+        }
         (DataType::Coded(_), m) if m < 1 => ty.sql_name(),
         (ty, m) if m < 4 && !matches!(ty, DataType::Coded(_)) => ty.sql_name(),
         (DataType::Varchar(_), m) => DataType::Varchar(Some((m - 4) as u32)).sql_name(),

@@ -51,9 +51,11 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         operator("cairn_jsonb_path_match", "@@", vec![jsonb(T::Text, T::Boolean, path::match_operator)]),
         function(
             "cairn_interval_key",
-            vec![Overload::new(vec![is(T::Interval)], Returns::Is(T::Numeric(Some((38, 0)))), |args| {
-                Ok(Value::Numeric(cairn_types::Decimal::new(args.interval(0)?.comparison_nanos(), 0)))
-            })],
+            vec![Overload::new(
+                vec![is(T::Interval(None))],
+                Returns::Is(T::Numeric(Some((38, 0)))),
+                |args| Ok(Value::Numeric(cairn_types::Decimal::new(args.interval(0)?.comparison_nanos(), 0))),
+            )],
         ),
         function(
             "cairn_jsonb_key_text",

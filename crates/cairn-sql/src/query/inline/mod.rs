@@ -273,8 +273,8 @@ fn compares_as_key(ty: &DataType) -> bool {
             | DataType::Varchar(_)
             | DataType::Uuid
             | DataType::Date
-            | DataType::Timestamp
-            | DataType::TimestampTz
+            | DataType::Timestamp(_)
+            | DataType::TimestampTz(_)
             | DataType::Boolean
     )
 }

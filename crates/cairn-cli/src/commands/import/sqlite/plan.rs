@@ -42,7 +42,7 @@ impl Type {
             Type::Text => DataType::Text,
             Type::Bytea => DataType::Bytea,
             Type::Date => DataType::Date,
-            Type::Timestamp => DataType::Timestamp,
+            Type::Timestamp => DataType::Timestamp(None),
         }
     }
 
