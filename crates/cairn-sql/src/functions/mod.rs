@@ -17,6 +17,7 @@ pub(crate) mod composite;
 mod date_field;
 mod datetime;
 pub(crate) mod domain;
+pub(crate) mod elements;
 mod enums;
 mod erf;
 mod exact;
@@ -82,6 +83,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     all.extend(bytes::functions());
     all.extend(case_type::functions());
     all.extend(datetime::functions());
+    all.extend(elements::functions());
     all.extend(enums::functions());
     all.extend(exact::functions());
     all.extend(format_number::functions());

@@ -12,6 +12,7 @@ pub(crate) mod conflict;
 pub(crate) mod constants;
 pub(crate) mod cursor;
 pub(crate) mod dialect;
+pub(crate) mod element_targets;
 mod exclude;
 mod forms;
 mod grouping;
@@ -96,6 +97,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let logged = names::without_unlogged(text);
     let typed = partition_columns::before_parsing(&logged);
     let typed = composites::before_parsing(&typed);
+    let typed = element_targets::before_parsing(&typed);
     let text = &*typed;
     let own = crate::copy::parse(text)
         .or_else(|| crate::ddl::parse(text))
@@ -145,6 +147,9 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
         as_of::note(&mut statement, &moment)?;
     }
     into::rewrite(&mut statement)?;
+    if patched.contains(element_targets::MARK) {
+        element_targets::unpack(&mut statement)?;
+    }
     balance::statement(&mut statement);
     check::statement(&statement)?;
     row_functions::rewrite(&patched, &mut statement)?;
