@@ -25,6 +25,8 @@ pub enum ParameterMode {
     Out,
     /// INOUT.
     InOut,
+    /// VARIADIC: an array, of which callers give the elements.
+    Variadic,
 }
 
 /// A parameter.
@@ -44,6 +46,11 @@ impl Parameter {
     /// Whether a caller gives it a value.
     pub fn is_input(&self) -> bool {
         self.mode != ParameterMode::Out
+    }
+
+    /// Whether it is part of what the routine gives.
+    pub fn is_output(&self) -> bool {
+        matches!(self.mode, ParameterMode::Out | ParameterMode::InOut)
     }
 }
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::name;
 use super::removal::Removal;
 use crate::catalog::{
-    ObjectId, ParameterMode, Returns, RoutineDescriptor, RoutineKind, TableDescriptor, TriggerDescriptor,
-    ViewDescriptor,
+    ObjectId, Returns, RoutineDescriptor, RoutineKind, TableDescriptor, TriggerDescriptor, ViewDescriptor,
 };
 use crate::error::{Error, Result};
 use crate::transaction::{Transaction, Writer};
@@ -228,7 +227,7 @@ fn keeps_call(old: &RoutineDescriptor, new: &RoutineDescriptor) -> Result<()> {
         });
     }
     let outputs = |routine: &RoutineDescriptor| -> Vec<(String, String)> {
-        let out = routine.parameters.iter().filter(|p| p.mode != ParameterMode::In);
+        let out = routine.parameters.iter().filter(|p| p.is_output());
         out.map(|p| (p.name.clone(), p.ty.base_name().to_owned())).collect()
     };
     let same = match (&old.returns, &new.returns) {

@@ -249,7 +249,7 @@ fn counting(code: Code) -> Vec<Overload> {
     vec![Overload::new(vec![Kind::Any, Kind::Any], Returns::Is(T::Integer), code).variadic().with_nulls()]
 }
 
-fn count(args: &Args<'_>, nulls: bool) -> Value {
+pub(super) fn count(args: &Args<'_>, nulls: bool) -> Value {
     Value::Integer(args.values.iter().filter(|value| value.is_null() == nulls).count() as i32)
 }
 

@@ -51,6 +51,7 @@ pub(crate) mod text;
 pub(crate) mod time;
 mod truncate;
 pub(crate) mod unknown;
+pub(crate) mod variadic;
 mod variance;
 pub(crate) mod wide;
 mod wide_sum;
@@ -96,6 +97,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     all.extend(system::functions());
     all.extend(text::functions());
     all.extend(time::functions());
+    all.extend(variadic::functions());
     all.push(ScalarUDF::from(keywords::function()));
     all.push(truncate::function());
     all.push(date_field::function());

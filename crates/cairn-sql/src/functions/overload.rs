@@ -329,6 +329,27 @@ impl<'a> Args<'a> {
         Error::internal(format!("argument {} is no {what}", at + 1))
     }
 
+    /// Calls code with the elements of the last argument, an array, in its place.
+    pub(crate) fn spread(&self, code: Code) -> Result<Value> {
+        let last = self.len().saturating_sub(1);
+        let elements = self.array(last)?;
+        let mut values = self.values[..last].to_vec();
+        values.extend_from_slice(elements);
+        let mut types = self.types[..last].to_vec();
+        let item = match &self.types[last] {
+            DataType::Array(item) => (**item).clone(),
+            other => other.clone(),
+        };
+        types.extend(std::iter::repeat_n(item, elements.len()));
+        code(&Args { values, types: &types, result: self.result, config: self.config })
+    }
+
+    /// Calls code with the first arguments alone.
+    pub(crate) fn first(&self, count: usize, code: Code) -> Result<Value> {
+        let values = self.values[..count].to_vec();
+        code(&Args { values, types: &self.types[..count], result: self.result, config: self.config })
+    }
+
     /// How many arguments there are.
     pub(crate) fn len(&self) -> usize {
         self.values.len()

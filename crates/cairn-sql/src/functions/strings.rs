@@ -111,15 +111,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         function(
             "concat",
             vec![
-                Overload::new(vec![Kind::Any, Kind::Any], Returns::Is(T::Text), |args| {
-                    let mut out = String::new();
-                    for at in (0..args.len()).filter(|at| !args.values[*at].is_null()) {
-                        out.push_str(&shown(args, at)?);
-                    }
-                    Ok(Value::Text(out))
-                })
-                .variadic()
-                .with_nulls(),
+                Overload::new(vec![Kind::Any, Kind::Any], Returns::Is(T::Text), concat)
+                    .variadic()
+                    .with_nulls(),
             ],
         ),
         function(
@@ -195,7 +189,15 @@ fn cast_text(args: &Args<'_>) -> Result<String> {
     }
 }
 
-fn concat_ws(args: &Args<'_>) -> Result<Value> {
+pub(super) fn concat(args: &Args<'_>) -> Result<Value> {
+    let mut out = String::new();
+    for at in (0..args.len()).filter(|at| !args.values[*at].is_null()) {
+        out.push_str(&shown(args, at)?);
+    }
+    Ok(Value::Text(out))
+}
+
+pub(super) fn concat_ws(args: &Args<'_>) -> Result<Value> {
     if args.values[0].is_null() {
         return Ok(Value::Null);
     }
@@ -219,7 +221,7 @@ enum Width {
     Argument(Option<usize>),
 }
 
-fn format(args: &Args<'_>) -> Result<Value> {
+pub(super) fn format(args: &Args<'_>) -> Result<Value> {
     if args.values[0].is_null() {
         return Ok(Value::Null);
     }

@@ -43,6 +43,7 @@ pub(crate) mod substitute;
 pub(crate) mod types;
 mod using;
 pub(crate) mod values;
+mod variadic;
 mod whole_rows;
 mod windows;
 
@@ -116,6 +117,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let patched = names::before_parsing(&patched);
     let patched = only::before_parsing(&patched);
     let patched = constants::before_parsing(&patched);
+    let patched = variadic::before_parsing(&patched);
     let patched = windows::before_parsing(&patched);
     let patched = exclude::before_parsing(&patched);
     let patched = merge::before_parsing(&patched);

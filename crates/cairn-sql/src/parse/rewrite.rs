@@ -605,6 +605,7 @@ fn figure(expr: &Expr) -> Option<(String, u8)> {
                 crate::functions::composite::ROW | crate::functions::composite::ROW_OF => strong("row"),
                 "cairn_is_json" => None,
                 "cairn_substring_regex" => strong("substring"),
+                name if name.starts_with("cairn_variadic_") => strong(&name["cairn_variadic_".len()..]),
                 _ => Some((name, 2)),
             }
         }

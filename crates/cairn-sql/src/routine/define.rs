@@ -105,6 +105,9 @@ fn parameters(context: &Context, create: &CreateRoutine) -> Result<Vec<Parameter
         if !name.is_empty() && made.iter().any(|other| other.name == name) {
             return Err(invalid(format!("parameter name \"{name}\" used more than once")));
         }
+        if made.iter().any(|other| other.mode == ParameterMode::Variadic) && own.mode != ParameterMode::Out {
+            return Err(invalid("VARIADIC parameter must be the last input parameter"));
+        }
         if own.default.is_some() && own.mode == ParameterMode::Out {
             return Err(invalid("only input parameters can have default values"));
         }
@@ -114,6 +117,14 @@ fn parameters(context: &Context, create: &CreateRoutine) -> Result<Vec<Parameter
         }
         let default = own.default.as_ref().map(ToString::to_string);
         let ty = type_of(context, &own.ty)?;
+        if own.mode == ParameterMode::Variadic {
+            if create.kind == RoutineKind::Procedure {
+                return Err(Error::unsupported("a VARIADIC parameter of a procedure"));
+            }
+            if !matches!(ty, DataType::Array(_)) {
+                return Err(invalid("VARIADIC parameter must be an array"));
+            }
+        }
         made.push(Parameter { name, ty, mode: own.mode, default });
     }
     Ok(made)
@@ -125,7 +136,7 @@ fn returns(
     create: &CreateRoutine,
     parameters: &[Parameter],
 ) -> Result<Returns> {
-    let out: Vec<&Parameter> = parameters.iter().filter(|p| p.mode != ParameterMode::In).collect();
+    let out: Vec<&Parameter> = parameters.iter().filter(|p| p.is_output()).collect();
     let name_of = |at: usize, own: &Parameter| match own.name.is_empty() {
         true => format!("column{}", at + 1),
         false => own.name.clone(),

@@ -13,7 +13,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Fields, Schema, SchemaRef};
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{Returns, RoutineDescriptor, RoutineVolatility};
+use cairn_engine::catalog::{ParameterMode, Returns, RoutineDescriptor, RoutineVolatility};
 use cairn_types::{CompositeType, DataType, Value};
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -212,19 +212,44 @@ pub(crate) fn choose(name: &str, routines: &[&RoutineDescriptor], found: &[Found
 /// How well arguments fit the inputs of a routine; those left out have defaults.
 fn fits(routine: &RoutineDescriptor, found: &[Found]) -> Option<i32> {
     let inputs: Vec<_> = routine.inputs().collect();
+    if let Some((start, item)) = elements_of(routine, found) {
+        let fixed = found[..start].iter().zip(inputs[..start].iter().map(|input| &input.ty));
+        let mut score = 0;
+        for (ty, wanted) in fixed.chain(found[start..].iter().map(|ty| (ty, item))) {
+            score += closeness_to(ty, wanted)?;
+        }
+        // One that takes just so many goes before it.
+        return Some(2 * score - 1);
+    }
     if found.len() > inputs.len() || inputs[found.len()..].iter().any(|input| input.default.is_none()) {
         return None;
     }
     let mut score = 0;
     for (ty, input) in found.iter().zip(&inputs) {
-        score += match ty {
-            None if matches!(input.ty, DataType::Text) => 20,
-            None => 10,
-            Some(ty) => near(ty, &input.ty)?,
-        };
+        score += closeness_to(ty, &input.ty)?;
     }
     // A function without defaults to fill in goes before one with.
     Some(2 * score - i32::from(found.len() < inputs.len()))
+}
+
+fn closeness_to(ty: &Found, wanted: &DataType) -> Option<i32> {
+    match ty {
+        None if matches!(wanted, DataType::Text) => Some(20),
+        None => Some(10),
+        Some(ty) => near(ty, wanted),
+    }
+}
+
+/// Where the elements of a VARIADIC parameter begin among the arguments, and their type; `None` where there is no such
+/// parameter, or the call gives the array.
+fn elements_of<'r>(routine: &'r RoutineDescriptor, found: &[Found]) -> Option<(usize, &'r DataType)> {
+    let (at, last) = routine.inputs().enumerate().last()?;
+    let DataType::Array(item) = &last.ty else { return None };
+    if last.mode != ParameterMode::Variadic || found.len() <= at {
+        return None;
+    }
+    let given = found.len() == at + 1 && matches!(&found[at], Some(ty) if near(ty, &last.ty).is_some());
+    (!given).then_some((at, &**item))
 }
 
 fn near(from: &DataType, to: &DataType) -> Option<i32> {
@@ -279,7 +304,8 @@ impl Function {
         let context = Context { scope };
         let inputs: Vec<DataType> = routine.inputs().map(|input| input.ty.clone()).collect();
         let call = Call::new(&context, &self.catalog, candidate, &self.result(routine)?, self.as_rows)?;
-        let defaults = defaults(&context, routine, own.len())?;
+        let elements = elements_of(routine, &kinds);
+        let defaults = defaults(&context, routine, own.len().min(inputs.len()))?;
         let zone = context.zone();
         let each = routine.volatility == RoutineVolatility::Volatile;
         let constant = !each && args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
@@ -288,7 +314,13 @@ impl Function {
         let mut results: Vec<ArrayRef> = Vec::with_capacity(rows);
         for row in 0..rows {
             let mut values = row_values(args, &own, row)?;
-            for (at, value) in values.iter_mut().enumerate() {
+            if let Some((start, item)) = elements {
+                let all = values.split_off(start).into_iter().zip(&kinds[start..]);
+                let all = all.map(|(value, kind)| coerce(value, kind, item, zone)).collect::<Result<_>>()?;
+                values.push(Value::Array(all));
+            }
+            let given = if elements.is_some() { values.len() - 1 } else { values.len() };
+            for (at, value) in values.iter_mut().enumerate().take(given) {
                 *value = coerce(std::mem::take(value), &kinds[at], &inputs[at], zone)?;
             }
             values.extend(defaults.iter().cloned());
@@ -334,7 +366,7 @@ impl Function {
             return Ok(None);
         }
         let inputs: Vec<_> = routine.inputs().cloned().collect();
-        if args.len() != inputs.len() {
+        if args.len() != inputs.len() || elements_of(routine, &kinds).is_some() {
             return Ok(None);
         }
         let scope: Arc<Scope> = ScopeExtension::of(info.config_options())?;

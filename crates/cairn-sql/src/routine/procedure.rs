@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
-use cairn_engine::catalog::{BodyForm, ParameterMode, RoutineDescriptor, RoutineKind};
+use cairn_engine::catalog::{BodyForm, RoutineDescriptor, RoutineKind};
 use cairn_types::{DataType, Value};
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Statement};
 
@@ -52,7 +52,7 @@ pub(crate) fn call(context: &Context, call: &Function) -> Result<StatementResult
     values.extend(defaults(context, &routine, values.len())?);
     let typed: Vec<(Value, DataType)> = values.into_iter().zip(inputs).collect();
     let outcome = Body::of(context, &routine)?.run(context, surroundings, &typed)?;
-    if routine.parameters.iter().all(|parameter| parameter.mode == ParameterMode::In) {
+    if !routine.parameters.iter().any(|parameter| parameter.is_output()) {
         return Ok(StatementResult::command("CALL"));
     }
     let columns = columns(&catalog, &routine)?;

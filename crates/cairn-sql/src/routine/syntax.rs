@@ -276,9 +276,10 @@ fn parameter(parser: &mut Parser<'_>) -> Parsed<ParsedParameter> {
         Some(_) if parser.parse_keyword(Keyword::OUT) => ParameterMode::InOut,
         _ => ParameterMode::In,
     };
-    if parser.parse_keyword(Keyword::VARIADIC) {
-        return Err(ParserError::ParserError("VARIADIC parameters are not supported".to_owned()));
-    }
+    let mode = match parser.parse_keyword(Keyword::VARIADIC) {
+        true => ParameterMode::Variadic,
+        false => mode,
+    };
     let unnamed = parser.maybe_parse(|parser| {
         let ty = parser.parse_data_type()?;
         match parser.peek_token().token {

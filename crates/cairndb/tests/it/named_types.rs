@@ -163,6 +163,7 @@ fn times_are_there_when_the_database_is_opened_again() {
         db.execute_batch(
             "CREATE TABLE t (z timetz(1) PRIMARY KEY, a timestamp(3), d date, i interval day to second(2), m macaddr8);
              CREATE INDEX t_a ON t (a);
+             CREATE FUNCTION total(VARIADIC n int[]) RETURNS int LANGUAGE sql AS 'SELECT cardinality(n)';
              INSERT INTO t VALUES ('10:00:00.16+02', '2020-01-01 00:00:00.0006', '-infinity', '1 day 1.239 s', '08002b0102030405'),
                 ('08:00+00', 'infinity', 'infinity', NULL, NULL);",
         )
@@ -180,4 +181,5 @@ fn times_are_there_when_the_database_is_opened_again() {
     assert_eq!(rows(&db, "SELECT z FROM t WHERE a = '2020-01-01 00:00:00.001'"), ["10:00:00.2+02"]);
     db.execute("INSERT INTO t (z, a) VALUES ('01:00+00', '2021-01-01 00:00:00.1239')", &[]).unwrap();
     assert_eq!(rows(&db, "SELECT a FROM t WHERE z = '01:00+00'"), ["2021-01-01 00:00:00.124"]);
+    assert_eq!(rows(&db, "SELECT total(1, 2, 3), total(VARIADIC '{4}'::int[])"), ["3 1"]);
 }

@@ -18,7 +18,8 @@ fn write_one<T: PartialEq>(out: &mut Encoder, all: &[T], value: &T) {
 }
 
 const KINDS: [RoutineKind; 2] = [RoutineKind::Function, RoutineKind::Procedure];
-const MODES: [ParameterMode; 3] = [ParameterMode::In, ParameterMode::Out, ParameterMode::InOut];
+const MODES: [ParameterMode; 4] =
+    [ParameterMode::In, ParameterMode::Out, ParameterMode::InOut, ParameterMode::Variadic];
 const VOLATILITIES: [RoutineVolatility; 3] =
     [RoutineVolatility::Immutable, RoutineVolatility::Stable, RoutineVolatility::Volatile];
 const FORMS: [BodyForm; 3] = [BodyForm::Text, BodyForm::Return, BodyForm::Atomic];

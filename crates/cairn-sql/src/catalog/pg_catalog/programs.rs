@@ -78,6 +78,7 @@ fn mode(mode: ParameterMode) -> &'static str {
         ParameterMode::In => "i",
         ParameterMode::Out => "o",
         ParameterMode::InOut => "b",
+        ParameterMode::Variadic => "v",
     }
 }
 
@@ -181,7 +182,7 @@ pub(in crate::catalog) fn parameters(_: &Context, catalog: &Catalog) -> Result<R
                 text(format!("{}_{}", routine.name, routine.id)),
                 Value::Integer(at as i32 + 1),
                 text(match parameter.mode {
-                    ParameterMode::In => "IN",
+                    ParameterMode::In | ParameterMode::Variadic => "IN",
                     ParameterMode::Out => "OUT",
                     ParameterMode::InOut => "INOUT",
                 }),
