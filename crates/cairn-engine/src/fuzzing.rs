@@ -51,7 +51,8 @@ mod tests {
     use super::*;
     use crate::catalog::format::tests::table;
     use crate::catalog::{
-        BodyForm, ColumnStatistics, Dependency, Returns, RoutineKind, RoutineVolatility, ViewColumn,
+        BodyForm, CheckOption, ColumnStatistics, Dependency, Returns, RoutineKind, RoutineVolatility,
+        ViewColumn, ViewOptions,
     };
 
     /// Mutants that `cargo test` tries; `CAIRN_MUTANTS` sets another number.
@@ -84,10 +85,19 @@ mod tests {
             schema: text("p"),
             name: text("v"),
             sql: text("SELECT 1"),
-            columns: vec![ViewColumn { name: text("c"), ty: DataType::Array(Box::new(DataType::Text)) }],
+            columns: vec![ViewColumn {
+                name: text("c"),
+                ty: DataType::Array(Box::new(DataType::Text)),
+                default: Some(text("'{}'")),
+            }],
             depends_on: vec![Dependency { object: 1000, columns: vec![1, 2] }],
             comment: None,
             triggers: Vec::new(),
+            options: ViewOptions {
+                check: Some(CheckOption::Cascaded),
+                security_barrier: Some(true),
+                security_invoker: None,
+            },
         };
         let sequence = SequenceDescriptor {
             id: 1001,

@@ -300,6 +300,28 @@ pub struct ViewColumn {
     pub name: String,
     /// Type.
     pub ty: DataType,
+    /// What INSERT into the view gives it by default, as SQL text.
+    pub default: Option<String>,
+}
+
+/// Which conditions rows that are written through a view must meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckOption {
+    /// The view's own.
+    Local,
+    /// Also those of the views beneath.
+    Cascaded,
+}
+
+/// The options of a view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ViewOptions {
+    /// WITH CHECK OPTION.
+    pub check: Option<CheckOption>,
+    /// `security_barrier`, kept for the catalog: there is one user.
+    pub security_barrier: Option<bool>,
+    /// `security_invoker`, as that.
+    pub security_invoker: Option<bool>,
 }
 
 /// What a view reads.
@@ -330,6 +352,8 @@ pub struct ViewDescriptor {
     pub comment: Option<String>,
     /// Its INSTEAD OF triggers, by name.
     pub triggers: Vec<TriggerDescriptor>,
+    /// WITH (…).
+    pub options: ViewOptions,
 }
 
 /// A sequence.

@@ -13,9 +13,9 @@ use cairn_types::row::{RowEncoder, decode_row};
 use cairn_types::{DataType, Value};
 
 use super::descriptor::{
-    Check, Column, Dependency, ForeignKey, Generated, Identity, IndexColumn, IndexDescriptor,
+    Check, CheckOption, Column, Dependency, ForeignKey, Generated, Identity, IndexColumn, IndexDescriptor,
     IndexExpression, IndexPredicate, Materialized, ReferentialAction, SchemaDescriptor, SequenceDescriptor,
-    TableDescriptor, ViewColumn, ViewDescriptor,
+    TableDescriptor, ViewColumn, ViewDescriptor, ViewOptions,
 };
 use crate::error::{Error, Result};
 
@@ -43,6 +43,10 @@ const EXTRA_PARTITIONING: u8 = 20;
 const EXTRA_PARTITION: u8 = 21;
 /// Unique and primary keys that are DEFERRABLE.
 const EXTRA_LATE_KEYS: u8 = 22;
+/// The options of a view.
+const EXTRA_VIEW_OPTIONS: u8 = 30;
+/// Defaults of a view's columns.
+const EXTRA_VIEW_DEFAULTS: u8 = 31;
 /// More elements than this in one list are damage, not data.
 const LIST_MAX: u32 = 1 << 20;
 
@@ -624,23 +628,67 @@ impl Descriptor for ViewDescriptor {
             schema: from.text()?,
             name: from.text()?,
             sql: from.text()?,
-            columns: from.list(|from| Ok(ViewColumn { name: from.text()?, ty: from.ty()? }))?,
+            columns: from
+                .list(|from| Ok(ViewColumn { name: from.text()?, ty: from.ty()?, default: None }))?,
             depends_on: from.list(read_dependency)?,
             comment: from.option(Decoder::text)?,
             triggers: Vec::new(),
+            options: ViewOptions::default(),
         })
     }
 
     fn extras(&self) -> Result<Vec<(u8, Vec<u8>)>> {
-        let triggers = (!self.triggers.is_empty()).then(|| program::triggers_extra(&self.triggers));
-        Ok(triggers.into_iter().map(|bytes| (EXTRA_TRIGGERS, bytes)).collect())
+        let mut extras = Vec::new();
+        if !self.triggers.is_empty() {
+            extras.push((EXTRA_TRIGGERS, program::triggers_extra(&self.triggers)));
+        }
+        if self.options != ViewOptions::default() {
+            let mut out = Encoder { bytes: Vec::new() };
+            out.u8(match self.options.check {
+                None => 0,
+                Some(CheckOption::Local) => 1,
+                Some(CheckOption::Cascaded) => 2,
+            });
+            for option in [self.options.security_barrier, self.options.security_invoker] {
+                out.option(&option, |out, value| out.bool(*value));
+            }
+            extras.push((EXTRA_VIEW_OPTIONS, out.bytes));
+        }
+        if self.columns.iter().any(|column| column.default.is_some()) {
+            let mut out = Encoder { bytes: Vec::new() };
+            out.list(&self.columns, |out, column| out.text_option(&column.default));
+            extras.push((EXTRA_VIEW_DEFAULTS, out.bytes));
+        }
+        Ok(extras)
     }
 
     fn read_extra(&mut self, tag: u8, from: &mut Decoder<'_>) -> Result<()> {
-        if tag != EXTRA_TRIGGERS {
-            return Err(from.damage(&format!("an extra of kind {tag}, which this program does not know")));
+        match tag {
+            EXTRA_TRIGGERS => self.triggers = program::read_triggers(from)?,
+            EXTRA_VIEW_OPTIONS => {
+                self.options = ViewOptions {
+                    check: match from.u8()? {
+                        0 => None,
+                        1 => Some(CheckOption::Local),
+                        2 => Some(CheckOption::Cascaded),
+                        other => return Err(from.damage(&format!("check option {other}"))),
+                    },
+                    security_barrier: from.option(Decoder::bool)?,
+                    security_invoker: from.option(Decoder::bool)?,
+                };
+            }
+            EXTRA_VIEW_DEFAULTS => {
+                let defaults = from.list(|from| from.option(Decoder::text))?;
+                if defaults.len() != self.columns.len() {
+                    return Err(from.damage("defaults of other columns"));
+                }
+                self.columns.iter_mut().zip(defaults).for_each(|(column, default)| column.default = default);
+            }
+            _ => {
+                let what = format!("an extra of kind {tag}, which this program does not know");
+                return Err(from.damage(&what));
+            }
         }
-        self.triggers = program::read_triggers(from)?;
         Ok(())
     }
 }

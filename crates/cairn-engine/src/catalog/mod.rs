@@ -18,9 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use descriptor::{
-    Check, Column, ColumnId, Dependency, ForeignKey, Generated, Identity, IndexColumn, IndexDescriptor,
-    IndexExpression, IndexId, IndexPredicate, Materialized, ObjectId, ReferentialAction, SchemaDescriptor,
-    SequenceDescriptor, TableDescriptor, ViewColumn, ViewDescriptor,
+    Check, CheckOption, Column, ColumnId, Dependency, ForeignKey, Generated, Identity, IndexColumn,
+    IndexDescriptor, IndexExpression, IndexId, IndexPredicate, Materialized, ObjectId, ReferentialAction,
+    SchemaDescriptor, SequenceDescriptor, TableDescriptor, ViewColumn, ViewDescriptor, ViewOptions,
 };
 pub use partition::{
     Allowed, PartitionBound, PartitionOf, PartitionStrategy, Partitioning, Partitions, RangeEnd,

@@ -128,7 +128,7 @@ impl Table {
             name: column.name.clone(),
             ty: column.ty.clone(),
             nullable: true,
-            default: None,
+            default: column.default.clone(),
             missing: None,
             identity: None,
             generated: None,

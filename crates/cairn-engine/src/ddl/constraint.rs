@@ -58,6 +58,41 @@ impl Transaction {
         })
     }
 
+    /// ALTER CONSTRAINT: a foreign key of the table and of its partitions is DEFERRABLE (whether INITIALLY DEFERRED) or not.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::InvalidDefinition`] (42809) for another constraint.
+    pub fn set_deferrable(
+        &self,
+        schema: &str,
+        table: &str,
+        name: &str,
+        deferrable: Option<bool>,
+    ) -> Result<()> {
+        self.write("ALTER TABLE", |writer| {
+            let table = find(writer, schema, table)?;
+            if !table.foreign_keys.iter().any(|key| key.name == name) {
+                let named = table.checks.iter().any(|check| check.name == name)
+                    || table.indexes.iter().any(|index| index.constraint && index.name == name)
+                    || !table.primary_key.is_empty() && table.primary_key_name == name;
+                let what = format!("constraint \"{name}\" of relation \"{}\"", table.name);
+                return Err(match named {
+                    true => Error::definition("42809", format!("{what} is not a foreign key constraint")),
+                    false => Error::definition("42704", format!("{what} does not exist")),
+                });
+            }
+            for own in writer.catalog.descendants(table.id).into_iter().chain([table]) {
+                let mut descriptor = own.descriptor().clone();
+                for key in descriptor.foreign_keys.iter_mut().filter(|key| key.name == name) {
+                    key.deferrable = deferrable.is_some();
+                    key.initially_deferred = deferrable == Some(true);
+                }
+                writer.put_table(descriptor)?;
+            }
+            Ok(())
+        })
+    }
+
     /// ADD CONSTRAINT … UNIQUE USING INDEX: a unique index becomes that of a constraint, and takes its name.
     ///
     /// # Errors

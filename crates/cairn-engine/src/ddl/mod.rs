@@ -31,7 +31,7 @@ pub(crate) use name::rename_in_sql;
 pub(crate) use sequence::restart_sequence;
 pub use spec::{
     Backfill, ColumnSpec, CommentTarget, ConstraintSpec, ExpressionSpec, Generation, IndexColumnSpec,
-    IndexSpec, PartitionBySpec, PartitionOfSpec, SequenceOptions, TableSpec, ViewSpec,
+    IndexSpec, PartitionBySpec, PartitionOfSpec, SequenceOptions, TableSpec, ViewChange, ViewSpec,
 };
 pub use types::LabelPlace;
 

@@ -4,6 +4,7 @@ use cairn_types::{DataType, Value};
 
 use crate::catalog::{
     Dependency, Materialized, ObjectId, PartitionBound, PartitionStrategy, ReferentialAction, ViewColumn,
+    ViewOptions,
 };
 
 /// The options of a sequence, as CREATE SEQUENCE and GENERATED … AS IDENTITY (…) take them; `None` = the default.
@@ -243,6 +244,29 @@ pub struct ViewSpec {
     pub depends_on: Vec<Dependency>,
     /// OR REPLACE: a view of that name gets the new query; its old columns must stay as they are.
     pub replace: bool,
+    /// WITH (…).
+    pub options: ViewOptions,
+}
+
+/// What ALTER VIEW changes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ViewChange {
+    /// RENAME COLUMN.
+    RenameColumn {
+        /// The column.
+        column: String,
+        /// What it is called then.
+        new_name: String,
+    },
+    /// ALTER COLUMN … SET DEFAULT (SQL text), DROP DEFAULT.
+    Default {
+        /// The column.
+        column: String,
+        /// The expression.
+        sql: Option<String>,
+    },
+    /// SET and RESET: all options as they are then.
+    Options(ViewOptions),
 }
 
 /// How a new column fills the rows that are there already.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::name;
 use super::removal::Removal;
-use super::spec::ViewSpec;
+use super::spec::{ViewChange, ViewSpec};
 use crate::catalog::{Relation, ViewDescriptor};
-use crate::error::{Error, Result};
+use crate::error::{Error, ObjectKind, Result};
 use crate::transaction::Transaction;
 
 impl Transaction {
@@ -34,6 +34,10 @@ impl Transaction {
             if let Some(old) = &old {
                 keeps_columns(old, spec)?;
             }
+            let mut columns = spec.columns.clone();
+            for (column, old) in columns.iter_mut().zip(old.iter().flat_map(|old| &old.columns)) {
+                column.default = old.default.clone();
+            }
             let id = match &old {
                 Some(old) => old.id,
                 None => writer.new_id()?,
@@ -43,10 +47,11 @@ impl Transaction {
                 schema: spec.schema.clone(),
                 name: spec.name.clone(),
                 sql: spec.sql.clone(),
-                columns: spec.columns.clone(),
+                columns,
                 depends_on: spec.depends_on.clone(),
                 triggers: old.as_ref().map(|old| old.triggers.clone()).unwrap_or_default(),
                 comment: old.and_then(|old| old.comment.clone()),
+                options: spec.options,
             })?;
             writer.catalog.view(&spec.schema, &spec.name)
         })
@@ -83,6 +88,40 @@ impl Transaction {
         })
     }
 
+    /// ALTER VIEW … RENAME COLUMN, ALTER COLUMN … SET and DROP DEFAULT, SET and RESET.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::Duplicate`], [`Error::Unsupported`] where another view reads the column renamed.
+    pub fn change_view(&self, schema: &str, view: &str, change: &ViewChange) -> Result<()> {
+        self.write("ALTER VIEW", |writer| {
+            let old = writer.catalog.view(schema, view)?;
+            let new = match change {
+                ViewChange::RenameColumn { column, new_name } => {
+                    let new = with_renamed(&old, column, new_name)?;
+                    super::not_read_by_views(
+                        writer,
+                        old.id,
+                        None,
+                        "rename",
+                        &format!("column \"{column}\""),
+                    )?;
+                    new
+                }
+                ViewChange::Default { column, sql } => {
+                    let mut new = (*old).clone();
+                    let Some(own) = new.columns.iter_mut().find(|own| own.name == *column) else {
+                        let message = format!("column \"{column}\" of relation \"{view}\" does not exist");
+                        return Err(Error::Undefined { kind: ObjectKind::Column, message });
+                    };
+                    own.default = sql.clone();
+                    new
+                }
+                ViewChange::Options(options) => ViewDescriptor { options: *options, ..(*old).clone() },
+            };
+            writer.put_view(new)
+        })
+    }
+
     /// ALTER VIEW … RENAME TO.
     ///
     /// # Errors
@@ -95,6 +134,23 @@ impl Transaction {
             writer.put_view(ViewDescriptor { name: new_name.to_owned(), ..(*old).clone() })
         })
     }
+}
+
+/// The descriptor with a column called otherwise.
+fn with_renamed(old: &ViewDescriptor, column: &str, new_name: &str) -> Result<ViewDescriptor> {
+    let Some(at) = old.columns.iter().position(|own| own.name == column) else {
+        let message = format!("column \"{column}\" does not exist");
+        return Err(Error::Undefined { kind: ObjectKind::Column, message });
+    };
+    if old.columns.iter().any(|own| own.name == new_name) {
+        return Err(Error::duplicate_in(ObjectKind::Column, new_name, &old.name));
+    }
+    let mut new = old.clone();
+    for condition in new.triggers.iter_mut().filter_map(|trigger| trigger.when.as_mut()) {
+        *condition = name::rename_in_sql(condition, column, new_name);
+    }
+    new.columns[at].name = new_name.to_owned();
+    Ok(new)
 }
 
 /// A replacement gives the old columns first, with their names and types.

@@ -122,7 +122,7 @@ pub(crate) fn object(table: &Table, column: Option<&str>, constraint: Option<&st
 }
 
 /// `Failing row contains (1, null, x).`, each value cut at 64 characters as PostgreSQL does.
-pub(super) fn failing_row(columns: &[ArrayRef], table: &Table, row: usize) -> String {
+pub fn failing_row(columns: &[ArrayRef], table: &Table, row: usize) -> String {
     let cells = columns.iter().enumerate().map(|(place, column)| {
         let text = cell_text(column, row, table, place);
         match text.char_indices().nth(64) {

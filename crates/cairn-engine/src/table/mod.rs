@@ -46,6 +46,7 @@ mod update;
 
 pub use access::{index_access, is_covered, primary_access, rows_by_index, rows_by_key, split};
 pub use cairn_index::{Bounds, Match};
+pub use check::failing_row;
 pub(crate) use children::check_unreferred;
 pub(crate) use delete::empty;
 pub use delete::{delete, truncate};

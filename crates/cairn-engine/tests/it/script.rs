@@ -242,6 +242,7 @@ fn definitions(txn: &Transaction, verb: &str, rest: &str) -> Result<()> {
                 columns: Vec::new(),
                 depends_on: vec![cairn_engine::catalog::Dependency { object, columns }],
                 replace: false,
+                options: Default::default(),
             })
             .map(|_| ())
         }

@@ -1,7 +1,9 @@
 //! `information_schema`: the standard's picture of the catalog.
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{PUBLIC, ReferentialAction, STORE, Table, TypeDescriptor, ViewDescriptor};
+use cairn_engine::catalog::{
+    CheckOption, PUBLIC, ReferentialAction, STORE, Table, TypeDescriptor, ViewDescriptor,
+};
 use cairn_types::{Coded, DataType, Value};
 
 use super::DATABASE;
@@ -12,6 +14,7 @@ use crate::context::Context;
 use crate::dml::updatable::writable_columns;
 use crate::functions::system::USER;
 use crate::session::temporary::is_temporary;
+use crate::trigger::view::as_table;
 
 const T: DataType = DataType::Text;
 const I: DataType = DataType::Integer;
@@ -125,18 +128,32 @@ pub(crate) const TABLES: &[SystemTable] = &[
             ("view_definition", T),
             ("check_option", T),
             ("is_updatable", T),
+            ("is_insertable_into", T),
+            ("is_trigger_updatable", T),
+            ("is_trigger_deletable", T),
+            ("is_trigger_insertable_into", T),
         ],
         rows: |context, catalog| {
             Ok(catalog
                 .views()
                 .map(|view| {
+                    let writable = writable_columns(context, view).contains(&true);
+                    let instead = |verb: &str| as_table(view, verb).is_some();
                     vec![
                         text(DATABASE),
                         text(&view.schema),
                         text(&view.name),
-                        text(crate::parse::shown::shown(&view.sql)),
-                        text("NONE"),
-                        yes_no(writable_columns(context, view).contains(&true)),
+                        text(super::view::definition(view)),
+                        text(match view.options.check {
+                            None => "NONE",
+                            Some(CheckOption::Local) => "LOCAL",
+                            Some(CheckOption::Cascaded) => "CASCADED",
+                        }),
+                        yes_no(writable),
+                        yes_no(writable),
+                        yes_no(instead("UPDATE")),
+                        yes_no(instead("DELETE")),
+                        yes_no(instead("INSERT")),
                     ]
                 })
                 .collect())
@@ -368,41 +385,43 @@ fn columns(context: &Context, catalog: &Catalog) -> Result<Rows> {
             );
         }
     }
-    let mut plain =
-        |schema: &str, table: &str, all: &mut dyn Iterator<Item = (&str, &DataType)>, writes: &[bool]| {
-            for (position, (name, ty)) in all.enumerate() {
-                let writable = writes.get(position).copied().unwrap_or(false);
-                let position = position + 1;
-                let (default, nullable, identity) = (None, true, None);
-                let generated = false;
-                let row = ColumnRow {
-                    schema,
-                    table,
-                    name,
-                    position,
-                    default,
-                    nullable,
-                    ty,
-                    domain: None,
-                    identity,
-                    generated,
-                    writable,
-                };
-                rows.push(row.values());
-            }
-        };
+    let mut plain = |schema: &str,
+                     table: &str,
+                     all: &mut dyn Iterator<Item = (&str, &DataType, Option<&str>)>,
+                     writes: &[bool]| {
+        for (position, (name, ty, default)) in all.enumerate() {
+            let writable = writes.get(position).copied().unwrap_or(false);
+            let position = position + 1;
+            let (nullable, identity) = (true, None);
+            let generated = false;
+            let row = ColumnRow {
+                schema,
+                table,
+                name,
+                position,
+                default,
+                nullable,
+                ty,
+                domain: None,
+                identity,
+                generated,
+                writable,
+            };
+            rows.push(row.values());
+        }
+    };
     for view in catalog.views() {
         plain(
             &view.schema,
             &view.name,
-            &mut view.columns.iter().map(|c| (c.name.as_str(), &c.ty)),
+            &mut view.columns.iter().map(|c| (c.name.as_str(), &c.ty, c.default.as_deref())),
             &writable_columns(context, view),
         );
     }
-    plain(PUBLIC, STORE, &mut [("key", &T), ("value", &T)].into_iter(), &[]);
+    plain(PUBLIC, STORE, &mut [("key", &T, None), ("value", &T, None)].into_iter(), &[]);
     for schema in ["pg_catalog", "information_schema"] {
         for table in super::system::tables(schema) {
-            plain(schema, table.name, &mut table.columns.iter().map(|(name, ty)| (*name, ty)), &[]);
+            plain(schema, table.name, &mut table.columns.iter().map(|(name, ty)| (*name, ty, None)), &[]);
         }
     }
     Ok(rows)

@@ -3,7 +3,44 @@
 use cairn_engine::catalog::ViewDescriptor;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
-use crate::{Error, Result};
+use sqlparser::ast::{Query, SelectItem, SetExpr, Statement};
+
+use crate::parse::names::exact;
+use crate::parse::rewrite::column_name;
+use crate::session::variables::fold;
+use crate::{Error, Result, parse};
+
+/// A view's query for who reads it, its columns called as the view calls them, as far as the select list names them one by
+/// one.
+pub(crate) fn definition(view: &ViewDescriptor) -> String {
+    let called = match parse::parse_text(&view.sql) {
+        Ok(Statement::Query(mut query)) => with_names(&mut query, view).then(|| query.to_string()),
+        _ => None,
+    };
+    parse::shown::shown(called.as_deref().unwrap_or(&view.sql)).into_owned()
+}
+
+/// Names the columns of a query; whether that changed it.
+fn with_names(query: &mut Query, view: &ViewDescriptor) -> bool {
+    let mut first = &mut *query.body;
+    while let SetExpr::SetOperation { left, .. } = first {
+        first = left;
+    }
+    let SetExpr::Select(select) = first else { return false };
+    let mut changed = false;
+    for (item, column) in select.projection.iter_mut().zip(&view.columns) {
+        let (expr, called) = match item {
+            SelectItem::UnnamedExpr(expr) => (expr, None),
+            SelectItem::ExprWithAlias { expr, alias } => (expr, Some(fold(alias))),
+            _ => break,
+        };
+        if called.unwrap_or_else(|| column_name(expr)) != column.name {
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: exact(&column.name) };
+            changed = true;
+        }
+    }
+    changed
+}
 
 /// Gives a view's plan the view's column names.
 pub(crate) fn with_columns(plan: LogicalPlan, view: &ViewDescriptor) -> Result<LogicalPlan> {

@@ -1,11 +1,13 @@
 //! COPY as a statement: between a table or query and a file, standard input or standard output.
 
 use std::io::{Read, Write};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use cairn_engine::Table;
 use cairn_types::DataType;
-use sqlparser::ast::{CopySource, CopyTarget, Ident, ObjectName, Statement};
+use sqlparser::ast::{CopySource, CopyTarget, Expr, Ident, ObjectName, Query, Statement, Visit, Visitor};
 
 use super::error::CopyError;
 use super::options::{Columns, CopyOptions, Format};
@@ -14,7 +16,7 @@ use super::statement;
 use super::writer::Writer;
 use crate::context::Context;
 use crate::dml::inserter::Inserter;
-use crate::dml::relations::{empty_query, quoted, select_of, table_factor};
+use crate::dml::relations::{self, Relation, empty_query, quoted, select_of, table_factor};
 use crate::dml::target;
 use crate::results::{Results, StatementResult};
 use crate::session::variables::fold;
@@ -89,14 +91,14 @@ pub(crate) fn execute(context: &Context, copy: &Statement, streams: Streams) -> 
     if !options.is_empty() {
         return Err(Error::internal("COPY was not parsed by copy::parse"));
     }
-    let mut options = statement::options(legacy_options, !to)?;
+    let (mut options, condition) = statement::options(legacy_options, !to)?;
     options.time_zone = context.zone();
     if matches!(target, CopyTarget::Program { .. }) {
         return Err(Error::unsupported("COPY PROGRAM"));
     }
     let rows = match (to, source) {
         (false, CopySource::Table { table_name, columns }) => {
-            from(context, table_name, columns, target, &options, streams)?
+            from(context, table_name, columns, target, (&options, condition), streams)?
         }
         (false, CopySource::Query(_)) => return Err(Error::new("42601", "COPY FROM needs a table")),
         (true, source) => write(context, source, target, &options, streams)?,
@@ -129,10 +131,13 @@ fn from(
     name: &ObjectName,
     columns: &[Ident],
     place: &CopyTarget,
-    options: &CopyOptions,
+    (options, condition): (&CopyOptions, Option<Expr>),
     mut streams: Streams,
 ) -> Result<u64> {
     let table = target::find(context, name, "COPY")?;
+    if let Some(condition) = &condition {
+        check_condition(context, &table, condition)?;
+    }
     let places = places(&table, columns)?;
     let column = |place: &usize| {
         let column = table.live_column(*place);
@@ -157,7 +162,35 @@ fn from(
             None => return Err(Error::unsupported("COPY FROM STDIN outside the shell")),
         },
     };
-    insert_all(context, table, places, reader)
+    insert_all(context, table, places, reader, condition)
+}
+
+/// What PostgreSQL refuses in the WHERE of COPY FROM.
+fn check_condition(context: &Context, table: &Table, condition: &Expr) -> Result<()> {
+    struct Subqueries;
+    impl Visitor for Subqueries {
+        type Break = ();
+        fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    if condition.visit(&mut Subqueries).is_break() {
+        return Err(Error::new("0A000", "cannot use subquery in COPY FROM WHERE condition"));
+    }
+    let side = Relation {
+        alias: table.name.clone(),
+        rows: RecordBatch::new_empty(target::relaxed(table)),
+        in_wildcard: false,
+    };
+    let plan = relations::plan(context, &[side], &[relations::item(condition.clone(), "value")], None)?;
+    match DataType::from_field(plan.schema().field(0)) {
+        DataType::Boolean => Ok(()),
+        _ if plan.schema().field(0).data_type().is_null() => Ok(()),
+        other => {
+            let ty = other.sql_name();
+            Err(Error::new("42804", format!("argument of WHERE must be type boolean, not type {ty}")))
+        }
+    }
 }
 
 /// Inserts what a reader of exactly the table's types gives into the columns at `places`.
@@ -166,8 +199,9 @@ pub(crate) fn insert_all(
     table: Arc<Table>,
     places: Vec<usize>,
     reader: Reader,
+    condition: Option<Expr>,
 ) -> Result<u64> {
-    let mut inserter = Inserter::new(context, table, places)?;
+    let mut inserter = Inserter::new(context, table, places)?.only_where(condition);
     for batch in reader {
         let batch = batch?;
         inserter.push(batch.columns().to_vec(), batch.num_rows())?;
@@ -195,7 +229,7 @@ fn write(
             let mut query = empty_query()?;
             let select = select_of(&mut query)?;
             for place in places(&table, columns)? {
-                let column = sqlparser::ast::Expr::Identifier(quoted(&table.live_column(place).name));
+                let column = Expr::Identifier(quoted(&table.live_column(place).name));
                 select.projection.push(sqlparser::ast::SelectItem::UnnamedExpr(column));
             }
             let name = ObjectName::from(vec![quoted(&table.schema), quoted(&table.name)]);

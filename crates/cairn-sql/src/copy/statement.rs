@@ -3,7 +3,7 @@
 //! [`parse`] reads a whole statement and gives it as the parser's own [`Statement::Copy`]; its options travel as text
 //! in one `EXTENSION` entry of the legacy options and are read by [`options`] when the statement runs.
 
-use sqlparser::ast::{CopyLegacyOption, CopySource, CopyTarget, Statement};
+use sqlparser::ast::{CopyLegacyOption, CopySource, CopyTarget, Expr, Statement};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -78,11 +78,11 @@ fn statement(parser: &mut Parser<'_>) -> Parsed<Statement> {
     Ok(Statement::Copy { source, to, target, options: Vec::new(), legacy_options, values: Vec::new() })
 }
 
-/// The options of a COPY that [`parse`] has read.
+/// The options of a COPY that [`parse`] has read, and the WHERE of a COPY FROM.
 ///
 /// # Errors
 /// `42601`, `22023`, `0A000`, as PostgreSQL.
-pub(super) fn options(legacy: &[CopyLegacyOption], reading: bool) -> Result<CopyOptions> {
+pub(super) fn options(legacy: &[CopyLegacyOption], reading: bool) -> Result<(CopyOptions, Option<Expr>)> {
     let text = match legacy {
         [] => "",
         [CopyLegacyOption::Extension(text)] => text,
@@ -104,11 +104,15 @@ pub(super) fn options(legacy: &[CopyLegacyOption], reading: bool) -> Result<Copy
     } else {
         old(&mut parser, &mut list)?;
     }
-    if parser.parse_keyword(Keyword::WHERE) {
-        return Err(CopyError::unsupported("COPY FROM ... WHERE is not supported"));
-    }
+    let condition = match parser.parse_keyword(Keyword::WHERE) {
+        true if !reading => {
+            return Err(CopyError::new("42601", "WHERE clause not allowed with COPY TO"));
+        }
+        true => Some(parser.parse_expr().map_err(syntax)?),
+        false => None,
+    };
     match parser.peek_token().token {
-        Token::EOF | Token::SemiColon => CopyOptions::from_list(&list, reading),
+        Token::EOF | Token::SemiColon => Ok((CopyOptions::from_list(&list, reading)?, condition)),
         _ => Err(unexpected(&mut parser)),
     }
 }
@@ -212,6 +216,10 @@ mod tests {
     use crate::copy::options::{Columns, Format, Header};
 
     fn parsed(sql: &str) -> Result<CopyOptions> {
+        parsed_with_condition(sql).map(|(options, _)| options)
+    }
+
+    fn parsed_with_condition(sql: &str) -> Result<(CopyOptions, Option<Expr>)> {
         match parse(sql).unwrap().unwrap() {
             Statement::Copy { legacy_options, to, .. } => options(&legacy_options, !to),
             other => panic!("{other}"),
@@ -238,7 +246,9 @@ mod tests {
         .unwrap();
         assert_eq!((o.format, o.force_quote.clone()), (Some(Format::Csv), Columns::All));
         assert_eq!(o.nulls.unwrap().len(), 2);
-        assert_eq!(parsed("COPY t FROM 'f' (FORMAT csv) WHERE a > 1").unwrap_err().sqlstate, "0A000");
+        let (_, condition) = parsed_with_condition("COPY t FROM 'f' (FORMAT csv) WHERE a > 1").unwrap();
+        assert_eq!(condition.unwrap().to_string(), "a > 1");
+        assert_eq!(parsed("COPY t TO 'f' (FORMAT csv) WHERE a > 1").unwrap_err().sqlstate, "42601");
         assert_eq!(parsed("COPY t FROM 'f' (FORMAT csv").unwrap_err().sqlstate, "42601");
         assert!(parse("SELECT 1").is_none());
     }

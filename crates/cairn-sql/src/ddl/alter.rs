@@ -14,7 +14,7 @@ use sqlparser::ast::{
 use super::column::{self, Defined};
 use super::create::keep_columns_of_checks;
 use super::names::{self, Kind};
-use super::{notice, partition, retype, types};
+use super::{notice, partition, retype, types, view};
 use crate::context::Context;
 use crate::dml::literal;
 use crate::parse::named_types::{self, Named};
@@ -38,6 +38,12 @@ pub(super) fn table(context: &Context, alter: &AlterTable) -> Result<StatementRe
         rename(context, &schema, &name, found, table_name, &alter.name)?;
         return Ok(StatementResult::command("ALTER TABLE"));
     }
+    if let (Some(Relation::View(view)), [operation]) = (&found, alter.operations.as_slice())
+        && let Some(change) = of_view(operation)
+    {
+        view::alter(context, view, &change)?;
+        return Ok(StatementResult::command("ALTER TABLE"));
+    }
     names::require(context, &all, &alter.name, Kind::Table)?;
     for operation in &alter.operations {
         let catalog = context.catalog()?;
@@ -51,6 +57,26 @@ pub(super) fn table(context: &Context, alter: &AlterTable) -> Result<StatementRe
         }
     }
     Ok(StatementResult::command("ALTER TABLE"))
+}
+
+/// What ALTER TABLE may do to a view.
+fn of_view(operation: &AlterTableOperation) -> Option<view::Change> {
+    use AlterColumnOperation as Column;
+    match operation {
+        AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
+            let (column, new) = (old_column_name.clone(), new_column_name.clone());
+            Some(view::Change::RenameColumn { column, new })
+        }
+        AlterTableOperation::AlterColumn { column_name, op } => {
+            let value = match op {
+                Column::SetDefault { value } => Some(Box::new(value.clone())),
+                Column::DropDefault => None,
+                _ => return None,
+            };
+            Some(view::Change::Default { column: column_name.clone(), value })
+        }
+        _ => None,
+    }
 }
 
 fn rename(

@@ -1,6 +1,7 @@
 //! Forms of ALTER that the parser does not know: SET SCHEMA, ALTER VIEW and ALTER INDEX IF EXISTS … RENAME TO, and what is
 //! done to generated and identity columns.
 
+use cairn_engine::catalog::Relation;
 use cairn_engine::ddl::SequenceOptions;
 use sqlparser::ast::{ForValues, Ident, ObjectName};
 use sqlparser::keywords::Keyword;
@@ -9,7 +10,7 @@ use sqlparser::tokenizer::Token;
 
 use super::extra::{ends, integer};
 use super::names::{self, Kind};
-use super::notice;
+use super::{notice, view};
 use crate::context::Context;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
@@ -40,6 +41,13 @@ enum Change {
     },
     Detach {
         partition: ObjectName,
+    },
+    View(Box<view::Change>),
+    /// ALTER CONSTRAINT: whether DEFERRABLE, and INITIALLY DEFERRED.
+    Constraint {
+        name: Ident,
+        deferrable: bool,
+        deferred: bool,
     },
 }
 
@@ -89,6 +97,12 @@ pub(super) fn read(parser: &mut Parser<'_>) -> Parsed<Option<AlterMore>> {
         ends(parser)?;
         return Ok(statement(Change::Rename(new)));
     }
+    if kind == Kind::View
+        && let Some(change) = view::read_change(parser)?
+    {
+        ends(parser)?;
+        return Ok(statement(Change::View(Box::new(change))));
+    }
     if kind == Kind::Table && parser.parse_keywords(&[Keyword::ATTACH, Keyword::PARTITION]) {
         let partition = parser.parse_object_name(false)?;
         let mut bound = String::new();
@@ -110,6 +124,31 @@ pub(super) fn read(parser: &mut Parser<'_>) -> Parsed<Option<AlterMore>> {
     }
     if kind != Kind::Table || !parser.parse_keyword(Keyword::ALTER) {
         return Ok(None);
+    }
+    if parser.parse_keyword(Keyword::CONSTRAINT) {
+        let name = parser.parse_identifier()?;
+        let (mut deferrable, mut deferred) = (None, None);
+        loop {
+            if parser.parse_keywords(&[Keyword::NOT, Keyword::DEFERRABLE]) {
+                deferrable = Some(false);
+            } else if parser.parse_keyword(Keyword::DEFERRABLE) {
+                deferrable = Some(true);
+            } else if parser.parse_keywords(&[Keyword::INITIALLY, Keyword::DEFERRED]) {
+                deferred = Some(true);
+            } else if parser.parse_keywords(&[Keyword::INITIALLY, Keyword::IMMEDIATE]) {
+                deferred = Some(false);
+            } else {
+                break;
+            }
+        }
+        ends(parser)?;
+        if deferrable == Some(false) && deferred == Some(true) {
+            let message = "constraint declared INITIALLY DEFERRED must be DEFERRABLE";
+            return Err(ParserError::ParserError(message.to_owned()));
+        }
+        let deferred = deferred == Some(true);
+        let deferrable = deferrable.unwrap_or(deferred);
+        return Ok(statement(Change::Constraint { name, deferrable, deferred }));
     }
     let _ = parser.parse_keyword(Keyword::COLUMN);
     let Ok(column) = parser.parse_identifier() else { return Ok(None) };
@@ -151,7 +190,7 @@ pub(super) fn run(context: &Context, alter: &AlterMore) -> Result<StatementResul
         }
         None => return Err(names::missing(name, *kind, true)),
     };
-    let (schema, relation, _) = found;
+    let (schema, relation, found) = found;
     let txn = context.txn();
     match (change, kind) {
         (Change::Attach { partition, bound }, _) => {
@@ -164,6 +203,14 @@ pub(super) fn run(context: &Context, alter: &AlterMore) -> Result<StatementResul
                     format!("cannot change logged status of table \"{name}\" because it is temporary");
                 return Err(Error::new("42P16", message));
             }
+        }
+        (Change::Constraint { name, deferrable, deferred }, _) => {
+            let deferrable = deferrable.then_some(*deferred);
+            txn.set_deferrable(&schema, &relation, &fold(name), deferrable)?;
+        }
+        (Change::View(change), _) => {
+            let Relation::View(own) = found else { return Err(Error::internal("no view")) };
+            view::alter(context, &own, change)?;
         }
         (Change::Detach { partition }, _) => super::partition::detach(context, name, partition)?,
         (Change::SetSchema(new), Kind::View) => txn.set_view_schema(&schema, &relation, &fold(new))?,

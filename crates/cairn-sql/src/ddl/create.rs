@@ -4,11 +4,10 @@ use cairn_engine::ddl::{ColumnSpec, ConstraintSpec, TableSpec};
 use cairn_engine::{Catalog, Table};
 use cairn_types::DataType;
 use sqlparser::ast::{
-    self, CreateTable, CreateTableLikeDefaults, CreateTableLikeKind, CreateTableOptions,
-    HiveDistributionStyle, OnCommit, Query, SchemaName,
+    self, CreateTable, CreateTableOptions, HiveDistributionStyle, OnCommit, Query, SchemaName,
 };
 
-use super::{column, names, notice, partition};
+use super::{column, like, names, notice, partition};
 use crate::context::Context;
 use crate::dml::assign::assign_array;
 use crate::dml::inserter::Inserter;
@@ -49,6 +48,7 @@ pub(super) fn table(context: &Context, create: &CreateTable) -> Result<Statement
         }
     }
     let made = context.txn().create_table(spec)?;
+    like::finish(context, &create.columns, &made)?;
     on_commit(context, create, &made)?;
     Ok(StatementResult::command(tag))
 }
@@ -61,23 +61,12 @@ fn spec(
     name: String,
 ) -> Result<TableSpec> {
     let mut spec = TableSpec { schema, name: name.clone(), ..TableSpec::default() };
-    if let Some(CreateTableLikeKind::Parenthesized(like) | CreateTableLikeKind::Plain(like)) = &create.like {
-        let (.., relation) = names::require(context, catalog, &like.name, names::Kind::Table)?;
-        let cairn_engine::catalog::Relation::Table(source) = relation else {
-            return Err(Error::internal("a table is no table"));
-        };
-        for column in source.live_columns() {
-            let mut copy = ColumnSpec::new(column.name.clone(), column.ty.clone());
-            copy.nullable = column.nullable;
-            if matches!(like.defaults, Some(CreateTableLikeDefaults::Including)) {
-                copy.default.clone_from(&column.default);
-            }
-            spec.columns.push(copy);
-        }
-    }
     let mut checks = Vec::new();
     let mut expressions = Vec::new();
     for def in &create.columns {
+        if like::add(context, catalog, def, &mut spec)? {
+            continue;
+        }
         let defined = column::define(context, &name, def)?;
         expressions.extend(defined.expression.map(|expr| (spec.columns.len(), expr)));
         spec.columns.push(defined.column);
@@ -194,6 +183,7 @@ fn refuse(create: &CreateTable) -> Result<()> {
     )?;
     refused(create.table_options != CreateTableOptions::None, "a storage option of CREATE TABLE")?;
     refused(create.inherits.is_some(), "table inheritance")?;
+    refused(create.like.is_some(), "LIKE outside of the parentheses of CREATE TABLE")?;
     refused(
         create.hive_distribution != HiveDistributionStyle::NONE
             || create.hive_formats.as_ref().is_some_and(|f| {

@@ -28,11 +28,14 @@ type Parsed<T> = std::result::Result<T, ParserError>;
 
 /// Parses `sql` if it is one of these statements.
 pub(crate) fn parse(sql: &str) -> Option<Parsed<Statement>> {
-    let mut words = sql.split_whitespace().take(2).map(str::to_ascii_uppercase);
+    let mut words = sql.split_whitespace().take(3).map(str::to_ascii_uppercase);
     let (first, second) = (words.next()?, words.next().unwrap_or_default());
+    let temporary = matches!(second.as_str(), "TEMP" | "TEMPORARY")
+        && words.next().is_some_and(|third| third == "SEQUENCE");
     let own = first == "REINDEX"
         || type_statement::is_begun(&first, &second)
-        || second == "SEQUENCE" && (first == "ALTER" || first == "CREATE");
+        || second == "SEQUENCE" && (first == "ALTER" || first == "CREATE")
+        || temporary && first == "CREATE";
     if own || routine::syntax::is_own(sql) || materialized::is_own(sql) {
         return Some(carried(sql));
     }
@@ -141,6 +144,7 @@ enum Own {
     },
     CreateSequence {
         name: ObjectName,
+        is_temporary: bool,
         if_not_exists: bool,
         options: Box<SequenceOptions>,
         owner: Option<ObjectName>,
@@ -174,11 +178,12 @@ fn read(sql: &str) -> Parsed<Own> {
     let own = match parser.next_token().token {
         Token::Word(word) if word.value.eq_ignore_ascii_case("reindex") => reindex(&mut parser)?,
         Token::Word(word) if word.value.eq_ignore_ascii_case("create") => {
+            let is_temporary = parser.parse_one_of_keywords(&[Keyword::TEMP, Keyword::TEMPORARY]).is_some();
             parser.expect_keyword(Keyword::SEQUENCE)?;
             let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
             let name = parser.parse_object_name(false)?;
             let (options, owner) = options(&mut parser, false)?;
-            Own::CreateSequence { name, if_not_exists, options, owner }
+            Own::CreateSequence { name, is_temporary, if_not_exists, options, owner }
         }
         _ if parser.parse_keyword(Keyword::SEQUENCE) => alter_sequence(&mut parser)?,
         _ => match alter_more::read(&mut parser)? {
@@ -325,8 +330,8 @@ pub(super) fn run(context: &Context, call: &Function) -> Result<StatementResult>
         Own::Alter(alter) => alter_more::run(context, &alter),
         Own::Reindex { kind, name } => index::rebuild(context, &kind, name.as_ref()),
         Own::AlterSequence { name, if_exists, change } => alter(context, &name, if_exists, change),
-        Own::CreateSequence { name, if_not_exists, options, owner } => {
-            sequence::create(context, &name, if_not_exists, &options, owner.as_ref())
+        Own::CreateSequence { name, is_temporary, if_not_exists, options, owner } => {
+            sequence::create(context, &name, is_temporary, if_not_exists, &options, owner.as_ref())
         }
     }
 }

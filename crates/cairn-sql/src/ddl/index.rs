@@ -144,14 +144,16 @@ pub(super) fn spec_of(context: &Context, table: &Table, index: &IndexDescriptor)
     let name_of = |id: u32| table.column_by_id(id).map(|column| column.name.clone()).unwrap_or_default();
     let mut columns = Vec::new();
     for (column, expression) in index.key_parts() {
-        let expression = match expression {
+        let (column_name, expression) = match expression {
             Some(own) => {
-                Some(expression::immutable(context, table, &parse_expr(&own.sql)?, "index expression")?)
+                let expr = parse_expr(&own.sql)?;
+                let read = expression::immutable(context, table, &expr, "index expression")?;
+                (label(&expr), Some(read))
             }
-            None => None,
+            None => (name_of(column.column), None),
         };
         let (descending, nulls_first) = (column.descending, column.nulls_first);
-        columns.push(IndexColumnSpec { column: name_of(column.column), expression, descending, nulls_first });
+        columns.push(IndexColumnSpec { column: column_name, expression, descending, nulls_first });
     }
     let predicate = match &index.predicate {
         Some(own) => Some(condition(context, table, &parse_expr(&own.sql)?)?),

@@ -15,6 +15,7 @@ mod expression;
 mod extra;
 mod functions;
 mod index;
+mod like;
 mod materialized;
 pub(crate) mod names;
 mod partition;

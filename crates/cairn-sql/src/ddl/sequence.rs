@@ -14,12 +14,14 @@ use crate::{Error, Result, catalog, parse};
 pub(super) fn create(
     context: &Context,
     name: &ObjectName,
+    is_temporary: bool,
     if_not_exists: bool,
     options: &SequenceOptions,
     owner: Option<&ObjectName>,
 ) -> Result<StatementResult> {
     let all = context.catalog()?;
-    let (schema, sequence) = names::for_creation(context, &all, name)?;
+    let (schema, sequence) = names::for_creation_of(context, &all, name, is_temporary)?;
+    let all = context.catalog()?;
     if if_not_exists && all.relation(&schema, &sequence).is_some() {
         notice(context, "42P07", format!("relation \"{sequence}\" already exists, skipping"));
         return Ok(StatementResult::command("CREATE SEQUENCE"));

@@ -29,6 +29,7 @@ pub(super) fn run(context: &Context, delete: &Delete, with: Option<&With>) -> Re
     let (name, alias) = changed_table(factor)?;
     let table = target::find(context, name, "DELETE")?;
     let alias = alias.unwrap_or_else(|| table.name.clone());
+    let selection = target::selection(&table, name, delete.selection.as_ref())?;
     let using = delete.using.as_deref().unwrap_or(&[]);
     let mut firing = Firing::of(context, &table, Event::Delete, &[])?;
     if let Some(firing) = &mut firing {
@@ -39,7 +40,7 @@ pub(super) fn run(context: &Context, delete: &Delete, with: Option<&With>) -> Re
         table: &table,
         alias: &alias,
         from: using,
-        selection: delete.selection.as_ref(),
+        selection: selection.as_ref(),
         with,
         columns: wants_rows,
         all: wants_rows,

@@ -15,7 +15,7 @@ use super::conflict::Conflict;
 use super::default::Default;
 use super::inserter::Inserter;
 use super::relations::{self, select_of};
-use super::{literal, returning, target, updatable};
+use super::{check_option, literal, returning, target, updatable};
 use crate::context::Context;
 use crate::parse::names::Overriding;
 use crate::results::StatementResult;
@@ -29,7 +29,8 @@ const EXPRESSIONS_PER_PLAN: usize = 64;
 pub(super) fn run(context: &Context, insert: &Insert, with: Option<&With>) -> Result<StatementResult> {
     refuse(insert)?;
     let beneath = updatable::insert(context, insert)?;
-    let insert = beneath.as_ref().unwrap_or(insert);
+    let checks = beneath.as_ref().map_or(&[][..], |said| &said.checks);
+    let insert = beneath.as_ref().map_or(insert, |said| &said.statement);
     let TableObject::TableName(name) = &insert.table else {
         return Err(Error::unsupported("INSERT into anything but a table"));
     };
@@ -45,7 +46,7 @@ pub(super) fn run(context: &Context, insert: &Insert, with: Option<&With>) -> Re
         Some(clause) => Some(Conflict::read(context, &table, &alias, clause)?),
         None => None,
     };
-    let keep = insert.returning.is_some();
+    let keep = insert.returning.is_some() || !checks.is_empty();
     let overriding = Overriding::of(insert);
     let target = Target { table: &table, given: &given, listed: !insert.columns.is_empty(), overriding };
     let start = |given: Vec<usize>| -> Result<Inserter<'_>> {
@@ -71,6 +72,7 @@ pub(super) fn run(context: &Context, insert: &Insert, with: Option<&With>) -> Re
             }
         },
     };
+    check_option::verify(context, checks, &table, &alias, &inserter.rows)?;
     inserter.finish()?;
     let (count, rows) = (inserter.count, std::mem::take(&mut inserter.rows));
     let answer = match &insert.returning {

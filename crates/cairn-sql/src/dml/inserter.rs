@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
 use cairn_engine::Table;
 use cairn_engine::table::{self, OnConflict};
+use sqlparser::ast::Expr;
 
 use super::conflict::{self, Conflict};
 use super::default::Default;
-use super::relations::arrow_error;
+use super::relations::{self, Relation, arrow_error};
 use super::target::batch_of;
 use crate::Result;
 use crate::context::Context;
@@ -23,6 +24,8 @@ pub(crate) struct Inserter<'c> {
     /// Defaults of the others.
     defaults: Vec<(usize, Default)>,
     conflict: Option<Conflict<'c>>,
+    /// Which of the rows given are meant.
+    condition: Option<Expr>,
     keep_rows: bool,
     /// Triggers of INSERT.
     firing: Option<Firing<'c>>,
@@ -66,6 +69,7 @@ impl<'c> Inserter<'c> {
             given,
             defaults,
             conflict: None,
+            condition: None,
             keep_rows: false,
             firing: None,
             is_part: false,
@@ -78,6 +82,11 @@ impl<'c> Inserter<'c> {
     /// With an ON CONFLICT clause.
     pub(crate) fn on_conflict(self, conflict: Option<Conflict<'c>>) -> Inserter<'c> {
         Inserter { conflict, ..self }
+    }
+
+    /// Only rows for which a condition over the table's columns holds, defaults included.
+    pub(crate) fn only_where(self, condition: Option<Expr>) -> Inserter<'c> {
+        Inserter { condition, ..self }
     }
 
     /// Remembers the rows for RETURNING.
@@ -98,6 +107,21 @@ impl<'c> Inserter<'c> {
             all[*place] = Some(default.array(self.context, self.table.live_column(*place), rows)?);
         }
         let batch = batch_of(&self.table, all.into_iter().flatten().collect(), rows)?;
+        let batch = match &self.condition {
+            Some(condition) => {
+                let batch = table::with_generated(self.context.txn(), &self.table, batch)?;
+                let side =
+                    Relation { alias: self.table.name.clone(), rows: batch.clone(), in_wildcard: false };
+                let items = [relations::item(condition.clone(), "value")];
+                let values = relations::evaluate(self.context, &[side], &items)?;
+                let holds = |row: usize| {
+                    values.column(0).as_boolean_opt().is_some_and(|v| v.is_valid(row) && v.value(row))
+                };
+                let kept: BooleanArray = (0..batch.num_rows()).map(|row| Some(holds(row))).collect();
+                arrow::compute::filter_record_batch(&batch, &kept).map_err(arrow_error)?
+            }
+            None => batch,
+        };
         self.begin()?;
         let batch = match &self.firing {
             Some(firing) => {

@@ -15,6 +15,7 @@
 
 pub(crate) mod assign;
 pub(crate) mod changed;
+mod check_option;
 mod composite;
 mod conflict;
 pub(crate) mod default;

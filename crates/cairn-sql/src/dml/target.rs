@@ -6,8 +6,9 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use cairn_engine::Table;
 use cairn_engine::catalog::{PUBLIC, Relation, STORE};
-use sqlparser::ast::{Ident, ObjectName};
+use sqlparser::ast::{BinaryOperator, Expr, Ident, ObjectName};
 
+use super::default::parse_expr;
 use super::relations::arrow_error;
 use crate::context::Context;
 use crate::parse::only;
@@ -29,7 +30,9 @@ pub(crate) fn find(context: &Context, name: &ObjectName, verb: &str) -> Result<A
         Some(Relation::Table(found)) if found.materialized.is_some() => {
             Err(Error::new("42809", format!("cannot change materialized view \"{table}\"")))
         }
-        Some(Relation::Table(found)) if found.is_partitioned() && only::is_only(name) => {
+        Some(Relation::Table(found))
+            if found.is_partitioned() && only::is_only(name) && !matches!(verb, "UPDATE" | "DELETE") =>
+        {
             Err(Error::unsupported(format!("{verb} of ONLY a partitioned table")))
         }
         Some(Relation::Table(found)) => Ok(found),
@@ -61,6 +64,22 @@ pub(crate) fn find(context: &Context, name: &ObjectName, verb: &str) -> Result<A
             Err(Error::new("42P01", format!("relation \"{shown}\" does not exist")))
         }
     }
+}
+
+/// The condition of an UPDATE or DELETE: ONLY a partitioned table has no rows.
+pub(super) fn selection(table: &Table, name: &ObjectName, given: Option<&Expr>) -> Result<Option<Expr>> {
+    if !table.is_partitioned() || !only::is_only(name) {
+        return Ok(given.cloned());
+    }
+    let none = parse_expr("false")?;
+    Ok(Some(match given {
+        Some(given) => Expr::BinaryOp {
+            left: Box::new(none),
+            op: BinaryOperator::And,
+            right: Box::new(Expr::Nested(Box::new(given.clone()))),
+        },
+        None => none,
+    }))
 }
 
 /// The place of a column named in a column list or SET.

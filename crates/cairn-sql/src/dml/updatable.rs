@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{Relation, ViewDescriptor};
+use cairn_engine::catalog::{CheckOption, Relation, ViewDescriptor};
 use sqlparser::ast::{
     AssignmentTarget, BinaryOperator, ConflictTarget, Delete, Distinct, Expr, FromTable, Function,
     GroupByExpr, Ident, Insert, ObjectName, OnConflictAction, OnInsert, Query, Select, SelectItem,
@@ -13,7 +13,10 @@ use sqlparser::ast::{
     TableObject, TableWithJoins, Update, UpdateTableFromKind, Visit, Visitor,
 };
 
-use super::relations::quoted;
+use super::check_option::Check;
+use super::default::parse_expr;
+use super::literal;
+use super::relations::{quoted, select_of};
 use super::target::column_ident;
 use crate::context::Context;
 use crate::parse::substitute::{self, Meaning};
@@ -23,18 +26,50 @@ use crate::{Error, Result, catalog, parse, trigger};
 
 /// Views upon views.
 const DEPTH_MAX: usize = 64;
+/// Why a view of several relations, or of none, cannot be changed.
+const SINGLE: &str = "Views that do not select from a single table or view are not automatically updatable.";
+
+/// A statement as it is said of the table, and what the views above it ask of new rows.
+pub(super) struct Said<S> {
+    pub(super) statement: S,
+    pub(super) checks: Vec<Check>,
+    /// Whether the views beneath check, too.
+    cascaded: bool,
+}
+
+impl<S> Said<S> {
+    /// The statement as it is said of what is beneath a view, which it calls `outer`, after what was said of the view.
+    fn below(before: Option<Self>, beneath: &Beneath<'_>, outer: &str, statement: S) -> Self {
+        let (mut checks, cascaded) =
+            before.map_or((Vec::new(), false), |before| (before.checks, before.cascaded));
+        let meaning = beneath.outer(outer);
+        for check in &mut checks {
+            substitute::columns(beneath.context, &beneath.catalog, &meaning, &mut check.condition);
+        }
+        let own = beneath.view.options.check;
+        let cascaded = cascaded || own == Some(CheckOption::Cascaded);
+        if (own.is_some() || cascaded)
+            && let Some(condition) = beneath.with_selection(outer, None)
+        {
+            // The views beneath are looked at first.
+            checks.insert(0, Check { view: beneath.view.name.clone(), condition });
+        }
+        Said { statement, checks, cascaded }
+    }
+}
 
 /// An INSERT of what is beneath, where its target is a view that can be changed.
 ///
 /// # Errors
 /// `55000` where the view cannot be changed, `0A000` for a column that is computed.
-pub(super) fn insert(context: &Context, statement: &Insert) -> Result<Option<Insert>> {
-    let mut current: Option<Insert> = None;
+pub(super) fn insert(context: &Context, statement: &Insert) -> Result<Option<Said<Insert>>> {
+    let mut current: Option<Said<Insert>> = None;
     for _ in 0..DEPTH_MAX {
-        let insert = current.as_ref().unwrap_or(statement);
+        let insert = current.as_ref().map_or(statement, |said| &said.statement);
         let TableObject::TableName(name) = &insert.table else { return Ok(current) };
         let Some(beneath) = Beneath::of(context, name, "INSERT")? else { return Ok(current) };
-        current = Some(beneath.insert(insert)?);
+        let (outer, insert) = beneath.insert(insert)?;
+        current = Some(Said::below(current, &beneath, &outer, insert));
     }
     Err(Error::new("54001", "views nest too deep"))
 }
@@ -43,13 +78,14 @@ pub(super) fn insert(context: &Context, statement: &Insert) -> Result<Option<Ins
 ///
 /// # Errors
 /// As [`insert`].
-pub(super) fn update(context: &Context, statement: &Update) -> Result<Option<Update>> {
-    let mut current: Option<Update> = None;
+pub(super) fn update(context: &Context, statement: &Update) -> Result<Option<Said<Update>>> {
+    let mut current: Option<Said<Update>> = None;
     for _ in 0..DEPTH_MAX {
-        let update = current.as_ref().unwrap_or(statement);
+        let update = current.as_ref().map_or(statement, |said| &said.statement);
         let TableFactor::Table { name, .. } = &update.table.relation else { return Ok(current) };
         let Some(beneath) = Beneath::of(context, name, "UPDATE")? else { return Ok(current) };
-        current = Some(beneath.update(update)?);
+        let (outer, update) = beneath.update(update)?;
+        current = Some(Said::below(current, &beneath, &outer, update));
     }
     Err(Error::new("54001", "views nest too deep"))
 }
@@ -70,6 +106,37 @@ pub(super) fn delete(context: &Context, statement: &Delete) -> Result<Option<Del
         current = Some(beneath.delete(delete)?);
     }
     Err(Error::new("54001", "views nest too deep"))
+}
+
+/// Refuses a query that is not that of a view which can be changed, for WITH CHECK OPTION.
+///
+/// # Errors
+/// `0A000`.
+pub(crate) fn require_updatable(context: &Context, query: &Query) -> Result<()> {
+    let refuse = |reason: String| {
+        let message = "WITH CHECK OPTION is supported only on automatically updatable views";
+        Err(Error::new("0A000", message).with_hint(reason))
+    };
+    let aggregates = context.scope.shared.template.aggregate_functions();
+    let (select, name, _) = match shown(query, &|name| aggregates.contains_key(name)) {
+        Ok(shown) => shown,
+        Err(reason) => return refuse(reason),
+    };
+    let all = context.catalog()?;
+    let (schema, name) = catalog::resolve_name(context, &all, name)?;
+    match all.relation(&schema, &name) {
+        Some(Relation::Table(table)) if table.materialized.is_none() => {}
+        Some(Relation::View(_)) => {}
+        _ => return refuse(SINGLE.to_owned()),
+    }
+    let is_column = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => simple(expr).is_some(),
+        _ => true,
+    };
+    match select.projection.iter().any(is_column) {
+        true => Ok(()),
+        false => refuse("Views that have no updatable columns are not automatically updatable.".to_owned()),
+    }
 }
 
 /// Which columns of a view can be changed; of a view that cannot be changed none.
@@ -122,8 +189,7 @@ fn shown<'q>(
     let SetExpr::Select(select) = &*query.body else {
         return Err(match &*query.body {
             SetExpr::SetOperation { .. } => containing("UNION, INTERSECT, or EXCEPT"),
-            _ => "Views that do not select from a single table or view are not automatically updatable."
-                .to_owned(),
+            _ => SINGLE.to_owned(),
         });
     };
     if matches!(&select.distinct, Some(Distinct::Distinct | Distinct::On(_))) {
@@ -141,7 +207,6 @@ fn shown<'q>(
     if let Some(what) = calls.found {
         return Err(format!("Views that return {what} are not automatically updatable."));
     }
-    let single = "Views that do not select from a single table or view are not automatically updatable.";
     match select.from.as_slice() {
         [TableWithJoins { relation: TableFactor::Table { name, alias, args: None, sample, .. }, joins }]
             if joins.is_empty() =>
@@ -151,7 +216,7 @@ fn shown<'q>(
                 None => Ok((select, name, alias.as_ref())),
             }
         }
-        _ => Err(single.to_owned()),
+        _ => Err(SINGLE.to_owned()),
     }
 }
 
@@ -235,11 +300,7 @@ impl<'c> Beneath<'c> {
                 table.live_columns().map(|column| column.name.clone()).collect()
             }
             Some(Relation::View(below)) => below.columns.iter().map(|column| column.name.clone()).collect(),
-            _ => {
-                let single =
-                    "Views that do not select from a single table or view are not automatically updatable.";
-                return Err(refused(&view.name, verb).with_detail(single));
-            }
+            _ => return Err(refused(&view.name, verb).with_detail(SINGLE)),
         };
         let alias = alias.map_or_else(|| base_name.clone(), |alias| fold(&alias.name));
         let mut exprs = Vec::new();
@@ -348,7 +409,8 @@ impl<'c> Beneath<'c> {
         out
     }
 
-    fn insert(&self, statement: &Insert) -> Result<Insert> {
+    /// The statement said of what is beneath, and the name that it has for the view.
+    fn insert(&self, statement: &Insert) -> Result<(String, Insert)> {
         let mut insert = statement.clone();
         let outer = insert.table_alias.as_ref().map_or_else(|| self.view.name.clone(), |a| fold(&a.alias));
         let meaning = self.outer(&outer);
@@ -364,6 +426,7 @@ impl<'c> Beneath<'c> {
         if insert.source.is_none() {
             insert.columns.clear();
         }
+        self.fill_in(&mut insert)?;
         for name in &mut insert.columns {
             *name = ObjectName::from(self.column(column_ident(name)?, "insert into")?);
         }
@@ -392,7 +455,81 @@ impl<'c> Beneath<'c> {
             }
         }
         insert.returning = insert.returning.as_deref().map(|items| self.returning(&meaning, items, &[]));
-        Ok(insert)
+        Ok((outer, insert))
+    }
+
+    /// The default of a column of the view.
+    fn default(&self, column: &str) -> Result<Option<Expr>> {
+        let own = self.view.columns.iter().find(|own| own.name == column);
+        own.and_then(|own| own.default.as_deref()).map(parse_expr).transpose()
+    }
+
+    /// Puts the view's defaults where nothing or DEFAULT is given.
+    fn fill_in(&self, insert: &mut Insert) -> Result<()> {
+        if self.view.columns.iter().all(|column| column.default.is_none()) {
+            return Ok(());
+        }
+        let given = insert.columns.iter().map(|name| column_ident(name).map(fold));
+        let given = given.collect::<Result<Vec<String>>>()?;
+        let mut added = Vec::new();
+        for column in self.view.columns.iter().filter(|column| !given.contains(&column.name)) {
+            if let Some(default) = self.default(&column.name)? {
+                insert.columns.push(ObjectName::from(quoted(&column.name)));
+                added.push(default);
+            }
+        }
+        let Some(source) = insert.source.as_deref_mut() else {
+            if !added.is_empty() {
+                let values: Vec<String> = added.iter().map(Expr::to_string).collect();
+                let Statement::Query(query) = parse::parse_text(&format!("VALUES ({})", values.join(", ")))?
+                else {
+                    return Err(Error::internal("VALUES is no query"));
+                };
+                insert.source = Some(query);
+            }
+            return Ok(());
+        };
+        match &mut *source.body {
+            SetExpr::Values(values) => {
+                for row in &mut values.rows {
+                    for (expr, column) in row.content.iter_mut().zip(&given) {
+                        self.or_default(expr, column)?;
+                    }
+                    row.content.extend(added.iter().cloned());
+                }
+            }
+            _ if added.is_empty() => {}
+            _ => {
+                let value = |(at, expr): (usize, &Expr)| format!("{expr} AS cairn_{}", given.len() + at);
+                let values: Vec<String> = added.iter().enumerate().map(value).collect();
+                let names: Vec<String> = (0..given.len()).map(|at| format!("cairn_{at}")).collect();
+                let text = format!(
+                    "SELECT cairn_source.*, {} FROM (SELECT 1) AS cairn_source ({})",
+                    values.join(", "),
+                    names.join(", ")
+                );
+                let Statement::Query(mut around) = parse::parse_text(&text)? else {
+                    return Err(Error::internal("SELECT is no query"));
+                };
+                if let Some(part) = select_of(&mut around)?.from.first_mut()
+                    && let TableFactor::Derived { subquery, .. } = &mut part.relation
+                {
+                    std::mem::swap(&mut **subquery, source);
+                }
+                *source = *around;
+            }
+        }
+        Ok(())
+    }
+
+    /// DEFAULT is the default of the view's column, where that has one.
+    fn or_default(&self, expr: &mut Expr, column: &str) -> Result<()> {
+        if literal::is_default(expr)
+            && let Some(default) = self.default(column)?
+        {
+            *expr = default;
+        }
+        Ok(())
     }
 
     fn assign(&self, assignments: &mut [sqlparser::ast::Assignment], meaning: &Meaning) -> Result<()> {
@@ -402,15 +539,25 @@ impl<'c> Beneath<'c> {
                 Ok(())
             };
             match &mut assignment.target {
-                AssignmentTarget::ColumnName(name) => one(name)?,
-                AssignmentTarget::Tuple(names) => names.iter_mut().try_for_each(one)?,
+                AssignmentTarget::ColumnName(name) => {
+                    self.or_default(&mut assignment.value, &fold(column_ident(name)?))?;
+                    one(name)?;
+                }
+                AssignmentTarget::Tuple(names) => {
+                    if let Expr::Tuple(values) = &mut assignment.value {
+                        for (name, value) in names.iter().zip(values) {
+                            self.or_default(value, &fold(column_ident(name)?))?;
+                        }
+                    }
+                    names.iter_mut().try_for_each(one)?;
+                }
             }
             substitute::columns(self.context, &self.catalog, meaning, &mut assignment.value);
         }
         Ok(())
     }
 
-    fn update(&self, statement: &Update) -> Result<Update> {
+    fn update(&self, statement: &Update) -> Result<(String, Update)> {
         let mut update = statement.clone();
         let outer = self.retarget(&mut update.table);
         let meaning = self.outer(&outer);
@@ -427,7 +574,7 @@ impl<'c> Beneath<'c> {
             None => Vec::new(),
         };
         update.returning = update.returning.as_deref().map(|items| self.returning(&meaning, items, &others));
-        Ok(update)
+        Ok((outer, update))
     }
 
     fn delete(&self, statement: &Delete) -> Result<Delete> {

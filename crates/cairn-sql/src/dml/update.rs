@@ -16,7 +16,7 @@ use sqlparser::ast::{
 
 use super::relations::{self, Relation, arrow_error, concat, select_of};
 use super::target::{batch_of, batch_with, column_ident, column_place};
-use super::{changed, composite, literal, replace, returning, target, updatable};
+use super::{changed, check_option, composite, literal, replace, returning, target, updatable};
 use crate::context::Context;
 use crate::query::plan::Planner;
 use crate::results::StatementResult;
@@ -68,7 +68,8 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
         return Err(Error::unsupported("OR, ORDER BY, LIMIT or OUTPUT in UPDATE"));
     }
     let beneath = updatable::update(context, update)?;
-    let update = beneath.as_ref().unwrap_or(update);
+    let checks = beneath.as_ref().map_or(&[][..], |said| &said.checks);
+    let update = beneath.as_ref().map_or(update, |said| &said.statement);
     let (name, alias) = changed_table(&update.table)?;
     let table = target::find(context, name, "UPDATE")?;
     let alias = alias.unwrap_or_else(|| table.name.clone());
@@ -85,11 +86,12 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
     };
     let news = replace::items(&assigned);
     let extra = news.len();
+    let selection = target::selection(&table, name, update.selection.as_ref())?;
     let changes = Changes {
         table: &table,
         alias: &alias,
         from,
-        selection: update.selection.as_ref(),
+        selection: selection.as_ref(),
         with,
         columns: true,
         all: update.returning.is_some(),
@@ -100,6 +102,7 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
     }
     let mut work = Work { context, changes, assigned: &assigned, extra, changed: &mut changed };
     let (count, found, new) = work.run(firing.as_ref())?;
+    check_option::verify(context, checks, &table, &alias, std::slice::from_ref(&new))?;
     if let Some(firing) = &mut firing {
         firing.changed(Some(found.table_rows(&table)?), Some(new.clone()));
         firing.finish()?;

@@ -1,5 +1,5 @@
 //! Keys by which values are ordered and told apart where the query engine's own order differs from SQL's: -0 is 0 and one
-//! NaN stands for all, and arrays compare by their elements with NULL last.
+//! NaN stands for all, and arrays compare by their elements with NULL last. And what row keys tell: the partition.
 //!
 //! I1. A key is in the order of the values, and equal where they are.
 
@@ -18,7 +18,8 @@ use datafusion::logical_expr::{
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
 use super::json::tree::{Node, sort_key};
-use super::overload::{Args, Kind, Overload, Returns, function};
+use super::overload::{Args, Kind, Overload, Returns, function, is};
+use crate::parse::table_ids::OF_ROW_KEY;
 use crate::{Error, Result};
 
 /// The key of a number of either float type.
@@ -33,6 +34,15 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     let array = |name, returns, code| function(name, vec![Overload::new(vec![Kind::Array], returns, code)]);
     vec![
         ScalarUDF::from(FloatKey { signature: Signature::any(1, Volatility::Immutable) }),
+        function(
+            OF_ROW_KEY,
+            vec![Overload::new(vec![is(T::Bytea)], Returns::Is(T::BigInt), |args| match &args.values[0] {
+                Value::Bytea(key) => Ok(key
+                    .first_chunk::<4>()
+                    .map_or(Value::Null, |id| Value::BigInt(i64::from(u32::from_be_bytes(*id))))),
+                _ => Ok(Value::Null),
+            })],
+        ),
         array(ARRAY, Returns::Is(T::Bytea), |args| key_of(args).map(Value::Bytea)),
         array(ARRAY_TEXT, Returns::Is(T::Text), |args| {
             Ok(Value::Text(key_of(args)?.iter().map(|byte| format!("{byte:02x}")).collect()))

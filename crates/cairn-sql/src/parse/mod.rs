@@ -17,18 +17,22 @@ mod exclude;
 mod forms;
 mod grouping;
 pub mod guard;
+mod hidden_tables;
 pub(crate) mod integers;
 pub(crate) mod into;
 pub(crate) mod lexer;
+pub(crate) mod likes;
 pub(crate) mod lists;
 pub(crate) mod locking;
 pub(crate) mod merge;
 pub(crate) mod named_types;
 pub(crate) mod names;
+pub(crate) mod noted_aliases;
 pub(crate) mod only;
 pub(crate) mod ordinality;
 pub(crate) mod parameters;
 pub(crate) mod partition_columns;
+mod presence;
 pub(crate) mod rewrite;
 pub(crate) mod row_functions;
 pub(crate) mod sample;
@@ -40,10 +44,12 @@ mod spelled;
 mod spelling;
 pub mod split;
 pub(crate) mod substitute;
+pub(crate) mod table_ids;
 pub(crate) mod types;
 mod using;
 pub(crate) mod values;
 mod variadic;
+mod view_options;
 mod whole_rows;
 mod windows;
 
@@ -97,6 +103,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let text = &*spelling::statements(text);
     let logged = names::without_unlogged(text);
     let typed = partition_columns::before_parsing(&logged);
+    let typed = likes::before_parsing(&typed);
     let typed = composites::before_parsing(&typed);
     let typed = element_targets::before_parsing(&typed);
     let text = &*typed;
@@ -114,6 +121,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     }
     let (patched, is_empty) = spelling::take_no_data(text);
     let (patched, columns) = spelling::take_columns(&patched);
+    let (patched, check_option) = view_options::take(&patched);
     let patched = names::before_parsing(&patched);
     let patched = only::before_parsing(&patched);
     let patched = constants::before_parsing(&patched);
@@ -142,6 +150,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     };
     names::note_overriding(&mut statement, &overriding);
     spelling::name_columns(&mut statement, &columns)?;
+    view_options::note(&mut statement, check_option);
     if is_empty {
         spelling::leave_rows_out(&mut statement);
     }
@@ -178,5 +187,8 @@ pub(crate) fn resolve(
     let scopes = scopes::Scopes::new(context, catalog, plan);
     aliases::complete(scopes.clone(), query);
     using::resolve(scopes.clone(), query)?;
-    whole_rows::resolve(scopes, query)
+    table_ids::resolve(scopes.clone(), catalog, query)?;
+    whole_rows::resolve(scopes.clone(), catalog, query)?;
+    hidden_tables::rename(scopes, query);
+    Ok(())
 }

@@ -2,15 +2,18 @@
 //! SELECT lists of subqueries say it, and by planning a part by itself where they do not.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
-use cairn_engine::Catalog;
 use cairn_engine::catalog::{Relation, TypeDescriptor};
+use cairn_engine::table::ROW_KEY;
+use cairn_engine::{Catalog, Table};
 use cairn_types::DataType;
 use sqlparser::ast::{
     JoinOperator, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement,
     TableAlias, TableFactor, TableWithJoins, With,
 };
 
+use super::presence::THERE;
 use super::rewrite::column_name;
 use super::using;
 use crate::catalog::{self, resolve_name};
@@ -18,7 +21,7 @@ use crate::context::Context;
 use crate::session::variables::fold;
 
 /// A part of FROM.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Item {
     /// What qualifies its columns; empty where nothing does.
     pub(super) name: String,
@@ -28,6 +31,10 @@ pub(super) struct Item {
     pub(super) rows: Option<DataType>,
     /// Whether an outer join may leave it without a row.
     pub(super) optional: bool,
+    /// A column that is NULL only where there is no row.
+    pub(super) present: Option<String>,
+    /// The table that it is: its id, and whether its rows lie in partitions.
+    pub(super) table: Option<(u32, bool)>,
 }
 
 /// The names of WITH that are in sight, with their columns.
@@ -64,7 +71,7 @@ fn function(name: &ObjectName, alias: Option<&TableAlias>) -> Item {
         true => vec![name.clone(), "key".to_owned(), "value".to_owned()],
         false => columns,
     };
-    Item { name, columns: Some(columns), rows: None, optional: false }
+    Item { name, columns: Some(columns), ..Item::default() }
 }
 
 /// `SELECT * FROM` that part.
@@ -127,11 +134,17 @@ impl<'a> Scopes<'a> {
         }
     }
 
-    /// The type of a table's rows.
-    fn rows(&self, name: &ObjectName) -> Option<DataType> {
-        let (schema, relation) = resolve_name(self.context, self.catalog, name).ok()?;
+    /// The table that a name means.
+    fn table(&self, name: &ObjectName) -> Option<Arc<Table>> {
+        let (schema, relation) = match catalog::is_with_row_key(name) {
+            true => {
+                let [_, schema, relation] = name.0.as_slice() else { return None };
+                (fold(schema.as_ident()?), fold(relation.as_ident()?))
+            }
+            false => resolve_name(self.context, self.catalog, name).ok()?,
+        };
         match self.catalog.relation(&schema, &relation)? {
-            Relation::Table(table) => Some(TypeDescriptor::of_rows(&table).data_type()),
+            Relation::Table(table) => Some(table),
             _ => None,
         }
     }
@@ -150,32 +163,41 @@ impl<'a> Scopes<'a> {
                         .map(|all| all.into_iter().map(|(name, _)| name).collect())
                         .or_else(|| (self.plan)(all_of(&without_alias(factor))?)),
                 };
-                let rows = match name.0.as_slice() {
+                let table = match name.0.as_slice() {
                     [_] if cte().is_some() => None,
-                    _ => self.rows(name),
+                    _ => self.table(name),
                 };
+                // With their keys, rows are of no type.
+                let typed = table.as_ref().filter(|_| !catalog::is_with_row_key(name));
+                let rows = typed.map(|table| TypeDescriptor::of_rows(table).data_type());
+                let is_keyed = catalog::is_with_row_key(name);
                 let name = alias.as_ref().map_or(own, |alias| fold(&alias.name));
-                Item { name, columns: renamed(columns, alias.as_ref()), rows, optional: false }
+                let columns = renamed(columns, alias.as_ref());
+                let never = table.as_ref().and_then(|table| table.live_columns().position(|c| !c.nullable));
+                let present = never.and_then(|at| columns.as_ref()?.get(at).cloned());
+                let present = if is_keyed { Some(ROW_KEY.to_owned()) } else { present };
+                let table = table.map(|table| (table.id, table.is_partitioned()));
+                Item { name, columns, rows, optional: false, present, table }
             }
-            TableFactor::Derived { subquery, alias, .. } => Item {
-                name: alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default(),
-                columns: renamed(self.columns_of(subquery), alias.as_ref()),
-                rows: None,
-                optional: false,
-            },
+            TableFactor::Derived { subquery, alias, .. } => {
+                let name = alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default();
+                let mut columns = renamed(self.columns_of(subquery), alias.as_ref());
+                let mut present = None;
+                if let Some(columns) = &mut columns
+                    && columns.last().is_some_and(|name| name == THERE)
+                {
+                    present = columns.pop();
+                }
+                Item { name, columns, present, ..Item::default() }
+            }
             TableFactor::Table { name, alias, .. } | TableFactor::Function { name, alias, .. } => {
                 function(name, alias.as_ref())
             }
             TableFactor::NestedJoin { table_with_joins, alias: Some(alias) } => {
                 let columns = self.columns_of_joins(table_with_joins);
-                Item {
-                    name: fold(&alias.name),
-                    columns: renamed(columns, Some(alias)),
-                    rows: None,
-                    optional: false,
-                }
+                Item { name: fold(&alias.name), columns: renamed(columns, Some(alias)), ..Item::default() }
             }
-            _ => Item { name: String::new(), columns: None, rows: None, optional: false },
+            _ => Item::default(),
         }
     }
 

@@ -12,27 +12,32 @@ use crate::session::variables::fold;
 use crate::{Error, Result};
 
 /// The words and signs of a text.
-struct Words<'t> {
+pub(super) struct Words<'t> {
     text: &'t str,
-    tokens: Vec<Token>,
+    pub(super) tokens: Vec<Token>,
 }
 
 impl<'t> Words<'t> {
-    fn of(text: &'t str) -> Self {
+    pub(super) fn of(text: &'t str) -> Self {
         Self { text, tokens: Lexer::new(text).collect() }
     }
 
-    fn at(&self, at: usize) -> &'t str {
+    /// The first of them.
+    pub(super) fn first(text: &'t str, count: usize) -> Self {
+        Self { text, tokens: Lexer::new(text).take(count).collect() }
+    }
+
+    pub(super) fn at(&self, at: usize) -> &'t str {
         self.tokens.get(at).map_or("", |token| &self.text[token.start..token.end])
     }
 
-    fn is(&self, at: usize, word: &str) -> bool {
+    pub(super) fn is(&self, at: usize, word: &str) -> bool {
         self.tokens.get(at).is_some_and(|token| token.kind == Kind::Word)
             && self.at(at).eq_ignore_ascii_case(word)
     }
 
     /// The place behind words that may stand here.
-    fn behind(&self, mut at: usize, words: &[&str]) -> usize {
+    pub(super) fn behind(&self, mut at: usize, words: &[&str]) -> usize {
         while words.iter().any(|word| self.is(at, word)) {
             at += 1;
         }
@@ -40,7 +45,7 @@ impl<'t> Words<'t> {
     }
 
     /// The place behind a name of several parts.
-    fn behind_name(&self, at: usize) -> usize {
+    pub(super) fn behind_name(&self, at: usize) -> usize {
         let mut at = at + 1;
         while self.at(at) == "." {
             at += 2;
@@ -49,7 +54,7 @@ impl<'t> Words<'t> {
     }
 
     /// The names in parentheses that begin at a place, and the place behind them.
-    fn names(&self, open: usize) -> Option<(Vec<String>, usize)> {
+    pub(super) fn names(&self, open: usize) -> Option<(Vec<String>, usize)> {
         if self.at(open) != "(" {
             return None;
         }

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
+use cairn_engine::Catalog;
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, Select,
     SelectItem, SelectItemQualifiedWildcardKind, TableAlias, TableAliasColumnDef, TableFactor, Visit,
@@ -14,6 +15,7 @@ use sqlparser::ast::{
 };
 
 use super::names::exact;
+use super::presence;
 use super::scopes::{self, Item, Scopes};
 use super::types;
 use crate::query::output::UNIQUE_MARK;
@@ -27,7 +29,7 @@ const LATERAL_DEPTH_MAX: usize = 16;
 ///
 /// # Errors
 /// What parsing says, which it never does.
-pub(super) fn resolve(scopes: Scopes<'_>, query: &mut Query) -> Result<()> {
+pub(super) fn resolve(scopes: Scopes<'_>, catalog: &Catalog, query: &mut Query) -> Result<()> {
     let mut names = Names::default();
     let _ = Visit::visit(query, &mut names);
     if !names.records && Visit::visit(query, &mut Meant(&names.tables)).is_continue() {
@@ -35,7 +37,7 @@ pub(super) fn resolve(scopes: Scopes<'_>, query: &mut Query) -> Result<()> {
     }
     // What `t.*` gives of a subquery beside is known once that is rewritten.
     for _ in 0..LATERAL_DEPTH_MAX {
-        let mut rows = Rows { scopes: scopes.clone(), open: Vec::new(), expanded: false };
+        let mut rows = Rows { scopes: scopes.clone(), catalog, open: Vec::new(), expanded: false };
         if let ControlFlow::Break(error) = VisitMut::visit(query, &mut rows) {
             return Err(error);
         }
@@ -118,6 +120,7 @@ fn is_wildcard(arg: &FunctionArg) -> bool {
 
 struct Rows<'a> {
     scopes: Scopes<'a>,
+    catalog: &'a Catalog,
     /// FROM of the SELECTs that are open.
     open: Vec<Vec<Item>>,
     /// A `t.*` of a query around was written out.
@@ -180,8 +183,10 @@ impl Rows<'_> {
             None => format!("named_struct({})", parts.join(", ")),
         };
         if item.optional {
+            // Without another sign a row of NULLs counts for none.
+            let signs = item.present.as_ref().map_or(columns, std::slice::from_ref);
             let nulls: Vec<String> =
-                columns.iter().map(|name| format!("{table}.{} IS NULL", quoted(name))).collect();
+                signs.iter().map(|name| format!("{table}.{} IS NULL", quoted(name))).collect();
             text = format!("CASE WHEN {} THEN NULL ELSE {text} END", nulls.join(" AND "));
         }
         crate::dml::default::parse_expr(&text)
@@ -229,6 +234,20 @@ impl VisitorMut for Rows<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         let mut items = self.scopes.items(&select.from);
+        let tables: Vec<String> = items
+            .iter()
+            .filter(|item| item.optional && item.present.is_none())
+            .map(|item| item.name.clone())
+            .collect();
+        if !tables.is_empty() && Visit::visit(select, &mut Meant(&tables)).is_break() {
+            let is_wanted = |at: &usize| items[*at].optional && items[*at].present.is_none();
+            let wanted: Vec<usize> = (0..items.len()).filter(is_wanted).collect();
+            let place = |id: u32| {
+                let table = self.catalog.table_by_id(id)?;
+                Some((table.schema.clone(), table.name.clone()))
+            };
+            presence::add(select, &mut items, &wanted, &place);
+        }
         // Joins have their parts in the order of the items, but for what is in parentheses.
         let factors = select.from.iter_mut().flat_map(|table| {
             std::iter::once(&mut table.relation).chain(table.joins.iter_mut().map(|join| &mut join.relation))

@@ -153,7 +153,20 @@ impl ExprPlanner for Operators {
         raw: RawFieldAccessExpr,
         schema: &DFSchema,
     ) -> DataFusionResult<PlannerResult<RawFieldAccessExpr>> {
-        if !matches!(type_of(&raw.expr, schema), Ok(DataType::Jsonb)) {
+        let own = type_of(&raw.expr, schema);
+        if let Ok(DataType::Array(element)) = &own
+            && matches!(**element, DataType::Char(_))
+            && matches!(raw.field_access, GetFieldAccess::ListIndex { .. })
+        {
+            // The query engine forgets how long the elements are.
+            let raw = from_one(raw);
+            let GetFieldAccess::ListIndex { key } = raw.field_access else {
+                return Err(Error::internal("a subscript became another").into());
+            };
+            let part = datafusion::functions_nested::expr_fn::array_element(raw.expr, *key);
+            return Ok(PlannerResult::Planned(crate::functions::cast::call(part, element)));
+        }
+        if !matches!(own, Ok(DataType::Jsonb)) {
             return Ok(PlannerResult::Original(from_one(raw)));
         }
         let key = match raw.field_access {

@@ -28,6 +28,7 @@ use crate::catalog::{self, Found};
 use crate::context::Context;
 use crate::functions::missing;
 use crate::query::output::display_name;
+use crate::scan::provider::TableScanProvider;
 use crate::{Error, Result, parse};
 
 /// Views within views.
@@ -46,6 +47,8 @@ pub(crate) struct Planner<'s> {
     catalog: Arc<cairn_engine::Catalog>,
     sources: RefCell<HashMap<TableReference, Arc<dyn TableSource>>>,
     views_open: RefCell<usize>,
+    /// Whether scans are told what their tables are called.
+    explaining: bool,
 }
 
 fn parser_options() -> ParserOptions {
@@ -68,7 +71,13 @@ impl<'s> Planner<'s> {
             catalog: context.catalog()?,
             sources: RefCell::default(),
             views_open: RefCell::new(0),
+            explaining: false,
         })
+    }
+
+    /// The same for EXPLAIN: scans know the aliases of their tables.
+    pub(crate) fn explaining(self) -> Self {
+        Self { explaining: true, ..self }
     }
 
     /// Lets `name` stand for that source, before anything else is looked for.
@@ -98,6 +107,9 @@ impl<'s> Planner<'s> {
         parse::named_types::resolve(self.context, &self.catalog, &mut query)?;
         parse::rewrite::query(&mut query)?;
         parse::integers::query(&mut query);
+        if self.explaining {
+            parse::noted_aliases::note(&mut query);
+        }
         let statement = Statement::Query(Box::new(query));
         SqlToRel::new_with_options(self, parser_options())
             .sql_statement_to_plan_with_context(
@@ -164,9 +176,19 @@ impl<'s> Planner<'s> {
             let schema = Arc::new(plan.schema().as_arrow().clone());
             return Ok(Arc::new(ViewSource { plan, schema }));
         }
-        let found = catalog::find(self.context, &self.catalog, name)?;
+        let noted = parse::noted_aliases::read(name.table());
+        let found = match noted {
+            Some((table, _)) => catalog::find(self.context, &self.catalog, &with_table(name, table))?,
+            None => catalog::find(self.context, &self.catalog, name)?,
+        };
         let source = match found {
-            Found::Provider(provider) => provider_as_source(provider),
+            Found::Provider(provider) => {
+                let scan = (provider.as_ref() as &dyn std::any::Any).downcast_ref::<TableScanProvider>();
+                provider_as_source(match (noted, scan) {
+                    (Some((_, alias)), Some(scan)) => Arc::new(scan.called(alias)),
+                    _ => provider,
+                })
+            }
             Found::View(view) => self.view(&view)?,
         };
         self.sources.borrow_mut().insert(name.clone(), Arc::clone(&source));
@@ -189,6 +211,15 @@ impl<'s> Planner<'s> {
         let plan = catalog::view::with_columns(planned?, view)?;
         let schema = Arc::new(plan.schema().as_arrow().clone());
         Ok(Arc::new(ViewSource { plan, schema }))
+    }
+}
+
+/// The reference with another table's name.
+fn with_table(name: &TableReference, table: &str) -> TableReference {
+    match (name.catalog(), name.schema()) {
+        (Some(catalog), Some(schema)) => TableReference::full(catalog, schema, table),
+        (None, Some(schema)) => TableReference::partial(schema, table),
+        _ => TableReference::bare(table),
     }
 }
 

@@ -91,8 +91,9 @@ fn planned(context: &Context, state: &SessionState, plan: &LogicalPlan) -> Resul
     let subqueries = apply::has_subqueries(plan)?;
     let deep = subqueries && apply::depth(plan)? == apply::DEPTH_MAX;
     let decorrelate = context.scope.settings.methods.decorrelate && !deep;
+    let as_it_is = !subqueries || decorrelate && !apply::compares_outer(plan)?;
     let mut last = Error::internal("no plan was tried").into();
-    if decorrelate || !subqueries {
+    if as_it_is {
         match attempt(context, state, plan)? {
             Ok(physical) => return Ok(Planned { physical, applies: false }),
             Err(error) if !subqueries => return Err(error.into()),

@@ -60,6 +60,10 @@ pub(crate) struct TableScanSpec {
     pub(crate) narrows: bool,
     /// The table when the plan was made.
     pub(crate) size: Size,
+    /// What the query calls the table, where that is known and another name.
+    pub(crate) alias: Option<Arc<str>>,
+    /// Whether it is one of several partitions that are read for a table.
+    pub(crate) is_one_of_several: bool,
 }
 
 /// How the rows of a partition are shown as rows of the table that it is a part of.

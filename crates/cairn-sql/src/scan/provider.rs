@@ -27,6 +27,7 @@ use crate::session::methods::Methods;
 const ROWS_PER_PARTITION_MIN: u64 = 16 * 1024;
 
 /// A table, as one transaction sees it at the start of one statement.
+#[derive(Clone)]
 pub(crate) struct TableScanProvider {
     table: Arc<Table>,
     view: ReadView,
@@ -36,7 +37,9 @@ pub(crate) struct TableScanProvider {
     derived: Option<Arc<Derived>>,
     methods: Methods,
     /// Of a partitioned table, whose partitions are read.
-    partitioned: Option<Partitioned>,
+    partitioned: Option<Arc<Partitioned>>,
+    /// What the query calls it, where it is explained.
+    alias: Option<Arc<str>>,
 }
 
 struct Partitioned {
@@ -69,7 +72,7 @@ impl TableScanProvider {
             Arc::clone(table.arrow_schema())
         };
         let partitioned = match table.is_partitioned() {
-            true => Some(Partitioned::new(context, &table)?),
+            true => Some(Arc::new(Partitioned::new(context, &table)?)),
             false => None,
         };
         Ok(Self {
@@ -86,7 +89,13 @@ impl TableScanProvider {
             methods: context.scope.settings.methods.clone(),
             schema,
             table,
+            alias: None,
         })
+    }
+
+    /// The same by the name that a query has for it.
+    pub(crate) fn called(&self, alias: &str) -> Self {
+        Self { alias: Some(Arc::from(alias)), ..self.clone() }
     }
 }
 
@@ -116,7 +125,8 @@ impl Partitioned {
 }
 
 impl TableScanProvider {
-    /// The scan of a table that holds rows: this one or one of its partitions.
+    /// The scan of a table that holds rows: this one or one of its partitions, `several` of which are read.
+    #[allow(clippy::too_many_arguments)]
     fn scan_leaf(
         &self,
         state: &dyn Session,
@@ -125,6 +135,7 @@ impl TableScanProvider {
         filters: &[Expr],
         bound: Option<&[Expr]>,
         limit: Option<usize>,
+        several: bool,
     ) -> datafusion::error::Result<Arc<dyn ExecutionPlan>> {
         let columns = leaf.table.arrow_schema().fields().len();
         let wanted: Vec<usize> = match &self.partitioned {
@@ -188,6 +199,11 @@ impl TableScanProvider {
             slot: None,
             narrows: self.methods.indexscan,
             size: leaf.size.clone(),
+            alias: match (&self.alias, &self.partitioned) {
+                (None, Some(_)) => Some(Arc::from(self.table.name.as_str())),
+                (alias, _) => alias.clone(),
+            },
+            is_one_of_several: several,
         };
         Ok(Arc::new(TableScanExec::new(spec, choice, parts)?))
     }
@@ -261,14 +277,14 @@ impl TableProvider for TableScanProvider {
         let Some(partitioned) = &self.partitioned else {
             let (table, derived) = (Arc::clone(&self.table), self.derived.clone());
             let leaf = Leaf { table, size: self.size.clone(), derived };
-            return self.scan_leaf(state, &leaf, &wanted, filters, bound, limit);
+            return self.scan_leaf(state, &leaf, &wanted, filters, bound, limit, false);
         };
         // A plan for all values of its parameters has all partitions: those to be read are told by the values.
         let read =
             prune::leaves(&partitioned.catalog, &self.table, if bound.is_some() { &[] } else { filters });
         let mut scans = Vec::with_capacity(read.len());
         for leaf in partitioned.leaves.iter().filter(|leaf| read.iter().any(|own| own.id == leaf.table.id)) {
-            scans.push(self.scan_leaf(state, leaf, &wanted, filters, bound, limit)?);
+            scans.push(self.scan_leaf(state, leaf, &wanted, filters, bound, limit, read.len() > 1)?);
         }
         match scans.len() {
             0 => Ok(Arc::new(EmptyExec::new(Arc::new(self.schema.project(&wanted)?)))),

@@ -5,12 +5,13 @@ use cairn_engine::catalog::Relation;
 use cairn_engine::ddl::Definitions;
 use cairn_engine::{Catalog, ObjectLock, Wait};
 use sqlparser::ast::{
-    AlterTable, AlterTableOperation, ColumnOption, ColumnOptionDef, CreateTable, DropBehavior, ObjectName,
-    ObjectType, RenameTableNameKind, SetExpr, Statement, TableConstraint,
+    AlterTable, AlterTableOperation, ColumnDef, ColumnOption, ColumnOptionDef, CreateTable, DropBehavior,
+    ObjectName, ObjectType, RenameTableNameKind, SetExpr, Statement, TableConstraint,
 };
 
 use crate::catalog::resolve_name;
 use crate::context::Context;
+use crate::parse::likes;
 use crate::{Result, ddl, dml};
 
 /// Has a statement wait; afterwards it begins anew, with what was waited for.
@@ -20,6 +21,11 @@ pub(crate) fn wait_for_tables(context: &Context, statement: &Statement) -> Resul
         return Ok(());
     }
     let all = context.catalog()?;
+    // What EXPLAIN ANALYZE runs waits as it would by itself.
+    let statement = match statement {
+        Statement::Explain { analyze: true, statement, .. } => statement,
+        statement => statement,
+    };
     if ddl::is_definition(statement) {
         let names = own_names(context, &all, statement).filter(|names| !have_partitions(&all, names));
         let what = names.as_deref().map_or(Definitions::All, Definitions::Own);
@@ -95,7 +101,11 @@ fn stands_alone(create: &CreateTable) -> bool {
     create.like.is_none()
         && create.partition_of.is_none()
         && !create.constraints.iter().any(foreign)
-        && create.columns.iter().all(|column| !refers(&column.options))
+        && create.columns.iter().all(|column| !refers(&column.options) && !is_like(column))
+}
+
+fn is_like(column: &ColumnDef) -> bool {
+    likes::read(column).map_or(true, |like| like.is_some())
 }
 
 fn refers(options: &[ColumnOptionDef]) -> bool {

@@ -352,7 +352,7 @@ fn definitions() -> Vec<(&'static str, Shown)> {
         name_before_not_exists: Part,
         columns: Acts("CREATE VIEW x AS SELECT 1 AS a", "CREATE VIEW x (b) AS SELECT 1 AS a"),
         query: Part,
-        options: Refused("CREATE VIEW x WITH (security_barrier) AS SELECT 1", "0A000"),
+        options: Refused("CREATE VIEW x WITH (nothing) AS SELECT 1", "22023"),
         cluster_by: Refused("CREATE VIEW x CLUSTER BY (a) AS SELECT 1", "42601"),
         comment: Refused("CREATE VIEW x COMMENT = 'c' AS SELECT 1", "42601"),
         with_no_schema_binding: Refused("CREATE VIEW x AS SELECT 1 WITH NO SCHEMA BINDING", "42601"),

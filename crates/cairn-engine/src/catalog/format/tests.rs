@@ -184,10 +184,26 @@ fn golden_bytes() {
         depends_on: vec![dependency],
         comment: None,
         triggers: Vec::new(),
+        options: ViewOptions::default(),
     };
     let head = [1, 7, 0, 0, 0, 1, 0, 0, 0, b'p', 1, 0, 0, 0, b'v', 1, 0, 0, 0, b'q', 0, 0, 0, 0];
     let reads = [1, 0, 0, 0, 0xE8, 3, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0];
     assert_eq!(view.encode().unwrap(), [&head[..], &reads].concat());
+    let column = |name: &str, default: Option<&str>| ViewColumn {
+        name: name.to_owned(),
+        ty: DataType::Integer,
+        default: default.map(str::to_owned),
+    };
+    let extended = ViewDescriptor {
+        columns: vec![column("a", None), column("b", Some("1 + 1"))],
+        options: ViewOptions {
+            check: Some(CheckOption::Local),
+            security_barrier: Some(false),
+            security_invoker: None,
+        },
+        ..view
+    };
+    assert_eq!(ViewDescriptor::decode(&extended.encode().unwrap()).unwrap(), extended);
 }
 
 #[test]

@@ -286,7 +286,12 @@ pub(crate) const TABLES: &[SystemTable] = &[
             Ok(catalog
                 .views()
                 .map(|v| {
-                    vec![text(&v.schema), text(&v.name), text(USER), text(crate::parse::shown::shown(&v.sql))]
+                    vec![
+                        text(&v.schema),
+                        text(&v.name),
+                        text(USER),
+                        text(crate::catalog::view::definition(v)),
+                    ]
                 })
                 .collect())
         },

@@ -1,7 +1,7 @@
 //! Relations and their columns: `pg_class`, `pg_attribute`, `pg_description`.
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{PUBLIC, STORE, TypeKind};
+use cairn_engine::catalog::{CheckOption, PUBLIC, STORE, TypeKind, ViewDescriptor};
 use cairn_types::{DataType, Value};
 
 use super::indexes::all_indexes;
@@ -22,7 +22,8 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
                     kind: &str,
                     columns: usize,
                     rest: ((i32, f32), bool, usize),
-                    bound: Option<String>| {
+                    bound: Option<String>,
+                    options: Option<String>| {
         rows.push(vec![
             Value::BigInt(id),
             text(name),
@@ -51,7 +52,7 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
             text(if is_temporary(schema) { "t" } else { "p" }),
             text("d"),
             Value::BigInt(0),
-            Value::Null,
+            optional(options.as_deref()),
             optional(bound.as_deref()),
         ]);
     };
@@ -77,11 +78,11 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
             None => "r",
         };
         let index_kind = if table.is_partitioned() { "I" } else { "i" };
-        push(i64::from(table.id), &table.name, &table.schema, kind, columns, rest, bound);
+        push(i64::from(table.id), &table.name, &table.schema, kind, columns, rest, bound, None);
         for index in indexes {
             let id = derived(table.id, i64::from(index.id));
             let columns = index.columns.len() + index.include.len();
-            push(id, &index.name, &table.schema, index_kind, columns, (estimate, false, 0), None);
+            push(id, &index.name, &table.schema, index_kind, columns, (estimate, false, 0), None, None);
         }
     }
     for view in catalog.views() {
@@ -93,23 +94,49 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
             view.columns.len(),
             ((0, 0.0), false, 0),
             None,
+            options_of(view),
         );
     }
     for sequence in catalog.sequences() {
-        push(i64::from(sequence.id), &sequence.name, &sequence.schema, "S", 0, ((1, 1.0), false, 0), None);
+        push(
+            i64::from(sequence.id),
+            &sequence.name,
+            &sequence.schema,
+            "S",
+            0,
+            ((1, 1.0), false, 0),
+            None,
+            None,
+        );
     }
     for ty in catalog.types() {
         if let TypeKind::Composite(fields) = &ty.kind {
             let count = fields.iter().filter(|field| !field.dropped).count();
-            push(i64::from(ty.id), &ty.name, &ty.schema, "c", count, ((0, 0.0), false, 0), None);
+            push(i64::from(ty.id), &ty.name, &ty.schema, "c", count, ((0, 0.0), false, 0), None, None);
         }
     }
-    push(STORE_ID, STORE, PUBLIC, "r", 2, ((0, 0.0), false, 0), None);
+    push(STORE_ID, STORE, PUBLIC, "r", 2, ((0, 0.0), false, 0), None, None);
     for (id, schema, table) in system_tables() {
         let kind = if schema == "pg_catalog" { "r" } else { "v" };
-        push(id, table.name, schema, kind, table.columns.len(), ((0, 0.0), false, 0), None);
+        push(id, table.name, schema, kind, table.columns.len(), ((0, 0.0), false, 0), None, None);
     }
     Ok(rows)
+}
+
+/// The options of a view as an array's text.
+fn options_of(view: &ViewDescriptor) -> Option<String> {
+    let own = &view.options;
+    let mut all: Vec<String> = own
+        .check
+        .iter()
+        .map(|check| match check {
+            CheckOption::Local => "check_option=local".to_owned(),
+            CheckOption::Cascaded => "check_option=cascaded".to_owned(),
+        })
+        .collect();
+    all.extend(own.security_barrier.map(|on| format!("security_barrier={on}")));
+    all.extend(own.security_invoker.map(|on| format!("security_invoker={on}")));
+    (!all.is_empty()).then(|| format!("{{{}}}", all.join(",")))
 }
 
 pub(super) fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows> {
@@ -154,7 +181,8 @@ pub(super) fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows
     }
     for view in catalog.views() {
         for (at, column) in view.columns.iter().enumerate() {
-            push(i64::from(view.id), &column.name, at + 1, &column.ty, (false, false, ""));
+            let has_default = column.default.is_some();
+            push(i64::from(view.id), &column.name, at + 1, &column.ty, (false, has_default, ""));
         }
     }
     for ty in catalog.types() {
@@ -225,5 +253,5 @@ pub(super) fn pg_description(_context: &Context, catalog: &Catalog) -> Result<Ro
 pub(crate) fn view_definition(scope: &Scope, oid: i64) -> Result<Option<String>> {
     let catalog = scope.txn.catalog();
     let view = u32::try_from(oid).ok().and_then(|id| catalog.view_by_id(id).cloned());
-    Ok(view.map(|view| format!(" {};", crate::parse::shown::shown(&view.sql))))
+    Ok(view.map(|view| format!(" {};", crate::catalog::view::definition(&view))))
 }

@@ -32,6 +32,7 @@ use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 use parking_lot::Mutex;
 
+use super::members::Members;
 use crate::context::Context;
 use crate::query::run::{deadline_ns, expired, task_context};
 use crate::{Error, Result};
@@ -50,6 +51,8 @@ pub(super) enum Kind {
     Exists,
     /// All of them, as a list of structs.
     Rows,
+    /// Whether the last argument, which is no parameter of the plan, is among the values of the only column.
+    Member,
 }
 
 /// The name of a column within the structs of [`Kind::Rows`].
@@ -77,6 +80,8 @@ pub(super) struct Apply {
 /// Results by the values of the parameters, one row each.
 struct Memo {
     results: HashMap<Vec<ScalarValue>, ArrayRef>,
+    /// What [`Kind::Member`] looks into.
+    members: HashMap<Vec<ScalarValue>, Arc<Members>>,
     reservation: MemoryReservation,
 }
 
@@ -115,12 +120,13 @@ impl Apply {
         let plan = match kind {
             Kind::Scalar => LogicalPlanBuilder::from(plan).limit(0, Some(2))?.build()?,
             Kind::Exists => LogicalPlanBuilder::from(plan).limit(0, Some(1))?.build()?,
-            Kind::Rows => plan,
+            Kind::Rows | Kind::Member => plan,
         };
         let plan = state.optimize(&plan)?;
         let result = match kind {
             Kind::Scalar => plan.schema().field(0).as_ref().clone().with_nullable(true).with_name("apply"),
             Kind::Exists => Field::new("apply", ArrowType::Boolean, false),
+            Kind::Member => Field::new("apply", ArrowType::Boolean, true),
             Kind::Rows => Field::new("apply", list_type(plan.schema().as_arrow()), true),
         };
         let pool = &context.scope.shared.runtime_env().memory_pool;
@@ -139,7 +145,7 @@ impl Apply {
             state: state.clone(),
             task: task_context(context, state),
             deadline_ns: deadline_ns(context),
-            memo: Mutex::new(Memo { results: HashMap::new(), reservation }),
+            memo: Mutex::new(Memo { results: HashMap::new(), members: HashMap::new(), reservation }),
         })
     }
 
@@ -153,8 +159,37 @@ impl Apply {
         Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::from(self)), args))
     }
 
+    /// The values of the only column for one combination of parameters.
+    fn members(&self, key: &[ScalarValue]) -> Result<Arc<Members>> {
+        if let Some(known) = self.memo.lock().members.get(key) {
+            return Ok(Arc::clone(known));
+        }
+        if let Some(error) = expired(&self.context.scope.shared, self.deadline_ns) {
+            return Err(error);
+        }
+        let (_, batches) = self.run(key)?;
+        let members = Arc::new(Members::of(batches.iter().map(|batch| batch.column(0)))?);
+        let memo = &mut *self.memo.lock();
+        if memo.members.len() >= MEMO_ENTRIES_MAX || memo.reservation.size() + members.bytes > MEMO_BYTES_MAX
+        {
+            memo.members.clear();
+            memo.reservation.free();
+        }
+        // I2. One set is remembered whatever its size, as long as there is memory: a row more asks for it again.
+        if memo.reservation.try_grow(members.bytes).is_ok() {
+            memo.members.insert(key.to_vec(), Arc::clone(&members));
+        }
+        Ok(members)
+    }
+
     /// The result for one combination of values, a single row.
     fn result(&self, key: &[ScalarValue]) -> Result<ArrayRef> {
+        if self.kind == Kind::Member
+            && let [parameters @ .., value] = key
+        {
+            let holds = self.members(parameters)?.holds(value);
+            return Ok(Arc::new(BooleanArray::from(vec![holds])));
+        }
         if let Some(known) = self.memo.lock().results.get(key) {
             return Ok(Arc::clone(known));
         }
@@ -196,6 +231,7 @@ impl Apply {
                     Some(batch) => Ok(arrow::compute::cast(batch.column(0), ty)?),
                 }
             }
+            Kind::Member => Err(Error::internal("members are looked up")),
             Kind::Rows if rows == 0 => Ok(arrow::array::new_null_array(self.result.data_type(), 1)),
             Kind::Rows => self.list(&concat_batches(&schema, &batches)?),
         }
@@ -270,6 +306,7 @@ impl ScalarUDFImpl for Apply {
             Kind::Scalar => "subquery",
             Kind::Exists => "exists_in_subquery",
             Kind::Rows => "rows_of_subquery",
+            Kind::Member => "in_subquery",
         }
     }
 

@@ -12,6 +12,7 @@
 //! planner resolved it; what no query up to the node has is handed on to the apply around it.
 
 mod evaluate;
+mod members;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ScalarValue, UnnestOptions};
@@ -62,6 +63,38 @@ pub(crate) fn depth(plan: &LogicalPlan) -> DataFusionResult<usize> {
         Ok(deepest)
     }
     below(plan, DEPTH_MAX)
+}
+
+/// Whether a value is compared with ALL or ANY of a subquery whose list names outer columns: the query engine takes what is
+/// unknown there for false.
+pub(crate) fn compares_outer(plan: &LogicalPlan) -> DataFusionResult<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            found |= expr.exists(|expr| match expr {
+                Expr::SetComparison(comparison) => Ok(lists_outer(&comparison.subquery.subquery)),
+                _ => Ok(false),
+            })?;
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(found)
+}
+
+/// Whether the output of a plan is made of outer columns.
+fn lists_outer(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Projection(projection) => {
+            projection.expr.iter().any(Expr::contains_outer) || lists_outer(&projection.input)
+        }
+        LogicalPlan::Aggregate(_) | LogicalPlan::Union(_) => plan.contains_outer_reference(),
+        LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::Distinct(_)
+        | LogicalPlan::Filter(_) => plan.inputs().into_iter().any(lists_outer),
+        _ => false,
+    }
 }
 
 /// Subqueries within each other that the query engine is given: the time in which it checks them doubles with each.
@@ -178,6 +211,13 @@ impl Rewrite<'_> {
             Expr::ScalarSubquery(_) => self.apply(Kind::Scalar, inner, fields, args)?,
             Expr::Exists(Exists { negated, .. }) => {
                 negated_if(negated, self.apply(Kind::Exists, inner, fields, args)?)
+            }
+            Expr::InSubquery(InSubquery { expr, negated, .. })
+                if let Some(common) = members::common_type(&expr, schema, &inner)? =>
+            {
+                let inner = members::of_type(inner, &common)?;
+                args.push(members::as_type(*expr, schema, &common)?);
+                negated_if(negated, self.apply(Kind::Member, inner, fields, args)?)
             }
             Expr::InSubquery(InSubquery { expr, negated, .. }) => {
                 let inner = any(self.state, &expr, Operator::Eq, schema, inner, &mut fields)?;

@@ -17,7 +17,10 @@ use arrow::datatypes::Schema;
 use cairn_types::DataType;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
-use sqlparser::ast::{AnalyzeFormat, AnalyzeFormatKind, Query, Statement, UtilityOption};
+use sqlparser::ast::{
+    AnalyzeFormat, AnalyzeFormatKind, MergeAction, Query, SetExpr, Statement, TableWithJoins,
+    UpdateTableFromKind, UtilityOption,
+};
 
 use self::node::{Actual, Node, Property, Shown};
 use self::text::Detail;
@@ -56,7 +59,10 @@ pub(crate) fn execute(context: &Context, explain: &Statement) -> Result<Statemen
     // What is not run locks nothing, and is shown without; what is run with locks is refused when it is planned.
     let unlocked = if options.analyze { None } else { super::nested::without(statement) };
     let lines = match unlocked.as_ref().unwrap_or(statement) {
-        Statement::Query(query) => of_query(context, query, options)?.lines(options),
+        Statement::Query(query) if !changes(query) => of_query(context, query, options)?.lines(options),
+        Statement::CreateTable(create) if create.query.is_some() => {
+            of_creation(context, statement, create.query.as_deref(), options)?.lines(options)
+        }
         other => of_change(context, other, options)?.lines(options),
     };
     let schema = Arc::new(Schema::new(vec![DataType::Text.to_field("QUERY PLAN", false)]));
@@ -172,14 +178,32 @@ impl Explained {
 /// not told apart.
 fn of_change(context: &Context, statement: &Statement, options: Options) -> Result<Explained> {
     let planned = Options { analyze: false, ..options };
-    let (name, relation, query) = match statement {
+    let (with, change) = match statement {
+        Statement::Query(query) => match &*query.body {
+            SetExpr::Insert(change)
+            | SetExpr::Update(change)
+            | SetExpr::Delete(change)
+            | SetExpr::Merge(change) => (query.with.as_ref(), change),
+            _ => return Err(Error::unsupported("EXPLAIN of data-modifying statements in WITH")),
+        },
+        other => (None, other),
+    };
+    let list =
+        |tables: &[TableWithJoins]| -> String { tables.iter().map(|table| format!(", {table}")).collect() };
+    let (name, relation, query) = match change {
         Statement::Insert(insert) => {
             let query = insert.source.as_deref().cloned();
             ("Insert", insert.table.to_string(), query)
         }
         Statement::Update(update) => {
             let table = update.table.to_string();
-            let query = search(&table, update.selection.as_ref())?;
+            let others = match &update.from {
+                Some(UpdateTableFromKind::AfterSet(from) | UpdateTableFromKind::BeforeSet(from)) => {
+                    list(from)
+                }
+                None => String::new(),
+            };
+            let query = search(&format!("{table}{others}"), update.selection.as_ref())?;
             ("Update", table, Some(query))
         }
         Statement::Delete(delete) => {
@@ -188,16 +212,29 @@ fn of_change(context: &Context, statement: &Statement, options: Options) -> Resu
                 | sqlparser::ast::FromTable::WithoutKeyword(tables) => tables,
             };
             let table = tables.first().map(ToString::to_string).unwrap_or_default();
-            let query = search(&table, delete.selection.as_ref())?;
+            let others = delete.using.as_deref().map(list).unwrap_or_default();
+            let query = search(&format!("{table}{others}"), delete.selection.as_ref())?;
             ("Delete", table, Some(query))
         }
-        Statement::Merge(merge) if options.analyze => ("Merge", merge.table.to_string(), None),
+        Statement::Merge(merge) => {
+            let inserts = merge.clauses.iter().any(|c| matches!(c.action, MergeAction::Insert(_)));
+            let join = if inserts { "LEFT JOIN" } else { "JOIN" };
+            let rows = format!("{} {join} {} ON {}", merge.source, merge.table, merge.on);
+            ("Merge", merge.table.to_string(), Some(search(&rows, None)?))
+        }
         other => {
             let words = crate::session::first_words(&other.to_string(), 2);
             return Err(Error::unsupported(format!("EXPLAIN of {words}")));
         }
     };
-    let below = query.map(|query| of_query(context, &query, planned)).transpose()?;
+    let below = query
+        .map(|mut query| {
+            if query.with.is_none() {
+                query.with = with.cloned();
+            }
+            of_query(context, &query, planned)
+        })
+        .transpose()?;
     let (mut tree, mut node) = (vec![format!("{name} on {relation}")], Node::default());
     node.kind = name.to_owned();
     node.relation = Some(relation).filter(|relation| !relation.is_empty());
@@ -224,6 +261,27 @@ fn of_change(context: &Context, statement: &Statement, options: Options) -> Resu
     Ok(Explained { node, tree, planning_ms, execution_ms })
 }
 
+/// Whether a query is a change with WITH in front of it.
+fn changes(query: &Query) -> bool {
+    matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_))
+        || query.with.iter().flat_map(|with| &with.cte_tables).any(crate::dml::with::modifies)
+}
+
+/// CREATE TABLE AS: the plan of its query. With ANALYZE the table is made.
+fn of_creation(
+    context: &Context,
+    statement: &Statement,
+    query: Option<&Query>,
+    options: Options,
+) -> Result<Explained> {
+    let Some(query) = query else { return Err(Error::internal("no query")) };
+    let explained = of_query(context, query, options)?;
+    if options.analyze {
+        crate::session::run(context, statement, "EXPLAIN")?;
+    }
+    Ok(explained)
+}
+
 /// The search that an UPDATE or DELETE makes for its rows.
 fn search(table: &str, selection: Option<&sqlparser::ast::Expr>) -> Result<Query> {
     let condition = selection.map(|s| format!(" WHERE {s}")).unwrap_or_default();
@@ -238,7 +296,7 @@ fn of_query(context: &Context, query: &Query, options: Options) -> Result<Explai
     let clock = database.env().clock();
     let started = clock.monotonic_nanos();
     let state = super::state::of(context);
-    let plan = Planner::new(context, &state)?.query(query.clone())?;
+    let plan = Planner::new(context, &state)?.explaining().query(query.clone())?;
     let physical = super::run::physical(context, &state, &plan)?;
     let planned = clock.monotonic_nanos();
     let before = database.stats();

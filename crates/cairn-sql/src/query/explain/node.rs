@@ -234,10 +234,11 @@ impl Shown {
         if let Some((_, name)) = self.called.iter().find(|(known, _)| *known == key) {
             return name.clone();
         }
-        let table = &scan.table().name;
+        let table = scan.spec().alias.as_deref().unwrap_or(&scan.table().name);
         let is_new = |name: &String| self.called.iter().all(|(_, known)| known != name);
-        let mut name = table.clone();
-        let mut number = 0;
+        // The name itself is that of the partitioned table.
+        let mut number = usize::from(scan.spec().is_one_of_several);
+        let mut name = if number == 0 { table.to_owned() } else { format!("{table}_{number}") };
         while !is_new(&name) {
             number += 1;
             name = format!("{table}_{number}");

@@ -50,11 +50,16 @@ fn title(node: &Node) -> String {
     }
     if let Some(relation) = &node.relation {
         title.push_str(&format!(" on {}", quoted(relation)));
-        if let Some(alias) = node.alias.as_ref().filter(|alias| !relation.ends_with(alias.as_str())) {
+        if let Some(alias) = node.alias.as_ref().filter(|alias| table_of(relation) != alias.as_str()) {
             title.push_str(&format!(" {}", quoted(alias)));
         }
     }
     title
+}
+
+/// The name of a relation without its schema.
+fn table_of(relation: &str) -> &str {
+    relation.rsplit_once('.').map_or(relation, |(_, table)| table)
 }
 
 fn quoted(name: &str) -> String {
