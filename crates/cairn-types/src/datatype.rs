@@ -230,9 +230,12 @@ impl DataType {
     #[must_use]
     pub fn is_key_exact(&self) -> bool {
         match self {
-            Self::Real | Self::Double | Self::Interval(_) | Self::Json | Self::Jsonb | Self::Numeric(None) => {
-                false
-            }
+            Self::Real
+            | Self::Double
+            | Self::Interval(_)
+            | Self::Json
+            | Self::Jsonb
+            | Self::Numeric(None) => false,
             Self::Array(element) => element.is_key_exact(),
             _ => true,
         }

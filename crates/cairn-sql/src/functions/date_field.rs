@@ -45,7 +45,10 @@ fn by_value(args: &ScalarFunctionArgs, name: &str, moments: &ArrayRef) -> crate:
             return Ok(None);
         }
         let field = field_of(name, &value, &ty, &|| Zone::UTC)?;
-        Ok(field.and_then(|field| field.rescale(0)).and_then(|field| i32::try_from(field.unscaled).ok()))
+        Ok(field
+            .and_then(|field| field.rescale(0))
+            .and_then(|field| field.to_i64())
+            .and_then(|field| i32::try_from(field).ok()))
     });
     Ok(Arc::new(fields.collect::<crate::Result<Int32Array>>()?))
 }

@@ -171,8 +171,10 @@ fn aggregate(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr
             }
             (
                 Some(
-                    ty
-                    @ (DataType::Interval(_) | DataType::Jsonb | DataType::Array(_) | DataType::Numeric(None)),
+                    ty @ (DataType::Interval(_)
+                    | DataType::Jsonb
+                    | DataType::Array(_)
+                    | DataType::Numeric(None)),
                 ),
                 "count",
             ) if function.params.distinct && key_of(&ty).is_some() => {

@@ -72,7 +72,9 @@ pub(super) fn common_type(
     Ok(match (&left, &right) {
         (a, b) if is_integer(a) && is_integer(b) => Some(ArrowType::Int64),
         (a, b) if is_text(a) && is_text(b) => Some(ArrowType::Utf8),
-        (T::Boolean, T::Boolean) | (T::Date, T::Date) | (T::Timestamp, T::Timestamp) => Some(left.to_arrow()),
+        (T::Boolean, T::Boolean) | (T::Date, T::Date) | (T::Timestamp(_), T::Timestamp(_)) => {
+            Some(left.to_arrow())
+        }
         _ => None,
     })
 }
