@@ -17,7 +17,7 @@ use crate::{Error, Result};
 
 /// CREATE TABLE.
 pub(super) fn table(context: &Context, create: &CreateTable) -> Result<StatementResult> {
-    refuse(create)?;
+    refuse(context, create)?;
     let catalog = context.catalog()?;
     let (schema, name) = names::for_creation_of(context, &catalog, &create.name, create.temporary)?;
     let catalog = context.catalog()?;
@@ -169,7 +169,7 @@ fn on_commit(context: &Context, create: &CreateTable, table: &Table) -> Result<(
     Ok(())
 }
 
-fn refuse(create: &CreateTable) -> Result<()> {
+fn refuse(context: &Context, create: &CreateTable) -> Result<()> {
     let refused = |given: bool, what: &str| match given {
         true => Err(Error::unsupported(what)),
         false => Ok(()),
@@ -181,7 +181,11 @@ fn refuse(create: &CreateTable) -> Result<()> {
         create.transient || create.volatile || create.dynamic || create.iceberg || create.snapshot,
         "this kind of table",
     )?;
-    refused(create.table_options != CreateTableOptions::None, "a storage option of CREATE TABLE")?;
+    match &create.table_options {
+        CreateTableOptions::None => {}
+        CreateTableOptions::With(options) => super::storage::of_table(context, options)?,
+        _ => return Err(Error::unsupported("a storage option of CREATE TABLE")),
+    }
     refused(create.inherits.is_some(), "table inheritance")?;
     refused(create.like.is_some(), "LIKE outside of the parentheses of CREATE TABLE")?;
     refused(

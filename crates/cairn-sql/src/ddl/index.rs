@@ -17,7 +17,8 @@ use crate::{Error, Result};
 
 /// CREATE [UNIQUE] INDEX. CONCURRENTLY builds at once: building never blocks readers here.
 pub(super) fn create(context: &Context, create: &CreateIndex) -> Result<StatementResult> {
-    if !create.with.is_empty() || !create.index_options.is_empty() || !create.alter_options.is_empty() {
+    super::storage::of_index(context, &create.with)?;
+    if !create.index_options.is_empty() || !create.alter_options.is_empty() {
         return Err(Error::unsupported("a storage option of CREATE INDEX"));
     }
     let kind = kind(create)?;

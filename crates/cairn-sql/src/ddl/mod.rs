@@ -21,6 +21,7 @@ pub(crate) mod names;
 mod partition;
 mod retype;
 mod sequence;
+mod storage;
 mod type_statement;
 mod types;
 mod view;

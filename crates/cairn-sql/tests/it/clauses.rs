@@ -335,7 +335,8 @@ fn definitions() -> Vec<(&'static str, Shown)> {
             "CREATE UNIQUE INDEX x ON t (u)",
             "CREATE UNIQUE INDEX x ON t (u) NULLS NOT DISTINCT"
         ),
-        with: Refused("CREATE INDEX x ON t (v) WITH (fillfactor = 70)", "0A000"),
+        // Said to have no effect.
+        with: Refused("CREATE INDEX x ON t (v) WITH (fillfactor = 7)", "22023"),
         predicate: Acts("CREATE INDEX x ON t (v)", "CREATE INDEX x ON t (v) WHERE v > 1"),
         index_options: Refused("CREATE INDEX x ON t (v) COMMENT 'x'", "42601"),
         alter_options: Refused("CREATE INDEX x ON t (v) ALGORITHM = INPLACE", "42601"),
