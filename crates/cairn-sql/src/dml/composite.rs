@@ -28,7 +28,7 @@ enum Step {
     /// An element of an array, a member of JSONB.
     Item(Expr),
     /// A slice of an array.
-    Slice(Option<Expr>, Option<Expr>),
+    Slice(Box<(Option<Expr>, Option<Expr>)>),
 }
 
 /// The place of the column of whose value a name means a part, and the steps to it. `held` are the subscripts that the
@@ -53,7 +53,7 @@ fn path(table: &Table, name: &ObjectName, held: &[Expr]) -> Result<Option<(usize
             Some(subscripts) => steps.extend(subscripts.into_iter().map(|subscript| match subscript {
                 Subscript::Index { index } => Step::Item(given(index)),
                 Subscript::Slice { lower_bound, upper_bound, .. } => {
-                    Step::Slice(lower_bound.map(given), upper_bound.map(given))
+                    Step::Slice(Box::new((lower_bound.map(given), upper_bound.map(given))))
                 }
             })),
         }
@@ -182,7 +182,8 @@ fn with(column: &str, value: Expr, ty: &DataType, path: &[Step], new: Expr) -> R
     }
     let (count, item) = dimensions(ty, path);
     let (own, rest) = path.split_at(count);
-    if let [Step::Slice(from, to)] = own {
+    if let [Step::Slice(bounds)] = own {
+        let (from, to) = &**bounds;
         let bound = |bound: &Option<Expr>| bound.clone().unwrap_or_else(whole);
         let given = |bound: &Option<Expr>| Expr::Value(Value::Boolean(bound.is_some()).into());
         let arguments = vec![string(column), value, new, bound(from), given(from), bound(to), given(to)];

@@ -548,7 +548,7 @@ pub(super) fn field_of(
 fn infinite_part(unit: &str, ty: &T) -> Result<Option<Decimal>> {
     match unit {
         "year" | "decade" | "century" | "millennium" | "isoyear" | "julian" | "epoch" => {
-            Err(Error::unsupported(&format!("extract({unit}) of an infinite {}", ty.base_name())))
+            Err(Error::unsupported(format!("extract({unit}) of an infinite {}", ty.base_name())))
         }
         unit if UNITS.contains(&unit) => Ok(None),
         unit => Err(unknown(unit, ty)),
