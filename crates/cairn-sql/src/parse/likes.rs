@@ -93,11 +93,8 @@ fn read_text(text: &str) -> std::result::Result<(ObjectName, Including), ParserE
     let mut parser = Parser::new(&dialect).try_with_sql(text)?;
     let name = parser.parse_object_name(false)?;
     let mut including = Including::default();
-    loop {
-        let on = match parser.parse_one_of_keywords(&[Keyword::INCLUDING, Keyword::EXCLUDING]) {
-            Some(keyword) => keyword == Keyword::INCLUDING,
-            None => break,
-        };
+    while let Some(keyword) = parser.parse_one_of_keywords(&[Keyword::INCLUDING, Keyword::EXCLUDING]) {
+        let on = keyword == Keyword::INCLUDING;
         let token = parser.next_token();
         let SqlToken::Word(word) = &token.token else {
             return parser.expected("an option of LIKE", token);
