@@ -11,6 +11,8 @@
 //! I1. What a client sends ends at most its own session.
 //! I2. Memory of a session is bounded by [`Options::message_bytes_max`] and a few buffers, whatever the size of a result.
 #![forbid(unsafe_code)]
+// Sockets are files that only the server names.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod options;
 mod pg;

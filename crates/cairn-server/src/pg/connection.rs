@@ -55,7 +55,7 @@ pub(super) fn report(error: &cairndb::Error) -> Report {
 /// What a message came to.
 pub(super) enum Failure {
     /// The client is told, and the session goes on.
-    Told(Report),
+    Told(Box<Report>),
     /// The connection is gone.
     Gone(io::Error),
 }
@@ -68,13 +68,13 @@ impl From<io::Error> for Failure {
 
 impl From<cairndb::Error> for Failure {
     fn from(error: cairndb::Error) -> Failure {
-        Failure::Told(report(&error))
+        Failure::Told(Box::new(report(&error)))
     }
 }
 
 impl From<Report> for Failure {
     fn from(report: Report) -> Failure {
-        Failure::Told(report)
+        Failure::Told(Box::new(report))
     }
 }
 
@@ -150,10 +150,10 @@ impl Connection {
             Message::FunctionCall => {
                 let report = Report::error("0A000", "function calls over the protocol are not supported")
                     .with_hint("Use SELECT with the function.");
-                (false, Err(Failure::Told(report)))
+                (false, Err(Failure::from(report)))
             }
             Message::Password(_) => {
-                (false, Err(Failure::Told(Report::error("08P01", "unexpected password message"))))
+                (false, Err(Report::error("08P01", "unexpected password message").into()))
             }
             Message::Terminate => return Ok(()),
         };

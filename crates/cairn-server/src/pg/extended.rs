@@ -106,10 +106,10 @@ impl Connection {
         Ok(())
     }
 
-    fn statement(&self, name: &str) -> Result<Arc<Statement>, Report> {
+    fn statement(&self, name: &str) -> Done<Arc<Statement>> {
         self.statements.get(name).cloned().ok_or_else(|| match name {
-            "" => Report::error("26000", "unnamed prepared statement does not exist"),
-            name => Report::error("26000", format!("prepared statement \"{name}\" does not exist")),
+            "" => Report::error("26000", "unnamed prepared statement does not exist").into(),
+            name => Report::error("26000", format!("prepared statement \"{name}\" does not exist")).into(),
         })
     }
 
@@ -314,22 +314,21 @@ fn is_as_described(columns: &[Column], described: &[Column]) -> bool {
         && columns.iter().zip(described).all(|(a, b)| a.data_type().pg_oid() == b.data_type().pg_oid())
 }
 
-fn parameter(bytes: &[u8], form: Form, ty: &DataType, oid: u32) -> Result<Value, Report> {
+fn parameter(bytes: &[u8], form: Form, ty: &DataType, oid: u32) -> Done<Value> {
     let value = match form {
         Form::Binary if is_object_number(oid) => {
             let number = <[u8; 4]>::try_from(bytes).map(u32::from_be_bytes);
             return number
                 .map(|number| Value::BigInt(i64::from(number)))
-                .map_err(|_| Report::error("22P03", "incorrect binary data format"));
+                .map_err(|_| Report::error("22P03", "incorrect binary data format").into());
         }
         Form::Binary => Value::parse_binary(bytes, ty),
         Form::Text => match std::str::from_utf8(bytes) {
             Ok(text) if !text.contains('\0') => Value::parse_text(text, ty),
-            _ => return Err(Report::error("22021", "invalid byte sequence for encoding \"UTF8\"")),
+            _ => return Err(Report::error("22021", "invalid byte sequence for encoding \"UTF8\"").into()),
         },
     };
-    value.map_err(|error| Report {
-        detail: error.detail(),
-        ..Report::error(error.sqlstate(), error.to_string())
+    value.map_err(|error| {
+        Report { detail: error.detail(), ..Report::error(error.sqlstate(), error.to_string()) }.into()
     })
 }

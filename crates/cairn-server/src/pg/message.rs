@@ -76,18 +76,8 @@ pub(crate) fn opening(buffer: &mut BytesMut) -> Result<Option<Opening>> {
         GSS if length == 8 => Opening::Gss,
         CANCEL => Opening::Cancel { pid: body.u32()?, secret: body.rest() },
         version => {
-            let mut parameters = Vec::new();
             // What stands behind other versions is another matter.
-            while version >> 16 == 3 {
-                let name = body.text()?;
-                if name.is_empty() {
-                    break;
-                }
-                parameters.push((name, body.text()?));
-            }
-            if version >> 16 == 3 {
-                body.end()?;
-            }
+            let parameters = if version >> 16 == 3 { body.parameters()? } else { Vec::new() };
             Opening::Startup { major: (version >> 16) as u16, minor: version as u16, parameters }
         }
     }))
@@ -234,6 +224,19 @@ impl Body {
         let text = self.0.split_to(end);
         self.0.advance(1);
         Ok(std::str::from_utf8(&text).map_err(|_| Violation::Text)?.to_owned())
+    }
+
+    /// Names and values up to an empty name.
+    fn parameters(&mut self) -> Result<Vec<(String, String)>> {
+        let mut all = Vec::new();
+        loop {
+            let name = self.text()?;
+            if name.is_empty() {
+                self.end()?;
+                return Ok(all);
+            }
+            all.push((name, self.text()?));
+        }
     }
 
     fn forms(&mut self) -> Result<Vec<Form>> {

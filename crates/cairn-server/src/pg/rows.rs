@@ -143,12 +143,12 @@ fn put(
             let value = Value::from_array(array, row, ty);
             value
                 .write_binary(ty, &mut scratch.bytes)
-                .map_err(|error| Failure::Told(Report::error(error.sqlstate(), error.to_string())))?;
+                .map_err(|error| Failure::from(Report::error(error.sqlstate(), error.to_string())))?;
             scratch.bytes.as_slice()
         }
     };
     let length = i32::try_from(bytes.len())
-        .map_err(|_| Failure::Told(Report::error("54000", "a value is too long for the protocol")))?;
+        .map_err(|_| Failure::from(Report::error("54000", "a value is too long for the protocol")))?;
     out.put_i32(length);
     out.put_slice(bytes);
     Ok(())

@@ -159,7 +159,7 @@ pub(super) fn deallocated(sql: &str) -> Option<String> {
 
 /// An error of a COPY or of rows as the client gets it.
 pub(super) fn told(error: &cairndb::Error) -> Failure {
-    Failure::Told(report(error))
+    report(error).into()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ enum Step {
     /// A field of a composite value.
     Field(String),
     /// An element of an array, a member of JSONB.
-    Item(Expr),
+    Item(Box<Expr>),
     /// A slice of an array.
     Slice(Box<(Option<Expr>, Option<Expr>)>),
 }
@@ -51,7 +51,7 @@ fn path(table: &Table, name: &ObjectName, held: &[Expr]) -> Result<Option<(usize
         match element_targets::carried(part)? {
             None => steps.push(Step::Field(fold(part))),
             Some(subscripts) => steps.extend(subscripts.into_iter().map(|subscript| match subscript {
-                Subscript::Index { index } => Step::Item(given(index)),
+                Subscript::Index { index } => Step::Item(Box::new(given(index))),
                 Subscript::Slice { lower_bound, upper_bound, .. } => {
                     Step::Slice(Box::new((lower_bound.map(given), upper_bound.map(given))))
                 }
@@ -173,7 +173,7 @@ fn with(column: &str, value: Expr, ty: &DataType, path: &[Step], new: Expr) -> R
     let whole = || Expr::Value(Value::Null.into());
     if *ty == DataType::Jsonb {
         let keys = path.iter().filter_map(|step| match step {
-            Step::Item(key) => Some(key.clone()),
+            Step::Item(key) => Some(Expr::clone(key)),
             _ => None,
         });
         let mut arguments = vec![string(column), value, new];
@@ -190,7 +190,7 @@ fn with(column: &str, value: Expr, ty: &DataType, path: &[Step], new: Expr) -> R
         return Ok(call(WITH_SLICE, arguments));
     }
     let places = own.iter().filter_map(|step| match step {
-        Step::Item(place) => Some(place.clone()),
+        Step::Item(place) => Some(Expr::clone(place)),
         _ => None,
     });
     let places: Vec<Expr> = places.collect();

@@ -87,7 +87,7 @@ pub(super) fn read(bytes: &mut Reader<'_>) -> Result<Decimal, TypeError> {
         return Err(invalid("scale"));
     }
     // Beyond what any number has: refused before it is written out.
-    if weight > 5000 || weight < -5000 {
+    if !(-5000..=5000).contains(&weight) {
         return Err(TypeError::NumericFormat);
     }
     let mut text = String::new();
