@@ -16,6 +16,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuil
 use datafusion::optimizer::AnalyzerRule;
 
 use super::typed_operators::call;
+use crate::functions::keys::ARRAY;
 use crate::functions::operators::{Arithmetic, function};
 use crate::functions::wide::{KEY, NEGATE, WIDEN, is_wide};
 
@@ -78,6 +79,11 @@ fn is_numeric(expr: &Expr, schema: &DFSchema) -> bool {
     arrow_type(expr, schema).is_some_and(|ty| is_wide(&ty))
 }
 
+/// Whether it is an array of numbers.
+fn lists(expr: &Expr, schema: &DFSchema) -> bool {
+    matches!(arrow_type(expr, schema), Some(ArrowType::List(item)) if is_wide(item.data_type()))
+}
+
 /// The key of a number; of what has no type it is that.
 fn key(expr: Expr) -> DataFusionResult<Expr> {
     match &expr {
@@ -95,6 +101,15 @@ fn in_place(expr: &mut Expr) -> DataFusionResult<()> {
 fn in_expr(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
     let numeric = |expr: &Expr| is_numeric(expr, schema);
     Ok(match expr {
+        Expr::BinaryExpr(mut binary)
+            if is_comparison(binary.op) && lists(&binary.left, schema) && lists(&binary.right, schema) =>
+        {
+            // Columns of arrays have their keys already: these are lists whose elements have just become NUMERICs.
+            for side in [&mut binary.left, &mut binary.right] {
+                **side = call(ARRAY, vec![std::mem::take(&mut **side)])?;
+            }
+            Transformed::yes(Expr::BinaryExpr(binary))
+        }
         Expr::BinaryExpr(mut binary) => {
             if !numeric(&binary.left) && !numeric(&binary.right) {
                 return Ok(Transformed::no(Expr::BinaryExpr(binary)));
