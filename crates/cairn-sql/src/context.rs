@@ -97,6 +97,8 @@ pub(crate) struct Exchange {
     pub(crate) running: crate::session::timeouts::Running,
     /// The text of the statement, where it asks for it.
     pub(crate) query: String,
+    /// What calls of `set_config` have set, for the statements that follow.
+    pub(crate) settings: Vec<crate::session::set_config::SetConfig>,
 }
 
 /// Sequence values that this session has drawn.

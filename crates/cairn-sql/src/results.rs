@@ -21,6 +21,21 @@ pub struct Column {
     pub name: String,
     /// The SQL type.
     pub ty: DataType,
+    /// PostgreSQL's number of the type that stands in its place in PostgreSQL's catalogs: `name`, `"char"`.
+    pub told: Option<u32>,
+}
+
+impl Column {
+    /// A column of a type.
+    pub fn new(name: impl Into<String>, ty: DataType) -> Self {
+        Self { name: name.into(), ty, told: None }
+    }
+
+    /// The column that a field of a result is.
+    pub(crate) fn of(field: &arrow::datatypes::Field) -> Self {
+        let told = crate::catalog::column_type::told(field);
+        Self { name: field.name().clone(), ty: DataType::from_field(field), told }
+    }
 }
 
 /// The outcome of one statement.
@@ -318,5 +333,5 @@ fn retyped(
 
 /// The SQL columns of an Arrow schema.
 pub(crate) fn columns_of(schema: &SchemaRef) -> Arc<[Column]> {
-    schema.fields().iter().map(|f| Column { name: f.name().clone(), ty: DataType::from_field(f) }).collect()
+    schema.fields().iter().map(|field| Column::of(field)).collect()
 }

@@ -61,8 +61,12 @@ pub(super) fn describe(replies: &mut Replies, columns: &[Column], forms: &[Form]
         .enumerate()
         .map(|(at, column)| Field {
             name: column.name(),
-            type_oid: column.data_type().pg_oid(),
-            type_length: length_of(column.data_type()),
+            type_oid: column.type_oid(),
+            type_length: match column.type_oid() {
+                18 => 1,
+                19 => 64,
+                _ => length_of(column.data_type()),
+            },
             modifier: modifier_of(column.data_type()),
             form: form_of(forms, at),
         })

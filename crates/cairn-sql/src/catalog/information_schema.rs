@@ -7,6 +7,7 @@ use cairn_engine::catalog::{
 use cairn_types::{Coded, DataType, Value};
 
 use super::DATABASE;
+use super::column_type::ColumnType;
 use super::pg_catalog::programs;
 use super::system::{Rows, SystemTable, optional, text, yes_no};
 use crate::Result;
@@ -16,8 +17,8 @@ use crate::functions::system::USER;
 use crate::session::temporary::is_temporary;
 use crate::trigger::view::as_table;
 
-const T: DataType = DataType::Text;
-const I: DataType = DataType::Integer;
+const T: ColumnType = ColumnType::Text;
+const I: ColumnType = ColumnType::Int4;
 
 /// The tables of this schema.
 pub(crate) const TABLES: &[SystemTable] = &[
@@ -418,10 +419,16 @@ fn columns(context: &Context, catalog: &Catalog) -> Result<Rows> {
             &writable_columns(context, view),
         );
     }
-    plain(PUBLIC, STORE, &mut [("key", &T, None), ("value", &T, None)].into_iter(), &[]);
+    plain(
+        PUBLIC,
+        STORE,
+        &mut [("key", &DataType::Text, None), ("value", &DataType::Text, None)].into_iter(),
+        &[],
+    );
     for schema in ["pg_catalog", "information_schema"] {
         for table in super::system::tables(schema) {
-            plain(schema, table.name, &mut table.columns.iter().map(|(name, ty)| (*name, ty, None)), &[]);
+            let columns: Vec<_> = table.columns.iter().map(|(name, ty)| (*name, ty.data_type())).collect();
+            plain(schema, table.name, &mut columns.iter().map(|(name, ty)| (*name, ty, None)), &[]);
         }
     }
     Ok(rows)

@@ -5,16 +5,17 @@
 //! stands for a transaction of the API.
 
 use cairn_engine::{AdvisoryKey, Catalog, LockInfo, LockedThing};
-use cairn_types::{DataType, Value};
+use cairn_types::Value;
 
+use super::column_type::ColumnType;
 use super::pg_catalog::{STORE_ID, derived};
 use super::system::{Rows, SystemTable, text};
 use crate::Result;
 use crate::context::Context;
 use crate::functions::lock::pid;
 
-const T: DataType = DataType::Text;
-const O: DataType = DataType::BigInt;
+const T: ColumnType = ColumnType::Text;
+const O: ColumnType = ColumnType::Oid;
 
 pub(super) const PG_LOCKS: SystemTable = SystemTable {
     name: "pg_locks",
@@ -22,19 +23,19 @@ pub(super) const PG_LOCKS: SystemTable = SystemTable {
         ("locktype", T),
         ("database", O),
         ("relation", O),
-        ("page", DataType::Integer),
-        ("tuple", DataType::SmallInt),
+        ("page", ColumnType::Int4),
+        ("tuple", ColumnType::Int2),
         ("virtualxid", T),
         ("transactionid", O),
         ("classid", O),
         ("objid", O),
-        ("objsubid", DataType::SmallInt),
+        ("objsubid", ColumnType::Int2),
         ("virtualtransaction", T),
-        ("pid", DataType::Integer),
+        ("pid", ColumnType::Int4),
         ("mode", T),
-        ("granted", DataType::Boolean),
-        ("fastpath", DataType::Boolean),
-        ("waitstart", DataType::TimestampTz(None)),
+        ("granted", ColumnType::Bool),
+        ("fastpath", ColumnType::Bool),
+        ("waitstart", ColumnType::Timestamptz),
     ],
     rows,
 };

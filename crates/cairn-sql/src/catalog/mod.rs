@@ -2,6 +2,7 @@
 //!
 //! Order for an unqualified name: `pg_catalog`, then the search path. `public.store` is the raw key-value space.
 
+pub(crate) mod column_type;
 pub(crate) mod file;
 pub(crate) mod information_schema;
 pub(crate) mod locks;
@@ -170,6 +171,12 @@ pub(crate) fn is_computed(schema: &str, name: &str) -> bool {
 /// Whether an unqualified name is first of all a table of `pg_catalog`.
 pub(crate) fn is_system_table(name: &str) -> bool {
     system::tables("pg_catalog").iter().any(|table| table.name == name)
+}
+
+/// The number of a computed table of `pg_catalog`, and its first column.
+pub(crate) fn computed_id(name: &str) -> Option<(i64, &'static str)> {
+    let table = system::tables("pg_catalog").iter().find(|table| table.name == name)?;
+    Some((pg_catalog::class_id(name), table.columns.first()?.0))
 }
 
 /// The columns of a table that is computed, in that schema or in `pg_catalog`.

@@ -1,15 +1,16 @@
 //! `cairn_plans`: how many statements have plans that are kept, by kind, and how often one served.
 
 use cairn_engine::Catalog;
-use cairn_types::{DataType, Value};
+use cairn_types::Value;
 
+use super::column_type::ColumnType;
 use super::system::{Rows, SystemTable};
 use crate::Result;
 use crate::context::Context;
 
 pub(super) const CAIRN_PLANS: SystemTable = SystemTable {
     name: "cairn_plans",
-    columns: &[("kind", DataType::Text), ("kept", DataType::BigInt), ("hits", DataType::BigInt)],
+    columns: &[("kind", ColumnType::Text), ("kept", ColumnType::Int8), ("hits", ColumnType::Int8)],
     rows,
 };
 

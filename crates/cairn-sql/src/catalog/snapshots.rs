@@ -1,8 +1,9 @@
 //! `cairn_snapshots`: which commits are being read at, oldest first, and since when: who keeps old versions.
 
 use cairn_engine::Catalog;
-use cairn_types::{DataType, Value};
+use cairn_types::Value;
 
+use super::column_type::ColumnType;
 use super::system::{Rows, SystemTable};
 use crate::Result;
 use crate::context::Context;
@@ -10,10 +11,10 @@ use crate::context::Context;
 pub(super) const CAIRN_SNAPSHOTS: SystemTable = SystemTable {
     name: "cairn_snapshots",
     columns: &[
-        ("commit", DataType::BigInt),
-        ("holders", DataType::BigInt),
-        ("read_since", DataType::TimestampTz(None)),
-        ("expired", DataType::Boolean),
+        ("commit", ColumnType::Int8),
+        ("holders", ColumnType::Int8),
+        ("read_since", ColumnType::Timestamptz),
+        ("expired", ColumnType::Bool),
     ],
     rows,
 };

@@ -163,6 +163,11 @@ fn call(expr: &Expr) -> Option<(String, &FunctionArguments)> {
     }
 }
 
+/// The sequence that a default as SQL text takes its values from, as its name is written.
+pub(crate) fn sequence_name(sql: &str) -> Option<String> {
+    nextval_argument(&parse_expr(sql).ok()?)
+}
+
 /// The name in `nextval('name')` or `nextval('name'::regclass)`.
 fn nextval_argument(expr: &Expr) -> Option<String> {
     let (name, FunctionArguments::List(list)) = call(expr)? else { return None };

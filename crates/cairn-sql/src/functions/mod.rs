@@ -10,6 +10,7 @@ mod bits;
 mod bytes;
 pub(crate) mod case_type;
 pub(crate) mod cast;
+mod catalog;
 pub(crate) mod checked;
 pub(crate) mod closure;
 pub(crate) mod coded;
@@ -83,6 +84,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     all.extend(lock::functions());
     all.extend(bytes::functions());
     all.extend(case_type::functions());
+    all.extend(catalog::functions());
     all.extend(datetime::functions());
     all.extend(elements::functions());
     all.extend(enums::functions());

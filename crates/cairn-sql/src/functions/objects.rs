@@ -19,6 +19,21 @@ pub(crate) const CASTS: &[(&str, &str, &str)] = &[
     ("regproc", "cairn_regproc", "cairn_regproc_name"),
     ("regprocedure", "cairn_regproc", "cairn_regproc_name"),
     ("regrole", "cairn_regrole", "cairn_regrole_name"),
+    ("regcollation", "cairn_regcollation", "cairn_regcollation_name"),
+    ("regoper", "cairn_regoperator", "cairn_regoperator_name"),
+    ("regoperator", "cairn_regoperator", "cairn_regoperator_name"),
+];
+
+/// The functions that tell the id of a name, NULL where there is none: what they are called, what gives the id, and the
+/// name of it.
+pub(crate) const LOOKUPS: &[(&str, &str, &str)] = &[
+    ("to_regclass", "cairn_to_regclass", "cairn_regclass_name"),
+    ("to_regtype", "cairn_to_regtype", "cairn_regtype_name"),
+    ("to_regnamespace", "cairn_to_regnamespace", "cairn_regnamespace_name"),
+    ("to_regproc", "cairn_to_regproc", "cairn_regproc_name"),
+    ("to_regprocedure", "cairn_to_regproc", "cairn_regproc_name"),
+    ("to_regrole", "cairn_to_regrole", "cairn_regrole_name"),
+    ("to_regcollation", "cairn_to_regcollation", "cairn_regcollation_name"),
 ];
 
 const STABLE: Volatility = Volatility::Stable;
@@ -68,12 +83,9 @@ fn names() -> Vec<Simple> {
     macro_rules! kind {
         ($to:literal, $cast:literal, $name:literal, $kind:expr) => {
             [
-                Simple::new($to, Takes::Exact(vec![T::Text]), T::Text, STABLE, |call| {
+                Simple::new($to, Takes::Exact(vec![T::Text]), T::BigInt, STABLE, |call| {
                     let scope = ScopeExtension::of(&call.args.config_options)?;
-                    match objects::find(&scope, $kind, call.text(0)?)? {
-                        Some(id) => Ok(text_of(objects::name(&scope, $kind, id)?)),
-                        None => Ok(Value::Null),
-                    }
+                    Ok(objects::find(&scope, $kind, call.text(0)?)?.map_or(Value::Null, Value::BigInt))
                 }),
                 Simple::new($cast, Takes::Any(1), T::BigInt, STABLE, |call| {
                     id(call, 0, $kind).map(Value::BigInt)
@@ -83,16 +95,18 @@ fn names() -> Vec<Simple> {
         };
     }
     let mut all = Vec::new();
-    all.extend(kind!("to_regclass", "cairn_regclass", "cairn_regclass_name", Kind::Relation));
-    all.extend(kind!("to_regtype", "cairn_regtype", "cairn_regtype_name", Kind::Type));
-    all.extend(kind!("to_regnamespace", "cairn_regnamespace", "cairn_regnamespace_name", Kind::Schema));
-    all.extend(kind!("to_regproc", "cairn_regproc", "cairn_regproc_name", Kind::Routine));
-    all.extend(kind!("to_regrole", "cairn_regrole", "cairn_regrole_name", Kind::Role));
-    all.push(Simple::new("to_regcollation", Takes::Exact(vec![T::Text]), T::Text, STABLE, |call| {
-        let name = call.text(0)?.trim_matches('"').to_owned();
-        let known = matches!(name.as_str(), "C" | "POSIX" | "default" | "ucs_basic");
-        Ok(if known { Value::Text(super::text::quote_ident(&name)) } else { Value::Null })
-    }));
+    all.extend(kind!("cairn_to_regclass", "cairn_regclass", "cairn_regclass_name", Kind::Relation));
+    all.extend(kind!("cairn_to_regtype", "cairn_regtype", "cairn_regtype_name", Kind::Type));
+    all.extend(kind!("cairn_to_regnamespace", "cairn_regnamespace", "cairn_regnamespace_name", Kind::Schema));
+    all.extend(kind!("cairn_to_regproc", "cairn_regproc", "cairn_regproc_name", Kind::Routine));
+    all.extend(kind!("cairn_to_regrole", "cairn_regrole", "cairn_regrole_name", Kind::Role));
+    all.extend(kind!(
+        "cairn_to_regcollation",
+        "cairn_regcollation",
+        "cairn_regcollation_name",
+        Kind::Collation
+    ));
+    all.extend(kind!("cairn_to_regoperator", "cairn_regoperator", "cairn_regoperator_name", Kind::Operator));
     all
 }
 

@@ -100,10 +100,18 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         Simple::new("pg_get_expr", Takes::Variadic, T::Text, stable, |call| {
             Ok(call.values.first().cloned().unwrap_or(Value::Null))
         }),
-        Simple::new("pg_get_userbyid", one(T::BigInt), T::Text, stable, |_| text(USER)),
+        Simple::new("pg_get_userbyid", one(T::BigInt), T::Text, stable, |call| {
+            let id = call.integer(0)?;
+            let name = crate::catalog::pg_catalog::objects::name(&*scope(call)?, Kind::Role, id)?;
+            text(name.unwrap_or_else(|| format!("unknown (OID={id})")))
+        }),
         Simple::new("pg_get_indexdef", Takes::Variadic, T::Text, stable, |call| {
             let scope = scope(call)?;
-            let definition = crate::catalog::pg_catalog::index_definition(&scope, call.integer(0)?)?;
+            let (index, column) = (super::objects::id(call, 0, Kind::Relation)?, call.values.get(1));
+            let definition = match column.and_then(Value::as_i64) {
+                None | Some(0) => crate::catalog::pg_catalog::index_definition(&scope, index)?,
+                Some(number) => crate::catalog::pg_catalog::index_column(&scope, index, number)?,
+            };
             Ok(definition.map_or(Value::Null, Value::Text))
         }),
         Simple::new("pg_get_constraintdef", Takes::Variadic, T::Text, stable, |call| {

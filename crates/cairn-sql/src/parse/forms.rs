@@ -331,6 +331,11 @@ pub(super) fn after(expr: &mut Expr) -> Result<bool> {
                 return Ok(false);
             }
         }
+        Expr::Function(function) if looked_up(function).is_some() => {
+            let Some(to_id) = looked_up(function) else { return Ok(false) };
+            function.name = ObjectName::from(Ident::new(to_id));
+            return Ok(true);
+        }
         Expr::TypedString(typed) => {
             let Some((_, to_id, _)) = reg(&typed.data_type) else { return Ok(false) };
             call(to_id, vec![string(typed.value.clone().into_string().unwrap_or_default())])
@@ -464,6 +469,10 @@ fn registered(inner: &mut Expr, ty: &SqlType) -> Option<Expr> {
     }
     let Expr::Function(function) = inner else { return None };
     let name = function.name.to_string();
+    if let Some((.., to_name)) = lookup(&name) {
+        let found = super::types::data_type(ty).is_ok_and(|ty| ty.is_character());
+        return found.then(|| call(to_name, vec![take(inner)]));
+    }
     let (.., to_name) = crate::functions::objects::CASTS.iter().find(|(_, to_id, _)| **to_id == name)?;
     if !super::types::data_type(ty).is_ok_and(|ty| ty.is_character()) {
         return None;
@@ -472,11 +481,28 @@ fn registered(inner: &mut Expr, ty: &SqlType) -> Option<Expr> {
     Some(take(inner))
 }
 
+/// What looks for the id of a name, by the function that it became.
+fn lookup(name: &str) -> Option<&'static (&'static str, &'static str, &'static str)> {
+    crate::functions::objects::LOOKUPS.iter().find(|(_, to_id, _)| *to_id == name)
+}
+
+/// The function that gives the id, where a call is `to_regclass(…)` or one of its kin.
+fn looked_up(function: &Function) -> Option<&'static str> {
+    let name = function.name.0.last()?.as_ident().map(fold)?;
+    let all = crate::functions::objects::LOOKUPS;
+    all.iter().find(|(own, ..)| *own == name).map(|(_, to_id, _)| *to_id)
+}
+
 /// The columns of a query that are of these types show names.
 pub(super) fn show_names(select: &mut Select) {
     for item in &mut select.projection {
         let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { continue };
-        if matches!(expr, Expr::Cast { data_type, .. } if reg(data_type).is_some()) {
+        let names = match &*expr {
+            Expr::Cast { data_type, .. } => reg(data_type).is_some(),
+            Expr::Function(function) => looked_up(function).is_some(),
+            _ => false,
+        };
+        if names {
             let inner = Box::new(take(expr));
             *expr = Expr::Cast {
                 kind: sqlparser::ast::CastKind::DoubleColon,

@@ -44,6 +44,7 @@ mod spelled;
 mod spelling;
 pub mod split;
 pub(crate) mod substitute;
+mod system_ids;
 pub(crate) mod table_ids;
 pub(crate) mod types;
 mod using;
@@ -183,6 +184,7 @@ pub(crate) fn resolve(
     query: &mut Query,
 ) -> Result<()> {
     windows::resolve(query)?;
+    system_ids::resolve(query)?;
     shadowed::rename(query);
     let scopes = scopes::Scopes::new(context, catalog, plan);
     aliases::complete(scopes.clone(), query);

@@ -64,6 +64,14 @@ const KEYWORDS: &[Column] = &[
     column("baredesc", "cairn_json_get_text(item::json, 4)"),
 ];
 
+const PARTITION_TREE: &[Column] = &[
+    column("relid", "cairn_json_get_text(item::json, 0)::bigint"),
+    column("parentrelid", "cairn_json_get_text(item::json, 1)::bigint"),
+    column("isleaf", "cairn_json_get_text(item::json, 2)::boolean"),
+    column("level", "cairn_json_get_text(item::json, 3)::integer"),
+];
+const RELATION: &[Column] = &[column("relid", "item")];
+
 const fn set(name: &'static str, list: &'static str, columns: &'static [Column]) -> Set {
     Set { name, list, columns }
 }
@@ -89,6 +97,8 @@ const SETS: &[Set] = &[
     set("pg_listening_channels", "", OWN),
     set("pg_input_error_info", "", INPUT_ERROR),
     set("pg_get_keywords", "", KEYWORDS),
+    set("pg_partition_ancestors", "", RELATION),
+    set("pg_partition_tree", "", PARTITION_TREE),
 ];
 
 /// Functions whose columns are named where they are called.

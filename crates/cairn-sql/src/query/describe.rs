@@ -82,7 +82,7 @@ pub(crate) fn statement(
                 output_columns(&plan(context, &query)?)
             }
         },
-        Statement::Explain { .. } => vec![Column { name: "QUERY PLAN".to_owned(), ty: DataType::Text }],
+        Statement::Explain { .. } => vec![Column::new("QUERY PLAN", DataType::Text)],
         _ => Vec::new(),
     };
     let types = (1..=count).map(|number| types.remove(&number).unwrap_or(DataType::Text)).collect();
@@ -108,11 +108,7 @@ fn plan(context: &Context, query: &Query) -> Result<LogicalPlan> {
 pub(crate) fn output_columns(plan: &LogicalPlan) -> Vec<Column> {
     let output = super::output::Output::of(plan.schema().as_arrow());
     let schema = output.schema();
-    schema
-        .fields()
-        .iter()
-        .map(|field| Column { name: field.name().clone(), ty: DataType::from_field(field) })
-        .collect()
+    schema.fields().iter().map(|field| Column::of(field)).collect()
 }
 
 /// Of a parameter whose type nobody declared the first place that tells one counts.

@@ -8,6 +8,7 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
 use cairn_types::{ColumnBuilder, DataType, Value};
 
+use crate::catalog::column_type::{TOLD_KEY, VECTOR};
 use crate::{Error, Result};
 
 /// Separates a column's name from what makes it unique within a plan.
@@ -23,11 +24,7 @@ pub(crate) struct Output {
 impl Output {
     /// The output of a plan with this schema.
     pub(crate) fn of(plan: &Schema) -> Self {
-        let fields: Vec<Field> = plan
-            .fields()
-            .iter()
-            .map(|field| data_type(field).to_field(display_name(field.name()), field.is_nullable()))
-            .collect();
+        let fields: Vec<Field> = plan.fields().iter().map(|field| leaving(field)).collect();
         let convert =
             plan.fields().iter().zip(&fields).map(|(from, to)| from.data_type() != to.data_type()).collect();
         Self { schema: Arc::new(Schema::new(fields)), convert }
@@ -54,9 +51,47 @@ impl Output {
     }
 }
 
+/// A plan's column as it leaves: with what clients are told of those of `pg_catalog`.
+fn leaving(field: &Field) -> Field {
+    let name = display_name(field.name());
+    match field.metadata().get(TOLD_KEY) {
+        Some(told) if told == VECTOR && matches!(field.data_type(), ArrowType::List(_)) => {
+            DataType::Text.to_field(name, field.is_nullable())
+        }
+        Some(told) if told != VECTOR => {
+            let own = data_type(field).to_field(name, field.is_nullable());
+            let mut metadata = own.metadata().clone();
+            metadata.insert(TOLD_KEY.to_owned(), told.clone());
+            own.with_metadata(metadata)
+        }
+        _ => data_type(field).to_field(name, field.is_nullable()),
+    }
+}
+
+/// A list of numbers as PostgreSQL shows an `int2vector`.
+fn vector(column: &ArrayRef) -> Result<ArrayRef> {
+    let ty = DataType::from_arrow(column.data_type());
+    let mut texts = ColumnBuilder::with_capacity(&DataType::Text, column.len());
+    for row in 0..column.len() {
+        texts.push(&match Value::from_array(column, row, &ty) {
+            Value::Array(items) => {
+                let items: Vec<String> =
+                    items.iter().filter_map(Value::as_i64).map(|n| n.to_string()).collect();
+                Value::Text(items.join(" "))
+            }
+            other => other,
+        })?;
+    }
+    Ok(texts.finish()?)
+}
+
 /// A column in the Arrow type of a field; rows in their text form.
 fn converted(column: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     let (target, own) = (field.data_type(), column.data_type());
+    let numbers = |item: &Field| matches!(item.data_type(), ArrowType::Int16 | ArrowType::Int64);
+    if matches!(own, ArrowType::List(item) if numbers(item)) && !matches!(target, ArrowType::List(_)) {
+        return vector(column);
+    }
     let nested = matches!(own, ArrowType::Struct(_))
         || matches!(own, ArrowType::List(item) if matches!(item.data_type(), ArrowType::Struct(_)));
     if !nested {

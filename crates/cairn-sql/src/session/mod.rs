@@ -21,7 +21,7 @@ mod cursor;
 pub(crate) mod methods;
 pub(crate) mod prepared;
 mod route;
-mod set_config;
+pub(crate) mod set_config;
 pub(crate) mod settings;
 pub(crate) mod temporary;
 pub(crate) mod timeouts;

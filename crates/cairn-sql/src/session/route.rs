@@ -269,6 +269,7 @@ fn run_parsed(
         result = timer.end(result);
     }
     if result.is_err() {
+        guard.exchange.lock().settings.clear();
         fail_block(guard);
     }
     result
@@ -306,8 +307,10 @@ fn dispatch(
     sql: &str,
     parameters: Vec<Value>,
 ) -> Result<StatementResult> {
+    super::set_config::apply(state)?;
     if let Some(asked) = super::set_config::of(statement) {
-        variables::assign(state, asked.local, &asked.name, std::slice::from_ref(&asked.value))?;
+        let values = super::settings::Settings::values_of(&asked.name, &asked.value)?;
+        variables::assign(state, asked.local, &asked.name, &values)?;
         let text = format!("SELECT current_setting('{}') AS set_config", asked.name.replace('\'', "''"));
         let shown = parse::parse_text(&text)?;
         return dispatch(shared, shared_state, state, &shown, &text, Vec::new());

@@ -426,6 +426,12 @@ impl Settings {
         Ok(())
     }
 
+    /// The values that a text gives a parameter: more than one for lists.
+    pub(crate) fn values_of(name: &str, value: &str) -> Result<Vec<String>> {
+        let (.., form, _) = find(name)?;
+        Ok(elements(form, value))
+    }
+
     /// Sets a parameter back to its default.
     pub(crate) fn reset(&mut self, name: &str) -> Result<()> {
         let (name, _, form, _) = find(name)?;
@@ -487,7 +493,10 @@ fn letters_and_digits(name: &str) -> String {
 /// The values in a text: more than one for lists.
 fn elements(form: Form, value: &str) -> Vec<String> {
     match form {
-        Form::SearchPath => value.split(',').map(|part| part.trim().trim_matches('"').to_owned()).collect(),
+        Form::SearchPath => {
+            let parts = value.split(',').map(|part| part.trim().trim_matches('"').to_owned());
+            parts.filter(|part| !part.is_empty()).collect()
+        }
         _ => vec![value.to_owned()],
     }
 }

@@ -171,7 +171,7 @@ pub(super) fn show(state: &State, variable: &[Ident]) -> Result<StatementResult>
 
 /// The columns that SHOW gives.
 pub(super) fn shown_columns(variable: &[Ident]) -> Vec<Column> {
-    let text = |name: &str| Column { name: name.to_owned(), ty: DataType::Text };
+    let text = |name: &str| Column::new(name, DataType::Text);
     let words: Vec<String> = variable.iter().map(fold).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {

@@ -4,6 +4,7 @@ use cairn_engine::Catalog;
 use cairn_types::{DataType, Value};
 
 use crate::Result;
+use crate::catalog::column_type::ColumnType;
 use crate::catalog::system::{Rows, SystemTable, text};
 use crate::context::Context;
 
@@ -11,20 +12,20 @@ use crate::context::Context;
 pub(crate) const PG_STATS: SystemTable = SystemTable {
     name: "pg_stats",
     columns: &[
-        ("schemaname", DataType::Text),
-        ("tablename", DataType::Text),
-        ("attname", DataType::Text),
-        ("inherited", DataType::Boolean),
-        ("null_frac", DataType::Real),
-        ("avg_width", DataType::Integer),
-        ("n_distinct", DataType::Real),
-        ("most_common_vals", DataType::Text),
-        ("most_common_freqs", DataType::Text),
-        ("histogram_bounds", DataType::Text),
-        ("correlation", DataType::Real),
-        ("most_common_elems", DataType::Text),
-        ("most_common_elem_freqs", DataType::Text),
-        ("elem_count_histogram", DataType::Text),
+        ("schemaname", ColumnType::Text),
+        ("tablename", ColumnType::Text),
+        ("attname", ColumnType::Text),
+        ("inherited", ColumnType::Bool),
+        ("null_frac", ColumnType::Float4),
+        ("avg_width", ColumnType::Int4),
+        ("n_distinct", ColumnType::Float4),
+        ("most_common_vals", ColumnType::Text),
+        ("most_common_freqs", ColumnType::Text),
+        ("histogram_bounds", ColumnType::Text),
+        ("correlation", ColumnType::Float4),
+        ("most_common_elems", ColumnType::Text),
+        ("most_common_elem_freqs", ColumnType::Text),
+        ("elem_count_histogram", ColumnType::Text),
     ],
     rows,
 };

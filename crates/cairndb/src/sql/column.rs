@@ -20,11 +20,12 @@ use crate::{Error, ErrorClass, Result};
 pub struct Column {
     name: String,
     data_type: DataType,
+    told: Option<u32>,
 }
 
 impl Column {
     pub(crate) fn new(name: String, data_type: DataType) -> Column {
-        Column { name, data_type }
+        Column { name, data_type, told: None }
     }
 
     /// The name, as the statement gives it.
@@ -35,6 +36,11 @@ impl Column {
     /// The SQL type.
     pub fn data_type(&self) -> &DataType {
         &self.data_type
+    }
+
+    /// PostgreSQL's number of the type; of columns of `pg_catalog` that of `name` and `"char"` where PostgreSQL has these.
+    pub fn type_oid(&self) -> u32 {
+        self.told.unwrap_or_else(|| self.data_type.pg_oid())
     }
 
     /// The type as PostgreSQL spells it, such as `character varying(10)`.
@@ -49,7 +55,8 @@ pub(crate) struct Columns(Arc<[Column]>);
 
 impl Columns {
     pub(crate) fn new(columns: &[cairn_sql::Column]) -> Columns {
-        let own = |c: &cairn_sql::Column| Column { name: c.name.clone(), data_type: c.ty.clone() };
+        let own =
+            |c: &cairn_sql::Column| Column { name: c.name.clone(), data_type: c.ty.clone(), told: c.told };
         Columns(columns.iter().map(own).collect())
     }
 

@@ -39,7 +39,7 @@ fn definitions_are_there_after_reopening() {
     let seen = |db: &Database| {
         let mut all = texts(
             db,
-            "select proname || proargtypes || prosrc || provolatile::text from pg_proc order by oid",
+            "select proname || array_to_string(proargtypes, ' ') || prosrc || provolatile::text from pg_proc order by oid",
         );
         all.extend(texts(db, "select tgname || tgtype || tgenabled from pg_trigger order by oid"));
         all

@@ -1,30 +1,53 @@
 //! Constraints as `pg_constraint` shows them.
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{ForeignKey, PUBLIC, Table};
+use cairn_engine::catalog::{ForeignKey, PUBLIC, Table, TypeKind};
 use cairn_types::Value;
 
+use super::types::type_oid;
 use super::{CONSTRAINT_OFFSET, derived, derived_parts, schema_ids};
 use crate::Result;
+use crate::catalog::column_type::ColumnType::{Bool, Char, Int2, Int2List, Name, Oid, OidList, Text};
 use crate::catalog::information_schema::{action_name, keys};
-use crate::catalog::system::{Rows, text};
+use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, optional, text};
 use crate::context::{Context, Scope};
 use crate::functions::text::quote_ident;
 
 /// A constraint: id, name, kind as in `contype`, its index, the foreign key.
-struct Constraint<'t> {
-    id: i64,
+pub(super) struct Constraint<'t> {
+    pub(super) id: i64,
     name: String,
     kind: &'static str,
-    index: i64,
-    foreign: Option<&'t ForeignKey>,
+    pub(super) index: i64,
+    pub(super) foreign: Option<&'t ForeignKey>,
     /// DEFERRABLE: whether INITIALLY DEFERRED too.
     late: Option<bool>,
     definition: String,
     valid: bool,
+    /// Numbers of its columns.
+    pub(super) columns: Vec<i16>,
+    /// The condition of CHECK.
+    condition: Option<&'t str>,
 }
 
-fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
+/// The numbers of columns in a table.
+fn numbers(table: &Table, ids: impl IntoIterator<Item = u32>) -> Vec<i16> {
+    ids.into_iter().filter_map(|id| table.place_of(id)).map(|place| place as i16 + 1).collect()
+}
+
+/// The index that a foreign key leans on; 0 where there is none.
+fn referenced_index(catalog: &Catalog, key: &ForeignKey) -> i64 {
+    let Some(parent) = catalog.table_by_id(key.parent) else { return 0 };
+    if parent.primary_key == key.parent_columns {
+        return derived(parent.id, 0);
+    }
+    let same = |index: &&cairn_engine::catalog::IndexDescriptor| {
+        index.unique && index.columns.iter().map(|own| own.column).eq(key.parent_columns.iter().copied())
+    };
+    parent.indexes.iter().find(same).map_or(0, |index| derived(parent.id, i64::from(index.id)))
+}
+
+pub(super) fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
     let mut all = Vec::new();
     let mut next = CONSTRAINT_OFFSET;
     let mut id = || {
@@ -35,6 +58,8 @@ fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
         let late = table.index_by_name(&name).and_then(|index| index.deferrable);
         let index = table.index_by_name(&name).map_or(0, |index| i64::from(index.id));
         let together = table.index_by_name(&name).is_some_and(|index| index.nulls_not_distinct);
+        let place = |name: &String| table.live_columns().position(|own| own.name == *name);
+        let own = columns.iter().filter_map(place).map(|place| place as i16 + 1).collect();
         let columns: Vec<String> = columns.iter().map(|c| quote_ident(c)).collect();
         all.push(Constraint {
             id: id(),
@@ -51,6 +76,8 @@ fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
             index: derived(table.id, index),
             foreign: None,
             valid: true,
+            columns: own,
+            condition: None,
         });
     }
     for check in &table.checks {
@@ -67,6 +94,8 @@ fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
                 if check.not_valid { " NOT VALID" } else { "" }
             ),
             valid: !check.not_valid,
+            columns: numbers(table, check.columns.iter().copied()),
+            condition: Some(&check.sql),
         });
     }
     for key in &table.foreign_keys {
@@ -74,11 +103,13 @@ fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
             id: id(),
             name: key.name.clone(),
             kind: "f",
-            index: 0,
+            index: referenced_index(catalog, key),
             foreign: Some(key),
             late: key.deferrable.then_some(key.initially_deferred),
             definition: foreign_definition(catalog, table, key),
             valid: !key.not_valid,
+            columns: numbers(table, key.columns.iter().copied()),
+            condition: None,
         });
     }
     all
@@ -130,34 +161,134 @@ fn action_code(name: &str) -> &'static str {
     }
 }
 
-pub(super) fn pg_constraint(_context: &Context, catalog: &Catalog) -> Result<Rows> {
+/// `pg_constraint`.
+pub(super) const PG_CONSTRAINT: SystemTable =
+    SystemTable { name: "pg_constraint", columns: CONSTRAINT, rows: pg_constraint };
+
+const CONSTRAINT: Columns = &[
+    ("oid", Oid),
+    ("conname", Name),
+    ("connamespace", Oid),
+    ("contype", Char),
+    ("condeferrable", Bool),
+    ("condeferred", Bool),
+    ("convalidated", Bool),
+    ("conrelid", Oid),
+    ("contypid", Oid),
+    ("conindid", Oid),
+    ("conparentid", Oid),
+    ("confrelid", Oid),
+    ("confupdtype", Char),
+    ("confdeltype", Char),
+    ("confmatchtype", Char),
+    ("conislocal", Bool),
+    ("coninhcount", Int2),
+    ("connoinherit", Bool),
+    ("conkey", Int2List),
+    ("confkey", Int2List),
+    ("conpfeqop", OidList),
+    ("conppeqop", OidList),
+    ("conffeqop", OidList),
+    ("confdelsetcols", Int2List),
+    ("conexclop", OidList),
+    ("conbin", Text),
+];
+
+/// The number of a domain's constraint.
+pub(super) fn of_domain_id(domain: u32, at: usize) -> i64 {
+    derived(domain, CONSTRAINT_OFFSET + 1 + at as i64)
+}
+
+fn list(numbers: Vec<i16>) -> Value {
+    match numbers.is_empty() {
+        true => Value::Null,
+        false => Value::Array(numbers.into_iter().map(Value::SmallInt).collect()),
+    }
+}
+
+fn pg_constraint(_context: &Context, catalog: &Catalog) -> Result<Rows> {
     let schemas = schema_ids(catalog);
+    let namespace = |name: &str| schemas.get(name).map_or(Value::Null, |id| oid(*id));
     let mut rows = Rows::new();
+    let flag = Value::Boolean;
     for table in catalog.tables() {
-        for constraint in constraints(catalog, table) {
-            let action = |get: fn(&ForeignKey) -> &'static str| text(constraint.foreign.map_or(" ", get));
-            rows.push(vec![
-                Value::BigInt(constraint.id),
-                text(&constraint.name),
-                schemas.get(table.schema.as_str()).map_or(Value::Null, |id| Value::BigInt(*id)),
-                text(constraint.kind),
-                Value::Boolean(constraint.late.is_some()),
-                Value::Boolean(constraint.late == Some(true)),
-                Value::Boolean(constraint.valid),
-                Value::BigInt(i64::from(table.id)),
-                Value::BigInt(constraint.index),
-                Value::BigInt(constraint.foreign.map_or(0, |key| i64::from(key.parent))),
-                action(|key| action_code(action_name(key.on_update))),
-                action(|key| action_code(action_name(key.on_delete))),
-            ]);
+        for own in constraints(catalog, table) {
+            let action = |get: fn(&ForeignKey) -> &'static str| text(own.foreign.map_or(" ", get));
+            let parent = own.foreign.and_then(|key| Some((key, catalog.table_by_id(key.parent)?)));
+            let referenced = parent
+                .map_or_else(Vec::new, |(key, table)| numbers(table, key.parent_columns.iter().copied()));
+            rows.push(named(
+                CONSTRAINT,
+                [
+                    ("oid", oid(own.id)),
+                    ("conname", text(&own.name)),
+                    ("connamespace", namespace(&table.schema)),
+                    ("contype", text(own.kind)),
+                    ("condeferrable", flag(own.late.is_some())),
+                    ("condeferred", flag(own.late == Some(true))),
+                    ("convalidated", flag(own.valid)),
+                    ("conrelid", oid(table.id)),
+                    ("contypid", oid(0)),
+                    ("conindid", oid(own.index)),
+                    ("conparentid", oid(0)),
+                    ("confrelid", oid(own.foreign.map_or(0, |key| i64::from(key.parent)))),
+                    ("confupdtype", action(|key| action_code(action_name(key.on_update)))),
+                    ("confdeltype", action(|key| action_code(action_name(key.on_delete)))),
+                    ("confmatchtype", text(if own.foreign.is_some() { "s" } else { " " })),
+                    ("conislocal", flag(true)),
+                    ("coninhcount", Value::SmallInt(0)),
+                    ("connoinherit", flag(own.kind != "c")),
+                    ("conkey", list(own.columns)),
+                    ("confkey", list(referenced)),
+                    ("conbin", optional(own.condition)),
+                ],
+            ));
+        }
+    }
+    for ty in catalog.types() {
+        let TypeKind::Domain { checks, .. } = &ty.kind else { continue };
+        for (at, check) in checks.iter().enumerate() {
+            rows.push(named(
+                CONSTRAINT,
+                [
+                    ("oid", oid(of_domain_id(ty.id, at))),
+                    ("conname", text(&check.name)),
+                    ("connamespace", namespace(&ty.schema)),
+                    ("contype", text("c")),
+                    ("condeferrable", flag(false)),
+                    ("condeferred", flag(false)),
+                    ("convalidated", flag(!check.not_valid)),
+                    ("conrelid", oid(0)),
+                    ("contypid", oid(type_oid(ty.id))),
+                    ("conindid", oid(0)),
+                    ("conparentid", oid(0)),
+                    ("confrelid", oid(0)),
+                    ("confupdtype", text(" ")),
+                    ("confdeltype", text(" ")),
+                    ("confmatchtype", text(" ")),
+                    ("conislocal", flag(true)),
+                    ("coninhcount", Value::SmallInt(0)),
+                    ("connoinherit", flag(false)),
+                    ("conbin", text(&check.sql)),
+                ],
+            ));
         }
     }
     Ok(rows)
 }
 
 /// A constraint's clause.
-pub(crate) fn constraint_definition(scope: &Scope, oid: i64) -> Result<Option<String>> {
+pub(crate) fn constraint_definition(scope: &Scope, id: i64) -> Result<Option<String>> {
     let catalog = scope.txn.catalog();
-    let Some((table, _)) = derived_parts(&catalog, oid) else { return Ok(None) };
-    Ok(constraints(&catalog, &table).into_iter().find(|c| c.id == oid).map(|c| c.definition))
+    if let Some((table, _)) = derived_parts(&catalog, id) {
+        return Ok(constraints(&catalog, &table).into_iter().find(|c| c.id == id).map(|c| c.definition));
+    }
+    let of_domain = catalog.types().find_map(|ty| {
+        let TypeKind::Domain { checks, .. } = &ty.kind else { return None };
+        checks.iter().enumerate().find(|(at, _)| of_domain_id(ty.id, *at) == id).map(|(_, check)| check)
+    });
+    Ok(of_domain.map(|check| {
+        let late = if check.not_valid { " NOT VALID" } else { "" };
+        format!("CHECK ({}){late}", crate::parse::shown::shown(&check.sql))
+    }))
 }

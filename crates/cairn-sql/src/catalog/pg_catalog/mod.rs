@@ -1,35 +1,48 @@
 //! `pg_catalog`: the tables that `\d`, drivers and ORMs read. Object ids are the engine's; indexes and
 //! constraints, which have none of their own, get theirs from their table's.
 
+mod absent;
+mod access;
 mod constraints;
+mod depend;
 mod indexes;
+pub(crate) mod inspect;
 pub(crate) mod objects;
 mod partitions;
 pub(super) mod programs;
 mod relations;
+mod roles;
+mod sequences;
+mod server;
+mod traits;
 mod types;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use cairn_engine::Catalog;
 use cairn_engine::catalog::{PUBLIC, STORE, Table};
-use cairn_types::{DataType, Value};
+use cairn_types::Value;
 
 pub(crate) use constraints::constraint_definition;
-pub(crate) use indexes::index_definition;
+pub(crate) use indexes::{index_column, index_definition};
 pub(crate) use partitions::key_definition;
 pub(crate) use relations::view_definition;
 pub(crate) use types::{format_type, type_of};
 
-use super::DATABASE;
+use super::column_type::ColumnType;
 use super::system::{SystemTable, text};
 use crate::functions::system::USER;
 
-const T: DataType = DataType::Text;
-const O: DataType = DataType::BigInt;
-const B: DataType = DataType::Boolean;
-const I: DataType = DataType::Integer;
+const T: ColumnType = ColumnType::Text;
+const N: ColumnType = ColumnType::Name;
+const O: ColumnType = ColumnType::Oid;
+const B: ColumnType = ColumnType::Bool;
+const I: ColumnType = ColumnType::Int4;
+const S: ColumnType = ColumnType::Int2;
 
+/// The id of the one user.
+const USER_ID: i64 = 10;
 /// The id of `pg_catalog`.
 const PG_CATALOG_ID: i64 = 11;
 /// The id of `information_schema`.
@@ -42,78 +55,74 @@ const DERIVED_ID: i64 = 1 << 32;
 const CONSTRAINT_OFFSET: i64 = 1 << 15;
 
 /// The tables of this schema.
-pub(crate) const TABLES: &[SystemTable] = &[
+pub(crate) fn tables() -> &'static [SystemTable] {
+    static ALL: LazyLock<Vec<SystemTable>> = LazyLock::new(|| [TABLES, absent::TABLES].concat());
+    &ALL
+}
+
+/// Those of its tables that are views in PostgreSQL.
+const VIEWS: &[&str] = &[
+    "pg_stats",
+    "pg_tables",
+    "pg_matviews",
+    "pg_views",
+    "pg_indexes",
+    "pg_sequences",
+    "pg_roles",
+    "pg_user",
+    "pg_shadow",
+    "pg_group",
+    "pg_settings",
+    "pg_locks",
+    "pg_rules",
+    "pg_policies",
+    "pg_seclabels",
+    "pg_user_mappings",
+    "pg_available_extensions",
+    "pg_available_extension_versions",
+    "pg_prepared_xacts",
+    "pg_publication_tables",
+    "pg_replication_slots",
+    "pg_stats_ext",
+    "pg_stats_ext_exprs",
+    "cairn_snapshots",
+    "cairn_plans",
+];
+
+/// Whether a computed table is a view in `pg_class`.
+fn is_view(schema: &str, name: &str) -> bool {
+    schema != "pg_catalog" || VIEWS.contains(&name)
+}
+
+const TABLES: &[SystemTable] = &[
     SystemTable {
         name: "pg_namespace",
-        columns: &[("oid", O), ("nspname", T), ("nspowner", O), ("nspacl", T)],
+        columns: &[("oid", O), ("nspname", N), ("nspowner", O), ("nspacl", ColumnType::TextList)],
         rows: |_, catalog| {
             let own = catalog.schemas().map(|s| (i64::from(s.id), s.name.clone()));
             let fixed = [(PG_CATALOG_ID, "pg_catalog"), (INFORMATION_SCHEMA_ID, "information_schema")]
                 .map(|(id, name)| (id, name.to_owned()));
             Ok(own
                 .chain(fixed)
-                .map(|(id, name)| vec![Value::BigInt(id), text(name), Value::BigInt(10), Value::Null])
+                .map(|(id, name)| vec![Value::BigInt(id), text(name), Value::BigInt(USER_ID), Value::Null])
                 .collect())
         },
     },
-    SystemTable {
-        name: "pg_class",
-        columns: &[
-            ("oid", O),
-            ("relname", T),
-            ("relnamespace", O),
-            ("reltype", O),
-            ("relowner", O),
-            ("relam", O),
-            ("relpages", I),
-            ("reltuples", DataType::Real),
-            ("relhasindex", B),
-            ("relkind", T),
-            ("relnatts", DataType::SmallInt),
-            ("relchecks", DataType::SmallInt),
-            ("relhasrules", B),
-            ("relhastriggers", B),
-            ("relrowsecurity", B),
-            ("relforcerowsecurity", B),
-            ("relispartition", B),
-            ("relpersistence", T),
-            ("relreplident", T),
-            ("reltablespace", O),
-            ("reloptions", T),
-            ("relpartbound", T),
-        ],
-        rows: relations::pg_class,
-    },
-    SystemTable {
-        name: "pg_attribute",
-        columns: &[
-            ("attrelid", O),
-            ("attname", T),
-            ("atttypid", O),
-            ("attlen", DataType::SmallInt),
-            ("attnum", DataType::SmallInt),
-            ("atttypmod", I),
-            ("attnotnull", B),
-            ("atthasdef", B),
-            ("attisdropped", B),
-            ("attidentity", T),
-            ("attgenerated", T),
-            ("attcollation", O),
-        ],
-        rows: relations::pg_attribute,
-    },
+    relations::PG_CLASS,
+    relations::PG_ATTRIBUTE,
     SystemTable {
         name: "pg_attrdef",
-        columns: &[("oid", O), ("adrelid", O), ("adnum", DataType::SmallInt), ("adbin", T)],
+        columns: &[("oid", O), ("adrelid", O), ("adnum", S), ("adbin", T)],
         rows: |_, catalog| {
             Ok(catalog
                 .tables()
                 .flat_map(|table| {
                     table.live_columns().enumerate().filter_map(|(at, column)| {
-                        let default = column.default.as_deref()?;
+                        let generated = column.generated.as_ref().map(|own| own.sql.as_str());
+                        let default = column.default.as_deref().or(generated)?;
                         let number = at as i16 + 1;
                         Some(vec![
-                            Value::BigInt(derived(table.id, CONSTRAINT_OFFSET * 3 / 2 + i64::from(number))),
+                            Value::BigInt(default_id(table.id, at)),
                             Value::BigInt(i64::from(table.id)),
                             Value::SmallInt(number),
                             text(default),
@@ -123,141 +132,60 @@ pub(crate) const TABLES: &[SystemTable] = &[
                 .collect())
         },
     },
-    SystemTable {
-        name: "pg_type",
-        columns: &[
-            ("oid", O),
-            ("typname", T),
-            ("typnamespace", O),
-            ("typlen", DataType::SmallInt),
-            ("typtype", T),
-            ("typcategory", T),
-            ("typelem", O),
-            ("typarray", O),
-            ("typrelid", O),
-            ("typbasetype", O),
-            ("typtypmod", I),
-            ("typnotnull", B),
-        ],
-        rows: types::pg_type,
-    },
+    types::PG_TYPE,
+    types::PG_RANGE,
     SystemTable {
         name: "pg_enum",
-        columns: &[("oid", O), ("enumtypid", O), ("enumsortorder", DataType::Real), ("enumlabel", T)],
+        columns: &[("oid", O), ("enumtypid", O), ("enumsortorder", ColumnType::Float4), ("enumlabel", N)],
         rows: types::pg_enum,
     },
-    SystemTable {
-        name: "pg_index",
-        columns: &[
-            ("indexrelid", O),
-            ("indrelid", O),
-            ("indnatts", DataType::SmallInt),
-            ("indisunique", B),
-            ("indisprimary", B),
-            ("indisexclusion", B),
-            ("indisclustered", B),
-            ("indisvalid", B),
-            ("indisreplident", B),
-            ("indkey", DataType::Text),
-            ("indimmediate", B),
-        ],
-        rows: indexes::pg_index,
-    },
-    SystemTable {
-        name: "pg_constraint",
-        columns: &[
-            ("oid", O),
-            ("conname", T),
-            ("connamespace", O),
-            ("contype", T),
-            ("condeferrable", B),
-            ("condeferred", B),
-            ("convalidated", B),
-            ("conrelid", O),
-            ("conindid", O),
-            ("confrelid", O),
-            ("confupdtype", T),
-            ("confdeltype", T),
-        ],
-        rows: constraints::pg_constraint,
-    },
-    SystemTable {
-        name: "pg_proc",
-        columns: &[
-            ("oid", O),
-            ("proname", T),
-            ("pronamespace", O),
-            ("proowner", O),
-            ("prolang", O),
-            ("prokind", T),
-            ("proisstrict", B),
-            ("proretset", B),
-            ("provolatile", T),
-            ("pronargs", DataType::SmallInt),
-            ("pronargdefaults", DataType::SmallInt),
-            ("prorettype", O),
-            ("proargtypes", T),
-            ("proargmodes", T),
-            ("proargnames", T),
-            ("prosrc", T),
-        ],
-        rows: programs::pg_proc,
-    },
-    SystemTable {
-        name: "pg_trigger",
-        columns: &[
-            ("oid", O),
-            ("tgrelid", O),
-            ("tgparentid", O),
-            ("tgname", T),
-            ("tgfoid", O),
-            ("tgtype", DataType::SmallInt),
-            ("tgenabled", T),
-            ("tgisinternal", B),
-            ("tgnargs", DataType::SmallInt),
-            ("tgattr", T),
-            ("tgqual", T),
-            ("tgoldtable", T),
-            ("tgnewtable", T),
-        ],
-        rows: programs::pg_trigger,
-    },
-    SystemTable {
-        name: "pg_language",
-        columns: &[("oid", O), ("lanname", T), ("lanowner", O), ("lanispl", B), ("lanpltrusted", B)],
-        rows: |_, _| {
-            let row = |oid: i64, name: &str| {
-                vec![
-                    Value::BigInt(oid),
-                    text(name),
-                    Value::BigInt(10),
-                    Value::Boolean(false),
-                    Value::Boolean(true),
-                ]
-            };
-            Ok(vec![row(14, "sql")])
-        },
-    },
+    indexes::PG_INDEX,
+    constraints::PG_CONSTRAINT,
+    programs::PG_PROC,
+    programs::PG_TRIGGER,
+    server::PG_LANGUAGE,
     crate::statistics::shown::PG_STATS,
     SystemTable {
         name: "pg_tables",
-        columns: &[("schemaname", T), ("tablename", T), ("tableowner", T), ("hasindexes", B)],
+        columns: &[
+            ("schemaname", N),
+            ("tablename", N),
+            ("tableowner", N),
+            ("tablespace", N),
+            ("hasindexes", B),
+            ("hasrules", B),
+            ("hastriggers", B),
+            ("rowsecurity", B),
+        ],
         rows: |_, catalog| {
+            let row = |schema: &str, name: &str, indexed: bool, triggers: bool| {
+                vec![
+                    text(schema),
+                    text(name),
+                    text(USER),
+                    Value::Null,
+                    Value::Boolean(indexed),
+                    Value::Boolean(false),
+                    Value::Boolean(triggers),
+                    Value::Boolean(false),
+                ]
+            };
             let own = catalog.tables().filter(|t| t.materialized.is_none()).map(|t| {
+                let keys = !t.foreign_keys.is_empty() || catalog.children(t.id).next().is_some();
                 let indexed = !t.has_hidden_key() || !t.indexes.is_empty();
-                vec![text(&t.schema), text(&t.name), text(USER), Value::Boolean(indexed)]
+                row(&t.schema, &t.name, indexed, keys || !t.triggers.is_empty())
             });
-            let store = vec![text(PUBLIC), text(STORE), text(USER), Value::Boolean(false)];
+            let store = row(PUBLIC, STORE, false, false);
             Ok(own.chain(std::iter::once(store)).collect())
         },
     },
     SystemTable {
         name: "pg_matviews",
         columns: &[
-            ("schemaname", T),
-            ("matviewname", T),
-            ("matviewowner", T),
-            ("tablespace", T),
+            ("schemaname", N),
+            ("matviewname", N),
+            ("matviewowner", N),
+            ("tablespace", N),
             ("hasindexes", B),
             ("ispopulated", B),
             ("definition", T),
@@ -281,7 +209,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
     },
     SystemTable {
         name: "pg_views",
-        columns: &[("schemaname", T), ("viewname", T), ("viewowner", T), ("definition", T)],
+        columns: &[("schemaname", N), ("viewname", N), ("viewowner", N), ("definition", T)],
         rows: |_, catalog| {
             Ok(catalog
                 .views()
@@ -298,7 +226,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
     },
     SystemTable {
         name: "pg_indexes",
-        columns: &[("schemaname", T), ("tablename", T), ("indexname", T), ("tablespace", T), ("indexdef", T)],
+        columns: &[("schemaname", N), ("tablename", N), ("indexname", N), ("tablespace", N), ("indexdef", T)],
         rows: |_, catalog| {
             Ok(catalog
                 .tables()
@@ -316,92 +244,26 @@ pub(crate) const TABLES: &[SystemTable] = &[
                 .collect())
         },
     },
-    SystemTable {
-        name: "pg_sequences",
-        columns: &[
-            ("schemaname", T),
-            ("sequencename", T),
-            ("sequenceowner", T),
-            ("data_type", T),
-            ("start_value", O),
-            ("min_value", O),
-            ("max_value", O),
-            ("increment_by", O),
-            ("cycle", B),
-            ("cache_size", O),
-        ],
-        rows: |_, catalog| {
-            Ok(catalog
-                .sequences()
-                .map(|s| {
-                    vec![
-                        text(&s.schema),
-                        text(&s.name),
-                        text(USER),
-                        text(s.ty.base_name()),
-                        Value::BigInt(s.start),
-                        Value::BigInt(s.min),
-                        Value::BigInt(s.max),
-                        Value::BigInt(s.increment),
-                        Value::Boolean(s.cycle),
-                        Value::BigInt(s.cache),
-                    ]
-                })
-                .collect())
-        },
-    },
-    SystemTable {
-        name: "pg_database",
-        columns: &[
-            ("oid", O),
-            ("datname", T),
-            ("datdba", O),
-            ("encoding", I),
-            ("datcollate", T),
-            ("datctype", T),
-        ],
-        rows: |_, _| {
-            Ok(vec![vec![
-                Value::BigInt(1),
-                text(DATABASE),
-                Value::BigInt(10),
-                Value::Integer(6),
-                text("C"),
-                text("C"),
-            ]])
-        },
-    },
-    SystemTable {
-        name: "pg_roles",
-        columns: &[("oid", O), ("rolname", T), ("rolsuper", B), ("rolcanlogin", B)],
-        rows: |_, _| {
-            Ok(vec![vec![Value::BigInt(10), text(USER), Value::Boolean(true), Value::Boolean(true)]])
-        },
-    },
-    SystemTable {
-        name: "pg_settings",
-        columns: &[("name", T), ("setting", T), ("short_desc", T)],
-        rows: |context, _| {
-            let all = context.scope.settings.all();
-            Ok(all
-                .into_iter()
-                .map(|(name, value, description)| vec![text(name), text(value), text(description)])
-                .collect())
-        },
-    },
+    sequences::PG_SEQUENCES,
+    server::PG_DATABASE,
+    server::PG_TABLESPACE,
+    roles::PG_ROLES,
+    roles::PG_AUTHID,
+    roles::PG_USER,
+    roles::PG_SHADOW,
+    roles::PG_GROUP,
+    server::PG_SETTINGS,
+    depend::PG_DEPEND,
+    depend::PG_REWRITE,
+    depend::PG_RULES,
+    sequences::PG_SEQUENCE,
     crate::catalog::locks::PG_LOCKS,
     crate::catalog::snapshots::CAIRN_SNAPSHOTS,
     crate::catalog::plans::CAIRN_PLANS,
-    SystemTable {
-        name: "pg_am",
-        columns: &[("oid", O), ("amname", T), ("amtype", T)],
-        rows: |_, _| {
-            Ok(vec![
-                vec![Value::BigInt(2), text("heap"), text("t")],
-                vec![Value::BigInt(403), text("btree"), text("i")],
-            ])
-        },
-    },
+    access::PG_AM,
+    access::PG_OPCLASS,
+    access::PG_OPFAMILY,
+    access::PG_COLLATION,
     SystemTable {
         name: "pg_inherits",
         columns: &[("inhrelid", O), ("inhparent", O), ("inhseqno", I), ("inhdetachpending", B)],
@@ -411,10 +273,12 @@ pub(crate) const TABLES: &[SystemTable] = &[
         name: "pg_partitioned_table",
         columns: &[
             ("partrelid", O),
-            ("partstrat", T),
-            ("partnatts", DataType::SmallInt),
+            ("partstrat", ColumnType::Char),
+            ("partnatts", S),
             ("partdefid", O),
-            ("partattrs", T),
+            ("partattrs", ColumnType::Int2Vector),
+            ("partclass", ColumnType::OidVector),
+            ("partcollation", ColumnType::OidVector),
             ("partexprs", T),
         ],
         rows: partitions::pg_partitioned_table,
@@ -428,6 +292,26 @@ pub(crate) const TABLES: &[SystemTable] = &[
 
 pub(in crate::catalog) fn derived(table: u32, offset: i64) -> i64 {
     DERIVED_ID + i64::from(table) * 65_536 + offset
+}
+
+/// The number of the default of a table's column at a place.
+fn default_id(table: u32, at: usize) -> i64 {
+    derived(table, CONSTRAINT_OFFSET * 5 / 4 + at as i64)
+}
+
+/// The number of a table of `pg_catalog`: what `tableoid` is for its rows.
+pub(crate) fn class_id(name: &str) -> i64 {
+    system_tables().find(|own| own.1 == "pg_catalog" && own.2.name == name).map_or(0, |own| own.0)
+}
+
+/// Whether a table of which the rows are built in has a row of that number.
+pub(crate) fn is_listed(table: &str, id: i64) -> bool {
+    match table {
+        "pg_collation" => access::has_collation(id),
+        "pg_opclass" => access::has_class(id),
+        "pg_opfamily" => access::has_family(id),
+        _ => false,
+    }
 }
 
 fn schema_ids(catalog: &Catalog) -> BTreeMap<&str, i64> {

@@ -3,15 +3,14 @@
 use cairn_engine::catalog::{PUBLIC, STORE, TypeKind};
 use cairn_types::{DataType, Value};
 
+use super::access;
 use super::indexes::all_indexes;
-use super::{STORE_ID, derived, derived_parts, schema_ids, system_tables};
+use super::traits::{function_id, function_name};
+use super::{STORE_ID, USER_ID, derived, derived_parts, schema_ids, system_tables};
 use crate::context::Scope;
 use crate::functions::system::USER;
 use crate::functions::text::quote_ident;
 use crate::{Error, Result};
-
-/// The id of the one user.
-const USER_ID: i64 = 10;
 
 /// A kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +22,9 @@ pub(crate) enum Kind {
     /// A function or procedure in SQL.
     Routine,
     Role,
+    Collation,
+    /// Operators are built in and not listed.
+    Operator,
 }
 
 impl Kind {
@@ -34,6 +36,10 @@ impl Kind {
             Self::Schema => Error::new("3F000", format!("schema \"{name}\" does not exist")),
             Self::Routine => Error::new("42883", format!("function \"{name}\" does not exist")),
             Self::Role => Error::new("42704", format!("role \"{name}\" does not exist")),
+            Self::Collation => {
+                Error::new("42704", format!("collation \"{name}\" for encoding \"UTF8\" does not exist"))
+            }
+            Self::Operator => Error::new("42883", format!("operator does not exist: {name}")),
         }
     }
 }
@@ -110,8 +116,14 @@ pub(crate) fn find(scope: &Scope, kind: Kind, name: &str) -> Result<Option<i64>>
         Kind::Routine => {
             let path = &scope.settings.search_path;
             let fits = |own: &str| schema.map_or_else(|| path.iter().any(|s| s == own), |s| s == own);
-            catalog.routines().find(|r| r.name == object && fits(&r.schema)).map(|r| i64::from(r.id))
+            let made = catalog.routines().find(|r| r.name == object && fits(&r.schema));
+            let built_in = || match schema {
+                None | Some("pg_catalog") => Some(function_id(object)).filter(|id| *id != 0),
+                Some(_) => None,
+            };
+            made.map(|r| i64::from(r.id)).or_else(built_in)
         }
+        Kind::Collation if schema.is_none_or(|schema| schema == "pg_catalog") => access::collation_id(object),
         _ => None,
     })
 }
@@ -184,9 +196,12 @@ fn qualified(scope: &Scope, kind: Kind, id: i64) -> Option<(String, String)> {
             };
             table().or_else(view).or_else(sequence).or_else(composite).or_else(system)
         }
-        Kind::Routine => catalog.routine_by_id(own?).map(|r| (r.schema.clone(), r.name.clone())),
+        Kind::Routine => match catalog.routine_by_id(own?) {
+            Some(made) => Some((made.schema.clone(), made.name.clone())),
+            None => function_name(id).map(|name| ("pg_catalog".to_owned(), name.to_owned())),
+        },
         Kind::Type => super::types::made_type(&catalog, id).map(|t| (t.schema.clone(), t.name.clone())),
-        Kind::Schema | Kind::Role => None,
+        Kind::Schema | Kind::Role | Kind::Collation | Kind::Operator => None,
     }
 }
 
@@ -219,6 +234,8 @@ pub(crate) fn name(scope: &Scope, kind: Kind, id: i64) -> Result<Option<String>>
             let name = super::format_type(&catalog, id, -1);
             return Ok((name != "???").then_some(name));
         }
+        Kind::Collation => return Ok(access::collation_name(id).map(quote_ident)),
+        Kind::Operator => return Ok(None),
         Kind::Relation | Kind::Routine => {}
     }
     let Some((schema, own)) = qualified(scope, kind, id) else { return Ok(None) };
@@ -296,7 +313,7 @@ pub(crate) fn comment(scope: &Scope, id: i64, part: i64) -> Option<String> {
 /// The bytes that a value takes in a row of PostgreSQL's form: fixed types their width, others their length and a header
 /// of one byte, or of four from 127 bytes on.
 pub(crate) fn value_bytes(value: &Value, ty: &DataType) -> i32 {
-    let fixed = super::types::length(ty);
+    let fixed = super::traits::stored_as(ty).length;
     if fixed > 0 {
         return i32::from(fixed);
     }

@@ -3,9 +3,11 @@
 use cairn_engine::Catalog;
 use cairn_engine::catalog::{PartitionBound, RangeEnd, Table};
 use cairn_engine::table::bound_literal;
-use cairn_types::Value;
+use cairn_types::{DataType, Value};
 
+use super::access::class_of;
 use super::derived;
+use super::traits::collation;
 use crate::Result;
 use crate::catalog::system::{Rows, text};
 use crate::context::{Context, Scope};
@@ -75,14 +77,18 @@ pub(super) fn pg_partitioned_table(_context: &Context, catalog: &Catalog) -> Res
     for table in catalog.tables() {
         let Some(own) = &table.partitioning else { continue };
         let places = own.columns.iter().filter_map(|id| table.place_of(*id));
-        let places: Vec<String> = places.map(|place| (place + 1).to_string()).collect();
+        let places: Vec<Value> = places.map(|place| Value::SmallInt(place as i16 + 1)).collect();
+        let types: Vec<&DataType> =
+            own.columns.iter().filter_map(|id| Some(&table.column_by_id(*id)?.ty)).collect();
         let default = catalog.partitions(table).default();
         rows.push(vec![
             Value::BigInt(i64::from(table.id)),
             text(&own.strategy.word()[..1]),
             Value::SmallInt(own.columns.len() as i16),
             Value::BigInt(default.map_or(0, i64::from)),
-            text(places.join(" ")),
+            Value::Array(places),
+            Value::Array(types.iter().map(|ty| Value::BigInt(class_of(ty))).collect()),
+            Value::Array(types.iter().map(|ty| Value::BigInt(collation(ty))).collect()),
             Value::Null,
         ]);
     }

@@ -7,10 +7,13 @@ use cairn_engine::catalog::{
 };
 use cairn_types::{DataType, Value};
 
-use super::{derived, schema_ids};
+use super::{PG_CATALOG_ID, USER_ID, derived, schema_ids, traits};
 use crate::Result;
 use crate::catalog::DATABASE;
-use crate::catalog::system::{Rows, optional, text};
+use crate::catalog::column_type::ColumnType::{
+    Bool, Bytea, Char, Float4, Int2, Int2Vector, Name, Oid, OidList, OidVector, Text, TextList,
+};
+use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, optional, text, texts};
 use crate::context::Context;
 use crate::routine::is_set;
 
@@ -21,7 +24,9 @@ const TRIGGER_OID: u32 = 2279;
 /// The type `record`.
 const RECORD_OID: u32 = 2249;
 /// The language SQL.
-const SQL_LANGUAGE_OID: i64 = 14;
+pub(super) const SQL_LANGUAGE_OID: i64 = 14;
+/// The language of what is built in.
+pub(super) const INTERNAL_LANGUAGE_OID: i64 = 12;
 /// Within a table's derived ids: its triggers.
 const TRIGGER_OFFSET: i64 = 3 << 14;
 
@@ -38,39 +43,171 @@ fn return_oid(routine: &RoutineDescriptor) -> u32 {
     }
 }
 
-pub(super) fn pg_proc(_: &Context, catalog: &Catalog) -> Result<Rows> {
+/// `pg_proc`.
+pub(super) const PG_PROC: SystemTable = SystemTable { name: "pg_proc", columns: PROC, rows: pg_proc };
+/// `pg_trigger`.
+pub(super) const PG_TRIGGER: SystemTable =
+    SystemTable { name: "pg_trigger", columns: TRIGGER, rows: pg_trigger };
+
+const PROC: Columns = &[
+    ("oid", Oid),
+    ("proname", Name),
+    ("pronamespace", Oid),
+    ("proowner", Oid),
+    ("prolang", Oid),
+    ("procost", Float4),
+    ("prorows", Float4),
+    ("provariadic", Oid),
+    ("prosupport", Oid),
+    ("prokind", Char),
+    ("prosecdef", Bool),
+    ("proleakproof", Bool),
+    ("proisstrict", Bool),
+    ("proretset", Bool),
+    ("provolatile", Char),
+    ("proparallel", Char),
+    ("pronargs", Int2),
+    ("pronargdefaults", Int2),
+    ("prorettype", Oid),
+    ("proargtypes", OidVector),
+    ("proallargtypes", OidList),
+    ("proargmodes", TextList),
+    ("proargnames", TextList),
+    ("proargdefaults", Text),
+    ("protrftypes", OidList),
+    ("prosrc", Text),
+    ("probin", Text),
+    ("prosqlbody", Text),
+    ("proconfig", TextList),
+    ("proacl", TextList),
+];
+
+const TRIGGER: Columns = &[
+    ("oid", Oid),
+    ("tgrelid", Oid),
+    ("tgparentid", Oid),
+    ("tgname", Name),
+    ("tgfoid", Oid),
+    ("tgtype", Int2),
+    ("tgenabled", Char),
+    ("tgisinternal", Bool),
+    ("tgconstrrelid", Oid),
+    ("tgconstrindid", Oid),
+    ("tgconstraint", Oid),
+    ("tgdeferrable", Bool),
+    ("tginitdeferred", Bool),
+    ("tgnargs", Int2),
+    ("tgattr", Int2Vector),
+    ("tgargs", Bytea),
+    ("tgqual", Text),
+    ("tgoldtable", Name),
+    ("tgnewtable", Name),
+];
+
+fn pg_proc(_: &Context, catalog: &Catalog) -> Result<Rows> {
     let schemas = schema_ids(catalog);
-    let row = |routine: &RoutineDescriptor| {
-        let inputs: Vec<String> = routine.inputs().map(|input| input.ty.pg_oid().to_string()).collect();
-        let names: Vec<&str> = routine.parameters.iter().map(|p| p.name.as_str()).collect();
-        let named = routine.parameters.iter().any(|p| !p.name.is_empty());
-        let modes: Vec<&str> = routine.parameters.iter().map(|p| mode(p.mode)).collect();
-        let with_modes = routine.parameters.iter().any(|p| p.mode != ParameterMode::In);
-        let defaults = routine.inputs().filter(|input| input.default.is_some()).count();
-        vec![
-            Value::BigInt(i64::from(routine.id)),
-            text(&routine.name),
-            Value::BigInt(schemas.get(routine.schema.as_str()).copied().unwrap_or_default()),
-            Value::BigInt(10),
-            Value::BigInt(SQL_LANGUAGE_OID),
-            text(if routine.kind == RoutineKind::Function { "f" } else { "p" }),
-            Value::Boolean(routine.strict),
-            Value::Boolean(is_set(routine)),
-            text(match routine.volatility {
-                RoutineVolatility::Immutable => "i",
-                RoutineVolatility::Stable => "s",
-                RoutineVolatility::Volatile => "v",
-            }),
-            Value::SmallInt(inputs.len() as i16),
-            Value::SmallInt(defaults as i16),
-            Value::BigInt(i64::from(return_oid(routine))),
-            text(inputs.join(" ")),
-            if with_modes { text(format!("{{{}}}", modes.join(","))) } else { Value::Null },
-            if named { text(format!("{{{}}}", names.join(","))) } else { Value::Null },
-            text(if routine.form == BodyForm::Text { routine.body.as_str() } else { "" }),
-        ]
+    let of_types = traits::FUNCTIONS.iter().map(|own| type_function(*own));
+    let made = catalog
+        .routines()
+        .map(|routine| proc_row(routine, schemas.get(routine.schema.as_str()).copied().unwrap_or_default()));
+    Ok(of_types.chain(made).collect())
+}
+
+/// A function that reads or writes values of a type.
+fn type_function((name, returns, arguments): (&str, u32, &str)) -> Vec<Value> {
+    let arguments: Vec<Value> =
+        arguments.split(' ').filter_map(|own| own.parse().ok()).map(|own: i64| oid(own)).collect();
+    named(
+        PROC,
+        [
+            ("oid", oid(traits::function_id(name))),
+            ("proname", text(name)),
+            ("pronamespace", oid(PG_CATALOG_ID)),
+            ("proowner", oid(USER_ID)),
+            ("prolang", oid(INTERNAL_LANGUAGE_OID)),
+            ("procost", Value::Real(1.0)),
+            ("prorows", Value::Real(0.0)),
+            ("provariadic", oid(0)),
+            ("prosupport", oid(0)),
+            ("prokind", text("f")),
+            ("prosecdef", Value::Boolean(false)),
+            ("proleakproof", Value::Boolean(false)),
+            ("proisstrict", Value::Boolean(true)),
+            ("proretset", Value::Boolean(false)),
+            ("provolatile", text("i")),
+            ("proparallel", text("s")),
+            ("pronargs", Value::SmallInt(arguments.len() as i16)),
+            ("pronargdefaults", Value::SmallInt(0)),
+            ("prorettype", oid(returns)),
+            ("proargtypes", Value::Array(arguments)),
+            ("prosrc", text(name)),
+        ],
+    )
+}
+
+fn proc_row(routine: &RoutineDescriptor, namespace: i64) -> Vec<Value> {
+    let parameters = &routine.parameters;
+    let inputs: Vec<Value> = routine.inputs().map(|input| oid(input.ty.pg_oid())).collect();
+    let table = match &routine.returns {
+        Returns::Rows { columns, set: true }
+            if !parameters.iter().any(|p| matches!(p.mode, ParameterMode::Out | ParameterMode::InOut)) =>
+        {
+            columns.as_slice()
+        }
+        _ => &[],
     };
-    Ok(catalog.routines().map(|routine| row(routine)).collect())
+    let all_types = parameters.iter().map(|p| &p.ty).chain(table.iter().map(|(_, ty)| ty));
+    let all_types: Vec<Value> = all_types.map(|ty| oid(ty.pg_oid())).collect();
+    let names = parameters.iter().map(|p| p.name.clone()).chain(table.iter().map(|(name, _)| name.clone()));
+    let named_ones = !table.is_empty() || parameters.iter().any(|p| !p.name.is_empty());
+    let modes = parameters.iter().map(|p| mode(p.mode)).chain(table.iter().map(|_| "t"));
+    let with_modes = !table.is_empty() || parameters.iter().any(|p| p.mode != ParameterMode::In);
+    let defaults: Vec<&str> = routine.inputs().filter_map(|input| input.default.as_deref()).collect();
+    let variadic = match parameters.iter().find(|p| p.mode == ParameterMode::Variadic).map(|p| &p.ty) {
+        Some(DataType::Array(item)) => item.pg_oid(),
+        _ => 0,
+    };
+    let set = is_set(routine);
+    let text_form = routine.form == BodyForm::Text;
+    let either = |there: bool, value: Value| if there { value } else { Value::Null };
+    named(
+        PROC,
+        [
+            ("oid", oid(routine.id)),
+            ("proname", text(&routine.name)),
+            ("pronamespace", oid(namespace)),
+            ("proowner", oid(USER_ID)),
+            ("prolang", oid(SQL_LANGUAGE_OID)),
+            ("procost", Value::Real(100.0)),
+            ("prorows", Value::Real(if set { 1000.0 } else { 0.0 })),
+            ("provariadic", oid(variadic)),
+            ("prosupport", oid(0)),
+            ("prokind", text(if routine.kind == RoutineKind::Function { "f" } else { "p" })),
+            ("prosecdef", Value::Boolean(false)),
+            ("proleakproof", Value::Boolean(false)),
+            ("proisstrict", Value::Boolean(routine.strict)),
+            ("proretset", Value::Boolean(set)),
+            (
+                "provolatile",
+                text(match routine.volatility {
+                    RoutineVolatility::Immutable => "i",
+                    RoutineVolatility::Stable => "s",
+                    RoutineVolatility::Volatile => "v",
+                }),
+            ),
+            ("proparallel", text("u")),
+            ("pronargs", Value::SmallInt(inputs.len() as i16)),
+            ("pronargdefaults", Value::SmallInt(defaults.len() as i16)),
+            ("prorettype", oid(return_oid(routine))),
+            ("proargtypes", Value::Array(inputs)),
+            ("proallargtypes", either(with_modes, Value::Array(all_types))),
+            ("proargmodes", either(with_modes, texts(modes.map(str::to_owned)))),
+            ("proargnames", either(named_ones, texts(names))),
+            ("proargdefaults", either(!defaults.is_empty(), text(defaults.join(", ")))),
+            ("prosrc", text(if text_form { routine.body.as_str() } else { "" })),
+            ("prosqlbody", either(!text_form, text(&routine.body))),
+        ],
+    )
 }
 
 fn mode(mode: ParameterMode) -> &'static str {
@@ -82,8 +219,15 @@ fn mode(mode: ParameterMode) -> &'static str {
     }
 }
 
+/// The id of a relation's trigger at a place.
+pub(super) fn trigger_id(relation: u32, at: usize) -> i64 {
+    derived(relation, TRIGGER_OFFSET + at as i64)
+}
+
 /// All triggers with their relation's id and name.
-fn triggers(catalog: &Catalog) -> impl Iterator<Item = (u32, &str, &str, usize, &TriggerDescriptor)> {
+pub(super) fn triggers(
+    catalog: &Catalog,
+) -> impl Iterator<Item = (u32, &str, &str, usize, &TriggerDescriptor)> {
     let tables = catalog.tables().map(|t| (t.id, t.schema.as_str(), t.name.as_str(), &t.triggers));
     let views = catalog.views().map(|v| (v.id, v.schema.as_str(), v.name.as_str(), &v.triggers));
     tables.chain(views).flat_map(|(id, schema, name, triggers)| {
@@ -103,26 +247,36 @@ fn kind_of(trigger: &TriggerDescriptor) -> i16 {
         | bit(trigger.timing == TriggerTiming::InsteadOf, 6)
 }
 
-pub(super) fn pg_trigger(_: &Context, catalog: &Catalog) -> Result<Rows> {
+fn pg_trigger(_: &Context, catalog: &Catalog) -> Result<Rows> {
     let row = |(relation, _, _, at, trigger): (u32, &str, &str, usize, &TriggerDescriptor)| {
         let table = catalog.table_by_id(relation);
-        let number = |id: &u32| table.and_then(|t| t.place_of(*id)).map(|place| (place + 1).to_string());
-        let columns: Vec<String> = trigger.columns.iter().filter_map(number).collect();
-        vec![
-            Value::BigInt(derived(relation, TRIGGER_OFFSET + at as i64)),
-            Value::BigInt(i64::from(relation)),
-            Value::BigInt(0),
-            text(&trigger.name),
-            Value::BigInt(i64::from(trigger.function)),
-            Value::SmallInt(kind_of(trigger)),
-            text(if trigger.enabled { "O" } else { "D" }),
-            Value::Boolean(false),
-            Value::SmallInt(trigger.arguments.len() as i16),
-            text(columns.join(" ")),
-            optional(trigger.when.as_deref()),
-            optional(trigger.old_table.as_deref()),
-            optional(trigger.new_table.as_deref()),
-        ]
+        let number = |id: &u32| table.and_then(|t| t.place_of(*id)).map(|place| place as i16 + 1);
+        let columns = trigger.columns.iter().filter_map(number).map(Value::SmallInt).collect();
+        let arguments = trigger.arguments.iter().flat_map(|own| own.bytes().chain([0])).collect();
+        named(
+            TRIGGER,
+            [
+                ("oid", oid(trigger_id(relation, at))),
+                ("tgrelid", oid(relation)),
+                ("tgparentid", oid(0)),
+                ("tgname", text(&trigger.name)),
+                ("tgfoid", oid(trigger.function)),
+                ("tgtype", Value::SmallInt(kind_of(trigger))),
+                ("tgenabled", text(if trigger.enabled { "O" } else { "D" })),
+                ("tgisinternal", Value::Boolean(false)),
+                ("tgconstrrelid", oid(0)),
+                ("tgconstrindid", oid(0)),
+                ("tgconstraint", oid(0)),
+                ("tgdeferrable", Value::Boolean(false)),
+                ("tginitdeferred", Value::Boolean(false)),
+                ("tgnargs", Value::SmallInt(trigger.arguments.len() as i16)),
+                ("tgattr", Value::Array(columns)),
+                ("tgargs", Value::Bytea(arguments)),
+                ("tgqual", optional(trigger.when.as_deref())),
+                ("tgoldtable", optional(trigger.old_table.as_deref())),
+                ("tgnewtable", optional(trigger.new_table.as_deref())),
+            ],
+        )
     };
     Ok(triggers(catalog).map(row).collect())
 }

@@ -1,61 +1,194 @@
 //! Relations and their columns: `pg_class`, `pg_attribute`, `pg_description`.
 
+use std::collections::BTreeMap;
+
 use cairn_engine::Catalog;
 use cairn_engine::catalog::{CheckOption, PUBLIC, STORE, TypeKind, ViewDescriptor};
 use cairn_types::{DataType, Value};
 
+use super::access::{HEAP, method_id};
 use super::indexes::all_indexes;
 use super::partitions;
-use super::types::{length, modifier, type_oid};
-use super::{STORE_ID, T, derived, schema_ids, system_tables};
+use super::traits::{collation, dimensions, stored_as};
+use super::types::{modifier, type_oid};
+use super::{STORE_ID, USER_ID, class_id, derived, is_view, schema_ids, system_tables};
 use crate::Result;
-use crate::catalog::system::{Rows, optional, text};
+use crate::catalog::column_type::ColumnType::{Bool, Char, Float4, Int2, Int4, Name, Oid, Text, TextList};
+use crate::catalog::system::{
+    Columns, Rows, SEQUENCE_COLUMNS, SystemTable, named, oid, optional, set, text, texts,
+};
 use crate::context::{Context, Scope};
 use crate::session::temporary::is_temporary;
 
-pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
+/// `pg_class`.
+pub(super) const PG_CLASS: SystemTable = SystemTable { name: "pg_class", columns: CLASS, rows: pg_class };
+/// `pg_attribute`.
+pub(super) const PG_ATTRIBUTE: SystemTable =
+    SystemTable { name: "pg_attribute", columns: ATTRIBUTE, rows: pg_attribute };
+
+const CLASS: Columns = &[
+    ("oid", Oid),
+    ("relname", Name),
+    ("relnamespace", Oid),
+    ("reltype", Oid),
+    ("reloftype", Oid),
+    ("relowner", Oid),
+    ("relam", Oid),
+    ("relfilenode", Oid),
+    ("reltablespace", Oid),
+    ("relpages", Int4),
+    ("reltuples", Float4),
+    ("relallvisible", Int4),
+    ("reltoastrelid", Oid),
+    ("relhasindex", Bool),
+    ("relisshared", Bool),
+    ("relpersistence", Char),
+    ("relkind", Char),
+    ("relnatts", Int2),
+    ("relchecks", Int2),
+    ("relhasrules", Bool),
+    ("relhastriggers", Bool),
+    ("relhassubclass", Bool),
+    ("relrowsecurity", Bool),
+    ("relforcerowsecurity", Bool),
+    ("relispopulated", Bool),
+    ("relreplident", Char),
+    ("relispartition", Bool),
+    ("relrewrite", Oid),
+    ("relfrozenxid", Oid),
+    ("relminmxid", Oid),
+    ("relacl", TextList),
+    ("reloptions", TextList),
+    ("relpartbound", Text),
+];
+
+const ATTRIBUTE: Columns = &[
+    ("attrelid", Oid),
+    ("attname", Name),
+    ("atttypid", Oid),
+    ("attlen", Int2),
+    ("attnum", Int2),
+    ("attndims", Int2),
+    ("attcacheoff", Int4),
+    ("atttypmod", Int4),
+    ("attbyval", Bool),
+    ("attalign", Char),
+    ("attstorage", Char),
+    ("attcompression", Char),
+    ("attnotnull", Bool),
+    ("atthasdef", Bool),
+    ("atthasmissing", Bool),
+    ("attidentity", Char),
+    ("attgenerated", Char),
+    ("attisdropped", Bool),
+    ("attislocal", Bool),
+    ("attinhcount", Int2),
+    ("attcollation", Oid),
+    ("attstattarget", Int2),
+    ("attacl", TextList),
+    ("attoptions", TextList),
+    ("attfdwoptions", TextList),
+    ("attmissingval", Text),
+];
+
+/// What `pg_class` says of a relation.
+struct ClassRow<'a> {
+    id: i64,
+    name: &'a str,
+    schema: &'a str,
+    kind: &'static str,
+    columns: usize,
+    /// Pages and rows.
+    estimate: (i32, f32),
+    has_index: bool,
+    checks: usize,
+    has_triggers: bool,
+    has_children: bool,
+    populated: bool,
+    /// The access method of an index.
+    method: Option<&'a str>,
+    bound: Option<String>,
+    options: Vec<String>,
+}
+
+impl<'a> ClassRow<'a> {
+    fn new(id: impl Into<i64>, schema: &'a str, name: &'a str, kind: &'static str, columns: usize) -> Self {
+        Self {
+            id: id.into(),
+            name,
+            schema,
+            kind,
+            columns,
+            estimate: (0, 0.0),
+            has_index: false,
+            checks: 0,
+            has_triggers: false,
+            has_children: false,
+            populated: true,
+            method: None,
+            bound: None,
+            options: Vec::new(),
+        }
+    }
+
+    fn values(self, catalog: &Catalog, schemas: &BTreeMap<&str, i64>) -> Vec<Value> {
+        let kind = self.kind;
+        let own_type = match u32::try_from(self.id) {
+            Ok(id) if kind == "c" || catalog.table_by_id(id).is_some() => type_oid(id),
+            _ => 0,
+        };
+        let method = match (kind, self.method) {
+            ("r" | "m", _) => HEAP,
+            (_, Some(name)) => method_id(name),
+            _ => 0,
+        };
+        let stored = matches!(kind, "r" | "m" | "i" | "S");
+        let namespace = schemas.get(self.schema).map_or(Value::Null, |id| oid(*id));
+        let flag = Value::Boolean;
+        named(
+            CLASS,
+            [
+                ("oid", oid(self.id)),
+                ("relname", text(self.name)),
+                ("relnamespace", namespace),
+                ("reltype", oid(own_type)),
+                ("reloftype", oid(0)),
+                ("relowner", oid(USER_ID)),
+                ("relam", oid(method)),
+                ("relfilenode", oid(if stored { self.id } else { 0 })),
+                ("reltablespace", oid(0)),
+                ("relpages", Value::Integer(self.estimate.0)),
+                ("reltuples", Value::Real(self.estimate.1)),
+                ("relallvisible", Value::Integer(0)),
+                ("reltoastrelid", oid(0)),
+                ("relhasindex", flag(self.has_index)),
+                ("relisshared", flag(false)),
+                ("relpersistence", text(if is_temporary(self.schema) { "t" } else { "p" })),
+                ("relkind", text(kind)),
+                ("relnatts", Value::SmallInt(self.columns as i16)),
+                ("relchecks", Value::SmallInt(self.checks as i16)),
+                ("relhasrules", flag(matches!(kind, "v" | "m"))),
+                ("relhastriggers", flag(self.has_triggers)),
+                ("relhassubclass", flag(self.has_children)),
+                ("relrowsecurity", flag(false)),
+                ("relforcerowsecurity", flag(false)),
+                ("relispopulated", flag(self.populated)),
+                ("relreplident", text(if matches!(kind, "r" | "m" | "p") { "d" } else { "n" })),
+                ("relispartition", flag(self.bound.is_some())),
+                ("relrewrite", oid(0)),
+                ("relfrozenxid", oid(0)),
+                ("relminmxid", oid(0)),
+                ("reloptions", texts(self.options)),
+                ("relpartbound", optional(self.bound.as_deref())),
+            ],
+        )
+    }
+}
+
+fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
     let schemas = schema_ids(catalog);
     let mut rows = Rows::new();
-    let mut push = |id: i64,
-                    name: &str,
-                    schema: &str,
-                    kind: &str,
-                    columns: usize,
-                    rest: ((i32, f32), bool, usize),
-                    bound: Option<String>,
-                    options: Option<String>| {
-        rows.push(vec![
-            Value::BigInt(id),
-            text(name),
-            schemas.get(schema).map_or(Value::Null, |id| Value::BigInt(*id)),
-            Value::BigInt(match u32::try_from(id) {
-                Ok(own) if kind == "c" || catalog.table_by_id(own).is_some() => type_oid(own),
-                _ => 0,
-            }),
-            Value::BigInt(10),
-            Value::BigInt(match kind {
-                "i" | "I" => 403,
-                "r" | "m" => 2,
-                _ => 0,
-            }),
-            Value::Integer(rest.0.0),
-            Value::Real(rest.0.1),
-            Value::Boolean(rest.1),
-            text(kind),
-            Value::SmallInt(columns as i16),
-            Value::SmallInt(rest.2 as i16),
-            Value::Boolean(false),
-            Value::Boolean(false),
-            Value::Boolean(false),
-            Value::Boolean(false),
-            Value::Boolean(bound.is_some()),
-            text(if is_temporary(schema) { "t" } else { "p" }),
-            text("d"),
-            Value::BigInt(0),
-            optional(options.as_deref()),
-            optional(bound.as_deref()),
-        ]);
-    };
+    let values = |row: ClassRow<'_>| row.values(catalog, &schemas);
     for table in catalog.tables() {
         let indexes = all_indexes(table);
         // As PostgreSQL: -1 rows are those of a table that was never analyzed. Partitions count together.
@@ -70,139 +203,191 @@ pub(super) fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
         let estimate =
             known.map_or((0, -1.0), |(pages, rows)| (pages.min(i32::MAX as u64) as i32, rows as f32));
         let bound = partitions::bound(table);
-        let columns = table.live_columns().len();
-        let rest = (estimate, !indexes.is_empty(), table.checks.len());
+        let (columns, split) = (table.live_columns().len(), table.is_partitioned());
         let kind = match table.materialized {
             Some(_) => "m",
-            None if table.is_partitioned() => "p",
+            None if split => "p",
             None => "r",
         };
-        let index_kind = if table.is_partitioned() { "I" } else { "i" };
-        push(i64::from(table.id), &table.name, &table.schema, kind, columns, rest, bound, None);
+        let is_partition = bound.is_some();
+        let keys = !table.foreign_keys.is_empty() || catalog.children(table.id).next().is_some();
+        rows.push(values(ClassRow {
+            estimate,
+            has_index: !indexes.is_empty(),
+            checks: table.checks.len(),
+            has_triggers: keys || !table.triggers.is_empty(),
+            has_children: split && !below.is_empty(),
+            populated: table.materialized.as_ref().is_none_or(|own| own.populated),
+            bound,
+            ..ClassRow::new(table.id, &table.schema, &table.name, kind, columns)
+        }));
         for index in indexes {
             let id = derived(table.id, i64::from(index.id));
             let columns = index.columns.len() + index.include.len();
-            push(id, &index.name, &table.schema, index_kind, columns, (estimate, false, 0), None, None);
+            let kind = if split { "I" } else { "i" };
+            // An index of a partition that stands for one of the whole table has the bound "".
+            let attached = is_partition
+                && table
+                    .partition
+                    .as_ref()
+                    .is_some_and(|own| own.indexes.iter().any(|(_, b)| *b == index.id));
+            let mut row = ClassRow {
+                estimate,
+                has_children: split && !below.is_empty(),
+                method: Some(&index.kind),
+                ..ClassRow::new(id, &table.schema, &index.name, kind, columns)
+            }
+            .values(catalog, &schemas);
+            if attached {
+                set(&mut row, CLASS, "relispartition", Value::Boolean(true));
+            }
+            rows.push(row);
         }
     }
     for view in catalog.views() {
-        push(
-            i64::from(view.id),
-            &view.name,
-            &view.schema,
-            "v",
-            view.columns.len(),
-            ((0, 0.0), false, 0),
-            None,
-            options_of(view),
-        );
+        rows.push(values(ClassRow {
+            has_triggers: !view.triggers.is_empty(),
+            options: options_of(view),
+            ..ClassRow::new(view.id, &view.schema, &view.name, "v", view.columns.len())
+        }));
     }
     for sequence in catalog.sequences() {
-        push(
-            i64::from(sequence.id),
-            &sequence.name,
-            &sequence.schema,
-            "S",
-            0,
-            ((1, 1.0), false, 0),
-            None,
-            None,
-        );
+        rows.push(values(ClassRow {
+            estimate: (1, 1.0),
+            ..ClassRow::new(sequence.id, &sequence.schema, &sequence.name, "S", SEQUENCE_COLUMNS.len())
+        }));
     }
     for ty in catalog.types() {
         if let TypeKind::Composite(fields) = &ty.kind {
             let count = fields.iter().filter(|field| !field.dropped).count();
-            push(i64::from(ty.id), &ty.name, &ty.schema, "c", count, ((0, 0.0), false, 0), None, None);
+            rows.push(values(ClassRow::new(ty.id, &ty.schema, &ty.name, "c", count)));
         }
     }
-    push(STORE_ID, STORE, PUBLIC, "r", 2, ((0, 0.0), false, 0), None, None);
+    rows.push(values(ClassRow::new(STORE_ID, PUBLIC, STORE, "r", 2)));
     for (id, schema, table) in system_tables() {
-        let kind = if schema == "pg_catalog" { "r" } else { "v" };
-        push(id, table.name, schema, kind, table.columns.len(), ((0, 0.0), false, 0), None, None);
+        let kind = if is_view(schema, table.name) { "v" } else { "r" };
+        rows.push(values(ClassRow::new(id, schema, table.name, kind, table.columns.len())));
     }
     Ok(rows)
 }
 
-/// The options of a view as an array's text.
-fn options_of(view: &ViewDescriptor) -> Option<String> {
+/// The options of a view.
+fn options_of(view: &ViewDescriptor) -> Vec<String> {
     let own = &view.options;
-    let mut all: Vec<String> = own
-        .check
-        .iter()
-        .map(|check| match check {
-            CheckOption::Local => "check_option=local".to_owned(),
-            CheckOption::Cascaded => "check_option=cascaded".to_owned(),
-        })
-        .collect();
-    all.extend(own.security_barrier.map(|on| format!("security_barrier={on}")));
-    all.extend(own.security_invoker.map(|on| format!("security_invoker={on}")));
-    (!all.is_empty()).then(|| format!("{{{}}}", all.join(",")))
+    let check = own.check.iter().map(|check| match check {
+        CheckOption::Local => "check_option=local".to_owned(),
+        CheckOption::Cascaded => "check_option=cascaded".to_owned(),
+    });
+    let barrier = own.security_barrier.map(|on| format!("security_barrier={on}"));
+    let invoker = own.security_invoker.map(|on| format!("security_invoker={on}"));
+    check.chain(barrier).chain(invoker).collect()
 }
 
-pub(super) fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows> {
-    let mut rows = Rows::new();
-    let mut domains = Vec::new();
-    let mut push = |relation: i64, name: &str, number: usize, ty: &DataType, flags: (bool, bool, &str)| {
-        let (identity, generated) = if flags.2 == "s" { ("", "s") } else { (flags.2, "") };
-        rows.push(vec![
-            Value::BigInt(relation),
-            text(name),
-            Value::BigInt(i64::from(ty.pg_oid())),
-            Value::SmallInt(length(ty)),
-            Value::SmallInt(number as i16),
+/// What `pg_attribute` says of a column.
+#[derive(Default)]
+struct AttributeRow<'a> {
+    relation: i64,
+    name: &'a str,
+    number: usize,
+    /// The domain or type with a name of its own.
+    named_type: Option<i64>,
+    not_null: bool,
+    has_default: bool,
+    has_missing: bool,
+    identity: &'static str,
+    generated: &'static str,
+    inherited: bool,
+}
+
+impl AttributeRow<'_> {
+    fn values(&self, ty: &DataType) -> Vec<Value> {
+        let flag = Value::Boolean;
+        let traits = stored_as(ty);
+        vec![
+            oid(self.relation),
+            text(self.name),
+            oid(self.named_type.unwrap_or_else(|| i64::from(ty.pg_oid()))),
+            Value::SmallInt(traits.length),
+            Value::SmallInt(self.number as i16),
+            Value::SmallInt(dimensions(ty)),
+            Value::Integer(-1),
             Value::Integer(modifier(ty)),
-            Value::Boolean(flags.0),
-            Value::Boolean(flags.1),
-            Value::Boolean(false),
-            text(identity),
-            text(generated),
-            Value::BigInt(0),
-        ]);
-    };
+            flag(traits.by_value),
+            text(traits.align),
+            text(traits.storage),
+            text(""),
+            flag(self.not_null),
+            flag(self.has_default),
+            flag(self.has_missing),
+            text(self.identity),
+            text(self.generated),
+            flag(false),
+            flag(!self.inherited),
+            Value::SmallInt(i16::from(self.inherited)),
+            oid(collation(ty)),
+            Value::SmallInt(-1),
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+        ]
+    }
+}
+
+fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows> {
+    let mut rows = Rows::new();
     for table in catalog.tables() {
+        let relation = i64::from(table.id);
         for (at, column) in table.live_columns().enumerate() {
             let identity = match column.identity {
                 Some(identity) if identity.always => "a",
                 Some(_) => "d",
-                None if column.generated.is_some() => "s",
                 None => "",
             };
-            let has_default = column.default.is_some() || column.generated.is_some();
-            let flags = (!column.nullable, has_default, identity);
-            push(i64::from(table.id), &column.name, at + 1, &column.ty, flags);
-            domains.extend(column.domain.map(|domain| (i64::from(table.id), at as i16 + 1, domain)));
+            let row = AttributeRow {
+                relation,
+                name: &column.name,
+                number: at + 1,
+                named_type: column.domain.map(type_oid),
+                not_null: !column.nullable,
+                has_default: column.default.is_some() || column.generated.is_some(),
+                has_missing: column.missing.is_some(),
+                identity,
+                generated: if column.generated.is_some() { "s" } else { "" },
+                inherited: table.partition.is_some(),
+            };
+            rows.push(row.values(&column.ty));
         }
         for index in all_indexes(table) {
+            let relation = derived(table.id, i64::from(index.id));
             for (at, (name, ty, _)) in index.attributes(table).iter().enumerate() {
-                let relation = derived(table.id, i64::from(index.id));
-                push(relation, name, at + 1, ty, (false, false, ""));
+                let row = AttributeRow { relation, name, number: at + 1, ..AttributeRow::default() };
+                rows.push(row.values(ty));
             }
         }
     }
-    for view in catalog.views() {
-        for (at, column) in view.columns.iter().enumerate() {
-            let has_default = column.default.is_some();
-            push(i64::from(view.id), &column.name, at + 1, &column.ty, (false, has_default, ""));
+    let mut plain = |relation: i64, columns: &mut dyn Iterator<Item = (&str, DataType)>, not_null: bool| {
+        for (at, (name, ty)) in columns.enumerate() {
+            let row = AttributeRow { relation, name, number: at + 1, not_null, ..AttributeRow::default() };
+            rows.push(row.values(&ty));
         }
+    };
+    for view in catalog.views() {
+        plain(i64::from(view.id), &mut view.columns.iter().map(|c| (c.name.as_str(), c.ty.clone())), false);
+    }
+    for sequence in catalog.sequences() {
+        let columns = SEQUENCE_COLUMNS.iter().map(|(name, ty)| (*name, ty.data_type()));
+        plain(i64::from(sequence.id), &mut columns.into_iter(), true);
     }
     for ty in catalog.types() {
         if let TypeKind::Composite(fields) = &ty.kind {
-            for (at, field) in fields.iter().enumerate().filter(|(_, field)| !field.dropped) {
-                push(i64::from(ty.id), &field.name, at + 1, &field.ty, (false, false, ""));
-            }
+            let live = fields.iter().filter(|field| !field.dropped);
+            plain(i64::from(ty.id), &mut live.map(|field| (field.name.as_str(), field.ty.clone())), false);
         }
     }
-    push(STORE_ID, "key", 1, &T, (true, false, ""));
-    push(STORE_ID, "value", 2, &T, (true, false, ""));
+    plain(STORE_ID, &mut ["key", "value"].into_iter().map(|name| (name, DataType::Text)), true);
     for (id, _, table) in system_tables() {
-        for (at, (name, ty)) in table.columns.iter().enumerate() {
-            push(id, name, at + 1, ty, (false, false, ""));
-        }
-    }
-    for (relation, number, domain) in domains {
-        let own =
-            |row: &&mut Vec<Value>| row[0] == Value::BigInt(relation) && row[4] == Value::SmallInt(number);
-        rows.iter_mut().filter(own).for_each(|row| row[2] = Value::BigInt(type_oid(domain)));
+        plain(id, &mut table.columns.iter().map(|(name, ty)| (*name, ty.data_type())), false);
     }
     Ok(rows)
 }
@@ -219,12 +404,7 @@ pub(super) fn pg_description(_context: &Context, catalog: &Catalog) -> Result<Ro
             ]);
         }
     };
-    let class = |name: &str| {
-        system_tables()
-            .find(|(_, schema, table)| *schema == "pg_catalog" && table.name == name)
-            .map(|own| own.0)
-    };
-    let relation = class("pg_class").unwrap_or_default();
+    let relation = class_id("pg_class");
     for table in catalog.tables() {
         push_of(i64::from(table.id), relation, 0, &table.comment);
         for (at, column) in table.live_columns().enumerate() {
@@ -241,10 +421,10 @@ pub(super) fn pg_description(_context: &Context, catalog: &Catalog) -> Result<Ro
         push_of(i64::from(sequence.id), relation, 0, &sequence.comment);
     }
     for schema in catalog.schemas() {
-        push_of(i64::from(schema.id), class("pg_namespace").unwrap_or_default(), 0, &schema.comment);
+        push_of(i64::from(schema.id), class_id("pg_namespace"), 0, &schema.comment);
     }
     for ty in catalog.types() {
-        push_of(type_oid(ty.id), class("pg_type").unwrap_or_default(), 0, &ty.comment);
+        push_of(type_oid(ty.id), class_id("pg_type"), 0, &ty.comment);
     }
     Ok(rows)
 }

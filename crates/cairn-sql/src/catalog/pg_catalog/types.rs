@@ -9,9 +9,12 @@ use cairn_types::composite::RECORD;
 use cairn_types::datatype::SECOND_DIGITS_MAX;
 use cairn_types::{Coded, DataType, IntervalLimit, RangeKind, Value};
 
-use super::PG_CATALOG_ID;
+use super::access::C_COLLATION;
+use super::traits::{Traits, collation, dimensions, function_id, named_as, stored_as};
+use super::{PG_CATALOG_ID, USER_ID};
 use crate::Result;
-use crate::catalog::system::{Rows, text};
+use crate::catalog::column_type::ColumnType::{Bool, Char, Int2, Int4, Name, Oid, Text, TextList};
+use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, optional, text};
 use crate::context::Context;
 
 /// The type modifier: what `format_type` needs to print parameters.
@@ -26,28 +29,6 @@ pub(super) fn modifier(ty: &DataType) -> i32 {
         | DataType::Coded(Coded::TimeTz(Some(n))) => i32::from(*n),
         DataType::Interval(Some(limit)) => limit.modifier(),
         DataType::Array(item) => modifier(item),
-        _ => -1,
-    }
-}
-
-pub(super) fn length(ty: &DataType) -> i16 {
-    match ty {
-        DataType::Boolean => 1,
-        DataType::SmallInt => 2,
-        DataType::Integer | DataType::Real | DataType::Date => 4,
-        DataType::BigInt
-        | DataType::Double
-        | DataType::Time(_)
-        | DataType::Timestamp(_)
-        | DataType::TimestampTz(_) => 8,
-        DataType::Interval(_) | DataType::Uuid => 16,
-        DataType::Coded(coded) => match coded {
-            Coded::Enum(_) => 4,
-            Coded::MacAddr => 6,
-            Coded::MacAddr8 => 8,
-            Coded::TimeTz(_) => 12,
-            _ => -1,
-        },
         _ => -1,
     }
 }
@@ -113,70 +94,277 @@ fn category(ty: &DataType) -> &'static str {
     }
 }
 
-pub(super) fn pg_type(_context: &Context, catalog: &Catalog) -> Result<Rows> {
-    let row = |ty: &DataType, element: u32, array: u32| {
-        vec![
-            Value::BigInt(i64::from(ty.pg_oid())),
-            text(ty.pg_name()),
-            Value::BigInt(PG_CATALOG_ID),
-            Value::SmallInt(length(ty)),
-            text(if matches!(ty, DataType::Coded(Coded::Range(_))) { "r" } else { "b" }),
-            text(category(ty)),
-            Value::BigInt(i64::from(element)),
-            Value::BigInt(i64::from(array)),
-            Value::BigInt(0),
-            Value::BigInt(0),
-            Value::Integer(-1),
-            Value::Boolean(false),
-        ]
-    };
+/// `pg_type`.
+pub(super) const PG_TYPE: SystemTable = SystemTable { name: "pg_type", columns: TYPE, rows: pg_type };
+/// `pg_range`.
+pub(super) const PG_RANGE: SystemTable =
+    SystemTable { name: "pg_range", columns: RANGE, rows: |_, _| Ok(ranges()) };
+
+const TYPE: Columns = &[
+    ("oid", Oid),
+    ("typname", Name),
+    ("typnamespace", Oid),
+    ("typowner", Oid),
+    ("typlen", Int2),
+    ("typbyval", Bool),
+    ("typtype", Char),
+    ("typcategory", Char),
+    ("typispreferred", Bool),
+    ("typisdefined", Bool),
+    ("typdelim", Char),
+    ("typrelid", Oid),
+    ("typsubscript", Oid),
+    ("typelem", Oid),
+    ("typarray", Oid),
+    ("typinput", Oid),
+    ("typoutput", Oid),
+    ("typreceive", Oid),
+    ("typsend", Oid),
+    ("typmodin", Oid),
+    ("typmodout", Oid),
+    ("typanalyze", Oid),
+    ("typalign", Char),
+    ("typstorage", Char),
+    ("typnotnull", Bool),
+    ("typbasetype", Oid),
+    ("typtypmod", Int4),
+    ("typndims", Int4),
+    ("typcollation", Oid),
+    ("typdefaultbin", Text),
+    ("typdefault", Text),
+    ("typacl", TextList),
+];
+
+const RANGE: Columns = &[
+    ("rngtypid", Oid),
+    ("rngsubtype", Oid),
+    ("rngmultitypid", Oid),
+    ("rngcollation", Oid),
+    ("rngsubopc", Oid),
+    ("rngcanonical", Oid),
+    ("rngsubdiff", Oid),
+];
+
+/// Types that stand for others here, or that only functions have: number, name, `typtype`, category, element, array.
+const SPECIAL: &[(u32, &str, &str, &str, u32, u32)] = &[
+    (18, "char", "b", "Z", 0, 1002),
+    (19, "name", "b", "S", 18, 1003),
+    (22, "int2vector", "b", "A", 21, 1006),
+    (24, "regproc", "b", "N", 0, 1008),
+    (26, "oid", "b", "N", 0, 1028),
+    (28, "xid", "b", "U", 0, 1011),
+    (29, "cid", "b", "U", 0, 1012),
+    (30, "oidvector", "b", "A", 26, 1013),
+    (705, "unknown", "p", "X", 0, 0),
+    (2202, "regprocedure", "b", "N", 0, 2207),
+    (2205, "regclass", "b", "N", 0, 2210),
+    (2206, "regtype", "b", "N", 0, 2211),
+    (2249, "record", "p", "P", 0, 2287),
+    (2275, "cstring", "p", "P", 0, 1263),
+    (2276, "any", "p", "P", 0, 0),
+    (2277, "anyarray", "p", "P", 0, 0),
+    (2278, "void", "p", "P", 0, 0),
+    (2279, "trigger", "p", "P", 0, 0),
+    (2281, "internal", "p", "P", 0, 0),
+    (2283, "anyelement", "p", "P", 0, 0),
+    (4089, "regnamespace", "b", "N", 0, 4090),
+    (4096, "regrole", "b", "N", 0, 4097),
+];
+
+/// A special type's name as SQL writes it.
+fn special_name(name: &str) -> &str {
+    match name {
+        "char" => "\"char\"",
+        "any" => "\"any\"",
+        other => other,
+    }
+}
+
+/// What `pg_type` says of a type.
+struct TypeRow<'a> {
+    id: i64,
+    name: &'a str,
+    namespace: i64,
+    kind: &'a str,
+    category: &'a str,
+    relation: i64,
+    element: i64,
+    array: i64,
+    not_null: bool,
+    base: i64,
+    modifier: i32,
+    dimensions: i16,
+    collation: i64,
+    default: Option<&'a str>,
+    traits: Traits,
+}
+
+impl<'a> TypeRow<'a> {
+    fn of(ty: &DataType, name: &'a str, namespace: i64, kind: &'a str) -> Self {
+        Self {
+            id: i64::from(ty.pg_oid()),
+            name,
+            namespace,
+            kind,
+            category: category(ty),
+            relation: 0,
+            element: 0,
+            array: 0,
+            not_null: false,
+            base: 0,
+            modifier: -1,
+            dimensions: 0,
+            collation: collation(ty),
+            default: None,
+            traits: stored_as(ty),
+        }
+    }
+
+    /// A type and its array.
+    fn with_array(mut self, ty: &DataType) -> [Vec<Value>; 2] {
+        let array = DataType::Array(Box::new(ty.clone()));
+        let name = array.pg_name();
+        let of_it = TypeRow { element: self.id, ..TypeRow::of(&array, &name, self.namespace, "b") }.values();
+        self.array = i64::from(array.pg_oid());
+        [self.values(), of_it]
+    }
+
+    fn values(&self) -> Vec<Value> {
+        let function = |at: usize| oid(function_id(self.traits.functions[at]));
+        let preferred = ["bool", "text", "float8", "timestamptz", "interval", "inet", "varbit", "oid"]
+            .contains(&self.name);
+        named(
+            TYPE,
+            [
+                ("oid", oid(self.id)),
+                ("typname", text(self.name)),
+                ("typnamespace", oid(self.namespace)),
+                ("typowner", oid(USER_ID)),
+                ("typlen", Value::SmallInt(self.traits.length)),
+                ("typbyval", Value::Boolean(self.traits.by_value)),
+                ("typtype", text(self.kind)),
+                ("typcategory", text(self.category)),
+                ("typispreferred", Value::Boolean(preferred)),
+                ("typisdefined", Value::Boolean(true)),
+                ("typdelim", text(",")),
+                ("typrelid", oid(self.relation)),
+                ("typsubscript", oid(0)),
+                ("typelem", oid(self.element)),
+                ("typarray", oid(self.array)),
+                ("typinput", function(0)),
+                ("typoutput", function(1)),
+                ("typreceive", function(2)),
+                ("typsend", function(3)),
+                ("typmodin", function(4)),
+                ("typmodout", function(5)),
+                ("typanalyze", oid(0)),
+                ("typalign", text(self.traits.align)),
+                ("typstorage", text(self.traits.storage)),
+                ("typnotnull", Value::Boolean(self.not_null)),
+                ("typbasetype", oid(self.base)),
+                ("typtypmod", Value::Integer(self.modifier)),
+                ("typndims", Value::Integer(i32::from(self.dimensions))),
+                ("typcollation", oid(self.collation)),
+                ("typdefaultbin", optional(self.default)),
+                ("typdefault", optional(self.default)),
+            ],
+        )
+    }
+}
+
+fn pg_type(_context: &Context, catalog: &Catalog) -> Result<Rows> {
     let mut rows = Rows::new();
     for ty in base_types() {
-        let array = DataType::Array(Box::new(ty.clone()));
-        rows.push(row(&ty, 0, array.pg_oid()));
-        rows.push(row(&array, ty.pg_oid(), 0));
+        let kind = if matches!(ty, DataType::Coded(Coded::Range(_))) { "r" } else { "b" };
+        let name = ty.pg_name();
+        rows.extend(TypeRow::of(&ty, &name, PG_CATALOG_ID, kind).with_array(&ty));
+    }
+    for (id, name, kind, category, element, array) in SPECIAL {
+        let array_name = format!("_{name}");
+        let own = TypeRow {
+            id: i64::from(*id),
+            category,
+            element: i64::from(*element),
+            array: i64::from(*array),
+            collation: if *id == 19 { C_COLLATION } else { 0 },
+            traits: named_as(name),
+            ..TypeRow::of(&DataType::BigInt, name, PG_CATALOG_ID, kind)
+        };
+        rows.push(own.values());
+        if *array != 0 {
+            let list = DataType::Array(Box::new(DataType::BigInt));
+            let of_it = TypeRow {
+                id: i64::from(*array),
+                element: i64::from(*id),
+                collation: own.collation,
+                ..TypeRow::of(&list, &array_name, PG_CATALOG_ID, if *id == 2249 { "p" } else { "b" })
+            };
+            rows.push(of_it.values());
+        }
     }
     let schemas = super::schema_ids(catalog);
+    let namespace = |schema: &str| schemas.get(schema).copied().unwrap_or_default();
     for made in catalog.types() {
-        let namespace = Value::BigInt(schemas.get(made.schema.as_str()).copied().unwrap_or_default());
         let ty = made.data_type();
-        let TypeKind::Domain { nullable, .. } = &made.kind else {
-            let kind = if matches!(made.kind, TypeKind::Enum(_)) { "e" } else { "c" };
-            rows.extend(with_array(&row, &ty, namespace, kind));
-            continue;
-        };
-        let mut own = row(&ty, 0, 0);
-        own[0] = Value::BigInt(type_oid(made.id));
-        (own[1], own[2], own[4]) = (text(&made.name), namespace, text("d"));
-        own[9] = Value::BigInt(i64::from(ty.pg_oid()));
-        (own[10], own[11]) = (Value::Integer(modifier(&ty)), Value::Boolean(!nullable));
-        rows.push(own);
+        match &made.kind {
+            TypeKind::Enum(_) => {
+                rows.extend(TypeRow::of(&ty, &made.name, namespace(&made.schema), "e").with_array(&ty));
+            }
+            TypeKind::Composite(_) => rows.extend(of_relation(&ty, &made.name, namespace(&made.schema))),
+            TypeKind::Domain { nullable, default, .. } => {
+                let own = TypeRow {
+                    id: type_oid(made.id),
+                    not_null: !nullable,
+                    base: i64::from(ty.pg_oid()),
+                    modifier: modifier(&ty),
+                    dimensions: dimensions(&ty),
+                    default: default.as_deref(),
+                    ..TypeRow::of(&ty, &made.name, namespace(&made.schema), "d")
+                };
+                rows.push(own.values());
+            }
+        }
     }
     for table in catalog.tables() {
-        let namespace = Value::BigInt(schemas.get(table.schema.as_str()).copied().unwrap_or_default());
-        rows.extend(with_array(&row, &TypeDescriptor::of_rows(table).data_type(), namespace, "c"));
+        let ty = TypeDescriptor::of_rows(table).data_type();
+        rows.extend(of_relation(&ty, &table.name, namespace(&table.schema)));
     }
     Ok(rows)
 }
 
-/// A type and its array.
-fn with_array(
-    row: &dyn Fn(&DataType, u32, u32) -> Vec<Value>,
-    ty: &DataType,
-    namespace: Value,
-    kind: &str,
-) -> [Vec<Value>; 2] {
-    let array = DataType::Array(Box::new(ty.clone()));
-    let mut own = row(ty, 0, array.pg_oid());
-    (own[2], own[4]) = (namespace.clone(), text(kind));
-    if kind == "c" {
-        // The relation that lists the fields.
-        let id = ty.pg_oid() & !MADE_TYPES;
-        own[8] = Value::BigInt(i64::from(id));
-    }
-    let mut of_it = row(&array, ty.pg_oid(), 0);
-    of_it[2] = namespace;
-    [own, of_it]
+/// The type of a relation's rows, and its array.
+fn of_relation(ty: &DataType, name: &str, namespace: i64) -> [Vec<Value>; 2] {
+    let mut own = TypeRow::of(ty, name, namespace, "c");
+    own.relation = i64::from(ty.pg_oid() & !MADE_TYPES);
+    own.with_array(ty)
+}
+
+/// The ranges; there are no multiranges here.
+fn ranges() -> Rows {
+    let own = |kind: RangeKind| {
+        let (subtype, operators) = match kind {
+            RangeKind::Int4 => (DataType::Integer, 1978),
+            RangeKind::Int8 => (DataType::BigInt, 3124),
+            RangeKind::Num => (DataType::Numeric(None), 3125),
+            RangeKind::Ts => (DataType::Timestamp(None), 3128),
+            RangeKind::TsTz => (DataType::TimestampTz(None), 3127),
+            RangeKind::Date => (DataType::Date, 3122),
+        };
+        let ty = DataType::Coded(Coded::Range(kind));
+        named(
+            RANGE,
+            [
+                ("rngtypid", oid(ty.pg_oid())),
+                ("rngsubtype", oid(subtype.pg_oid())),
+                ("rngmultitypid", oid(0)),
+                ("rngcollation", oid(0)),
+                ("rngsubopc", oid(operators)),
+                ("rngcanonical", oid(0)),
+                ("rngsubdiff", oid(0)),
+            ],
+        )
+    };
+    RangeKind::ALL.into_iter().map(own).collect()
 }
 
 /// `pg_enum`: the labels of enums.
@@ -247,8 +435,11 @@ pub(crate) fn format_type(catalog: &Catalog, oid: i64, modifier: i64) -> String 
     {
         return format!("{}[]", ty.sql_name());
     }
-    if oid == i64::from(RECORD) {
-        return "record".to_owned();
+    if let Some(own) = SPECIAL.iter().find(|own| i64::from(own.0) == oid) {
+        return special_name(own.1).to_owned();
+    }
+    if let Some(own) = SPECIAL.iter().find(|own| own.5 != 0 && i64::from(own.5) == oid) {
+        return format!("{}[]", special_name(own.1));
     }
     let digits = u8::try_from(modifier).ok().filter(|n| *n <= SECOND_DIGITS_MAX);
     let with = |ty: DataType| match (&ty, modifier) {
