@@ -379,15 +379,17 @@ fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows> {
         let columns = SEQUENCE_COLUMNS.iter().map(|(name, ty)| (*name, ty.data_type()));
         plain(i64::from(sequence.id), &mut columns.into_iter(), true);
     }
-    for ty in catalog.types() {
-        if let TypeKind::Composite(fields) = &ty.kind {
-            let live = fields.iter().filter(|field| !field.dropped);
-            plain(i64::from(ty.id), &mut live.map(|field| (field.name.as_str(), field.ty.clone())), false);
-        }
-    }
     plain(STORE_ID, &mut ["key", "value"].into_iter().map(|name| (name, DataType::Text)), true);
     for (id, _, table) in system_tables() {
         plain(id, &mut table.columns.iter().map(|(name, ty)| (*name, ty.data_type())), false);
+    }
+    for ty in catalog.types() {
+        let TypeKind::Composite(fields) = &ty.kind else { continue };
+        for (at, field) in fields.iter().enumerate().filter(|(_, field)| !field.dropped) {
+            let relation = i64::from(ty.id);
+            let row = AttributeRow { relation, name: &field.name, number: at + 1, ..AttributeRow::default() };
+            rows.push(row.values(&field.ty));
+        }
     }
     Ok(rows)
 }
