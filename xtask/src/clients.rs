@@ -113,7 +113,7 @@ fn python(root: &Path, server: &Server) -> anyhow::Result<()> {
     let mut install = Command::new(environment.join("bin/pip"));
     install.args(["install", "--quiet", "--requirement"]).arg(directory.join("requirements.txt"));
     status(install)?;
-    for program in ["psycopg_3.py", "psycopg_2.py", "asyncpg_.py"] {
+    for program in ["psycopg_3.py", "psycopg_2.py"] {
         let mut command = Command::new(environment.join("bin/python"));
         command.arg(directory.join(program));
         server.tell(&mut command);

@@ -115,9 +115,12 @@ pub fn datatype(data: &[u8]) {
     ty.encode(&mut again);
     let given = &data[..data.len() - rest.len()];
     // 7 is what NUMERIC once was: it reads as NUMERIC(38,10), which has a code of its own.
-    if !given.contains(&7) {
-        assert_eq!(again, given, "one code for each type");
-    }
+    let arrays = given.iter().take_while(|byte| **byte == 32).count();
+    let expected = match &given[arrays..] {
+        [7] => [&given[..arrays], &[8, 38, 10]].concat(),
+        _ => given.to_vec(),
+    };
+    assert_eq!(again, expected, "one code for each type");
     assert_eq!(DataType::decode(&mut &again[..]).as_ref(), Ok(&ty));
 }
 

@@ -1,6 +1,6 @@
 //! Query: the statements of a text, one after the other, as one transaction.
 
-use cairndb::{Outcome, SessionStatus, split_statements};
+use cairndb::{Outcome, split_statements};
 
 use super::connection::{Connection, Done, Failure, report};
 use super::message::Form;
@@ -126,13 +126,7 @@ impl Connection {
             Outcome::Command { tag, .. } => self.wire.replies.complete(&tag),
             Outcome::Rows(mut rows) => {
                 rows::describe(&mut self.wire.replies, rows.columns(), &[Form::Text]);
-                let sent = rows::send(&mut self.wire, &mut rows, &mut None, &[Form::Text], u64::MAX).await;
-                if let Err(Failure::Told(_)) = &sent
-                    && self.session.status() == SessionStatus::Idle
-                {
-                    self.tell_notices();
-                }
-                sent?;
+                rows::send(&mut self.wire, &mut rows, &mut None, &[Form::Text], u64::MAX).await?;
                 self.tell_notices();
                 self.wire.replies.complete(&rows.tag());
             }
