@@ -1,9 +1,9 @@
-//! Compares CairnDB with SQLite, redb, fjall and DuckDB and writes `docs/benchmarks.md`.
+//! Compares CairnDB with SQLite, redb, fjall, DuckDB and PostgreSQL and writes `docs/benchmarks.md`.
 //!
 //! ```text
 //! cargo run --release                      everything (needs python3 with duckdb, see requirements.txt)
 //! cargo run --release -- --quick           smaller and once: a look, no figures to publish
-//! cargo run --release -- --only storage    one of storage, kv, sql; the rest of the page stays as it is
+//! cargo run --release -- --only storage    one of storage, kv, sql, server; the rest of the page stays as it is
 //! cargo run --release -- --peers cairndb,redb --cases get_1m --no-page
 //! cargo run --release -- --only storage --engines cairndb,rocksdb --work load,reads --keys 1000000 --value 400
 //! ```
@@ -22,6 +22,8 @@ mod kv;
 #[cfg_attr(not(feature = "storage"), allow(dead_code))]
 mod meter;
 mod page;
+#[cfg(feature = "server")]
+mod server;
 #[cfg(feature = "sql")]
 mod sql;
 #[cfg(feature = "storage")]
@@ -41,7 +43,7 @@ pub struct Plan {
     pub quick: bool,
     /// Runs of each measurement.
     pub runs: usize,
-    /// `storage`, `kv` or `sql`.
+    /// `storage`, `kv`, `sql` or `server`.
     pub only: Option<String>,
     /// Peers to run, all where empty.
     pub peers: Vec<String>,
@@ -78,6 +80,12 @@ fn main() -> Result<()> {
     if arguments.first().is_some_and(|first| first == "--child") {
         return child(&arguments[1..]);
     }
+    #[cfg(feature = "server")]
+    if let [first, directory] = arguments.as_slice()
+        && first == "--serve"
+    {
+        return server::serve(directory.as_ref());
+    }
     let plan = read_plan(&arguments)?;
     std::fs::create_dir_all(&plan.directory).context("making the directory of the databases")?;
     let outcome = run(&plan);
@@ -111,6 +119,14 @@ fn run(plan: &Plan) -> Result<()> {
         }
         #[cfg(not(feature = "sql"))]
         eprintln!("built without the feature `sql`: that half is left out");
+    }
+    if plan.wants_part("server") {
+        #[cfg(feature = "server")]
+        {
+            sections.server = Some(server::run(plan)?);
+        }
+        #[cfg(not(feature = "server"))]
+        eprintln!("built without the feature `server`: that half is left out");
     }
     if plan.page {
         page::write(&sections)?;
@@ -179,11 +195,12 @@ fn read_plan(arguments: &[String]) -> Result<Plan> {
 
 /// Refuses names that nothing has.
 fn check_names(plan: &Plan) -> Result<()> {
-    let parts = ["storage", "kv", "sql"];
+    let parts = ["storage", "kv", "sql", "server"];
     if let Some(only) = plan.only.as_deref().filter(|only| !parts.contains(only)) {
         bail!("--only {only}: not one of {}", parts.join(", "));
     }
-    let peers = ["cairndb", "cairn-storage", "rocksdb", "fjall", "redb", "lmdb", "sqlite", "duckdb"];
+    let peers =
+        ["cairndb", "cairn-storage", "rocksdb", "fjall", "redb", "lmdb", "sqlite", "duckdb", "postgresql"];
     if let Some(peer) = plan.peers.iter().find(|peer| !peers.contains(&peer.as_str())) {
         bail!("--engines {peer}: not one of {}", peers.join(", "));
     }

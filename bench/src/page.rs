@@ -18,6 +18,8 @@ pub struct Sections {
     pub kv: Option<Table>,
     /// SQL work.
     pub sql: Option<Table>,
+    /// Work of the server.
+    pub server: Option<Table>,
 }
 
 /// Figures of several engines, ours in the first columns.
@@ -194,6 +196,7 @@ pub fn write(sections: &Sections) -> Result<()> {
     let parts = [
         ("kv", "Key-value work", &sections.kv, KV_SETTINGS),
         ("sql", "SQL work", &sections.sql, SQL_SETTINGS),
+        ("server", "Server work", &sections.server, SERVER_SETTINGS),
     ];
     for (mark, title, table, settings) in parts {
         if let Some(table) = table {
@@ -232,6 +235,11 @@ Goal: not more than 2 times slower than the best.";
 const SQL_SETTINGS: &str = "The flights data of `examples/flights`, plain CSV files. SQLite: WAL, `synchronous = FULL`, 256 MiB of cache, CSV read \
 by the harness and inserted with a prepared statement in one transaction. DuckDB: its Python package, on disk, default settings. CairnDB: \
 256 MiB of cache, all else default. Goals: loading within 2 times of DuckDB, no question slower than SQLite.";
+
+const SERVER_SETTINGS: &str = "Each server with one client program (pgbench with as many threads as it has clients, two at most; a client of the \
+harness for rows), on the same cores, over a Unix socket. Both make each transaction durable before they answer. PostgreSQL: Debian's, \
+`shared_buffers` 256 MB, `max_wal_size` 4 GB, all else default. CairnDB: 256 MiB of cache, all else default. pgbench: scale 10, 10 s a run. Goal: no \
+slower, and no longer waits.";
 
 /// A part of the page that is written alone.
 #[cfg(feature = "storage")]

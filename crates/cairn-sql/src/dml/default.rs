@@ -54,17 +54,18 @@ impl Default {
         if let Some(value) = literal::value(&expr, &column.ty, &column.name, &[], context.zone())? {
             return Ok(Default::Constant(value));
         }
-        if let Some(name) = nextval_argument(&expr)
+        Ok(Self::recognised(context, &expr, column)?.unwrap_or_else(|| Default::Expression(Box::new(expr))))
+    }
+
+    /// An expression that needs no planning: `nextval` of a sequence, `now()` for a time.
+    pub(super) fn recognised(context: &Context, expr: &Expr, column: &Column) -> Result<Option<Default>> {
+        if let Some(name) = nextval_argument(expr)
             && let Some(id) = sequence_id(context, &name)?
         {
-            return Ok(Default::Sequence(id));
+            return Ok(Some(Default::Sequence(id)));
         }
-        if is_now(&expr)
-            && matches!(column.ty, DataType::Timestamp(_) | DataType::TimestampTz(_) | DataType::Date)
-        {
-            return Ok(Default::Now);
-        }
-        Ok(Default::Expression(Box::new(expr)))
+        let is_time = matches!(column.ty, DataType::Timestamp(_) | DataType::TimestampTz(_) | DataType::Date);
+        Ok((is_time && is_now(expr)).then_some(Default::Now))
     }
 
     /// One value.

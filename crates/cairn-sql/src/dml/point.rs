@@ -53,7 +53,7 @@ enum Kind {
     Change(PointChange),
 }
 
-/// An INSERT … VALUES of literals, parameters and DEFAULT.
+/// An INSERT … VALUES of literals, parameters, DEFAULT, and what [`Default::recognised`] knows.
 struct PointInsert {
     table: Arc<Table>,
     /// That of its rows.
@@ -170,10 +170,15 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
             let expr = given.iter().position(|p| *p == place).and_then(|at| value.content.get(at));
             cells.push(match expr {
                 Some(expr) if !literal::is_default(expr) => {
-                    if !is_literal(expr) || column.identity.is_some_and(|i| i.always) {
+                    if column.identity.is_some_and(|i| i.always) {
                         return Ok(None);
                     }
-                    Cell::Given(Box::new(expr.clone()))
+                    if is_literal(expr) {
+                        Cell::Given(Box::new(expr.clone()))
+                    } else {
+                        let Some(made) = Default::recognised(context, expr, column)? else { return Ok(None) };
+                        Cell::Default(made)
+                    }
                 }
                 _ => match Default::of(context, column)? {
                     Default::Expression(_) => return Ok(None),

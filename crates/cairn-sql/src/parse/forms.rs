@@ -61,28 +61,22 @@ fn quantified(left: &Expr, op: &str, all: bool, rows: &str) -> Result<Expr> {
     ))
 }
 
-/// Comparisons with subqueries in a select list.
+/// Comparisons with subqueries in a select list. `IN` stays what it is, and what is the same becomes it.
 ///
 /// # Errors
 /// Those of the text that they become.
 pub(super) fn in_select_list(expr: &mut Expr) -> Result<()> {
-    *expr = match expr {
-        Expr::InSubquery { expr: left, subquery, negated } => {
-            let test = quantified(left, "=", false, &subquery.to_string())?;
-            match negated {
-                true => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(test) },
-                false => test,
-            }
-        }
-        Expr::AnyOp { left, compare_op, right, .. } => match &**right {
-            Expr::Subquery(query) => quantified(left, &compare_op.to_string(), false, &query.to_string())?,
-            _ => return Ok(()),
-        },
-        Expr::AllOp { left, compare_op, right } => match &**right {
-            Expr::Subquery(query) => quantified(left, &compare_op.to_string(), true, &query.to_string())?,
-            _ => return Ok(()),
-        },
+    let (left, op, right, all) = match expr {
+        Expr::AnyOp { left, compare_op, right, .. } => (left, compare_op, right, false),
+        Expr::AllOp { left, compare_op, right } => (left, compare_op, right, true),
         _ => return Ok(()),
+    };
+    let Expr::Subquery(query) = &mut **right else { return Ok(()) };
+    *expr = match (op, all) {
+        (BinaryOperator::Eq, false) | (BinaryOperator::NotEq, true) if width(left).is_none() => {
+            Expr::InSubquery { expr: left.clone(), subquery: query.clone(), negated: all }
+        }
+        (op, all) => quantified(left, &op.to_string(), all, &query.to_string())?,
     };
     Ok(())
 }

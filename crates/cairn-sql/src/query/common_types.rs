@@ -101,7 +101,7 @@ fn in_expr(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
 }
 
 fn in_subquery(own: InSubquery, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
-    let alike = with_floats(own, schema)?;
+    let alike = with_list(own)?.transform_data(|own| with_floats(own, schema))?;
     // The query engine joins with what is equal to a value that is no column, and forgets about NULL: NOT IN of such a value is
     // NOT (… = ANY …), which it gets right.
     if !alike.data.expr.column_refs().is_empty() {
@@ -115,6 +115,18 @@ fn in_subquery(own: InSubquery, schema: &DFSchema) -> DataFusionResult<Transform
         quantifier: SetQuantifier::Any,
     });
     Ok(Transformed::yes(if negated { Expr::Not(Box::new(any)) } else { any }))
+}
+
+/// Puts a list above VALUES: the query engine asks for one to compare with.
+fn with_list(own: InSubquery) -> DataFusionResult<Transformed<InSubquery>> {
+    let plan = own.subquery.subquery.as_ref();
+    let columns = plan.schema().columns();
+    if columns.len() != 1 || plan.head_output_expr()?.is_some() {
+        return Ok(Transformed::no(own));
+    }
+    let list = columns.into_iter().map(|column| Expr::Column(column).alias("cairn_member"));
+    let listed = LogicalPlanBuilder::from(plan.clone()).project(list)?.build()?;
+    Ok(Transformed::yes(InSubquery { subquery: own.subquery.with_plan(Arc::new(listed)), ..own }))
 }
 
 /// A NUMERIC on one side is a float where the other is one.

@@ -24,6 +24,7 @@ mod numeric_keys;
 pub(crate) mod operators;
 mod optional;
 mod ordered_input;
+mod outer_aggregates;
 pub(crate) mod output;
 pub(crate) mod past;
 mod pauses;

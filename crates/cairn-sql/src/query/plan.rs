@@ -118,6 +118,7 @@ impl<'s> Planner<'s> {
             )
             .and_then(super::copies::numbered)
             .and_then(super::common_types::rewrite)
+            .and_then(super::outer_aggregates::refuse)
             .and_then(super::optional::rewrite)
             .map_err(Error::from)
     }

@@ -1,15 +1,16 @@
 //! Statements that are not prepared and differ in their literals share a plan: the literals are lifted out of the text, and
 //! what is left is found, and remembered, as a statement with parameters is.
 //!
-//! Lifted are whole numbers and strings that are compared with a column (`c = 1`, `c IN (1, 2)`, `c BETWEEN 1 AND 2`), that a
-//! column is set to, and the values of INSERT. All other literals stay what they are, as part of the text: they may be
-//! ordinals, sizes of types or patterns.
+//! Lifted are whole numbers, with their sign, and strings that are compared with a column (`c = 1`, `c IN (1, 2)`, `c BETWEEN 1
+//! AND 2`), that a column is set to, numbers that UPDATE counts on (`SET n = n + 1`), and the values of INSERT, of which numbers
+//! may have decimals. All other literals stay what they are, as part of the text: they may be ordinals, sizes of types or
+//! patterns.
 //!
 //! I1: what a lifted text is found by names the kinds of its literals: `c = 1` and `c = '1'` are two statements.
 
 use std::fmt::Write;
 
-use cairn_types::Value;
+use cairn_types::{Decimal, Value};
 use sqlparser::ast::Statement;
 
 use crate::context::Context;
@@ -75,6 +76,8 @@ enum Place {
     BetweenSecond,
     /// Behind `column IN`.
     In,
+    /// Behind `column +` and the like in SET.
+    Counted,
 }
 
 impl Lifted {
@@ -88,6 +91,7 @@ impl Lifted {
         let mut tokens = Lexer::new(sql).peekable();
         let first = tokens.peek().map(|token| &sql[token.start..token.end])?;
         lifter.inserts = first.eq_ignore_ascii_case("insert");
+        lifter.updates = first.eq_ignore_ascii_case("update");
         if !lifter.inserts
             && !["select", "update", "delete"].iter().any(|word| first.eq_ignore_ascii_case(word))
         {
@@ -117,6 +121,11 @@ struct Lifter<'s> {
     values: Vec<Value>,
     copied: usize,
     inserts: bool,
+    updates: bool,
+    /// Behind SET of an UPDATE, before WHERE.
+    in_set: bool,
+    /// A minus before a number.
+    sign: Option<Token>,
     /// Behind VALUES of an INSERT, and how many brackets are open there.
     in_values: Option<u32>,
     /// Within `IN (…)`, of which all so far was literals.
@@ -135,6 +144,9 @@ impl<'s> Lifter<'s> {
             values: Vec::new(),
             copied: 0,
             inserts: false,
+            updates: false,
+            in_set: false,
+            sign: None,
             in_values: None,
             in_list: false,
             place: Place::Plain,
@@ -148,11 +160,16 @@ impl<'s> Lifter<'s> {
 
     /// Takes a token; `None` where there are too many literals.
     fn take(&mut self, token: Token, next: Option<Token>) -> Option<()> {
+        if self.is_sign(token, next) {
+            self.sign = Some(token);
+            return Some(());
+        }
+        let sign = self.sign.take();
         if matches!(token.kind, Kind::Number | Kind::Quoted) {
             if self.may_lift(next)
-                && let Some((value, kind)) = self.value(token)
+                && let Some((value, kind)) = self.value(token, sign.is_some())
             {
-                self.lift(token, value, kind)?;
+                self.lift(sign.unwrap_or(token).start, token.end, value, kind)?;
                 self.place = match self.place {
                     Place::Between => Place::BetweenFirst,
                     _ => Place::Plain,
@@ -169,6 +186,19 @@ impl<'s> Lifter<'s> {
         Some(())
     }
 
+    /// Whether a token is the minus of a number that may be lifted with it.
+    fn is_sign(&self, token: Token, next: Option<Token>) -> bool {
+        let first = || {
+            self.last[1].is_some_and(|before| matches!(before.kind, Kind::Punctuation(b'(' | b',')))
+                && (self.in_values == Some(1) || self.in_list)
+        };
+        self.sign.is_none()
+            && token.kind == Kind::Operator
+            && &self.sql[token.start..token.end] == "-"
+            && next.is_some_and(|next| next.kind == Kind::Number)
+            && (!matches!(self.place, Place::Plain | Place::In) || first())
+    }
+
     /// Where what follows a token that is no literal stands.
     fn place_behind(&self, token: Token) -> Place {
         let before = self.last[1];
@@ -180,11 +210,11 @@ impl<'s> Lifter<'s> {
             })
         };
         match token.kind {
-            Kind::Operator if is_column(before) => {
-                let compares =
-                    matches!(&self.sql[token.start..token.end], "=" | "<" | ">" | "<=" | ">=" | "<>" | "!=");
-                if compares { Place::Compared } else { Place::Plain }
-            }
+            Kind::Operator if is_column(before) => match &self.sql[token.start..token.end] {
+                "=" | "<" | ">" | "<=" | ">=" | "<>" | "!=" => Place::Compared,
+                "+" | "-" | "*" | "/" if self.in_set => Place::Counted,
+                _ => Place::Plain,
+            },
             Kind::Word if self.is_word(token, "between") && is_column(before) => Place::Between,
             Kind::Word if self.place == Place::BetweenFirst && self.is_word(token, "and") => {
                 Place::BetweenSecond
@@ -208,6 +238,13 @@ impl<'s> Lifter<'s> {
             Kind::Word if self.inserts && self.is_word(token, "values") => self.in_values = Some(0),
             Kind::Word => {
                 self.in_list = false;
+                if self.updates {
+                    self.in_set = self.is_word(token, "set")
+                        || self.in_set
+                            && !["where", "from", "returning", "select"]
+                                .iter()
+                                .any(|word| self.is_word(token, word));
+                }
                 if self.in_values == Some(0) {
                     // ON CONFLICT, RETURNING.
                     self.in_values = None;
@@ -239,38 +276,48 @@ impl<'s> Lifter<'s> {
             },
         };
         match self.place {
-            Place::Compared | Place::BetweenSecond => ends(),
+            Place::Compared | Place::BetweenSecond | Place::Counted => ends(),
             Place::Between => next.is_some_and(|next| self.is_word(next, "and")),
             _ => false,
         }
     }
 
     /// A literal's value and the letter of its kind.
-    fn value(&self, token: Token) -> Option<(Value, char)> {
+    fn value(&self, token: Token, negative: bool) -> Option<(Value, char)> {
         let text = &self.sql[token.start..token.end];
         if token.kind == Kind::Number {
-            let is_plain =
-                text.bytes().all(|b| b.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
-            let number: i64 = if is_plain { text.parse().ok()? } else { return None };
+            let is_plain = |digits: &str| {
+                digits.bytes().all(|b| b.is_ascii_digit()) && (digits.len() == 1 || !digits.starts_with('0'))
+            };
+            if let Some((whole, decimals)) = text.split_once('.') {
+                let is_number = self.in_values == Some(1)
+                    && is_plain(whole)
+                    && !(whole.is_empty() || decimals.is_empty())
+                    && decimals.bytes().all(|b| b.is_ascii_digit());
+                let number = if is_number { Decimal::parse(text).ok()? } else { return None };
+                return Some((Value::Numeric(if negative { number.negated() } else { number }), 'n'));
+            }
+            let number: i64 = if is_plain(text) { text.parse().ok()? } else { return None };
+            let sign = if negative { -1 } else { 1 };
             return Some(match i32::try_from(number) {
-                Ok(number) => (Value::Integer(number), 'i'),
-                Err(_) => (Value::BigInt(number), 'b'),
+                Ok(number) => (Value::Integer(sign * number), 'i'),
+                Err(_) => (Value::BigInt(i64::from(sign) * number), 'b'),
             });
         }
         let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
         Some((Value::Text(inner.replace("''", "'")), 't'))
     }
 
-    fn lift(&mut self, token: Token, value: Value, kind: char) -> Option<()> {
+    fn lift(&mut self, start: usize, end: usize, value: Value, kind: char) -> Option<()> {
         if self.values.len() == LITERALS_MAX {
             return None;
         }
         self.values.push(value);
         self.kinds.push(kind);
-        self.out.push_str(&self.sql[self.copied..token.start]);
+        self.out.push_str(&self.sql[self.copied..start]);
         // Writing to a string does not fail.
         let _ = write!(self.out, "${}", self.values.len());
-        self.copied = token.end;
+        self.copied = end;
         Some(())
     }
 
@@ -343,8 +390,17 @@ mod tests {
         let (text, _) =
             lifted("INSERT INTO t (a, b) VALUES (1, 'x'), (2, NULL) ON CONFLICT (a) DO NOTHING").unwrap();
         assert_eq!(text, "INSERT INTO t (a, b) VALUES ($1, $2), ($3, NULL) ON CONFLICT (a) DO NOTHING");
-        let (text, _) = lifted("UPDATE t SET n = 5, m = n + 1 WHERE id = 3;").unwrap();
-        assert_eq!(text, "UPDATE t SET n = $1, m = n + 1 WHERE id = $2;");
+        let (text, values) = lifted("UPDATE t SET n = 5, m = n + -1 WHERE id = 3 AND a + 1 > b;").unwrap();
+        assert_eq!(text, "UPDATE t SET n = $1, m = n + $2 WHERE id = $3 AND a + 1 > b;");
+        assert_eq!(values, "[Integer(5), Integer(-1), Integer(3)]");
+        let (text, values) = lifted("INSERT INTO t VALUES (-2147483648, -3, f(4))").unwrap();
+        assert_eq!(text, "INSERT INTO t VALUES ($1, $2, f(4))");
+        assert_eq!(values, "[BigInt(-2147483648), Integer(-3)]");
+        let (text, _) = lifted("INSERT INTO t VALUES (-1.50, 2 - 3)").unwrap();
+        assert_eq!(text, "INSERT INTO t VALUES ($1, 2 - 3)");
+        let (text, _) =
+            lifted("SELECT a FROM t WHERE a = -1 AND b IN (-1, 2) AND c BETWEEN -5 AND -2").unwrap();
+        assert_eq!(text, "SELECT a FROM t WHERE a = $1 AND b IN ($2, $3) AND c BETWEEN $4 AND $5");
         assert_ne!(
             Lifted::of("SELECT 1 FROM t WHERE a = 1").unwrap().key,
             Lifted::of("SELECT 1 FROM t WHERE a = '1'").unwrap().key
@@ -357,7 +413,11 @@ mod tests {
             "SELECT 1",
             "SELECT a FROM t ORDER BY 1",
             "SELECT a FROM t WHERE a = 1 + 1",
-            "SELECT a FROM t WHERE a = -1",
+            "SELECT a FROM t WHERE a = -1.5",
+            "SELECT a FROM t WHERE a = -1::bigint",
+            "SELECT a + 1 FROM t GROUP BY a + 1",
+            "UPDATE t SET n = n + 1 + m, s = s || 'x'",
+            "UPDATE t SET n = (SELECT m + 1 FROM u)",
             "SELECT a FROM t WHERE a = 1.5",
             "SELECT a FROM t WHERE a = 1::bigint",
             "SELECT a FROM t WHERE a = '1' COLLATE \"C\"",
@@ -369,7 +429,7 @@ mod tests {
             "SELECT a FROM t WHERE d = date '2026-01-01'",
             "SELECT a FROM t WHERE a = 1 AND b = $1",
             "SELECT a FROM t WHERE f(a) = 1",
-            "INSERT INTO t VALUES (1 + 1, -2, f(3))",
+            "INSERT INTO t VALUES (1 + 1, 1 - -2, f(3))",
             "CREATE TABLE t (a int CHECK (a > 5))",
             "SELECT a FROM t WHERE a = 1; SELECT 2",
         ] {

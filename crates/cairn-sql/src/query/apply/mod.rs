@@ -13,6 +13,7 @@
 
 mod evaluate;
 mod members;
+mod unknown;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, ScalarValue, UnnestOptions};
@@ -27,6 +28,7 @@ use datafusion::logical_expr::{
 };
 
 use self::evaluate::{Apply, Kind};
+pub(crate) use self::unknown::is_told as tells_unknown;
 use crate::context::Context;
 
 /// Whether a plan has subqueries in expressions or LATERAL items at all.
@@ -120,6 +122,19 @@ pub(crate) fn rewrite(
     Rewrite { context, state, which }.plan(plan)
 }
 
+/// Where an expression with subqueries stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// A list of SELECT.
+    List,
+    /// A condition, within which what is unknown of an IN may be taken for false.
+    Condition,
+    /// A condition within which it may not.
+    Exact,
+    Join,
+    Other,
+}
+
 struct Rewrite<'s> {
     context: &'s Context,
     state: &'s SessionState,
@@ -146,14 +161,23 @@ impl Rewrite<'_> {
             [] => DFSchema::empty(),
             inputs => merge_schema(inputs),
         };
-        let joinable = matches!(node, LogicalPlan::Projection(_) | LogicalPlan::Filter(_));
+        let place = match node {
+            LogicalPlan::Projection(_) => Place::List,
+            LogicalPlan::Filter(_) => Place::Condition,
+            LogicalPlan::Join(_) => Place::Join,
+            _ => Place::Other,
+        };
         let names = NamePreserver::new(&node);
         node.map_expressions(|expr| {
             if !expr.exists(|expr| Ok(is_subquery(expr)))? {
                 return Ok(Transformed::no(expr));
             }
             let name = names.save(&expr);
-            let replaced = expr.transform_up(|expr| self.subquery(expr, &schema, joinable))?;
+            let place = match place {
+                Place::Condition if unknown::matters(&expr, &schema)? => Place::Exact,
+                place => place,
+            };
+            let replaced = expr.transform_up(|expr| self.subquery(expr, &schema, place))?;
             Ok(replaced.update_data(|expr| name.restore(expr)))
         })
     }
@@ -193,15 +217,18 @@ impl Rewrite<'_> {
         Ok((plan.build()?, true))
     }
 
-    fn subquery(&self, expr: Expr, schema: &DFSchema, joinable: bool) -> DataFusionResult<Transformed<Expr>> {
+    fn subquery(&self, expr: Expr, schema: &DFSchema, place: Place) -> DataFusionResult<Transformed<Expr>> {
         let Some(plan) = subquery_of(&expr) else { return Ok(Transformed::no(expr)) };
+        let exact =
+            matches!(place, Place::Exact | Place::List | Place::Other) && matches!(expr, Expr::InSubquery(_));
+        let joinable = matches!(place, Place::List | Place::Condition) && !exact;
         let inner = self.plan(plan.clone())?;
         let outer = free(&inner)?;
         let bound = outer.iter().all(|(_, column)| schema.has_column(column));
         let leave = match self.which {
             Which::All => false,
             Which::Correlated => outer.is_empty() && joinable,
-            Which::NotSimple => outer.is_empty() || joinable && bound && is_simple(&expr, &inner)?,
+            Which::NotSimple => outer.is_empty() && !exact || joinable && bound && is_simple(&expr, &inner)?,
         };
         if leave {
             return Ok(Transformed::yes(with_plan(expr, inner)));
@@ -223,6 +250,16 @@ impl Rewrite<'_> {
                 let inner = any(self.state, &expr, Operator::Eq, schema, inner, &mut fields)?;
                 args.push(*expr);
                 negated_if(negated, self.apply(Kind::Scalar, inner, fields, args)?)
+            }
+            Expr::SetComparison(SetComparison { expr, op, quantifier, .. })
+                if matches!(
+                    (op, &quantifier),
+                    (Operator::Eq, SetQuantifier::Any) | (Operator::NotEq, SetQuantifier::All)
+                ) && let Some(common) = members::common_type(&expr, schema, &inner)? =>
+            {
+                let inner = members::of_type(inner, &common)?;
+                args.push(members::as_type(*expr, schema, &common)?);
+                negated_if(op == Operator::NotEq, self.apply(Kind::Member, inner, fields, args)?)
             }
             Expr::SetComparison(SetComparison { expr, op, quantifier, .. }) => {
                 // What holds for all is not wrong for any.
