@@ -30,6 +30,18 @@ impl Transaction {
     /// [`Error::Undefined`], [`Error::Duplicate`], [`Error::InvalidDefinition`] (42704), [`Error::Constraint`] (23505)
     /// where two rows have the same key.
     pub fn create_index(&self, spec: &IndexSpec) -> Result<IndexId> {
+        self.create_index_with(spec, true)
+    }
+
+    /// CREATE INDEX … ON ONLY: partitions get their part of it by [`Transaction::attach_index`], or when they are made.
+    ///
+    /// # Errors
+    /// As [`Transaction::create_index`].
+    pub fn create_index_only(&self, spec: &IndexSpec) -> Result<IndexId> {
+        self.create_index_with(spec, false)
+    }
+
+    fn create_index_with(&self, spec: &IndexSpec, with_partitions: bool) -> Result<IndexId> {
         self.write("CREATE INDEX", |writer| {
             let table = find(writer, &spec.schema, &spec.table)?;
             let mut columns = Vec::new();
@@ -90,9 +102,19 @@ impl Transaction {
                 ..IndexDescriptor::on(table.next_index, name, columns)
             };
             let id = build(writer, &table, index)?;
-            partition::hand_down(writer, table.id)?;
+            if with_partitions {
+                partition::hand_down(writer, table.id)?;
+            }
             Ok(id)
         })
+    }
+
+    /// ALTER INDEX … ATTACH PARTITION: an index of a partition stands for one of its table.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`]; [`Error::InvalidDefinition`] (55000, 42P17, 42809) for one that cannot.
+    pub fn attach_index(&self, above: (&str, &str), below: (&str, &str)) -> Result<()> {
+        self.write("ALTER INDEX", |writer| partition::attach_index(writer, above, below))
     }
 
     /// DROP INDEX. The index of a constraint goes with its constraint only.

@@ -466,21 +466,7 @@ fn complete_keys(writer: &mut Writer<'_>, table: &Table, child: ObjectId) -> Res
         }
         let wanted = index_in(table, &own, index)?;
         let same = |other: &&IndexDescriptor| {
-            !known.iter().any(|(_, own)| *own == other.id)
-                && (!index.constraint || other.constraint)
-                && IndexDescriptor {
-                    id: 0,
-                    name: String::new(),
-                    constraint: false,
-                    comment: None,
-                    ..(*other).clone()
-                } == IndexDescriptor {
-                    id: 0,
-                    name: String::new(),
-                    constraint: false,
-                    comment: None,
-                    ..wanted.clone()
-                }
+            !known.iter().any(|(_, own)| *own == other.id) && stands_for(other, &wanted)
         };
         let id = match own.indexes.iter().find(same) {
             Some(found) => found.id,
@@ -494,6 +480,69 @@ fn complete_keys(writer: &mut Writer<'_>, table: &Table, child: ObjectId) -> Res
         link(writer, child, index.id, id)?;
     }
     Ok(())
+}
+
+/// Whether an index of a partition is what is wanted for one of its table.
+fn stands_for(own: &IndexDescriptor, wanted: &IndexDescriptor) -> bool {
+    let bare = |index: &IndexDescriptor| IndexDescriptor {
+        id: 0,
+        name: String::new(),
+        constraint: false,
+        comment: None,
+        ..index.clone()
+    };
+    (!wanted.constraint || own.constraint) && bare(own) == bare(wanted)
+}
+
+/// ALTER INDEX … ATTACH PARTITION, of indexes by schema and name.
+pub(super) fn attach_index(writer: &mut Writer<'_>, above: (&str, &str), below: (&str, &str)) -> Result<()> {
+    let (table, parent_index) = writer.catalog.index(above.0, above.1)?;
+    let (child, index) = writer.catalog.index(below.0, below.1)?;
+    if !table.is_partitioned() {
+        let message =
+            format!("ALTER action ATTACH PARTITION cannot be performed on relation \"{}\"", above.1);
+        return Err(Error::InvalidDefinition {
+            sqlstate: "42809",
+            message,
+            detail: Some("This operation is not supported for indexes.".to_owned()),
+            hint: None,
+        });
+    }
+    let refuse = |sqlstate, detail: String| {
+        let message = format!("cannot attach index \"{}\" as a partition of index \"{}\"", below.1, above.1);
+        Err(Error::InvalidDefinition { sqlstate, message, detail: Some(detail), hint: None })
+    };
+    let links = match &child.partition {
+        Some(own) if own.parent == table.id => own.indexes.clone(),
+        _ => {
+            let detail = format!(
+                "Index \"{}\" is not an index on any partition of table \"{}\".",
+                below.1, table.name
+            );
+            return refuse("55000", detail);
+        }
+    };
+    if links.contains(&(parent_index, index)) {
+        return Ok(());
+    }
+    if links.iter().any(|(parent, _)| *parent == parent_index) {
+        let detail = format!("Another index is already attached for partition \"{}\".", child.name);
+        return refuse("55000", detail);
+    }
+    if let Some((other, _)) = links.iter().find(|(_, own)| *own == index) {
+        let other = table.index_by_id(*other).map(|index| index.name.clone()).unwrap_or_default();
+        return refuse("55000", format!("Index \"{}\" is already attached to index \"{other}\".", below.1));
+    }
+    let fits = match (table.index_by_id(parent_index), child.index_by_id(index)) {
+        (Some(wanted), Some(own)) => stands_for(own, &index_in(&table, &child, wanted)?),
+        (None, None) => names_of(&child, &child.primary_key) == names_of(&table, &table.primary_key),
+        _ => false,
+    };
+    if !fits {
+        return refuse("42P17", "The index definitions do not match.".to_owned());
+    }
+    writer.lock_definition(child.id)?;
+    link(writer, child.id, parent_index, index)
 }
 
 /// Gives all partitions of a table what it has got.

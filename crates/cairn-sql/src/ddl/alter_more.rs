@@ -43,6 +43,8 @@ enum Change {
         partition: ObjectName,
     },
     View(Box<view::Change>),
+    /// ATTACH PARTITION of an index.
+    AttachIndex(ObjectName),
     /// ALTER CONSTRAINT: whether DEFERRABLE, and INITIALLY DEFERRED.
     Constraint {
         name: Ident,
@@ -102,6 +104,11 @@ pub(super) fn read(parser: &mut Parser<'_>) -> Parsed<Option<AlterMore>> {
     {
         ends(parser)?;
         return Ok(statement(Change::View(Box::new(change))));
+    }
+    if kind == Kind::Index && parser.parse_keywords(&[Keyword::ATTACH, Keyword::PARTITION]) {
+        let below = parser.parse_object_name(false)?;
+        ends(parser)?;
+        return Ok(statement(Change::AttachIndex(below)));
     }
     if kind == Kind::Table && parser.parse_keywords(&[Keyword::ATTACH, Keyword::PARTITION]) {
         let partition = parser.parse_object_name(false)?;
@@ -207,6 +214,15 @@ pub(super) fn run(context: &Context, alter: &AlterMore) -> Result<StatementResul
         (Change::Constraint { name, deferrable, deferred }, _) => {
             let deferrable = deferrable.then_some(*deferred);
             txn.set_deferrable(&schema, &relation, &fold(name), deferrable)?;
+        }
+        (Change::AttachIndex(below), _) => {
+            let (own_schema, own) = crate::catalog::resolve_name(context, &catalog, below)?;
+            match catalog.relation(&own_schema, &own) {
+                Some(Relation::Index(..)) => {}
+                Some(_) => return Err(Error::new("42P17", format!("\"{own}\" is not an index"))),
+                None => return Err(names::missing(below, Kind::Index, true)),
+            }
+            txn.attach_index((&schema, &relation), (&own_schema, &own))?;
         }
         (Change::View(change), _) => {
             let Relation::View(own) = found else { return Err(Error::internal("no view")) };

@@ -10,6 +10,7 @@ use super::names::{self, Kind};
 use super::{expression, notice};
 use crate::context::Context;
 use crate::dml::default::parse_expr;
+use crate::parse::only;
 use crate::parse::rewrite::column_name;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
@@ -58,7 +59,10 @@ pub(super) fn create(context: &Context, create: &CreateIndex) -> Result<Statemen
         nulls_not_distinct: create.nulls_distinct == Some(false),
         include: create.include.iter().map(fold).collect(),
     };
-    context.txn().create_index(&spec)?;
+    match only::is_only(&create.table_name) {
+        true => context.txn().create_index_only(&spec)?,
+        false => context.txn().create_index(&spec)?,
+    };
     Ok(StatementResult::command("CREATE INDEX"))
 }
 

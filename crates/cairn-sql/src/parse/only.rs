@@ -23,7 +23,7 @@ pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
             })
         };
         let [first, second] = &before;
-        let leads = ["FROM", "JOIN", "UPDATE", "USING"].iter().any(|lead| word(first, lead))
+        let leads = ["FROM", "JOIN", "UPDATE", "USING", "ON"].iter().any(|lead| word(first, lead))
             || first.as_ref().is_some_and(|token| token.kind == Kind::Punctuation(b','));
         let is_name = text[token.start..].starts_with(|c: char| c == '"' || c == '_' || c.is_alphabetic());
         if leads && word(second, "ONLY") && is_name {
@@ -55,6 +55,7 @@ mod tests {
     fn only_goes_with_the_name() {
         let marked = "SELECT * FROM \"\u{1}only\".t, \"\u{1}only\".\"T\" JOIN \"\u{1}only\".s.u ON true";
         assert_eq!(before_parsing("SELECT * FROM ONLY t, only \"T\" JOIN ONLY s.u ON true"), marked);
+        assert_eq!(before_parsing("CREATE INDEX ON ONLY t (a)"), "CREATE INDEX ON \"\u{1}only\".t (a)");
         for same in ["SELECT 1 FETCH FIRST 1 ROWS ONLY", "SET TRANSACTION READ ONLY", "SELECT 'FROM ONLY t'"]
         {
             assert_eq!(before_parsing(same), same);
