@@ -6,8 +6,8 @@ use cairn_types::{Coded, DataType, Value};
 use datafusion::logical_expr::{ScalarUDF, Volatility};
 
 use super::{Call, Simple, Takes, sql_type};
-use crate::catalog::DATABASE;
 use crate::catalog::pg_catalog::objects::Kind;
+use crate::catalog::{DATABASE, pg_catalog};
 use crate::context::{Scope, ScopeExtension};
 use crate::session::temporary::is_temporary;
 use crate::{Error, Result};
@@ -119,6 +119,21 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             let definition = crate::catalog::pg_catalog::constraint_definition(&scope, call.integer(0)?)?;
             Ok(definition.map_or(Value::Null, Value::Text))
         }),
+        Simple::new("pg_get_functiondef", one(T::BigInt), T::Text, stable, |call| {
+            told(call, pg_catalog::function_definition)
+        }),
+        Simple::new("pg_get_function_arguments", one(T::BigInt), T::Text, stable, |call| {
+            told(call, pg_catalog::function_arguments)
+        }),
+        Simple::new("pg_get_function_identity_arguments", one(T::BigInt), T::Text, stable, |call| {
+            told(call, pg_catalog::function_identity)
+        }),
+        Simple::new("pg_get_function_result", one(T::BigInt), T::Text, stable, |call| {
+            told(call, pg_catalog::function_result)
+        }),
+        Simple::new("pg_get_triggerdef", Takes::Variadic, T::Text, stable, |call| {
+            told(call, pg_catalog::trigger_definition)
+        }),
         Simple::new("pg_get_partkeydef", one(T::BigInt), T::Text, stable, |call| {
             let scope = scope(call)?;
             let definition = crate::catalog::pg_catalog::key_definition(&scope, call.integer(0)?)?;
@@ -158,6 +173,11 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     .into_iter()
     .map(ScalarUDF::from)
     .collect()
+}
+
+/// What the catalog says of its argument, an id.
+fn told(call: &Call<'_>, of: fn(&Scope, i64) -> Option<String>) -> Result<Value> {
+    Ok(of(&*scope(call)?, call.integer(0)?).map_or(Value::Null, Value::Text))
 }
 
 /// A type's name without parameters, as `pg_typeof` gives it.

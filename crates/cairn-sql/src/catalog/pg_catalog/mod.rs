@@ -4,6 +4,7 @@
 mod absent;
 mod access;
 mod constraints;
+mod definitions;
 mod depend;
 mod indexes;
 pub(crate) mod inspect;
@@ -26,6 +27,9 @@ use cairn_types::Value;
 
 pub(crate) use constraints::constraint_definition;
 pub(crate) use indexes::{index_column, index_definition};
+pub(crate) use definitions::{
+    function_arguments, function_definition, function_identity, function_result, trigger_definition,
+};
 pub(crate) use partitions::key_definition;
 pub(crate) use relations::view_definition;
 pub(crate) use types::{format_type, type_of};

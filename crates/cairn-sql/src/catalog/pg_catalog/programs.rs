@@ -381,7 +381,7 @@ pub(in crate::catalog) fn information_schema_triggers(_: &Context, catalog: &Cat
     Ok(rows)
 }
 
-fn arguments(trigger: &TriggerDescriptor) -> String {
+pub(super) fn arguments(trigger: &TriggerDescriptor) -> String {
     let quoted = trigger.arguments.iter().map(|argument| format!("'{}'", argument.replace('\'', "''")));
     quoted.collect::<Vec<_>>().join(", ")
 }
