@@ -14,6 +14,7 @@ pub(crate) mod cursor;
 pub(crate) mod dialect;
 pub(crate) mod element_targets;
 mod exclude;
+pub(crate) mod executed;
 mod forms;
 mod grouping;
 pub mod guard;
@@ -120,7 +121,8 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
         check::statement(&statement)?;
         return Ok(statement);
     }
-    let (patched, is_empty) = spelling::take_no_data(text);
+    let said = executed::before_parsing(text);
+    let (patched, is_empty) = spelling::take_no_data(&said);
     let (patched, columns) = spelling::take_columns(&patched);
     let (patched, check_option) = view_options::take(&patched);
     let patched = names::before_parsing(&patched);

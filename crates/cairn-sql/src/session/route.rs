@@ -423,6 +423,26 @@ fn dispatch(
             let (inner, values) = prepared::sql_execute(shared, state, name.as_ref(), arguments)?;
             in_transaction(shared, shared_state, state, &inner.statement, &inner.sql, values)
         }
+        Statement::Explain { statement: inner, .. } if matches!(**inner, Statement::Execute { .. }) => {
+            let Statement::Execute { name, parameters: arguments, .. } = &**inner else {
+                return Err(Error::internal("no EXECUTE"));
+            };
+            let (inner, values) = prepared::sql_execute(shared, state, name.as_ref(), arguments)?;
+            let mut explain = statement.clone();
+            if let Statement::Explain { statement, .. } = &mut explain {
+                **statement = inner.statement.clone();
+            }
+            in_transaction(shared, shared_state, state, &explain, sql, values)
+        }
+        Statement::CreateTable(create) if let Some((name, arguments)) = parse::executed::read(create) => {
+            let (inner, values) = prepared::sql_execute(shared, state, Some(&name), &arguments)?;
+            let Statement::Query(query) = &inner.statement else {
+                return Err(Error::new("42809", "prepared statement is not a SELECT"));
+            };
+            let mut create = create.clone();
+            parse::executed::replace(&mut create, query);
+            in_transaction(shared, shared_state, state, &Statement::CreateTable(create), sql, values)
+        }
         other => in_transaction(shared, shared_state, state, other, sql, parameters),
     }
 }
