@@ -83,7 +83,7 @@ def pipelines(connection):
 
 
 with psycopg.connect(DSN) as connection:
-    assert connection.info.server_version >= 160000
+    assert connection.info.server_version >= 150000
     connection.execute("DROP TABLE IF EXISTS p3")
     for part in (values, cursors, copy, transactions, pipelines):
         part(connection)

@@ -22,7 +22,7 @@ pub(crate) const STORE_TABLE: ObjectId = 1;
 /// The schema `public`.
 pub(crate) const PUBLIC_ID: ObjectId = 2;
 /// The first id that the user's objects get.
-pub(crate) const FIRST_USER_ID: ObjectId = 1000;
+pub(crate) const FIRST_USER_ID: ObjectId = 16_384;
 
 /// The indexes of table 0.
 pub(crate) mod section {

@@ -9,7 +9,8 @@ use cairn_types::{DataType, Value};
 use super::partition::{PartitionOf, Partitioning};
 use super::routine::TriggerDescriptor;
 
-/// The id of a schema, table, view or sequence: one counter for all. User objects begin at 1000.
+/// The id of a schema, table, view or sequence: one counter for all. User objects begin at 16,384,
+/// as in PostgreSQL, whose programs take smaller numbers for the system's.
 pub type ObjectId = u32;
 /// The id of a column within its table, never given twice; from 1.
 pub type ColumnId = u32;

@@ -39,7 +39,7 @@ use crate::error::{Error, ObjectKind, Result};
 pub const PUBLIC: &str = "public";
 /// Schemas that belong to the database itself: nothing can be created in them.
 pub const RESERVED_SCHEMAS: [&str; 3] = ["cairn_catalog", "pg_catalog", "information_schema"];
-/// The name, in `public`, under which SQL shows the raw key-value space; no relation can be created with it.
+/// The name, in `pg_catalog`, under which SQL shows the raw key-value space.
 pub const STORE: &str = "store";
 
 /// A relation, found by name.
@@ -278,8 +278,7 @@ impl Catalog {
     }
 
     pub(crate) fn name_taken(&self, schema: &str, name: &str) -> bool {
-        (schema == PUBLIC && name == STORE)
-            || self.names.get(schema).is_some_and(|names| names.contains_key(name))
+        self.names.get(schema).is_some_and(|names| names.contains_key(name))
     }
 
     pub(crate) fn put_schema(&mut self, schema: SchemaDescriptor) {

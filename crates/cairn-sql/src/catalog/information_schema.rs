@@ -1,9 +1,7 @@
 //! `information_schema`: the standard's picture of the catalog.
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{
-    CheckOption, PUBLIC, ReferentialAction, STORE, Table, TypeDescriptor, ViewDescriptor,
-};
+use cairn_engine::catalog::{CheckOption, ReferentialAction, STORE, Table, TypeDescriptor, ViewDescriptor};
 use cairn_types::{Coded, DataType, Value};
 
 use super::DATABASE;
@@ -286,7 +284,7 @@ fn tables(context: &Context, catalog: &Catalog) -> Result<Rows> {
     };
     let tables = catalog.tables().filter(|table| table.materialized.is_none());
     let mut rows: Rows = tables.map(|t| row(&t.schema, &t.name, kind(&t.schema), true)).collect();
-    rows.push(row(PUBLIC, STORE, "BASE TABLE", false));
+    rows.push(row("pg_catalog", STORE, "BASE TABLE", false));
     let writable = |view: &ViewDescriptor| writable_columns(context, view).contains(&true);
     rows.extend(catalog.views().map(|v| row(&v.schema, &v.name, "VIEW", writable(v))));
     for schema in ["pg_catalog", "information_schema"] {
@@ -420,7 +418,7 @@ fn columns(context: &Context, catalog: &Catalog) -> Result<Rows> {
         );
     }
     plain(
-        PUBLIC,
+        "pg_catalog",
         STORE,
         &mut [("key", &DataType::Text, None), ("value", &DataType::Text, None)].into_iter(),
         &[],

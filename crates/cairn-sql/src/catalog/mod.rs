@@ -141,7 +141,7 @@ fn in_schema(
     if let Some(provider) = system::table(context, catalog, schema, name)? {
         return Ok(Some(Found::Provider(provider)));
     }
-    if schema == PUBLIC && name == STORE {
+    if is_store(catalog, schema, name) {
         return Ok(Some(Found::Provider(store::provider(context)?)));
     }
     match catalog.relation(schema, name) {
@@ -161,6 +161,11 @@ fn in_schema(
         Some(Relation::Index(..)) => Err(Error::new("42809", format!("cannot open relation \"{name}\""))
             .with_detail("This operation is not supported for indexes.")),
     }
+}
+
+/// Whether a name means the key-value space: `pg_catalog.store`, or `store` where the user has none.
+pub(crate) fn is_store(catalog: &Catalog, schema: &str, name: &str) -> bool {
+    name == STORE && (schema == "pg_catalog" || schema == PUBLIC && catalog.relation(PUBLIC, STORE).is_none())
 }
 
 /// Whether a name is one of a table that is computed, in that schema or in `pg_catalog`.

@@ -1,7 +1,7 @@
 //! Names of relations in DDL and in the arguments of functions.
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{PUBLIC, Relation, STORE};
+use cairn_engine::catalog::Relation;
 use sqlparser::ast::{Ident, ObjectName};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
@@ -69,9 +69,6 @@ pub(crate) fn for_creation(
     writable_schema(&schema)?;
     if catalog.schema(&schema).is_none() && !temporary::is_temporary(&schema) {
         return Err(Error::new("3F000", format!("schema \"{schema}\" does not exist")));
-    }
-    if schema == PUBLIC && relation == STORE {
-        return Err(Error::new("42P07", format!("relation \"{STORE}\" already exists")));
     }
     Ok((schema, relation))
 }
@@ -183,7 +180,7 @@ pub(crate) fn find(
 ) -> Result<Option<(String, String, Relation)>> {
     let (schema, relation) = catalog::resolve_name(context, catalog, name)?;
     writable_schema(&schema)?;
-    if schema == PUBLIC && relation == STORE {
+    if catalog::is_store(catalog, &schema, &relation) {
         return Err(Error::new("42501", "permission denied for table store"));
     }
     match catalog.relation(&schema, &relation) {

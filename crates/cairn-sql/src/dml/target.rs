@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use cairn_engine::Table;
-use cairn_engine::catalog::{PUBLIC, Relation, STORE};
+use cairn_engine::catalog::Relation;
 use sqlparser::ast::{BinaryOperator, Expr, Ident, ObjectName};
 
 use super::default::parse_expr;
@@ -22,7 +22,7 @@ use crate::{Error, Result, catalog, trigger};
 pub(crate) fn find(context: &Context, name: &ObjectName, verb: &str) -> Result<Arc<Table>> {
     let all = context.catalog()?;
     let (schema, table) = catalog::resolve_name(context, &all, name)?;
-    if schema == PUBLIC && table == STORE {
+    if catalog::is_store(&all, &schema, &table) {
         return Err(Error::unsupported(format!("{verb} on the key-value space \"store\""))
             .with_hint("Use put and delete of the key-value API."));
     }

@@ -75,7 +75,7 @@ use crate::query::state::register_scalar;
 use crate::{Error, Result};
 
 /// The PostgreSQL version whose behaviour is followed; the tail says what answers.
-pub(crate) const POSTGRES_VERSION: &str = "17.0 (CairnDB 0.1.0)";
+pub(crate) const POSTGRES_VERSION: &str = "15.0 (CairnDB 0.1.0)";
 
 /// Registers everything.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {

@@ -44,6 +44,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             "parse_ident",
             vec![Overload::new(vec![text(), is(T::Boolean)], Returns::Is(list()), parse_ident).optional(1)],
         ),
+        function("getdatabaseencoding", to(vec![], T::Text, |_| Ok(Value::Text("UTF8".to_owned())))),
         function("pg_client_encoding", to(vec![], T::Text, |_| Ok(Value::Text("UTF8".to_owned())))),
         function("unistr", to(vec![text()], T::Text, unistr)),
         function(

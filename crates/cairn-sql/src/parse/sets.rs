@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select,
-    SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, Visit, Visitor,
+    SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use crate::session::variables::fold;
@@ -107,6 +107,25 @@ const RECORDS: &[&str] = &["json_to_record", "jsonb_to_record", "json_to_records
 fn find(name: &ObjectName) -> Option<&'static Set> {
     let name = bare_name(name)?;
     SETS.iter().find(|set| set.name == name)
+}
+
+/// `FROM pg_catalog.f(…)` is `FROM f(…)`.
+pub(crate) fn without_schema(query: &mut Query) {
+    struct Strip;
+    impl VisitorMut for Strip {
+        type Break = ();
+        fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+            if let TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } =
+                factor
+                && name.0.len() == 2
+                && bare_name(name).is_some()
+            {
+                name.0.remove(0);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let _ = query.visit(&mut Strip);
 }
 
 fn bare_name(name: &ObjectName) -> Option<String> {

@@ -96,6 +96,7 @@ impl<'s> Planner<'s> {
         mut query: Query,
         declared: Vec<Option<FieldRef>>,
     ) -> Result<LogicalPlan> {
+        parse::sets::without_schema(&mut query);
         parse::composites::fields(&mut query);
         crate::routine::rewrite::query(self.context, &self.catalog, &mut query)?;
         parse::composites::stars(&mut query, &|query| self.field_names(query))?;

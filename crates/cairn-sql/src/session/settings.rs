@@ -209,7 +209,7 @@ const PARAMETERS: &[Parameter] = &[
     ),
     ("server_encoding", "UTF8", Form::Fixed, "Shows the server (database) character set encoding."),
     ("server_version", crate::functions::POSTGRES_VERSION, Form::Fixed, "Shows the server version."),
-    ("server_version_num", "170000", Form::Fixed, "Shows the server version as an integer."),
+    ("server_version_num", "150000", Form::Fixed, "Shows the server version as an integer."),
     (
         "standard_conforming_strings",
         "on",

@@ -23,6 +23,7 @@ fn parameter(own: &Parameter, procedure: bool, defaults: bool) -> String {
         ParameterMode::In => String::new(),
         ParameterMode::Out => "OUT ".to_owned(),
         ParameterMode::InOut => "INOUT ".to_owned(),
+        ParameterMode::Variadic => "VARIADIC ".to_owned(),
     };
     if !own.name.is_empty() {
         text.push_str(&format!("{} ", quote_ident(&own.name)));

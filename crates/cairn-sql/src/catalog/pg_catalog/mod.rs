@@ -8,6 +8,7 @@ mod definitions;
 mod depend;
 mod indexes;
 pub(crate) mod inspect;
+mod numbers;
 pub(crate) mod objects;
 mod partitions;
 pub(super) mod programs;
@@ -22,14 +23,14 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{PUBLIC, STORE, Table};
+use cairn_engine::catalog::{STORE, Table};
 use cairn_types::Value;
 
 pub(crate) use constraints::constraint_definition;
-pub(crate) use indexes::{index_column, index_definition};
 pub(crate) use definitions::{
     function_arguments, function_definition, function_identity, function_result, trigger_definition,
 };
+pub(crate) use indexes::{index_column, index_definition};
 pub(crate) use partitions::key_definition;
 pub(crate) use relations::view_definition;
 pub(crate) use types::{format_type, type_of};
@@ -179,7 +180,7 @@ const TABLES: &[SystemTable] = &[
                 let indexed = !t.has_hidden_key() || !t.indexes.is_empty();
                 row(&t.schema, &t.name, indexed, keys || !t.triggers.is_empty())
             });
-            let store = row(PUBLIC, STORE, false, false);
+            let store = row("pg_catalog", STORE, false, false);
             Ok(own.chain(std::iter::once(store)).collect())
         },
     },
@@ -331,7 +332,9 @@ fn system_tables() -> impl Iterator<Item = (i64, &'static str, &'static SystemTa
         .into_iter()
         .flat_map(|schema| crate::catalog::system::tables(schema).iter().map(move |table| (schema, table)))
         .enumerate()
-        .map(|(at, (schema, table))| (100 + at as i64, schema, table))
+        .map(|(at, (schema, table))| {
+            (numbers::of(schema, table.name).unwrap_or(100 + at as i64), schema, table)
+        })
 }
 
 fn derived_parts(catalog: &Catalog, oid: i64) -> Option<(std::sync::Arc<Table>, i64)> {

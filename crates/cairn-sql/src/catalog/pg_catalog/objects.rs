@@ -1,6 +1,6 @@
 //! Objects by name and by id, for functions: `regclass` and its kin.
 
-use cairn_engine::catalog::{PUBLIC, STORE, TypeKind};
+use cairn_engine::catalog::{STORE, TypeKind};
 use cairn_types::{DataType, Value};
 
 use super::access;
@@ -143,7 +143,7 @@ fn relation_id(scope: &Scope, schema: &str, name: &str) -> Option<i64> {
     {
         return Some(i64::from(ty.id));
     }
-    if schema == PUBLIC && name == STORE {
+    if crate::catalog::is_store(&catalog, schema, name) {
         return Some(STORE_ID);
     }
     let of_tables = catalog.tables().filter(|table| table.schema == schema).find_map(|table| {
@@ -176,7 +176,7 @@ fn qualified(scope: &Scope, kind: Kind, id: i64) -> Option<(String, String)> {
     match kind {
         Kind::Relation => {
             if id == STORE_ID {
-                return Some((PUBLIC.to_owned(), STORE.to_owned()));
+                return Some(("pg_catalog".to_owned(), STORE.to_owned()));
             }
             if let Some((table, offset)) = derived_parts(&catalog, id) {
                 let index = all_indexes(&table).into_iter().find(|index| i64::from(index.id) == offset)?;

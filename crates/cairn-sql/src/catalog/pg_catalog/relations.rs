@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{CheckOption, PUBLIC, STORE, TypeKind, ViewDescriptor};
+use cairn_engine::catalog::{CheckOption, STORE, TypeKind, ViewDescriptor};
 use cairn_types::{DataType, Value};
 
 use super::access::{HEAP, method_id};
@@ -263,7 +263,7 @@ fn pg_class(context: &Context, catalog: &Catalog) -> Result<Rows> {
             rows.push(values(ClassRow::new(ty.id, &ty.schema, &ty.name, "c", count)));
         }
     }
-    rows.push(values(ClassRow::new(STORE_ID, PUBLIC, STORE, "r", 2)));
+    rows.push(values(ClassRow::new(STORE_ID, "pg_catalog", STORE, "r", 2)));
     for (id, schema, table) in system_tables() {
         let kind = if is_view(schema, table.name) { "v" } else { "r" };
         rows.push(values(ClassRow::new(id, schema, table.name, kind, table.columns.len())));

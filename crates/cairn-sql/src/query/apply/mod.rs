@@ -413,6 +413,10 @@ fn parameterise(
     schema: &DFSchema,
 ) -> DataFusionResult<(LogicalPlan, Vec<Expr>, Vec<arrow::datatypes::FieldRef>)> {
     let substituted = plan.transform_up(|node| {
+        // A LATERAL item that is not joined with anything: what it depends on stands in it now.
+        if let LogicalPlan::Subquery(item) = node {
+            return Ok(Transformed::yes(std::sync::Arc::unwrap_or_clone(item.subquery)));
+        }
         let names = NamePreserver::new(&node);
         node.map_expressions(|expr| {
             let name = names.save(&expr);

@@ -6,7 +6,7 @@
 //! first, whatever the query around it takes of its rows; PostgreSQL does the same.
 
 use cairn_engine::Wait;
-use cairn_engine::catalog::{PUBLIC, Relation, STORE, ViewDescriptor};
+use cairn_engine::catalog::{Relation, STORE, ViewDescriptor};
 use cairn_engine::table::ROW_KEY;
 use datafusion::logical_expr::LogicalPlan;
 use sqlparser::ast::{
@@ -261,7 +261,7 @@ impl<'s> Search<'s> {
                 *factor = definition(&view, alias.take(), &known_as)?;
                 return self.subquery(factor, known_as, asked);
             }
-            None if schema == PUBLIC && table == STORE
+            None if table == STORE
                 || catalog::is_computed(&schema, &own)
                 || last.is_some_and(|ident| ident.quote_style == Some('\'')) =>
             {
