@@ -7,6 +7,8 @@ use cairn_types::DataType;
 
 /// Says of a field which of PostgreSQL's types it is told as.
 pub(crate) const TOLD_KEY: &str = "cairn.told";
+/// The number of PostgreSQL's type `name`.
+pub(crate) const NAME_ID: u32 = 19;
 /// Under that key: the list is shown as its numbers with blanks between them.
 pub(crate) const VECTOR: &str = "vector";
 

@@ -142,7 +142,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
                         text(DATABASE),
                         text(&view.schema),
                         text(&view.name),
-                        text(super::view::definition(view)),
+                        text(super::view::definition(view, &context.scope.settings.search_path)),
                         text(match view.options.check {
                             None => "NONE",
                             Some(CheckOption::Local) => "LOCAL",
@@ -301,6 +301,7 @@ struct ColumnRow<'a> {
     name: &'a str,
     position: usize,
     default: Option<&'a str>,
+    path: &'a [String],
     nullable: bool,
     ty: &'a DataType,
     domain: Option<&'a TypeDescriptor>,
@@ -340,7 +341,7 @@ impl ColumnRow<'_> {
             text(self.table),
             text(self.name),
             Value::Integer(self.position as i32),
-            optional(self.default),
+            self.default.map_or(Value::Null, |sql| text(crate::dml::default::shown(sql, self.path))),
             yes_no(self.nullable),
             text(match self.ty {
                 DataType::Array(_) => "ARRAY",
@@ -368,6 +369,7 @@ fn columns(context: &Context, catalog: &Catalog) -> Result<Rows> {
         for (position, column) in table.live_columns().enumerate() {
             rows.push(
                 ColumnRow {
+                    path: &context.scope.settings.search_path,
                     schema: &table.schema,
                     table: &table.name,
                     name: &column.name,
@@ -394,6 +396,7 @@ fn columns(context: &Context, catalog: &Catalog) -> Result<Rows> {
             let (nullable, identity) = (true, None);
             let generated = false;
             let row = ColumnRow {
+                path: &context.scope.settings.search_path,
                 schema,
                 table,
                 name,

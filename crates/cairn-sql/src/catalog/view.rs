@@ -5,19 +5,39 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
 use sqlparser::ast::{Query, SelectItem, SetExpr, Statement};
 
+use cairn_engine::Catalog;
+
+use crate::context::Context;
 use crate::parse::names::exact;
 use crate::parse::rewrite::column_name;
 use crate::session::variables::fold;
 use crate::{Error, Result, parse};
 
 /// A view's query for who reads it, its columns called as the view calls them, as far as the select list names them one by
-/// one.
-pub(crate) fn definition(view: &ViewDescriptor) -> String {
+/// one. Relations that the search path finds stand without their schemas.
+pub(crate) fn definition(view: &ViewDescriptor, path: &[String]) -> String {
     let called = match parse::parse_text(&view.sql) {
-        Ok(Statement::Query(mut query)) => with_names(&mut query, view).then(|| query.to_string()),
+        Ok(Statement::Query(mut query)) => {
+            parse::bound::unbind(&mut query, path);
+            with_names(&mut query, view);
+            Some(query.to_string())
+        }
         _ => None,
     };
     parse::shown::shown(called.as_deref().unwrap_or(&view.sql)).into_owned()
+}
+
+/// A query to be stored, with the schemas of the relations that it reads now.
+pub(crate) fn bound(context: &Context, catalog: &Catalog, query: &Query) -> Query {
+    let mut bound = query.clone();
+    parse::bound::bind(&mut bound, &|name| {
+        if super::is_system_table(name) {
+            return None;
+        }
+        let mut path = context.scope.settings.search_path.iter();
+        path.find(|schema| catalog.relation(schema, name).is_some()).cloned()
+    });
+    bound
 }
 
 /// Names the columns of a query; whether that changed it.

@@ -352,7 +352,8 @@ impl Alter<'_> {
                     return Err(Error::new("42601", message));
                 }
                 column::validate_default(self.context, value, &column, &current.ty)?;
-                Ok(txn.set_default(schema, name, &column, Some(value.to_string()))?)
+                let value = crate::dml::default::bound(self.context, value)?;
+                Ok(txn.set_default(schema, name, &column, Some(value))?)
             }
             AlterColumnOperation::DropDefault => {
                 if current.identity.is_some() {

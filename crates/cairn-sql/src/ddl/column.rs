@@ -172,7 +172,7 @@ pub(super) fn define(context: &Context, table: &str, def: &ColumnDef) -> Result<
         }
         validate_default(context, expr, &name, &defined.column.ty)?;
         if !is_null(expr) {
-            defined.column.default = Some(expr.to_string());
+            defined.column.default = Some(crate::dml::default::bound(context, expr)?);
         }
     } else if defined.expression.is_none() && defined.column.generation.is_none() {
         defined.default = of_domain(context, &defined.column)?;

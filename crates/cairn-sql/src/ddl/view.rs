@@ -80,7 +80,7 @@ pub(super) fn create(context: &Context, create: &CreateView) -> Result<Statement
         options,
         schema,
         name,
-        sql: create.query.to_string(),
+        sql: crate::catalog::view::bound(context, &catalog, &create.query).to_string(),
         columns,
         depends_on,
         replace: create.or_replace,

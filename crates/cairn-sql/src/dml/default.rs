@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
-use cairn_engine::catalog::{Column, ObjectId, TypeKind};
+use cairn_engine::catalog::{Column, ObjectId, PUBLIC, TypeKind};
 use cairn_types::{DataType, Value};
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, SetExpr, Statement};
 
@@ -15,6 +15,8 @@ use super::assign::{assign_array, assign_value};
 use super::literal;
 use super::relations::{self, Relation};
 use crate::context::Context;
+use crate::functions::text::quote_ident;
+use crate::session::variables::fold;
 use crate::{Error, Result, parse};
 
 /// How a column's default is made.
@@ -53,6 +55,12 @@ impl Default {
         let expr = parse_expr(sql)?;
         if let Some(value) = literal::value(&expr, &column.ty, &column.name, &[], context.zone())? {
             return Ok(Default::Constant(value));
+        }
+        // A sequence of `public` is stored without its schema.
+        if let Some(name) = nextval_argument(&expr)
+            && let Some(id) = sequence_in(context, &name, PUBLIC)?
+        {
+            return Ok(Default::Sequence(id));
         }
         Ok(Self::recognised(context, &expr, column)?.unwrap_or_else(|| Default::Expression(Box::new(expr))))
     }
@@ -181,6 +189,50 @@ fn nextval_argument(expr: &Expr) -> Option<String> {
         Expr::Value(value) if name == "nextval" => value.value.clone().into_string(),
         _ => None,
     }
+}
+
+/// A default to be stored: a sequence that it takes its values from has its schema, where that is not `public`.
+pub(crate) fn bound(context: &Context, expr: &Expr) -> Result<String> {
+    if let Some(name) = nextval_argument(expr)
+        && let Ok(parsed) = crate::ddl::names::parse(&name)
+        && parsed.0.len() == 1
+    {
+        let catalog = context.catalog()?;
+        let (schema, sequence) = crate::catalog::resolve_name(context, &catalog, &parsed)?;
+        if schema != PUBLIC && catalog.sequence(&schema, &sequence).is_ok() {
+            return Ok(nextval(&format!("{}.{}", quote_ident(&schema), quote_ident(&sequence)), ""));
+        }
+    }
+    Ok(expr.to_string())
+}
+
+/// A stored default for who reads it: a sequence has its schema where the search path does not find it.
+pub(crate) fn shown(sql: &str, path: &[String]) -> String {
+    let named = parse_expr(sql).ok().and_then(|expr| nextval_argument(&expr));
+    let Some(Ok(parsed)) = named.map(|name| crate::ddl::names::parse(&name)) else { return sql.to_owned() };
+    let parts: Vec<String> = parsed.0.iter().filter_map(|part| part.as_ident()).map(fold).collect();
+    let (schema, sequence) = match parts.as_slice() {
+        [sequence] => (PUBLIC, sequence),
+        [schema, sequence] => (schema.as_str(), sequence),
+        _ => return sql.to_owned(),
+    };
+    let name = match path.iter().any(|own| own == schema) {
+        true => quote_ident(sequence),
+        false => format!("{}.{}", quote_ident(schema), quote_ident(sequence)),
+    };
+    nextval(&name, "::regclass")
+}
+
+fn nextval(name: &str, cast: &str) -> String {
+    format!("nextval('{}'{cast})", name.replace('\'', "''"))
+}
+
+/// A sequence whose name may go without that schema.
+fn sequence_in(context: &Context, name: &str, schema: &str) -> Result<Option<ObjectId>> {
+    let parsed = crate::ddl::names::parse(name)?;
+    let [part] = parsed.0.as_slice() else { return sequence_id(context, name) };
+    let own = part.as_ident().map(fold).unwrap_or_default();
+    Ok(context.catalog()?.sequence(schema, &own).ok().map(|s| s.id))
 }
 
 fn sequence_id(context: &Context, name: &str) -> Result<Option<ObjectId>> {

@@ -98,7 +98,11 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         })
         .with_nulls(),
         Simple::new("pg_get_expr", Takes::Variadic, T::Text, stable, |call| {
-            Ok(call.values.first().cloned().unwrap_or(Value::Null))
+            let path = &scope(call)?.settings.search_path;
+            Ok(match call.values.first() {
+                Some(Value::Text(sql)) => Value::Text(crate::dml::default::shown(sql, path)),
+                _ => Value::Null,
+            })
         }),
         Simple::new("pg_get_userbyid", one(T::BigInt), T::Text, stable, |call| {
             let id = call.integer(0)?;

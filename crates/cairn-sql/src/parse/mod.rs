@@ -5,6 +5,7 @@ mod aliases;
 mod array_query;
 pub(crate) mod as_of;
 pub(crate) mod balance;
+pub(crate) mod bound;
 mod case_type;
 pub(crate) mod check;
 pub(crate) mod composites;

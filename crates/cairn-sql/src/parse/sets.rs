@@ -70,6 +70,11 @@ const PARTITION_TREE: &[Column] = &[
     column("isleaf", "cairn_json_get_text(item::json, 2)::boolean"),
     column("level", "cairn_json_get_text(item::json, 3)::integer"),
 ];
+/// Of `name=value`.
+const OPTIONS: &[Column] = &[
+    column("option_name", "split_part(item, '=', 1)"),
+    column("option_value", "substr(item, strpos(item, '=') + 1)"),
+];
 const RELATION: &[Column] = &[column("relid", "item")];
 
 const fn set(name: &'static str, list: &'static str, columns: &'static [Column]) -> Set {
@@ -97,6 +102,7 @@ const SETS: &[Set] = &[
     set("pg_listening_channels", "", OWN),
     set("pg_input_error_info", "", INPUT_ERROR),
     set("pg_get_keywords", "", KEYWORDS),
+    set("pg_options_to_table", "coalesce", OPTIONS),
     set("pg_partition_ancestors", "", RELATION),
     set("pg_partition_tree", "", PARTITION_TREE),
 ];

@@ -11,9 +11,10 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr};
-use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, cast};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, ScalarUDF, cast, lit};
 use sqlparser::ast::BinaryOperator;
 
+use crate::catalog::column_type;
 use crate::functions::operators::{Arithmetic, chained};
 use crate::functions::{cast as cast_function, sql_type};
 use crate::{Error, Result};
@@ -165,6 +166,19 @@ impl ExprPlanner for Operators {
             };
             let part = datafusion::functions_nested::expr_fn::array_element(raw.expr, *key);
             return Ok(PlannerResult::Planned(crate::functions::cast::call(part, element)));
+        }
+        if matches!(own, Ok(DataType::Text))
+            && let GetFieldAccess::ListIndex { key } = &raw.field_access
+        {
+            // A `name` is an array of its characters, from 0.
+            let (_, field) = raw.expr.to_field(schema)?;
+            if column_type::told(&field) != Some(column_type::NAME_ID) {
+                let message = "cannot subscript type text because it does not support subscripting";
+                return Err(Error::new("42804", message).into());
+            }
+            let place = cast(Expr::clone(key), ArrowType::Int64) + lit(1_i64);
+            let part = datafusion::functions::expr_fn::substring(raw.expr, place, lit(1_i64));
+            return Ok(PlannerResult::Planned(part));
         }
         if !matches!(own, Ok(DataType::Jsonb)) {
             return Ok(PlannerResult::Original(from_one(raw)));

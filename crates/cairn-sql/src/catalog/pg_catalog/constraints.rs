@@ -106,7 +106,7 @@ pub(super) fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constr
             index: referenced_index(catalog, key),
             foreign: Some(key),
             late: key.deferrable.then_some(key.initially_deferred),
-            definition: foreign_definition(catalog, table, key),
+            definition: foreign_definition(catalog, &[PUBLIC.to_owned()], table, key),
             valid: !key.not_valid,
             columns: numbers(table, key.columns.iter().copied()),
             condition: None,
@@ -115,7 +115,7 @@ pub(super) fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constr
     all
 }
 
-fn foreign_definition(catalog: &Catalog, table: &Table, key: &ForeignKey) -> String {
+fn foreign_definition(catalog: &Catalog, path: &[String], table: &Table, key: &ForeignKey) -> String {
     let list = |of: &Table, ids: &[u32]| {
         ids.iter()
             .filter_map(|id| Some(quote_ident(&of.column_by_id(*id)?.name)))
@@ -126,7 +126,7 @@ fn foreign_definition(catalog: &Catalog, table: &Table, key: &ForeignKey) -> Str
     let mut text = format!(
         "FOREIGN KEY ({}) REFERENCES {}({})",
         list(table, &key.columns),
-        if parent.schema == PUBLIC {
+        if path.contains(&parent.schema) {
             quote_ident(&parent.name)
         } else {
             format!("{}.{}", quote_ident(&parent.schema), quote_ident(&parent.name))
@@ -281,7 +281,11 @@ fn pg_constraint(_context: &Context, catalog: &Catalog) -> Result<Rows> {
 pub(crate) fn constraint_definition(scope: &Scope, id: i64) -> Result<Option<String>> {
     let catalog = scope.txn.catalog();
     if let Some((table, _)) = derived_parts(&catalog, id) {
-        return Ok(constraints(&catalog, &table).into_iter().find(|c| c.id == id).map(|c| c.definition));
+        let found = constraints(&catalog, &table).into_iter().find(|c| c.id == id);
+        return Ok(found.map(|own| match own.foreign {
+            Some(key) => foreign_definition(&catalog, &scope.settings.search_path, &table, key),
+            None => own.definition,
+        }));
     }
     let of_domain = catalog.types().find_map(|ty| {
         let TypeKind::Domain { checks, .. } = &ty.kind else { return None };

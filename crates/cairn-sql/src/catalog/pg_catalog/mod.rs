@@ -215,7 +215,7 @@ const TABLES: &[SystemTable] = &[
     SystemTable {
         name: "pg_views",
         columns: &[("schemaname", N), ("viewname", N), ("viewowner", N), ("definition", T)],
-        rows: |_, catalog| {
+        rows: |context, catalog| {
             Ok(catalog
                 .views()
                 .map(|v| {
@@ -223,7 +223,7 @@ const TABLES: &[SystemTable] = &[
                         text(&v.schema),
                         text(&v.name),
                         text(USER),
-                        text(crate::catalog::view::definition(v)),
+                        text(crate::catalog::view::definition(v, &context.scope.settings.search_path)),
                     ]
                 })
                 .collect())

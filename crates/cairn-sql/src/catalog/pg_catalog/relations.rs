@@ -435,5 +435,5 @@ pub(super) fn pg_description(_context: &Context, catalog: &Catalog) -> Result<Ro
 pub(crate) fn view_definition(scope: &Scope, oid: i64) -> Result<Option<String>> {
     let catalog = scope.txn.catalog();
     let view = u32::try_from(oid).ok().and_then(|id| catalog.view_by_id(id).cloned());
-    Ok(view.map(|view| format!(" {};", crate::catalog::view::definition(&view))))
+    Ok(view.map(|view| format!(" {};", crate::catalog::view::definition(&view, &scope.settings.search_path))))
 }
