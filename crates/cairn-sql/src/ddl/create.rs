@@ -11,6 +11,7 @@ use super::{column, like, names, notice, partition};
 use crate::context::Context;
 use crate::dml::assign::assign_array;
 use crate::dml::inserter::Inserter;
+use crate::query::declared::column_type;
 use crate::results::StatementResult;
 use crate::session::temporary;
 use crate::{Error, Result};
@@ -125,7 +126,7 @@ fn from_query(
         return Err(Error::new("42601", "syntax error: CREATE TABLE AS takes column names only"));
     }
     let plan = context.plan_query(query)?;
-    let mut results = context.run(plan)?;
+    let mut results = context.run(plan.clone())?;
     let types: Vec<DataType> = results.columns().iter().map(|c| c.ty.clone()).collect();
     if create.columns.len() > types.len() {
         return Err(Error::new("42601", "too many column names were specified"));
@@ -138,7 +139,7 @@ fn from_query(
         {
             return Err(Error::new("42601", format!("syntax error at or near \"{}\"", def.data_type)));
         }
-        spec.columns.push(ColumnSpec::new(name, column.ty.clone()));
+        spec.columns.push(ColumnSpec::new(name, column_type(&plan, n, &column.ty)));
     }
     let table = context.txn().create_table(spec)?;
     on_commit(context, create, &table)?;

@@ -126,7 +126,8 @@ fn create(
     let mut spec = TableSpec { schema, name, ..TableSpec::default() };
     for (at, column) in found.iter().enumerate() {
         let name = columns.get(at).map_or_else(|| column.name.clone(), names::stored);
-        spec.columns.push(ColumnSpec::new(name, column.ty.clone()));
+        let ty = crate::query::declared::column_type(&plan, at, &column.ty);
+        spec.columns.push(ColumnSpec::new(name, ty));
     }
     let depends_on = super::view::dependencies(context, &query)?;
     spec.materialized = Some(Materialized { sql: query.to_string(), depends_on, populated: with_data });

@@ -4,6 +4,7 @@ mod apply;
 pub(crate) mod cache;
 mod common_types;
 pub(crate) mod copies;
+pub(crate) mod declared;
 pub(crate) mod describe;
 pub(crate) mod exclude;
 pub(crate) mod explain;
