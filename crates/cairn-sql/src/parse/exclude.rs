@@ -10,6 +10,7 @@ use sqlparser::ast::{
     Value, WindowFrameBound, WindowSpec, WindowType,
 };
 
+use super::computed_windows::{filtered, is_computed_nth};
 use super::lexer::{Kind, Lexer, Token};
 use crate::query::exclude::PREFIX;
 use crate::session::variables::fold;
@@ -98,8 +99,18 @@ fn take_mark(spec: &mut WindowSpec) -> Option<String> {
 }
 
 /// Aggregates that the query engine cannot take rows off again, which frames that move need.
-const NOT_SLIDING: &[&str] =
-    &["string_agg", "stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop"];
+const NOT_SLIDING: &[&str] = &[
+    "string_agg",
+    "stddev",
+    "stddev_samp",
+    "stddev_pop",
+    "variance",
+    "var_samp",
+    "var_pop",
+    "bool_and",
+    "bool_or",
+    "every",
+];
 
 /// Whether a frame leaves rows behind.
 fn slides(spec: &WindowSpec) -> bool {
@@ -123,12 +134,10 @@ pub(super) fn rewrite(function: &mut Function) -> Result<()> {
     let name = fold(name);
     // These look at no frame.
     let unframed = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead"];
-    let unchanged = kind == "nothing" && !(slides && NOT_SLIDING.contains(&name.as_str()));
+    let nth = matches!(&function.args, FunctionArguments::List(list) if is_computed_nth(&name, &list.args));
+    let unchanged = kind == "nothing" && !nth && !(slides && NOT_SLIDING.contains(&name.as_str()));
     if unframed.contains(&name.as_str()) || unchanged {
         return Ok(());
-    }
-    if function.filter.is_some() {
-        return Err(Error::unsupported("FILTER over a frame with EXCLUDE"));
     }
     let FunctionArguments::List(list) = &mut function.args else {
         return Err(Error::unsupported("this form of function over a frame with EXCLUDE"));
@@ -138,6 +147,11 @@ pub(super) fn rewrite(function: &mut Function) -> Result<()> {
             let one = Expr::Value(Value::Number("1".to_owned(), false).into());
             *arg = FunctionArg::Unnamed(FunctionArgExpr::Expr(one));
         }
+    }
+    if let Some(filter) = function.filter.take()
+        && !filtered(&name, &filter, &mut list.args)
+    {
+        return Err(Error::unsupported(format!("FILTER of {name} over a frame with EXCLUDE")));
     }
     let keys = orders.iter().map(|order| FunctionArg::Unnamed(FunctionArgExpr::Expr(order.expr.clone())));
     list.args.extend(keys);

@@ -9,6 +9,7 @@ pub(crate) mod bound;
 mod case_type;
 pub(crate) mod check;
 pub(crate) mod composites;
+mod computed_windows;
 pub(crate) mod conflict;
 pub(crate) mod constants;
 pub(crate) mod cursor;

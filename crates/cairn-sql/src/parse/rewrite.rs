@@ -131,7 +131,8 @@ impl VisitorMut for Rewrite {
         }
         if let Expr::Function(function) = expr
             && function.over.is_some()
-            && let Err(error) = super::exclude::rewrite(function)
+            && let Err(error) =
+                super::computed_windows::rewrite(function).and_then(|()| super::exclude::rewrite(function))
         {
             return ControlFlow::Break(error);
         }

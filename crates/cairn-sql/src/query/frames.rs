@@ -2,14 +2,18 @@
 //! intervals by their keys (`query::value_order`), and says RANGE without an offset as GROUPS, which is the same rows,
 //! where the engine knows no ranges of a type (BYTEA, UUID, TIME and those keys).
 
+use std::sync::Arc;
+
 use arrow::datatypes::DataType as ArrowType;
 use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     Expr, ExprSchemable, LogicalPlan, WindowFrame, WindowFrameBound, WindowFrameUnits,
+    WindowFunctionDefinition,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -42,14 +46,15 @@ impl AnalyzerRule for Frames {
 
 fn framed(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
     let Expr::WindowFunction(mut function) = expr else { return Ok(Transformed::no(expr)) };
+    let anew = sums_floats_anew(&mut function, schema);
     let params = &mut function.params;
     let frame = &params.window_frame;
     if frame.units == WindowFrameUnits::Range
         && (is_offset(&frame.start_bound) || is_offset(&frame.end_bound))
     {
-        return Ok(Transformed::no(Expr::WindowFunction(function)));
+        return Ok(Transformed::new_transformed(Expr::WindowFunction(function), anew));
     }
-    let mut changed = false;
+    let mut changed = anew;
     for key in &mut params.order_by {
         if let Some(name) = type_of(&key.expr, schema).as_ref().and_then(key_of) {
             key.expr = call(name, vec![key.expr.clone()])?;
@@ -75,6 +80,31 @@ fn framed(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> 
         changed = true;
     }
     Ok(Transformed::new_transformed(Expr::WindowFunction(function), changed))
+}
+
+/// A sum or mean of floats over a frame that leaves rows behind is computed anew for each row: what is taken off a sum
+/// again leaves errors, and all is lost after an infinity.
+fn sums_floats_anew(function: &mut WindowFunction, schema: &DFSchema) -> bool {
+    let WindowFunctionDefinition::AggregateUDF(aggregate) = &function.fun else { return false };
+    let params = &function.params;
+    let floats = params.args.first().and_then(|arg| arg.get_type(schema).ok());
+    let slides = !matches!(&params.window_frame.start_bound, WindowFrameBound::Preceding(v) if v.is_null());
+    if !slides
+        || params.filter.is_some()
+        || params.distinct
+        || !matches!(aggregate.name(), "sum" | "avg")
+        || !matches!(floats, Some(ArrowType::Float32 | ArrowType::Float64))
+    {
+        return false;
+    }
+    let name = format!("{}nothing_0_{}", super::exclude::PREFIX, aggregate.name());
+    match super::exclude::function(&name, |_| Some(Arc::clone(aggregate))) {
+        Some(own) => {
+            function.fun = WindowFunctionDefinition::WindowUDF(own);
+            true
+        }
+        None => false,
+    }
 }
 
 fn is_offset(bound: &WindowFrameBound) -> bool {

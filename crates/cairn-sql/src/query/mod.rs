@@ -36,6 +36,7 @@ pub(crate) mod predicates;
 pub(crate) mod reuse;
 mod row_nulls;
 pub(crate) mod run;
+pub(crate) mod shifted;
 mod slices;
 pub(crate) mod slots;
 mod sound;

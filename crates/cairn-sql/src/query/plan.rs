@@ -151,6 +151,7 @@ impl<'s> Planner<'s> {
             || state.window_functions().contains_key(name)
             || state.higher_order_functions().contains_key(name)
             || name.starts_with(super::exclude::PREFIX)
+            || name.starts_with(super::shifted::PREFIX)
     }
 
     /// The function of a domain.
@@ -326,7 +327,8 @@ impl ContextProvider for Planner<'_> {
 
     fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
         let aggregate = |name: &str| self.state.aggregate_functions().get(name).cloned();
-        self.state.window_functions().get(name).cloned().or_else(|| super::exclude::function(name, aggregate))
+        let known = self.state.window_functions().get(name).cloned();
+        known.or_else(|| super::exclude::function(name, aggregate)).or_else(|| super::shifted::function(name))
     }
 
     fn get_variable_type(&self, _names: &[String]) -> Option<ArrowType> {
