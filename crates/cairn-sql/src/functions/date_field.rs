@@ -18,12 +18,81 @@ use datafusion::logical_expr::{
 
 use super::datetime::field_of;
 
-/// The function.
-pub(super) fn function() -> ScalarUDF {
-    ScalarUDF::from(DatePart {
-        inner: date_part(),
-        signature: Signature::user_defined(Volatility::Immutable),
-    })
+/// `extract` of fields that are whole numbers: `date_part` as NUMERIC.
+pub(crate) const EXTRACT: &str = "cairn_extract_field";
+/// `date_part` of these fields as DOUBLE PRECISION.
+pub(crate) const PART: &str = "cairn_part_field";
+
+/// The functions.
+pub(super) fn functions() -> Vec<ScalarUDF> {
+    let signature = || Signature::user_defined(Volatility::Immutable);
+    let part = || ScalarUDF::from(DatePart { inner: date_part(), signature: signature() });
+    let typed =
+        |name, ty| ScalarUDF::from(Typed { name, ty, inner: Arc::new(part()), signature: signature() });
+    vec![part(), typed(EXTRACT, ArrowType::Decimal128(10, 0)), typed(PART, ArrowType::Float64)]
+}
+
+/// `date_part`, whose integers are brought to a type.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Typed {
+    name: &'static str,
+    ty: ArrowType,
+    inner: Arc<ScalarUDF>,
+    signature: Signature,
+}
+
+/// A literal of these types as the integer that it is.
+fn whole(literal: &Expr) -> Option<Expr> {
+    let Expr::Literal(value, metadata) = literal else { return None };
+    let number = match value {
+        ScalarValue::Decimal128(Some(number), _, scale) => {
+            let unit = 10i128.checked_pow(u32::try_from(*scale).ok()?)?;
+            (number % unit == 0).then(|| i32::try_from(number / unit).ok())??
+        }
+        ScalarValue::Float64(Some(number)) if number.fract() == 0.0 && number.abs() < 1e9 => *number as i32,
+        _ => return None,
+    };
+    Some(Expr::Literal(ScalarValue::Int32(Some(number)), metadata.clone()))
+}
+
+impl ScalarUDFImpl for Typed {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[ArrowType]) -> DataFusionResult<Vec<ArrowType>> {
+        self.inner.coerce_types(types)
+    }
+
+    fn return_type(&self, _types: &[ArrowType]) -> DataFusionResult<ArrowType> {
+        Ok(self.ty.clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> DataFusionResult<FieldRef> {
+        self.inner.return_field_from_args(args)?;
+        Ok(Arc::new(Field::new(self.name, self.ty.clone(), true)))
+    }
+
+    fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
+        args.return_field = Arc::new(Field::new(self.name, ArrowType::Int32, true));
+        self.inner.invoke_with_args(args)?.cast_to(&self.ty, None)
+    }
+
+    fn preimage(
+        &self,
+        args: &[Expr],
+        literal: &Expr,
+        context: &SimplifyContext,
+    ) -> DataFusionResult<PreimageResult> {
+        match whole(literal) {
+            Some(literal) => self.inner.inner().preimage(args, &literal, context),
+            None => Ok(PreimageResult::None),
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

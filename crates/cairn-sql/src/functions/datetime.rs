@@ -139,19 +139,23 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         ),
         function(
             "cairn_set_generate_series",
-            vec![
-                of(vec![T::Numeric(None); 3], T::Array(Box::new(T::Numeric(None))), numbers).optional(1),
-                of(
-                    vec![T::Timestamp(None), T::Timestamp(None), T::Interval(None)],
-                    T::Array(Box::new(T::Timestamp(None))),
-                    series,
-                ),
-                of(
-                    vec![T::TimestampTz(None), T::TimestampTz(None), T::Interval(None)],
-                    T::Array(Box::new(T::TimestampTz(None))),
-                    series,
-                ),
-            ],
+            [
+                super::series::overloads(),
+                vec![
+                    of(vec![T::Numeric(None); 3], T::Array(Box::new(T::Numeric(None))), numbers).optional(1),
+                    of(
+                        vec![T::Timestamp(None), T::Timestamp(None), T::Interval(None)],
+                        T::Array(Box::new(T::Timestamp(None))),
+                        series,
+                    ),
+                    of(
+                        vec![T::TimestampTz(None), T::TimestampTz(None), T::Interval(None)],
+                        T::Array(Box::new(T::TimestampTz(None))),
+                        series,
+                    ),
+                ],
+            ]
+            .concat(),
         ),
         function(
             "cairn_trunc_interval",

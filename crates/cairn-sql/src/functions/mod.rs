@@ -15,7 +15,7 @@ pub(crate) mod checked;
 pub(crate) mod closure;
 pub(crate) mod coded;
 pub(crate) mod composite;
-mod date_field;
+pub(crate) mod date_field;
 mod datetime;
 pub(crate) mod domain;
 pub(crate) mod elements;
@@ -43,6 +43,7 @@ mod quantified;
 mod raise;
 mod range;
 pub(crate) mod regex;
+mod series;
 pub(crate) mod shift;
 mod similar;
 mod strings;
@@ -102,7 +103,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     all.extend(variadic::functions());
     all.push(ScalarUDF::from(keywords::function()));
     all.push(truncate::function());
-    all.push(date_field::function());
+    all.extend(date_field::functions());
     all.push(unknown::function());
     all.extend(crate::ddl::functions());
     for function in all {

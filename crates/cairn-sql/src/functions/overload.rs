@@ -65,12 +65,14 @@ pub(crate) struct Overload {
     code: Code,
     /// The query engine's function, which does the same with arguments of just these types, but by columns.
     native: Option<Arc<ScalarUDF>>,
+    /// Whether that is called after arguments were brought to their types, too.
+    casts: bool,
 }
 
 impl Overload {
     /// A strict overload.
     pub(crate) fn new(takes: Vec<Kind>, returns: Returns, code: Code) -> Self {
-        Self { takes, optional: 0, variadic: false, strict: true, returns, code, native: None }
+        Self { takes, optional: 0, variadic: false, strict: true, returns, code, native: None, casts: false }
     }
 
     /// The last arguments may be left out.
@@ -88,6 +90,13 @@ impl Overload {
     /// The code is called for NULL too.
     pub(crate) fn with_nulls(mut self) -> Self {
         self.strict = false;
+        self
+    }
+
+    /// What is called with the arguments brought to their types, whatever they were.
+    pub(crate) fn always(mut self, function: Arc<ScalarUDF>) -> Self {
+        self.native = Some(function);
+        self.casts = true;
         self
     }
 
@@ -206,7 +215,8 @@ impl Overloaded {
 /// The name of a type without parameters, `[]` after that of an array.
 pub(crate) fn type_name(ty: &DataType) -> String {
     match ty {
-        DataType::Array(_) => format!("{}[]", ty.base_name()),
+        // However many dimensions it has.
+        DataType::Array(_) => format!("{}[]", ty.base_name().trim_end_matches("[]")),
         DataType::Coded(Coded::Enum(ty)) => ty.sql_name(),
         DataType::Coded(Coded::Composite(ty)) => ty.sql_name(),
         other => other.base_name().to_owned(),
@@ -559,7 +569,8 @@ impl ScalarUDFImpl for Overloaded {
             .collect();
         let choice = self.choose(&found)?;
         if let Some(native) = &choice.overload.native
-            && own.iter().zip(&choice.types).all(|(own, wanted)| own == wanted || is_wider(own, wanted))
+            && (choice.overload.casts
+                || own.iter().zip(&choice.types).all(|(own, wanted)| own == wanted || is_wider(own, wanted)))
         {
             let mut args = args;
             for (arg, wanted) in args.args.iter_mut().zip(&choice.types) {

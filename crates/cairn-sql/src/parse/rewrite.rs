@@ -217,13 +217,6 @@ fn in_select_list(select: &mut Select) -> Result<()> {
                     Err(error) => return ControlFlow::Break(error),
                 }
             }
-            if let Expr::Function(function) = expr
-                && let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice()
-                && fold(name) == "generate_series"
-            {
-                let set = take(expr);
-                *expr = call("unnest", vec![set]);
-            }
             ControlFlow::Continue(())
         }
     }

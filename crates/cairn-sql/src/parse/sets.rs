@@ -405,13 +405,7 @@ pub(crate) fn has_columns(arg: &FunctionArg) -> bool {
 /// `0A000` for functions that yield rows.
 pub(crate) fn in_list(expr: &Expr) -> Result<Option<Expr>> {
     let Expr::Function(function) = expr else { return Ok(None) };
-    let moments = |args: &FunctionArguments| match args {
-        FunctionArguments::List(list) => list.args.iter().any(|arg| is_moment(arg) || is_decimal(arg)),
-        _ => false,
-    };
-    let Some(set) =
-        find(&function.name).filter(|set| set.name != "generate_series" || moments(&function.args))
-    else {
+    let Some(set) = find(&function.name) else {
         return match bare_name(&function.name) {
             Some(name) if RECORDS.contains(&name.as_str()) => Err(Error::new(
                 "0A000",

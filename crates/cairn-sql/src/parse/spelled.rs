@@ -7,6 +7,7 @@ use sqlparser::ast::{
 };
 
 use super::rewrite::{call, string, take};
+use crate::functions::date_field::{EXTRACT, PART};
 use crate::session::variables::fold;
 use crate::{Error, Result};
 
@@ -22,7 +23,7 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<bool> {
         Expr::Extract { field, expr: source, .. } => {
             let field = field.to_string().to_ascii_lowercase();
             let field = field.trim_matches(['\'', '"']);
-            let name = if PLAIN_FIELDS.contains(&field) { "date_part" } else { extracting(field) };
+            let name = if PLAIN_FIELDS.contains(&field) { EXTRACT } else { extracting(field) };
             call(name, vec![string(field), take(source)])
         }
         Expr::Overlay { expr: text, overlay_what, overlay_from, overlay_for } => {
@@ -278,7 +279,8 @@ fn function_call(function: &mut Function) -> Result<()> {
             Some(field) if !PLAIN_FIELDS.contains(&field.to_ascii_lowercase().as_str()) => {
                 "cairn_date_part".to_owned()
             }
-            _ => return Ok(()),
+            Some(_) => PART.to_owned(),
+            None => "cairn_date_part".to_owned(),
         },
         // With a time zone it is said with another one, without.
         "date_trunc" if arguments(function).len() == 3 => return Ok(()),

@@ -62,7 +62,9 @@ fn is_concerned(plan: &LogicalPlan) -> DataFusionResult<bool> {
 fn is_concerned_expr(expr: &Expr) -> bool {
     match expr {
         Expr::Case(_) | Expr::InSubquery(_) => true,
-        Expr::ScalarFunction(function) => takes_alike(function.func.name()),
+        Expr::ScalarFunction(function) => {
+            takes_alike(function.func.name()) || function.func.name() == "date_trunc"
+        }
         _ => false,
     }
 }
@@ -82,6 +84,16 @@ fn in_expr(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
         Expr::ScalarFunction(mut function) if takes_alike(function.func.name()) => {
             let changed = alike(function.args.iter_mut().collect(), schema)?;
             Ok(Transformed::new_transformed(Expr::ScalarFunction(function), changed))
+        }
+        // A day is cut as a moment of the session's time zone.
+        Expr::ScalarFunction(mut function)
+            if function.func.name() == "date_trunc"
+                && function.args.len() == 2
+                && type_of(&function.args[1], schema) == Some(DataType::Date) =>
+        {
+            let moment = cast::call(function.args.swap_remove(1), &DataType::Timestamp(None));
+            function.args.push(moment);
+            Ok(Transformed::yes(cast::call(Expr::ScalarFunction(function), &DataType::TimestampTz(None))))
         }
         Expr::InSubquery(own) => in_subquery(own, schema),
         // Chosen for the types of before.

@@ -11,14 +11,15 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType as ArrowType, FieldRef, SchemaRef};
 use datafusion::catalog::TableFunctionArgs;
 use datafusion::catalog::cte_worktable::CteWorkTable;
-use datafusion::common::TableReference;
 use datafusion::common::config::ConfigOptions;
+use datafusion::common::{ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
-    AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, TableType, WindowUDF,
+    AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF,
+    TableSource, TableType, WindowUDF, cast,
 };
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
@@ -227,6 +228,26 @@ fn with_table(name: &TableReference, table: &str) -> TableReference {
 }
 
 /// An integer or a NULL as functions in FROM take it: of the widest type, and of none.
+/// A text that is a number, as values of parameters are written, as the number.
+fn number_of_text(arg: Expr) -> Expr {
+    match &arg {
+        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => match text.trim().parse::<i64>() {
+            Ok(number) => Expr::Literal(ScalarValue::Int64(Some(number)), None),
+            Err(_) => arg,
+        },
+        _ => arg,
+    }
+}
+
+/// Whether an argument of `generate_series` is an INTEGER: numbers are written as BIGINT there.
+fn is_narrow(arg: &Expr, schema: &datafusion::common::DFSchema) -> bool {
+    match arg {
+        Expr::Literal(ScalarValue::Int64(Some(number)), _) => i32::try_from(*number).is_ok(),
+        Expr::Negative(inner) => is_narrow(inner, schema),
+        other => matches!(other.get_type(schema), Ok(ArrowType::Int16 | ArrowType::Int32)),
+    }
+}
+
 fn plain_integer(arg: Expr) -> Expr {
     use datafusion::common::ScalarValue as S;
     let wide = |n: i64| Expr::Literal(S::Int64(Some(n)), None);
@@ -276,6 +297,8 @@ impl ContextProvider for Planner<'_> {
             .build();
         let simplifier = ExprSimplifier::new(context);
         let schema = datafusion::common::DFSchema::empty();
+        let args: Vec<Expr> = args.into_iter().map(number_of_text).collect();
+        let narrow = name == "generate_series" && args.iter().all(|arg| is_narrow(arg, &schema));
         let args = args
             .into_iter()
             .map(|arg| {
@@ -283,7 +306,16 @@ impl ContextProvider for Planner<'_> {
             })
             .collect::<datafusion::error::Result<Vec<_>>>()?;
         let provider = function.create_table_provider_with_args(TableFunctionArgs::new(&args, self.state))?;
-        Ok(provider_as_source(provider))
+        let source = provider_as_source(provider);
+        if !narrow {
+            return Ok(source);
+        }
+        let plan = LogicalPlanBuilder::scan(name, source, None)?;
+        let column = Expr::Column(plan.schema().columns()[0].clone());
+        let name = plan.schema().field(0).name().clone();
+        let plan = plan.project([cast(column, ArrowType::Int32).alias(name)])?.build()?;
+        let schema = Arc::new(plan.schema().as_arrow().clone());
+        Ok(Arc::new(ViewSource { plan, schema }))
     }
 
     fn create_cte_work_table(

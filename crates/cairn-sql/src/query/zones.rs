@@ -15,6 +15,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Ope
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::context::ScopeExtension;
+use crate::functions::date_field::{EXTRACT, PART};
 use crate::functions::{cast, shift, sql_type};
 
 /// The rule.
@@ -71,7 +72,7 @@ fn rewrite(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
                     let whole = Expr::ScalarFunction(ScalarFunction { func, args });
                     Transformed::yes(cast::call(whole, &DataType::TimestampTz(None)))
                 }
-                "date_part" if part != "epoch" => {
+                "date_part" | EXTRACT | PART if part != "epoch" => {
                     let moment = local(args.swap_remove(1));
                     args.push(moment);
                     Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args }))
