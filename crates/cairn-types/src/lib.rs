@@ -51,6 +51,8 @@ mod binary;
 
 pub mod composite;
 
+/// Types that stand for any type of a family.
+pub mod polymorphic;
 pub mod row;
 
 pub mod text;

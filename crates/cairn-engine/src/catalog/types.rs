@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use cairn_types::composite::mentions;
+use cairn_types::polymorphic::Polymorphic;
 use cairn_types::{Coded, CompositeField, CompositeType, DataType, EnumLabel, EnumType};
 
 use super::{Catalog, Check, ObjectId, TableDescriptor};
@@ -209,7 +210,9 @@ impl Catalog {
         match ty {
             DataType::Array(element) => self.complete(element),
             DataType::Coded(Coded::Enum(known)) => {
-                if let Some(found) = self.types.get(&known.id) {
+                if let Some(any) = Polymorphic::of_id(known.id) {
+                    *ty = any.data_type();
+                } else if let Some(found) = self.types.get(&known.id) {
                     *ty = found.data_type();
                 }
             }

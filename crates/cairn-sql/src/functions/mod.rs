@@ -57,6 +57,7 @@ pub(crate) mod variadic;
 mod variance;
 pub(crate) mod wide;
 mod wide_sum;
+pub(crate) mod zip;
 pub(crate) mod zoned_time;
 
 use std::hash::{Hash, Hasher};
@@ -132,6 +133,7 @@ pub(crate) fn of_operators() -> Vec<ScalarUDF> {
     all.extend(json::functions());
     all.extend(regex::functions());
     all.extend(strings::functions());
+    all.extend(zip::functions());
     all.extend(zoned_time::functions());
     all
 }

@@ -45,6 +45,10 @@ impl Dialect for CairnDialect {
         false
     }
 
+    fn supports_named_fn_args_with_assignment_operator(&self) -> bool {
+        true
+    }
+
     fn supports_left_associative_joins_without_parens(&self) -> bool {
         !self.nests_joins
     }

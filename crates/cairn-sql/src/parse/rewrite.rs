@@ -118,10 +118,13 @@ impl VisitorMut for Rewrite {
                     .to_vec(),
             );
         }
-        if let Err(error) = super::sample::rewrite(factor).and_then(|()| super::ordinality::rewrite(factor)) {
+        if let Err(error) = super::sample::rewrite(factor) {
             return ControlFlow::Break(error);
         }
         name_set_column(factor);
+        if let TableFactor::UNNEST { array_exprs, .. } = factor {
+            array_exprs.iter_mut().for_each(super::sets::flat);
+        }
         ControlFlow::Continue(())
     }
 
@@ -195,6 +198,12 @@ fn in_select_list(select: &mut Select) -> Result<()> {
         fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
             self.queries -= 1;
             ControlFlow::Continue(())
+        }
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+            match super::sets::refuse_within(expr) {
+                Err(error) if self.queries == 0 => ControlFlow::Break(error),
+                _ => ControlFlow::Continue(()),
+            }
         }
         fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
             if self.queries > 0 {
@@ -390,6 +399,9 @@ fn rewrite(expr: &mut Expr, frames: &mut Vec<Vec<Option<WindowFrame>>>) -> Resul
                 op: BinaryOperator::Minus,
                 right: Box::new(inner),
             }));
+        }
+        Expr::Function(function) if super::sets::is_unnest(function) => {
+            super::sets::flat_argument(function);
         }
         Expr::Function(function) => {
             if let Some(WindowType::WindowSpec(spec)) = &mut function.over {

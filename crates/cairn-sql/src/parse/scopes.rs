@@ -29,6 +29,8 @@ pub(super) struct Item {
     pub(super) columns: Option<Vec<String>>,
     /// The type of its rows, where it has one.
     pub(super) rows: Option<DataType>,
+    /// Whether it is a function of one column, which its name means.
+    pub(super) scalar: bool,
     /// Whether an outer join may leave it without a row.
     pub(super) optional: bool,
     /// A column that is NULL only where there is no row.
@@ -72,6 +74,15 @@ fn function(name: &ObjectName, alias: Option<&TableAlias>) -> Item {
         false => columns,
     };
     Item { name, columns: Some(columns), ..Item::default() }
+}
+
+/// Whether a subquery is what a function in FROM became.
+fn is_set(query: &Query) -> bool {
+    let SetExpr::Select(select) = &*query.body else { return false };
+    matches!(
+        select.from.first().map(|table| &table.relation),
+        Some(TableFactor::Derived { alias: Some(alias), .. }) if alias.name.value == "cairn_set"
+    )
 }
 
 /// `SELECT * FROM` that part.
@@ -177,7 +188,7 @@ impl<'a> Scopes<'a> {
                 let present = never.and_then(|at| columns.as_ref()?.get(at).cloned());
                 let present = if is_keyed { Some(ROW_KEY.to_owned()) } else { present };
                 let table = table.map(|table| (table.id, table.is_partitioned()));
-                Item { name, columns, rows, optional: false, present, table }
+                Item { name, columns, rows, scalar: false, optional: false, present, table }
             }
             TableFactor::Derived { subquery, alias, .. } => {
                 let name = alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default();
@@ -188,10 +199,13 @@ impl<'a> Scopes<'a> {
                 {
                     present = columns.pop();
                 }
-                Item { name, columns, present, ..Item::default() }
+                let scalar = is_set(subquery) && columns.as_ref().is_some_and(|columns| columns.len() == 1);
+                Item { name, columns, scalar, present, ..Item::default() }
             }
             TableFactor::Table { name, alias, .. } | TableFactor::Function { name, alias, .. } => {
-                function(name, alias.as_ref())
+                let item = function(name, alias.as_ref());
+                let scalar = item.columns.as_ref().is_some_and(|columns| columns.len() == 1);
+                Item { scalar, ..item }
             }
             TableFactor::NestedJoin { table_with_joins, alias: Some(alias) } => {
                 let columns = self.columns_of_joins(table_with_joins);

@@ -5,8 +5,9 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select,
-    SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart,
+    Query, Select, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 
 use crate::session::variables::fold;
@@ -134,7 +135,7 @@ pub(crate) fn without_schema(query: &mut Query) {
     let _ = query.visit(&mut Strip);
 }
 
-fn bare_name(name: &ObjectName) -> Option<String> {
+pub(crate) fn bare_name(name: &ObjectName) -> Option<String> {
     match name.0.as_slice() {
         [ObjectNamePart::Identifier(name)] => Some(fold(name)),
         [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(name)]
@@ -153,6 +154,34 @@ impl Set {
             list => format!("{list}({args})"),
         }
     }
+}
+
+/// Whether a name is that of a function here.
+pub(crate) fn is_known(name: &ObjectName) -> bool {
+    find(name).is_some() || bare_name(name).is_some_and(|name| RECORDS.contains(&name.as_str()))
+}
+
+/// A function in FROM as a list, and its columns as made of its `item`s; `None` for one that yields no set known here.
+///
+/// # Errors
+/// `42601` for a record function without names of columns.
+pub(crate) fn listed(
+    name: &ObjectName,
+    args: &[FunctionArg],
+    columns: &[TableAliasColumnDef],
+) -> Result<Option<(String, Vec<(String, String)>)>> {
+    let Some(bare) = bare_name(name) else { return Ok(None) };
+    let list: Vec<String> = args.iter().map(ToString::to_string).collect();
+    let list = list.join(", ");
+    if RECORDS.contains(&bare.as_str()) {
+        return record_list(&bare, &list, columns).map(Some);
+    }
+    let Some(set) = find(name) else { return Ok(None) };
+    let columns = set.columns.iter().map(|column| {
+        let name = if column.name.is_empty() { set.name } else { column.name };
+        (name.to_owned(), column.expr.to_owned())
+    });
+    Ok(Some((set.list(&list), columns.collect())))
 }
 
 /// Rewrites the functions in FROM of a query's SELECTs.
@@ -263,10 +292,6 @@ fn factor(factor: &mut TableFactor, used: &dyn Fn(&str) -> bool) -> Result<()> {
         _ => return Ok(()),
     };
     let Some(bare) = bare_name(name) else { return Ok(()) };
-    let known = RECORDS.contains(&bare.as_str()) || find(name).is_some();
-    if numbered && known && bare != "generate_series" {
-        return Err(Error::unsupported(format!("WITH ORDINALITY of {bare}")));
-    }
     let lateral = args.iter().any(has_columns);
     let list: Vec<String> = args.iter().map(ToString::to_string).collect();
     let list = list.join(", ");
@@ -276,7 +301,7 @@ fn factor(factor: &mut TableFactor, used: &dyn Fn(&str) -> bool) -> Result<()> {
     }
     let numeric = args.iter().any(is_decimal);
     if bare == "generate_series" && !args.iter().any(is_moment) && !numeric {
-        if lateral && !numbered {
+        if (lateral || args.iter().any(has_parameters)) && !numbered {
             // One in FROM takes constants only; one in a select list is unnested.
             let own = alias.as_ref().map_or_else(|| bare.clone(), |alias| fold(&alias.name));
             let text = format!("SELECT generate_series({list}) AS {}", super::names::exact(&own));
@@ -308,31 +333,56 @@ fn factor(factor: &mut TableFactor, used: &dyn Fn(&str) -> bool) -> Result<()> {
     Ok(())
 }
 
+/// `json_to_record(x) AS t(a int, b text)` as a list, and what its columns are made of.
+fn record_list(
+    name: &str,
+    list: &str,
+    columns: &[TableAliasColumnDef],
+) -> Result<(String, Vec<(String, String)>)> {
+    let missing =
+        || Error::new("42601", "a column definition list is required for functions returning \"record\"");
+    if columns.is_empty() {
+        return Err(missing());
+    }
+    let json = if name.starts_with("jsonb") { "jsonb" } else { "json" };
+    let item = format!("(item)::{json}");
+    let mut made = Vec::with_capacity(columns.len());
+    for column in columns {
+        let ty = super::types::data_type(column.data_type.as_ref().ok_or_else(missing)?)?;
+        let own = fold(&column.name);
+        let key = own.replace('\'', "''");
+        let target = format!("\"{}\"", ty.signature());
+        let expr = match ty {
+            cairn_types::DataType::Json | cairn_types::DataType::Jsonb => {
+                format!("cairn_json_get({item}, '{key}')::{target}")
+            }
+            cairn_types::DataType::Array(_) => {
+                format!("cairn_json_array_text(cairn_json_get({item}, '{key}'))::{target}")
+            }
+            _ => format!("cairn_json_get_text({item}, '{key}')::{target}"),
+        };
+        made.push((own, expr));
+    }
+    let list = match name.ends_with("set") {
+        true => format!("cairn_set_{json}_array_elements({list})"),
+        false => format!("make_array(({list})::{json})"),
+    };
+    Ok((list, made))
+}
+
 /// `json_to_record(x) AS t(a int, b text)`.
 fn record(name: &str, list: &str, alias: Option<TableAlias>, lateral: bool) -> Result<TableFactor> {
     let missing =
         || Error::new("42601", "a column definition list is required for functions returning \"record\"");
     let mut alias = alias.filter(|alias| !alias.columns.is_empty()).ok_or_else(missing)?;
-    let mut columns = Vec::with_capacity(alias.columns.len());
-    for column in &mut alias.columns {
-        let ty = super::types::data_type(&column.data_type.take().ok_or_else(missing)?)?;
-        let key = fold(&column.name).replace('\'', "''");
-        let target = format!("\"{}\"", ty.signature());
-        columns.push(match ty {
-            cairn_types::DataType::Json | cairn_types::DataType::Jsonb => {
-                format!("cairn_json_get(item, '{key}')::{target}")
-            }
-            cairn_types::DataType::Array(_) => {
-                format!("cairn_json_array_text(cairn_json_get(item, '{key}'))::{target}")
-            }
-            _ => format!("cairn_json_get_text(item, '{key}')::{target}"),
-        });
-    }
+    let (all, columns) = record_list(name, list, &alias.columns)?;
+    alias.columns.iter_mut().for_each(|column| column.data_type = None);
     let json = if name.starts_with("jsonb") { "jsonb" } else { "json" };
     let from = match name.ends_with("set") {
-        true => format!("SELECT unnest(cairn_set_{json}_array_elements({list}))::{json} AS item"),
+        true => format!("SELECT unnest({all}) AS item"),
         false => format!("SELECT ({list})::{json} AS item"),
     };
+    let columns: Vec<String> = columns.into_iter().map(|(_, expr)| expr).collect();
     derived(&format!("SELECT {} FROM ({from}) AS cairn_set", columns.join(", ")), alias, lateral)
 }
 
@@ -345,7 +395,7 @@ fn plain_alias(name: &str) -> TableAlias {
     }
 }
 
-fn derived(text: &str, alias: TableAlias, lateral: bool) -> Result<TableFactor> {
+pub(crate) fn derived(text: &str, alias: TableAlias, lateral: bool) -> Result<TableFactor> {
     let Statement::Query(subquery) = super::parse_text(text)? else {
         return Err(Error::internal("a set is no query"));
     };
@@ -399,6 +449,91 @@ pub(crate) fn has_columns(arg: &FunctionArg) -> bool {
     }
 }
 
+/// Whether a value is given for a part of an argument when the statement runs.
+fn has_parameters(arg: &FunctionArg) -> bool {
+    struct Parameters;
+    impl Visitor for Parameters {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match crate::routine::body::number_of(expr) {
+                Some(_) => ControlFlow::Break(()),
+                None => ControlFlow::Continue(()),
+            }
+        }
+    }
+    match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => expr.visit(&mut Parameters).is_break(),
+        _ => false,
+    }
+}
+
+/// Whether a call is `unnest` of one array.
+pub(super) fn is_unnest(function: &Function) -> bool {
+    bare_name(&function.name).as_deref() == Some("unnest")
+        && matches!(&function.args, FunctionArguments::List(list) if list.args.len() == 1)
+}
+
+/// `unnest` gives the elements of an array of any number of dimensions.
+pub(super) fn flat_argument(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) = list.args.first_mut()
+    {
+        flat(expr);
+    }
+}
+
+/// The same of an array.
+pub(super) fn flat(array: &mut Expr) {
+    let own = match array {
+        Expr::Function(call) => bare_name(&call.name).is_some_and(|name| name.starts_with("cairn_")),
+        _ => false,
+    };
+    if !own {
+        *array = super::rewrite::call(crate::functions::zip::FLAT, vec![super::rewrite::take(array)]);
+    }
+}
+
+/// Refuses functions that yield sets within CASE and COALESCE, whose parts are not all looked at.
+///
+/// # Errors
+/// `0A000`.
+pub(super) fn refuse_within(expr: &Expr) -> Result<()> {
+    struct Sets {
+        queries: usize,
+    }
+    impl Visitor for Sets {
+        type Break = ();
+        fn pre_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+            self.queries += 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+            self.queries -= 1;
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Function(call)
+                    if self.queries == 0 && (is_unnest(call) || find(&call.name).is_some()) =>
+                {
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    let word = match expr {
+        Expr::Case { .. } => "CASE",
+        Expr::Function(call) if bare_name(&call.name).as_deref() == Some("coalesce") => "COALESCE",
+        _ => return Ok(()),
+    };
+    if expr.visit(&mut Sets { queries: 0 }).is_continue() {
+        return Ok(());
+    }
+    Err(Error::new("0A000", format!("set-returning functions are not allowed in {word}"))
+        .with_hint("You might be able to move the set-returning function into a LATERAL FROM item."))
+}
+
 /// A function of a select list as the unnesting of its list; `None` for any other expression.
 ///
 /// # Errors
@@ -414,11 +549,6 @@ pub(crate) fn in_list(expr: &Expr) -> Result<Option<Expr>> {
             _ => Ok(None),
         };
     };
-    let [column] = set.columns else {
-        return Err(
-            Error::unsupported(format!("{} in a select list", set.name)).with_hint("Call it in FROM.")
-        );
-    };
     let args = match &function.args {
         FunctionArguments::List(list) => {
             list.args.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
@@ -426,7 +556,14 @@ pub(crate) fn in_list(expr: &Expr) -> Result<Option<Expr>> {
         _ => String::new(),
     };
     let unnested = format!("unnest({})", set.list(&args));
-    let text = format!("SELECT {}", column.expr.replace("item", &unnested));
+    let text = match set.columns {
+        [column] => format!("SELECT {}", column.expr.replace("item", &unnested)),
+        columns => {
+            let all: Vec<String> =
+                columns.iter().map(|column| column.expr.replace("item", &unnested)).collect();
+            format!("SELECT CASE WHEN {unnested} IS NOT NULL THEN ROW({}) END", all.join(", "))
+        }
+    };
     let Statement::Query(query) = super::parse_text(&text)? else { return Ok(None) };
     let SetExpr::Select(select) = *query.body else { return Ok(None) };
     Ok(select.projection.into_iter().find_map(|item| match item {

@@ -8,11 +8,13 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, Expr, Ident, Join, JoinConstraint, JoinOperator, OrderBy, OrderByKind, Query, Select,
-    SelectItem, SetExpr, TableAlias, TableFactor, TableWithJoins, Visit, VisitMut, Visitor, VisitorMut,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableFactor, TableWithJoins, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 
 use super::names::exact;
 use super::rewrite::{call, column_name};
+use super::rows_from::JOIN_ALIAS;
 use super::scopes::Scopes;
 use crate::session::variables::fold;
 use crate::{Error, Result};
@@ -25,6 +27,15 @@ pub(super) struct Shown {
     expr: Expr,
     /// It is several columns.
     merged: bool,
+    /// What USING calls the merged columns.
+    alias: Option<String>,
+}
+
+/// The alias of merged columns.
+fn alias_of(operator: &JoinOperator) -> Option<String> {
+    let Some(JoinConstraint::Using(names)) = constraint(operator) else { return None };
+    let last = names.last()?.0.last()?.as_ident()?;
+    last.value.strip_prefix(JOIN_ALIAS).map(str::to_owned)
 }
 
 /// Rewrites a query.
@@ -151,14 +162,15 @@ fn listed(factor: TableFactor, shown: &[Shown], alias: TableAlias) -> Result<Tab
 
 fn plain(table: &Ident, name: String) -> Shown {
     let expr = Expr::CompoundIdentifier(vec![table.clone(), exact(&name)]);
-    Shown { name, expr, merged: false }
+    Shown { name, expr, merged: false, alias: None }
 }
 
 /// What a join shows; its constraint becomes ON.
 fn joined(operator: &mut JoinOperator, left: Vec<Shown>, right: Vec<Shown>) -> Result<Vec<Shown>> {
     let names: Vec<String> = match constraint(operator) {
         Some(JoinConstraint::Using(names)) => {
-            names.iter().filter_map(|name| name.0.last()?.as_ident()).map(fold).collect()
+            let names = names.iter().filter_map(|name| name.0.last()?.as_ident()).map(fold);
+            names.filter(|name| !name.starts_with(JOIN_ALIAS)).collect()
         }
         Some(JoinConstraint::Natural) => {
             let common = |column: &&Shown| right.iter().any(|other| other.name == column.name);
@@ -166,6 +178,7 @@ fn joined(operator: &mut JoinOperator, left: Vec<Shown>, right: Vec<Shown>) -> R
         }
         _ => return Ok([left, right].concat()),
     };
+    let alias = alias_of(operator);
     let (mut condition, mut merged) = (None, Vec::new());
     for name in &names {
         let (one, other) = (only(&left, name, "left")?, only(&right, name, "right")?);
@@ -185,7 +198,7 @@ fn joined(operator: &mut JoinOperator, left: Vec<Shown>, right: Vec<Shown>) -> R
             JoinOperator::Right(_) | JoinOperator::RightOuter(_) => other.expr.clone(),
             _ => one.expr.clone(),
         };
-        merged.push(Shown { name: name.clone(), expr, merged: true });
+        merged.push(Shown { name: name.clone(), expr, merged: true, alias: alias.clone() });
     }
     let always = || Expr::Value(sqlparser::ast::Value::Boolean(true).into());
     if let Some(constraint) = constraint_mut(operator) {
@@ -214,6 +227,8 @@ fn only<'c>(columns: &'c [Shown], name: &str, side: &str) -> Result<&'c Shown> {
 struct Open {
     /// All that `*` lists; `None` where it is not known.
     shown: Option<Vec<Shown>>,
+    /// The merged columns that have a name of their own for them.
+    aliased: Vec<Shown>,
     /// The names of its result.
     output: Vec<String>,
 }
@@ -237,6 +252,16 @@ impl Merging<'_> {
             }
         }
         None
+    }
+
+    /// The merged column that `alias.name` means.
+    fn of_alias(&self, alias: &Ident, ident: &Ident) -> Option<&Shown> {
+        let (alias, name) = (fold(alias), fold(ident));
+        self.open
+            .iter()
+            .rev()
+            .flat_map(|open| open.aliased.iter())
+            .find(|column| column.name == name && column.alias.as_deref() == Some(alias.as_str()))
     }
 
     fn open(&mut self, select: &mut Select) -> Result<()> {
@@ -264,13 +289,24 @@ impl Merging<'_> {
             _ => None,
         });
         let output = output.collect();
-        self.open.push(Open { shown, output });
+        let aliased: Vec<Shown> =
+            shown.iter().flatten().filter(|column| column.alias.is_some()).cloned().collect();
+        if !aliased.is_empty() {
+            list_of_alias(select, &aliased);
+        }
+        self.open.push(Open { shown, aliased, output });
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(Expr::Identifier(ident)) = item
                 && self.merged(ident).is_some()
             {
                 let alias = exact(&fold(ident));
                 *item = SelectItem::ExprWithAlias { expr: Expr::Identifier(ident.clone()), alias };
+            } else if let SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) = item
+                && let [alias, ident] = parts.as_slice()
+                && self.of_alias(alias, ident).is_some()
+            {
+                let (expr, alias) = (Expr::CompoundIdentifier(parts.clone()), exact(&fold(ident)));
+                *item = SelectItem::ExprWithAlias { expr, alias };
             }
         }
         Ok(())
@@ -314,6 +350,39 @@ fn list(select: &mut Select, shown: &[Shown]) {
     select.projection = items;
 }
 
+/// Writes `alias.*` out, and the row of an alias as a value.
+fn list_of_alias(select: &mut Select, aliased: &[Shown]) {
+    let of = |alias: &str| -> Vec<&Shown> {
+        aliased.iter().filter(|column| column.alias.as_deref() == Some(alias)).collect()
+    };
+    let mut items = Vec::with_capacity(select.projection.len());
+    for item in std::mem::take(&mut select.projection) {
+        let columns = match &item {
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => name
+                .0
+                .last()
+                .and_then(|part| part.as_ident())
+                .map(|ident| of(&fold(ident)))
+                .unwrap_or_default(),
+            SelectItem::UnnamedExpr(Expr::Identifier(ident)) if !of(&fold(ident)).is_empty() => {
+                let row = of(&fold(ident)).iter().map(|column| column.expr.clone()).collect();
+                let alias = exact(&fold(ident));
+                items.push(SelectItem::ExprWithAlias { expr: call("row", row), alias });
+                continue;
+            }
+            _ => Vec::new(),
+        };
+        if columns.is_empty() {
+            items.push(item);
+        }
+        items.extend(columns.into_iter().map(|column| SelectItem::ExprWithAlias {
+            expr: column.expr.clone(),
+            alias: exact(&column.name),
+        }));
+    }
+    select.projection = items;
+}
+
 impl VisitorMut for Merging<'_> {
     type Break = Error;
 
@@ -353,6 +422,11 @@ impl VisitorMut for Merging<'_> {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         if let Expr::Identifier(ident) = expr
             && let Some(column) = self.merged(ident)
+        {
+            *expr = column.expr.clone();
+        } else if let Expr::CompoundIdentifier(parts) = expr
+            && let [alias, ident] = parts.as_slice()
+            && let Some(column) = self.of_alias(alias, ident)
         {
             *expr = column.expr.clone();
         }

@@ -169,6 +169,9 @@ impl Rows<'_> {
     fn row(&self, item: &Item) -> Result<Expr> {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         let columns = item.columns.as_deref().unwrap_or_default();
+        if let (true, [only]) = (item.scalar, columns) {
+            return Ok(Expr::CompoundIdentifier(vec![exact(&item.name), exact(only)]));
+        }
         let table = quoted(&item.name);
         let part = |name: &String| match item.rows {
             Some(_) => format!("{table}.{}", quoted(name)),

@@ -34,6 +34,9 @@ pub(crate) fn parameters(routine: &RoutineDescriptor) -> Parameters {
     let mut row = Vec::new();
     for (at, input) in routine.inputs().enumerate() {
         parameters.add(&input.name, at + 1);
+        if crate::functions::composite::composite(&input.ty).is_some() {
+            parameters.add_composite(&input.name, at + 1);
+        }
         row.push((input.name.clone(), at + 1));
     }
     parameters.add_row(&routine.name, row);
@@ -209,9 +212,15 @@ pub(crate) fn number_of(expr: &Expr) -> Option<usize> {
 pub(crate) fn literal(value: &Value, ty: &DataType, bare: bool) -> Expr {
     let plain = parse::parameters::literal(value);
     let untyped = matches!(value, Value::Null | Value::Text(_));
-    if !untyped || bare {
+    // An array without elements does not say of which type they are.
+    let array = matches!((value, ty), (Value::Array(_), DataType::Array(_)));
+    if !(untyped || array) || bare {
         return plain;
     }
+    let plain = match array {
+        true => parse::rewrite::string(value.to_text(ty)),
+        false => plain,
+    };
     Expr::Cast {
         kind: CastKind::Cast,
         expr: Box::new(plain),

@@ -5,12 +5,13 @@ use cairn_engine::catalog::{
     BodyForm, ObjectId, Parameter, ParameterMode, Relation, Returns, RoutineDescriptor, RoutineKind,
     RoutineVolatility,
 };
+use cairn_types::polymorphic::Polymorphic;
 use cairn_types::{DataType, Value};
 use sqlparser::ast::{DataType as SqlType, ObjectName, Statement};
 
 use super::body::{self, Body};
 use super::syntax::{CreateRoutine, ParsedReturns, Program};
-use super::{columns, function, gives_rows};
+use super::{columns, function, gives_rows, polymorphic};
 use crate::context::Context;
 use crate::ddl::{names, relations_of};
 use crate::dml::assign::is_assignable;
@@ -72,14 +73,23 @@ fn create(context: &Context, create: &CreateRoutine) -> Result<StatementResult> 
         body: text,
         depends_on: Vec::new(),
     };
-    if routine.returns != Returns::Trigger {
-        let body = Body::of(context, &routine)?;
-        if form != BodyForm::Text {
-            routine.depends_on = dependencies(context, &catalog, &body)?;
-        }
+    let body = match routine.returns {
+        Returns::Trigger => None,
+        _ => Some(Body::of(context, &routine)?),
+    };
+    if let Some(body) = body.as_ref().filter(|_| form != BodyForm::Text) {
+        routine.depends_on = dependencies(context, &catalog, body)?;
+    }
+    polymorphic::check(&routine)?;
+    if !is_function && polymorphic::is_polymorphic(&routine) {
+        return Err(Error::unsupported("a procedure with parameters of polymorphic types"));
+    }
+    context.txn().create_routine(routine.clone(), create.replace)?;
+    // What the body gives is known with the types of a call. It may call the function that it is of.
+    if let Some(body) = body.filter(|_| !polymorphic::is_polymorphic(&routine)) {
+        let catalog = context.catalog()?;
         check(context, &catalog, &routine, &body)?;
     }
-    context.txn().create_routine(routine, create.replace)?;
     Ok(StatementResult::command(if is_function { "CREATE FUNCTION" } else { "CREATE PROCEDURE" }))
 }
 
@@ -91,7 +101,7 @@ pub(super) fn refuse_built_in(context: &Context, name: &str) -> Result<()> {
         || template.window_functions().contains_key(name)
         || template.table_functions().contains_key(name)
         || context.scope.shared.closures.get(name).is_some()
-        || name.starts_with(function::ROWS);
+        || [function::ROWS, function::VALUES, function::RECORD].iter().any(|prefix| name.starts_with(prefix));
     match taken {
         true => Err(Error::unsupported(format!("a function named as the built-in one {name}"))),
         false => Ok(()),
@@ -121,7 +131,8 @@ fn parameters(context: &Context, create: &CreateRoutine) -> Result<Vec<Parameter
             if create.kind == RoutineKind::Procedure {
                 return Err(Error::unsupported("a VARIADIC parameter of a procedure"));
             }
-            if !matches!(ty, DataType::Array(_)) {
+            let any = matches!(Polymorphic::of(&ty), Some(Polymorphic::Array | Polymorphic::CompatibleArray));
+            if !matches!(ty, DataType::Array(_)) && !any {
                 return Err(invalid("VARIADIC parameter must be an array"));
             }
         }
@@ -169,7 +180,7 @@ fn returns(
             let word = ty.to_string().to_lowercase();
             match word.as_str() {
                 "record" if !out.is_empty() => return Ok(rows(*set)),
-                "record" => return Err(Error::unsupported("a function that returns record without OUT")),
+                "record" => return Ok(Returns::Rows { columns: Vec::new(), set: *set }),
                 "trigger" if parameters.is_empty() => return Ok(Returns::Trigger),
                 "trigger" => return Err(invalid("trigger functions cannot have declared arguments")),
                 "void" if out.is_empty() => return Ok(Returns::Void),
@@ -215,6 +226,11 @@ fn of_type(context: &Context, catalog: &Catalog, ty: &SqlType, set: bool) -> Res
 
 /// The type of a parameter or result.
 pub(super) fn type_of(context: &Context, ty: &SqlType) -> Result<DataType> {
+    if let SqlType::Custom(name, _) = ty
+        && let Some(any) = Polymorphic::parse(&name.to_string().to_lowercase())
+    {
+        return Ok(any.data_type());
+    }
     match named_types::named(context, ty) {
         Ok(named) if named.domain.is_some() => {
             Err(Error::unsupported(format!("a parameter or result of the domain {ty}")))
@@ -248,6 +264,16 @@ fn dependencies(context: &Context, catalog: &Catalog, body: &Body) -> Result<Vec
 
 /// Plans the statements with NULL for each parameter, and looks at what the last one gives.
 fn check(context: &Context, catalog: &Catalog, routine: &RoutineDescriptor, body: &Body) -> Result<()> {
+    let last = check_statements(context, routine, body)?;
+    check_result(catalog, routine, body, last)
+}
+
+/// Plans the statements; what the last one gives.
+fn check_statements(
+    context: &Context,
+    routine: &RoutineDescriptor,
+    body: &Body,
+) -> Result<Option<Vec<Column>>> {
     let values: Vec<(Value, DataType)> =
         routine.inputs().map(|input| (Value::Null, input.ty.clone())).collect();
     let mut last: Option<Vec<Column>> = None;
@@ -266,6 +292,15 @@ fn check(context: &Context, catalog: &Catalog, routine: &RoutineDescriptor, body
             _ => None,
         };
     }
+    Ok(last)
+}
+
+fn check_result(
+    catalog: &Catalog,
+    routine: &RoutineDescriptor,
+    body: &Body,
+    last: Option<Vec<Column>>,
+) -> Result<()> {
     if matches!(routine.returns, Returns::Void) {
         return Ok(());
     }
@@ -281,6 +316,9 @@ fn check(context: &Context, catalog: &Catalog, routine: &RoutineDescriptor, body
         && crate::functions::composite::composite(&row.ty).is_some()
         && is_assignable(&row.ty, &super::value_type(catalog, routine)?)
     {
+        return Ok(());
+    }
+    if super::is_record(routine) {
         return Ok(());
     }
     if last.len() != wanted.len() {
@@ -306,6 +344,16 @@ fn check(context: &Context, catalog: &Catalog, routine: &RoutineDescriptor, body
         }
     }
     Ok(())
+}
+
+/// The columns of what the last statement of a function gives that returns `record`.
+///
+/// # Errors
+/// Those of planning it.
+pub(super) fn described(context: &Context, routine: &RoutineDescriptor) -> Result<Vec<(String, DataType)>> {
+    let body = Body::of(context, routine)?;
+    let last = check_statements(context, routine, &body)?.unwrap_or_default();
+    Ok(last.into_iter().map(|column| (column.name, column.ty)).collect())
 }
 
 /// Whether a column of the last statement is a literal, which takes any type, or a NULL.

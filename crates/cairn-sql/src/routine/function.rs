@@ -25,7 +25,7 @@ use datafusion::logical_expr::{
 };
 
 use super::body::{Body, Outcome};
-use super::{columns, functions_named, gives_rows, is_set};
+use super::{columns, functions_named, gives_rows, is_set, polymorphic};
 use crate::context::{Body as Surroundings, Context, Scope, ScopeExtension};
 use crate::dml::assign::{assign_array, is_assignable};
 use crate::dml::default::parse_expr;
@@ -38,6 +38,11 @@ use crate::{Error, Result};
 
 /// Begins the names of functions that give all rows of a function as one list of structs.
 pub(crate) const ROWS: &str = "cairn_rows_";
+/// Begins the names of functions that give all rows of a function as one list of values.
+pub(crate) const VALUES: &str = "cairn_values_";
+/// Begins the names of functions that give the rows of a function that returns `record` as one list of structs; the columns
+/// follow, in hexadecimal digits, and the function's name.
+pub(crate) const RECORD: &str = "cairn_record_";
 /// Results of a batch that are remembered by their arguments.
 const REMEMBERED_MAX: usize = 8192;
 
@@ -46,23 +51,68 @@ pub(crate) fn member(at: usize) -> String {
     format!("c{at}")
 }
 
+/// How a function gives what it gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// The value, or the first.
+    Value,
+    /// All rows as one list of structs.
+    Rows,
+    /// All rows as one list of values.
+    Values,
+}
+
+/// The name, within its schema, of a function that returns `record` with these columns.
+pub(crate) fn record_name(
+    name: &sqlparser::ast::ObjectName,
+    columns: &[(String, DataType)],
+) -> sqlparser::ast::ObjectName {
+    let text: Vec<String> =
+        columns.iter().map(|(name, ty)| format!("{name}\u{1}{}", ty.signature())).collect();
+    let digits: String = text.join("\u{2}").bytes().map(|byte| format!("{byte:02x}")).collect();
+    super::rewrite::named_with(&format!("{RECORD}{digits}_"), name)
+}
+
+/// The columns in the name of a function that returns `record`, and what follows.
+fn record_columns(name: &str) -> Option<(Vec<(String, DataType)>, &str)> {
+    let (digits, name) = name.strip_prefix(RECORD)?.split_once('_')?;
+    let bytes = (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok());
+    let text = String::from_utf8(bytes.collect::<Option<Vec<u8>>>()?).ok()?;
+    let columns = text.split('\u{2}').map(|column| {
+        let (name, ty) = column.split_once('\u{1}')?;
+        Some((name.to_owned(), DataType::parse(ty)?))
+    });
+    Some((columns.collect::<Option<_>>()?, name))
+}
+
 /// The function of a name as the planner gives it; `None` where no function in SQL has it.
 pub(crate) fn of_name(context: &Context, catalog: &Arc<Catalog>, name: &str) -> Option<Arc<ScalarUDF>> {
     // The planner writes names of several parts with their quotes.
     let name = &name.replace('"', "");
-    let (bare, as_rows) = match name.rsplit_once('.') {
-        Some((schema, last)) => match last.strip_prefix(ROWS) {
-            Some(last) => (format!("{schema}.{last}"), true),
-            None => (name.to_owned(), false),
-        },
-        None => match name.strip_prefix(ROWS) {
-            Some(last) => (last.to_owned(), true),
-            None => (name.to_owned(), false),
-        },
+    let (schema, last) = match name.rsplit_once('.') {
+        Some((schema, last)) => (Some(schema), last),
+        None => (None, name.as_str()),
     };
-    let routines = functions_named(context, catalog, &bare);
+    let (defined, form, last) =
+        match (last.strip_prefix(ROWS), last.strip_prefix(VALUES), record_columns(last)) {
+            (Some(last), ..) => (None, Form::Rows, last),
+            (_, Some(last), _) => (None, Form::Values, last),
+            (_, _, Some((columns, last))) => (Some(columns), Form::Rows, last),
+            _ => (None, Form::Value, last),
+        };
+    let bare = schema.map_or_else(|| last.to_owned(), |schema| format!("{schema}.{last}"));
+    let mut routines = functions_named(context, catalog, &bare);
     if routines.is_empty() {
         return None;
+    }
+    for routine in routines.iter_mut().filter(|routine| super::is_record(routine)) {
+        let columns = match &defined {
+            Some(columns) => columns.clone(),
+            None => super::define::described(context, routine).ok()?,
+        };
+        let set = is_set(routine);
+        let returns = Returns::Rows { columns, set };
+        *routine = Arc::new(RoutineDescriptor { returns, ..routine.as_ref().clone() });
     }
     let volatility = routines.iter().map(|routine| volatility_of(routine)).max_by_key(|kind| match kind {
         Volatility::Immutable => 0,
@@ -75,8 +125,17 @@ pub(crate) fn of_name(context: &Context, catalog: &Arc<Catalog>, name: &str) -> 
     );
     let candidates =
         routines.into_iter().map(|routine| Candidate { routine, body: OnceLock::new() }).collect();
-    let (name, version, catalog) = (bare, catalog.version(), Arc::clone(catalog));
-    Some(Arc::new(ScalarUDF::from(Function { name, version, as_rows, catalog, candidates, signature })))
+    let (version, catalog) = (catalog.version(), Arc::clone(catalog));
+    let whole = (name != &bare).then(|| name.clone());
+    Some(Arc::new(ScalarUDF::from(Function {
+        name: bare,
+        whole,
+        version,
+        form,
+        catalog,
+        candidates,
+        signature,
+    })))
 }
 
 fn volatility_of(routine: &RoutineDescriptor) -> Volatility {
@@ -145,8 +204,9 @@ struct Function {
     name: String,
     /// Of the catalog that they are from.
     version: u64,
-    /// Whether the rows are given as one list.
-    as_rows: bool,
+    /// The name with what is before it, where that says more.
+    whole: Option<String>,
+    form: Form,
     catalog: Arc<Catalog>,
     candidates: Vec<Candidate>,
     signature: Signature,
@@ -160,7 +220,7 @@ impl std::fmt::Debug for Function {
 
 impl PartialEq for Function {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.version == other.version && self.as_rows == other.as_rows
+        self.name == other.name && self.version == other.version && self.whole == other.whole
     }
 }
 impl Eq for Function {}
@@ -264,14 +324,41 @@ fn near(from: &DataType, to: &DataType) -> Option<i32> {
 }
 
 impl Function {
-    fn choose(&self, found: &[Found]) -> Result<&Candidate> {
-        let routines: Vec<&RoutineDescriptor> = self.candidates.iter().map(|c| &*c.routine).collect();
-        Ok(&self.candidates[choose(&self.name, &routines, found)?])
+    /// The function that a call means, with the types of the call.
+    fn choose(&self, found: &[Found]) -> Result<(&Candidate, Arc<RoutineDescriptor>)> {
+        let mut own = Vec::with_capacity(self.candidates.len());
+        let mut unknown = None;
+        for candidate in &self.candidates {
+            if !polymorphic::is_polymorphic(&candidate.routine) {
+                own.push((candidate, Arc::clone(&candidate.routine)));
+                continue;
+            }
+            match polymorphic::instance(&candidate.routine, found) {
+                Ok(Some(made)) => own.push((candidate, Arc::new(made))),
+                Ok(None) => {}
+                Err(error) => unknown = Some(error),
+            }
+        }
+        // A function of just these types goes before one of any.
+        let fixed: Vec<_> = own.iter().filter(|(c, _)| !polymorphic::is_polymorphic(&c.routine)).collect();
+        let exact = fixed.iter().find(|(_, routine)| {
+            routine.inputs().count() == found.len()
+                && routine.inputs().zip(found).all(|(input, ty)| ty.as_ref() == Some(&input.ty))
+        });
+        if let Some((candidate, routine)) = exact {
+            return Ok((candidate, Arc::clone(routine)));
+        }
+        let routines: Vec<&RoutineDescriptor> = own.iter().map(|(_, routine)| &**routine).collect();
+        match choose(&self.name, &routines, found) {
+            Ok(at) => Ok((own[at].0, Arc::clone(&own[at].1))),
+            Err(error) if error.sqlstate() == "42883" => Err(unknown.unwrap_or(error)),
+            Err(error) => Err(error),
+        }
     }
 
     /// The type of the call's value.
     fn result(&self, routine: &RoutineDescriptor) -> Result<FieldRef> {
-        if self.as_rows {
+        if self.form == Form::Rows {
             let members = columns(&self.catalog, routine)?;
             let fields =
                 members.iter().enumerate().map(|(at, (_, ty))| Arc::new(ty.to_field(member(at), true)));
@@ -282,11 +369,10 @@ impl Function {
         if routine.returns == Returns::Trigger {
             return Err(Error::new("0A000", "trigger functions can only be called as triggers"));
         }
-        if gives_rows(routine) && is_set(routine) {
-            return Err(Error::unsupported(format!("rows of function {} as values", routine.name))
-                .with_hint("Call it in FROM."));
-        }
         let ty = super::value_type(&self.catalog, routine)?;
+        if self.form == Form::Values {
+            return Ok(Arc::new(DataType::Array(Box::new(ty)).to_field(&routine.name, true)));
+        }
         Ok(Arc::new(ty.to_field(&routine.name, true)))
     }
 
@@ -298,12 +384,12 @@ impl Function {
             .zip(&args.args)
             .map(|(field, arg)| found(field, matches!(arg, ColumnarValue::Scalar(_))))
             .collect();
-        let candidate = self.choose(&kinds)?;
-        let routine = &candidate.routine;
+        let (candidate, routine) = self.choose(&kinds)?;
+        let routine = &routine;
         let scope = ScopeExtension::of(&args.config_options)?;
         let context = Context { scope };
         let inputs: Vec<DataType> = routine.inputs().map(|input| input.ty.clone()).collect();
-        let call = Call::new(&context, &self.catalog, candidate, &self.result(routine)?, self.as_rows)?;
+        let call = Call::new(&context, &self.catalog, candidate, routine, &self.result(routine)?, self.form)?;
         let elements = elements_of(routine, &kinds);
         let defaults = defaults(&context, routine, own.len().min(inputs.len()))?;
         let zone = context.zone();
@@ -348,7 +434,7 @@ impl Function {
 
     /// The expression of a function that is nothing more, with the arguments in it.
     fn inlined(&self, args: &[Expr], info: &SimplifyContext) -> Result<Option<Expr>> {
-        if self.as_rows {
+        if self.form != Form::Value {
             return Ok(None);
         }
         let mut kinds = Vec::with_capacity(args.len());
@@ -359,8 +445,12 @@ impl Function {
             owned.push(sql_type(&field));
             kinds.push(found(&field, literal));
         }
-        let candidate = self.choose(&kinds)?;
-        let routine = &candidate.routine;
+        let (candidate, routine) = self.choose(&kinds)?;
+        // The types of its arguments may not be those of before any more.
+        if polymorphic::is_polymorphic(&candidate.routine) {
+            return Ok(None);
+        }
+        let routine = &*routine;
         let Returns::Value { ty, set: false } = &routine.returns else { return Ok(None) };
         if routine.strict && args.iter().any(Expr::is_volatile) {
             return Ok(None);
@@ -374,6 +464,14 @@ impl Function {
         let Some((value, volatility)) = expression(&context, routine)? else { return Ok(None) };
         // What promises more than its expression keeps is called, as it asks to be.
         if volatility != Volatility::Immutable {
+            return Ok(None);
+        }
+        // One that calls itself would have no end.
+        let calls_itself = value.exists(|expr| {
+            Ok(matches!(expr, Expr::ScalarFunction(call)
+                if call.func.inner().downcast_ref::<Function>().is_some_and(|own| own.name == self.name)))
+        })?;
+        if calls_itself {
             return Ok(None);
         }
         let mut uses = vec![0usize; args.len()];
@@ -534,7 +632,7 @@ struct Call<'c> {
     body: Arc<Body>,
     columns: Vec<(String, DataType)>,
     result: FieldRef,
-    as_rows: bool,
+    form: Form,
 }
 
 impl<'c> Call<'c> {
@@ -542,32 +640,35 @@ impl<'c> Call<'c> {
         context: &'c Context,
         catalog: &Catalog,
         candidate: &'c Candidate,
+        routine: &'c RoutineDescriptor,
         result: &FieldRef,
-        as_rows: bool,
+        form: Form,
     ) -> Result<Self> {
         Ok(Self {
             context,
-            routine: &candidate.routine,
+            routine,
             body: candidate.body(context)?,
-            columns: columns(catalog, &candidate.routine)?,
+            columns: columns(catalog, routine)?,
             result: Arc::clone(result),
-            as_rows,
+            form,
         })
     }
 
     /// The result for these arguments, a single row.
     fn run(&self, values: &[(Value, DataType)]) -> Result<ArrayRef> {
+        let as_rows = self.form == Form::Rows;
         if self.routine.strict && values.iter().any(|(value, _)| value.is_null()) {
-            return Ok(match self.as_rows && is_set(self.routine) {
+            return Ok(match as_rows && is_set(self.routine) {
                 true => self.list(&[])?,
-                false if self.as_rows => self.list(&[vec![Value::Null; self.columns.len()]])?,
+                false if as_rows => self.list(&[vec![Value::Null; self.columns.len()]])?,
+                false if self.form == Form::Values => self.values(Vec::new())?,
                 false => arrow::array::new_null_array(self.result.data_type(), 1),
             });
         }
         let surroundings = Surroundings { nested: true, ..Surroundings::default() };
         let outcome = self.body.run(self.context, surroundings, values)?;
         if self.routine.returns == Returns::Void {
-            return match self.as_rows {
+            return match as_rows {
                 true => self.list(&[vec![Value::Null]]),
                 false => Ok(Value::to_array(&[Value::Null], &DataType::Text)?),
             };
@@ -575,16 +676,32 @@ impl<'c> Call<'c> {
         let set = is_set(self.routine);
         let rows =
             converted(self.context, self.routine, &self.columns, &outcome, if set { usize::MAX } else { 1 })?;
-        if self.as_rows {
+        if as_rows {
             return match rows.is_empty() && !set {
                 true => self.list(&[vec![Value::Null; self.columns.len()]]),
                 false => self.list(&rows),
             };
         }
         let ty = DataType::from_field(&self.result);
-        let value = match (rows.into_iter().next(), composite(&ty)) {
+        if self.form == Form::Values {
+            let DataType::Array(item) = &ty else { return Err(Error::internal("rows that are no list")) };
+            let values = rows.into_iter().map(|row| self.value(Some(row), item, false));
+            return self.values(values.collect::<Result<_>>()?);
+        }
+        let value = self.value(rows.into_iter().next(), &ty, is_null_row(&outcome))?;
+        Ok(Value::to_array(&[value], &ty)?)
+    }
+
+    /// Values as one list.
+    fn values(&self, values: Vec<Value>) -> Result<ArrayRef> {
+        Ok(Value::to_array(&[Value::Array(values)], &DataType::from_field(&self.result))?)
+    }
+
+    /// A row as a value.
+    fn value(&self, row: Option<Vec<Value>>, ty: &DataType, is_null: bool) -> Result<Value> {
+        Ok(match (row, composite(ty)) {
             (None, _) => Value::Null,
-            (Some(_), Some(_)) if gives_rows(self.routine) && is_null_row(&outcome) => Value::Null,
+            (Some(_), Some(_)) if gives_rows(self.routine) && is_null => Value::Null,
             (Some(row), Some(own)) if gives_rows(self.routine) => {
                 let mut all = vec![Value::Null; own.fields.len()];
                 for ((place, _), value) in own.live().zip(row) {
@@ -593,8 +710,7 @@ impl<'c> Call<'c> {
                 crate::functions::composite::value(own, &all)?
             }
             (Some(row), _) => row.into_iter().next().unwrap_or(Value::Null),
-        };
-        Ok(Value::to_array(&[value], &ty)?)
+        })
     }
 
     /// Rows as one list.
@@ -726,7 +842,7 @@ impl ScalarUDFImpl for Function {
             .zip(args.scalar_arguments)
             .map(|(field, constant)| found(field, constant.is_some()))
             .collect();
-        Ok(self.result(&self.choose(&kinds)?.routine)?)
+        Ok(self.result(&self.choose(&kinds)?.1)?)
     }
 
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> DataFusionResult<ExprSimplifyResult> {

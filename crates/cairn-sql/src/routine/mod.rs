@@ -14,8 +14,10 @@ pub(crate) mod define;
 pub(crate) mod drop;
 pub(crate) mod function;
 pub(crate) mod names;
+pub(crate) mod polymorphic;
 pub(crate) mod procedure;
 pub(crate) mod rewrite;
+mod rows_from;
 pub(crate) mod syntax;
 
 use std::sync::Arc;
@@ -108,6 +110,11 @@ pub(crate) fn gives_rows(routine: &RoutineDescriptor) -> bool {
         Returns::Value { ty, .. } => composite(ty).is_some(),
         Returns::Void | Returns::Trigger => false,
     }
+}
+
+/// Whether it gives rows whose columns are said where it is called.
+pub(crate) fn is_record(routine: &RoutineDescriptor) -> bool {
+    matches!(&routine.returns, Returns::Rows { columns, .. } if columns.is_empty())
 }
 
 /// Whether it may give more than one.

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use cairn_engine::Catalog;
 use cairn_engine::catalog::Relation;
 use sqlparser::ast::{
-    Delete, Expr, FromTable, Ident, Insert, ObjectName, Query, Select, SelectItem,
+    AccessExpr, Delete, Expr, FromTable, Ident, Insert, ObjectName, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias, TableFactor, TableObject,
     TableWithJoins, UpdateTableFromKind, Value as Literal, VisitMut, VisitorMut,
 };
@@ -27,12 +27,20 @@ pub(crate) struct Parameters {
     plain: HashMap<String, usize>,
     /// Rows (`new`, `old`, the function's name), with their columns in order.
     rows: HashMap<String, Vec<(String, usize)>>,
+    /// Those that are rows as values, of which `name.field` is a field.
+    composites: HashMap<String, usize>,
 }
 
 impl Parameters {
     pub(crate) fn add(&mut self, name: &str, number: usize) {
         if !name.is_empty() {
             self.plain.insert(name.to_owned(), number);
+        }
+    }
+
+    pub(crate) fn add_composite(&mut self, name: &str, number: usize) {
+        if !name.is_empty() {
+            self.composites.insert(name.to_owned(), number);
         }
     }
 
@@ -370,6 +378,16 @@ impl VisitorMut for Resolve<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Expr::CompoundIdentifier(parts) = expr
+            && let [row, field] = parts.as_slice()
+            && let Some(number) = self.parameters.composites.get(&fold(row))
+            && !self.is_relation(&fold(row))
+        {
+            let access_chain = vec![AccessExpr::Dot(Expr::Identifier(field.clone()))];
+            let root = Box::new(Expr::Nested(Box::new(placeholder(*number))));
+            *expr = Expr::CompoundFieldAccess { root, access_chain };
+            return ControlFlow::Continue(());
+        }
         let number = match &*expr {
             Expr::Identifier(ident) => {
                 let name = fold(ident);

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use cairn_engine::Catalog;
 use cairn_engine::catalog::{Returns, RoutineDescriptor, RoutineKind};
 use sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query,
-    Statement, TableAlias, TableFactor, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select,
+    SelectItem, Statement, TableAlias, TableFactor, VisitMut, VisitorMut,
 };
 
 use super::{columns, function, gives_rows, is_set, named};
@@ -22,22 +22,24 @@ use crate::{Error, Result};
 /// # Errors
 /// `42883`, `42725`, `0A000`; `42809` for a procedure.
 pub(crate) fn query(context: &Context, catalog: &Catalog, query: &mut Query) -> Result<()> {
-    if catalog.routines().next().is_none() {
-        return Ok(());
-    }
-    match query.visit(&mut Calls { context, catalog }) {
+    match query.visit(&mut Calls { context, catalog, any: catalog.routines().next().is_some() }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
 }
 
-struct Calls<'c> {
-    context: &'c Context,
-    catalog: &'c Catalog,
+pub(super) struct Calls<'c> {
+    pub(super) context: &'c Context,
+    pub(super) catalog: &'c Catalog,
+    /// Whether there are functions in SQL at all.
+    any: bool,
 }
 
 impl Calls<'_> {
-    fn routines(&self, name: &ObjectName) -> Vec<std::sync::Arc<RoutineDescriptor>> {
+    pub(super) fn routines(&self, name: &ObjectName) -> Vec<std::sync::Arc<RoutineDescriptor>> {
+        if !self.any {
+            return Vec::new();
+        }
         let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(fold).collect();
         match parts.as_slice() {
             [name] => named(self.context, self.catalog, None, name),
@@ -47,39 +49,26 @@ impl Calls<'_> {
     }
 
     fn factor(&self, factor: &mut TableFactor) -> Result<()> {
-        let (name, args, alias, numbered) = match &*factor {
-            TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } => {
-                (name, &args.args, alias, *with_ordinality)
-            }
-            TableFactor::Function { name, args, alias, with_ordinality, .. } => {
-                (name, args, alias, *with_ordinality)
-            }
+        if self.rows_from(factor)? {
+            return Ok(());
+        }
+        let (name, args, alias) = match &*factor {
+            TableFactor::Table { name, args: Some(args), alias, .. } => (name, &args.args, alias),
+            TableFactor::Function { name, args, alias, .. } => (name, args, alias),
             _ => return Ok(()),
         };
         let routines = self.routines(name);
         if routines.is_empty() {
             return Ok(());
         }
-        if numbered {
-            return Err(Error::unsupported("WITH ORDINALITY of a function in SQL"));
-        }
         let mut args = args.clone();
         self.place(&routines, &mut args)?;
-        let fitting: Vec<_> = routines.iter().filter(|routine| takes(routine, args.len())).collect();
-        let Some(first) = fitting.first() else {
+        if !routines.iter().any(|routine| takes(routine, args.len())) {
             // The planner says what is wrong.
             return Ok(());
-        };
-        refuse_procedure(first)?;
-        let shape = columns(self.catalog, first)?;
-        for other in &fitting {
-            if columns(self.catalog, other)? != shape {
-                return Err(Error::unsupported(format!(
-                    "function {} in FROM, of which there are several that give other columns",
-                    first.name
-                )));
-            }
         }
+        let first = &self.chosen(&routines, args.len())?;
+        let shape = columns(self.catalog, first)?;
         let scalar = !gives_rows(first);
         let own = alias.as_ref().map_or_else(|| first.name.clone(), |alias| fold(&alias.name));
         let mut items = Vec::with_capacity(shape.len());
@@ -109,6 +98,32 @@ impl Calls<'_> {
         Ok(())
     }
 
+    /// The function that a call with so many arguments means; all that may be meant give the same columns.
+    pub(super) fn chosen(
+        &self,
+        routines: &[std::sync::Arc<RoutineDescriptor>],
+        given: usize,
+    ) -> Result<std::sync::Arc<RoutineDescriptor>> {
+        let fitting: Vec<_> = routines.iter().filter(|routine| takes(routine, given)).collect();
+        let Some(first) = fitting.first() else {
+            return Err(crate::functions::missing::error(
+                &routines[0].name,
+                &vec!["unknown".to_owned(); given],
+            ));
+        };
+        refuse_procedure(first)?;
+        let shape = columns(self.catalog, first)?;
+        for other in &fitting {
+            if columns(self.catalog, other)? != shape {
+                return Err(Error::unsupported(format!(
+                    "function {} in FROM, of which there are several that give other columns",
+                    first.name
+                )));
+            }
+        }
+        Ok(std::sync::Arc::clone(first))
+    }
+
     fn call(&self, expr: &mut Expr) -> Result<()> {
         let Expr::Function(call) = expr else { return Ok(()) };
         let routines = self.routines(&call.name);
@@ -128,10 +143,15 @@ impl Calls<'_> {
             return Ok(());
         };
         refuse_procedure(first)?;
-        if !is_set(first) || gives_rows(first) {
+        if !is_set(first) {
             return Ok(());
         }
         let args: Vec<String> = list.args.iter().map(ToString::to_string).collect();
+        if gives_rows(first) {
+            let name = named_with(function::VALUES, &call.name);
+            *expr = parse_expr(&format!("unnest({name}({}))", args.join(", ")))?;
+            return Ok(());
+        }
         let text = format!(
             "get_field(unnest({}({})), '{}')",
             rows_name(&call.name),
@@ -143,7 +163,7 @@ impl Calls<'_> {
     }
 
     /// Puts arguments with names in their places, and defaults in those between.
-    fn place(
+    pub(super) fn place(
         &self,
         routines: &[std::sync::Arc<RoutineDescriptor>],
         args: &mut Vec<FunctionArg>,
@@ -208,16 +228,35 @@ fn refuse_procedure(routine: &RoutineDescriptor) -> Result<()> {
 }
 
 /// The name of the function that gives the rows of another as a list.
-fn rows_name(name: &ObjectName) -> ObjectName {
+pub(super) fn rows_name(name: &ObjectName) -> ObjectName {
+    named_with(function::ROWS, name)
+}
+
+/// A name with something before its last part.
+pub(super) fn named_with(prefix: &str, name: &ObjectName) -> ObjectName {
     let mut name = name.clone();
     if let Some(ObjectNamePart::Identifier(last)) = name.0.last_mut() {
-        *last = Ident::with_quote('"', format!("{}{}", function::ROWS, fold(last)));
+        *last = Ident::with_quote('"', format!("{prefix}{}", fold(last)));
     }
     name
 }
 
 impl VisitorMut for Calls<'_> {
     type Break = Error;
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        // A set that is unnested keeps its function's name.
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(Expr::Function(call)) = item
+                && self.routines(&call.name).first().is_some_and(|routine| is_set(routine))
+            {
+                let alias = call.name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
+                let alias = parse::names::exact(&alias);
+                *item = SelectItem::ExprWithAlias { expr: Expr::Function(call.clone()), alias };
+            }
+        }
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         match self.factor(factor) {
