@@ -36,11 +36,13 @@ pub(crate) mod parameters;
 pub(crate) mod partition_columns;
 mod presence;
 mod quantified_values;
+mod recursive;
 pub(crate) mod rewrite;
 pub(crate) mod row_functions;
 pub(crate) mod rows_from;
 pub(crate) mod sample;
 mod scopes;
+mod search;
 pub(crate) mod sets;
 mod shadowed;
 pub(crate) mod shown;
@@ -134,6 +136,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let patched = variadic::before_parsing(&patched);
     let patched = quantified_values::before_parsing(&patched);
     let patched = rows_from::before_parsing(&patched);
+    let patched = search::before_parsing(&patched);
     let patched = windows::before_parsing(&patched);
     let patched = exclude::before_parsing(&patched);
     let patched = merge::before_parsing(&patched);
@@ -171,6 +174,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     }
     balance::statement(&mut statement);
     check::statement(&statement)?;
+    search::rewrite(&patched, &mut statement)?;
     row_functions::rewrite(&patched, &mut statement)?;
     Ok(statement)
 }
@@ -190,6 +194,7 @@ pub(crate) fn resolve(
     plan: &dyn Fn(Query) -> Option<Vec<String>>,
     query: &mut Query,
 ) -> Result<()> {
+    recursive::check(query)?;
     windows::resolve(query)?;
     system_ids::resolve(query)?;
     shadowed::rename(query);

@@ -33,6 +33,7 @@ pub(crate) mod plan;
 pub(crate) mod point;
 pub(crate) mod point_key;
 pub(crate) mod predicates;
+mod recursive_types;
 pub(crate) mod reuse;
 mod row_nulls;
 pub(crate) mod run;

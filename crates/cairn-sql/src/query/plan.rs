@@ -118,6 +118,7 @@ impl<'s> Planner<'s> {
                 statement,
                 &mut PlannerContext::new().with_prepare_param_data_types(declared),
             )
+            .and_then(super::recursive_types::check)
             .and_then(super::copies::numbered)
             .and_then(super::common_types::rewrite)
             .and_then(super::outer_aggregates::refuse)
