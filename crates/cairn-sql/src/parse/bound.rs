@@ -10,6 +10,7 @@ use sqlparser::ast::{
 };
 
 use super::names::exact;
+use crate::functions::text::quote_ident;
 use crate::session::variables::fold;
 
 /// Puts the schema that `schema_of` gives before each name that stands alone.
@@ -28,7 +29,9 @@ pub(crate) fn bind(query: &mut Query, schema_of: &dyn Fn(&str) -> Option<String>
                 && !self.ctes.contains(&fold(own))
                 && let Some(schema) = (self.schema_of)(&fold(own))
             {
-                name.0.insert(0, ObjectNamePart::Identifier(exact(&schema)));
+                let plain = quote_ident(&schema) == schema;
+                let ident = if plain { Ident::new(schema) } else { exact(&schema) };
+                name.0.insert(0, ObjectNamePart::Identifier(ident));
             }
             ControlFlow::Continue(())
         }

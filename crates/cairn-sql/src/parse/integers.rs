@@ -3,6 +3,8 @@
 //! reads a plain number: LIMIT and OFFSET, positions in GROUP BY and ORDER BY, bounds of frames, subscripts, arguments
 //! of functions in FROM and those that decide on the type of a result.
 //!
+//! `ARRAY[a, b]` becomes the call of a function here, once all that knows its form has seen it.
+//!
 //! A number with a zero in front is BIGINT whatever its size: so are bound values of that type
 //! ([`super::parameters::literal`]).
 
@@ -55,6 +57,10 @@ impl VisitorMut for Integers {
                 access_chain.iter_mut().for_each(plain_in_access)
             }
             Expr::Interval(interval) => plain(&mut interval.value),
+            // In the list of ARRAY the planner knows no columns of outer queries.
+            Expr::Array(array) if !array.elem.is_empty() => {
+                *expr = super::rewrite::call("make_array", std::mem::take(&mut array.elem));
+            }
             // The planner takes names and plain literals in rows.
             Expr::Tuple(items) => items.iter_mut().for_each(plain),
             _ => {}

@@ -107,6 +107,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let text = &*spelling::strings(text)?;
     let text = &*spelling::operators(text);
     let text = &*spelling::orders(text);
+    let text = &*spelling::identities(text);
     let text = &*spelling::statements(text);
     let logged = names::without_unlogged(text);
     let typed = partition_columns::before_parsing(&logged);

@@ -128,11 +128,39 @@ pub(crate) fn without_schema(query: &mut Query) {
                 && bare_name(name).is_some()
             {
                 name.0.remove(0);
+                if let Some(unnest) = as_unnest(factor) {
+                    *factor = unnest;
+                }
             }
             ControlFlow::Continue(())
         }
     }
     let _ = query.visit(&mut Strip);
+}
+
+/// What the parser makes of `unnest(…)` when it stands without a schema.
+fn as_unnest(factor: &TableFactor) -> Option<TableFactor> {
+    let TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } = factor else {
+        return None;
+    };
+    if bare_name(name).as_deref() != Some("unnest") {
+        return None;
+    }
+    let array_exprs = args
+        .args
+        .iter()
+        .map(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+            _ => None,
+        })
+        .collect::<Option<_>>()?;
+    Some(TableFactor::UNNEST {
+        alias: alias.clone(),
+        array_exprs,
+        with_offset: false,
+        with_offset_alias: None,
+        with_ordinality: *with_ordinality,
+    })
 }
 
 pub(crate) fn bare_name(name: &ObjectName) -> Option<String> {

@@ -111,6 +111,37 @@ pub(super) fn operators(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Leaves `SEQUENCE NAME s` out of `ALTER TABLE t ALTER c ADD GENERATED … AS IDENTITY (…)`, as dumps have it, where it is the name
+/// that the sequence gets anyway; any other is left to the parser, which refuses it.
+pub(super) fn identities(text: &str) -> Cow<'_, str> {
+    if !text.as_bytes().windows(9).any(|word| word.eq_ignore_ascii_case(b"generated")) {
+        return Cow::Borrowed(text);
+    }
+    let words = Words::of(text);
+    if !words.is(0, "alter") || !words.is(1, "table") {
+        return Cow::Borrowed(text);
+    }
+    let table = words.behind(2, &["if", "exists", "only"]);
+    let alter = words.behind_name(table);
+    let column = words.behind(alter + 1, &["column"]);
+    let open = (column..words.tokens.len()).find(|at| words.at(*at) == "(");
+    let Some(open) = open.filter(|open| words.is(alter, "alter") && words.is(open + 1, "sequence")) else {
+        return Cow::Borrowed(text);
+    };
+    let name = open + 3;
+    let end = words.behind_name(name);
+    if !words.is(open + 2, "name") || words.tokens.len() <= end {
+        return Cow::Borrowed(text);
+    }
+    let plain = |word: &str| word.trim_matches('"').to_owned();
+    let own = format!("{}_{}_seq", plain(words.at(alter - 1)), plain(words.at(column)));
+    if plain(words.at(end - 1)) != own {
+        return Cow::Borrowed(text);
+    }
+    let (from, to) = (words.tokens[open + 1].start, words.tokens[end].start);
+    Cow::Owned(format!("{}{}", &text[..from], &text[to..]))
+}
+
 /// Joins strings that go on in the next line, and reads names with Unicode escapes.
 ///
 /// # Errors

@@ -123,7 +123,8 @@ fn compared(plan: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
     })
 }
 
-fn by_keys(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
+/// IN and BETWEEN of values that are equal where their keys are, as that of their keys.
+pub(super) fn by_keys(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
     let key = |expr: &Expr| type_of(expr, schema).as_ref().and_then(key_of);
     let same = |expr: &Expr, other: &DataType| type_of(expr, schema).as_ref() == Some(other);
     match expr {

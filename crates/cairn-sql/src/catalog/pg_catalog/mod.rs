@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{STORE, Table};
+use cairn_engine::catalog::{PUBLIC, STORE, Table};
 use cairn_types::Value;
 
 pub(crate) use constraints::constraint_definition;
@@ -109,7 +109,16 @@ const TABLES: &[SystemTable] = &[
                 .map(|(id, name)| (id, name.to_owned()));
             Ok(own
                 .chain(fixed)
-                .map(|(id, name)| vec![Value::BigInt(id), text(name), Value::BigInt(USER_ID), Value::Null])
+                .map(|(id, name)| {
+                    // What PostgreSQL grants when it makes a database, so that dumps do not take it away.
+                    let acl = match name == PUBLIC {
+                        true => [format!("{USER}=UC/{USER}"), format!("=U/{USER}")].map(Value::Text).to_vec(),
+                        false => {
+                            return vec![Value::BigInt(id), text(name), Value::BigInt(USER_ID), Value::Null];
+                        }
+                    };
+                    vec![Value::BigInt(id), text(name), Value::BigInt(USER_ID), Value::Array(acl)]
+                })
                 .collect())
         },
     },

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{CheckOption, STORE, TypeKind, ViewDescriptor};
+use cairn_engine::catalog::{CheckOption, PUBLIC, STORE, TypeKind, ViewDescriptor};
 use cairn_types::{DataType, Value};
 
 use super::access::{HEAP, method_id};
@@ -423,7 +423,9 @@ pub(super) fn pg_description(_context: &Context, catalog: &Catalog) -> Result<Ro
         push_of(i64::from(sequence.id), relation, 0, &sequence.comment);
     }
     for schema in catalog.schemas() {
-        push_of(i64::from(schema.id), class_id("pg_namespace"), 0, &schema.comment);
+        // As in every new database of PostgreSQL.
+        let first = (schema.name == PUBLIC).then(|| "standard public schema".to_owned());
+        push_of(i64::from(schema.id), class_id("pg_namespace"), 0, &schema.comment.clone().or(first));
     }
     for ty in catalog.types() {
         push_of(type_oid(ty.id), class_id("pg_type"), 0, &ty.comment);

@@ -219,8 +219,8 @@ impl Rewrite<'_> {
 
     fn subquery(&self, expr: Expr, schema: &DFSchema, place: Place) -> DataFusionResult<Transformed<Expr>> {
         let Some(plan) = subquery_of(&expr) else { return Ok(Transformed::no(expr)) };
-        let exact =
-            matches!(place, Place::Exact | Place::List | Place::Other) && matches!(expr, Expr::InSubquery(_));
+        let exact = matches!(place, Place::Exact | Place::List | Place::Other)
+            && matches!(expr, Expr::InSubquery(_) | Expr::SetComparison(_));
         let joinable = matches!(place, Place::List | Place::Condition) && !exact;
         let inner = self.plan(plan.clone())?;
         let outer = free(&inner)?;
@@ -233,6 +233,9 @@ impl Rewrite<'_> {
         if leave {
             return Ok(Transformed::yes(with_plan(expr, inner)));
         }
+        // Values of some types are equal where their keys are.
+        let expr = crate::query::group_keys::by_keys(as_in(with_plan(expr, inner)), schema)?.data;
+        let Some(inner) = subquery_of(&expr).cloned() else { return Ok(Transformed::no(expr)) };
         let (inner, mut args, mut fields) = parameterise(inner, outer, schema)?;
         Ok(Transformed::yes(match expr {
             Expr::ScalarSubquery(_) => self.apply(Kind::Scalar, inner, fields, args)?,
@@ -250,16 +253,6 @@ impl Rewrite<'_> {
                 let inner = any(self.state, &expr, Operator::Eq, schema, inner, &mut fields)?;
                 args.push(*expr);
                 negated_if(negated, self.apply(Kind::Scalar, inner, fields, args)?)
-            }
-            Expr::SetComparison(SetComparison { expr, op, quantifier, .. })
-                if matches!(
-                    (op, &quantifier),
-                    (Operator::Eq, SetQuantifier::Any) | (Operator::NotEq, SetQuantifier::All)
-                ) && let Some(common) = members::common_type(&expr, schema, &inner)? =>
-            {
-                let inner = members::of_type(inner, &common)?;
-                args.push(members::as_type(*expr, schema, &common)?);
-                negated_if(op == Operator::NotEq, self.apply(Kind::Member, inner, fields, args)?)
             }
             Expr::SetComparison(SetComparison { expr, op, quantifier, .. }) => {
                 // What holds for all is not wrong for any.
@@ -354,6 +347,21 @@ fn subquery_of(expr: &Expr) -> Option<&LogicalPlan> {
         Expr::SetComparison(comparison) => &comparison.subquery.subquery,
         _ => return None,
     })
+}
+
+/// `= ANY` and `<> ALL` are IN and NOT IN.
+fn as_in(expr: Expr) -> Expr {
+    match expr {
+        Expr::SetComparison(SetComparison { expr, subquery, op, quantifier })
+            if matches!(
+                (op, &quantifier),
+                (Operator::Eq, SetQuantifier::Any) | (Operator::NotEq, SetQuantifier::All)
+            ) =>
+        {
+            Expr::InSubquery(InSubquery { expr, subquery, negated: op == Operator::NotEq })
+        }
+        other => other,
+    }
 }
 
 fn with_plan(mut expr: Expr, plan: LogicalPlan) -> Expr {
