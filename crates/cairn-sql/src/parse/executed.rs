@@ -72,7 +72,7 @@ pub(crate) fn replace(create: &mut CreateTable, with: &Query) {
             if executed(query).is_none() {
                 return ControlFlow::Continue(());
             }
-            query.body = Box::new(SetExpr::Query(Box::new(self.0.clone())));
+            *query.body = SetExpr::Query(Box::new(self.0.clone()));
             ControlFlow::Break(())
         }
     }

@@ -73,7 +73,7 @@ impl Text<'_> {
                 1 => self.is_name(at),
                 _ => self.punctuation(at, b','),
             })
-            && (close - open) % 2 == 0
+            && (close - open).is_multiple_of(2)
     }
 
     /// Whether a bracket begins as a list of columns with types does.

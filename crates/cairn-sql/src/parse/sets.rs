@@ -189,6 +189,9 @@ pub(crate) fn is_known(name: &ObjectName) -> bool {
     find(name).is_some() || bare_name(name).is_some_and(|name| RECORDS.contains(&name.as_str()))
 }
 
+/// The names of columns, and the expressions that make them.
+type Made = Vec<(String, String)>;
+
 /// A function in FROM as a list, and its columns as made of its `item`s; `None` for one that yields no set known here.
 ///
 /// # Errors
@@ -197,7 +200,7 @@ pub(crate) fn listed(
     name: &ObjectName,
     args: &[FunctionArg],
     columns: &[TableAliasColumnDef],
-) -> Result<Option<(String, Vec<(String, String)>)>> {
+) -> Result<Option<(String, Made)>> {
     let Some(bare) = bare_name(name) else { return Ok(None) };
     let list: Vec<String> = args.iter().map(ToString::to_string).collect();
     let list = list.join(", ");

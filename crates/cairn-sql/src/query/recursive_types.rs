@@ -27,7 +27,7 @@ fn check_one(query: &RecursiveQuery) -> DataFusionResult<()> {
         if cast.expr.column_refs().is_empty() {
             continue;
         }
-        let from = sql_type(&*cast.expr.to_field(term.input.schema())?.1);
+        let from = sql_type(&cast.expr.to_field(term.input.schema())?.1);
         let to = sql_type(query.static_term.schema().field(at));
         let met = common(&from, &to);
         if met.as_ref().is_some_and(|met| met.base_name() != to.base_name()) {

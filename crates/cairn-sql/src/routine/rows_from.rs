@@ -22,6 +22,9 @@ use crate::query::output::UNIQUE_MARK;
 use crate::session::variables::fold;
 use crate::{Error, Result};
 
+/// The names of a list of columns, and their types.
+type Fields = Vec<(String, cairn_types::DataType)>;
+
 /// A function as a list, and its columns as made of its items.
 struct Listed {
     list: String,
@@ -196,10 +199,7 @@ impl Calls<'_> {
     }
 
     /// The names and types of a list of columns.
-    fn definitions(
-        &self,
-        definitions: &[TableAliasColumnDef],
-    ) -> Result<(Vec<String>, Vec<(String, cairn_types::DataType)>)> {
+    fn definitions(&self, definitions: &[TableAliasColumnDef]) -> Result<(Vec<String>, Fields)> {
         let missing =
             || Error::new("42601", "a column definition list is required for functions returning \"record\"");
         if definitions.is_empty() {
