@@ -3,13 +3,46 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, bail, ensure};
 
 use crate::cargo::cargo;
 
 /// The programs: a folder's name, and how it is run.
-const CLIENTS: &[(&str, Run)] = &[("tokio-postgres", rust), ("python", python)];
+const CLIENTS: &[(&str, Run)] = &[("tokio-postgres", rust), ("python", python), ("postgresql", postgresql)];
+
+/// What psql is asked to describe.
+const DESCRIBED: &[&str] = &[
+    "\\d",
+    "\\d+ people",
+    "\\d+ staff",
+    "\\d numbers",
+    "\\dt+",
+    "\\di+",
+    "\\ds+",
+    "\\dv+",
+    "\\df",
+    "\\sf plus",
+    "\\sv staff",
+    "\\dT+",
+    "\\dD",
+    "\\dn+",
+    "\\du",
+    "\\dp",
+    "\\l",
+    "\\dx",
+    "\\dO",
+    "\\db",
+    "\\dy",
+    "\\dP",
+    "\\dd",
+    "\\da",
+    "\\do",
+    "\\dC",
+    "\\dL",
+    "\\dconfig",
+];
 
 type Run = fn(&Path, &Server) -> anyhow::Result<()>;
 
@@ -32,7 +65,9 @@ impl Drop for Server {
 
 impl Server {
     fn start(root: &Path) -> anyhow::Result<Server> {
-        let directory = std::env::temp_dir().join(format!("cairn-clients-{}", std::process::id()));
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("cairn-clients-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&directory)?;
         std::fs::write(directory.join("password"), PASSWORD)?;
         // A port that was free a moment ago.
@@ -120,4 +155,50 @@ fn python(root: &Path, server: &Server) -> anyhow::Result<()> {
         status(command)?;
     }
     Ok(())
+}
+
+/// PostgreSQL's own programs (Debian: `apt-get install postgresql-client`): psql describes a database, pg_dump writes it out, psql
+/// restores it into another one, of which pg_dump writes the same.
+fn postgresql(root: &Path, server: &Server) -> anyhow::Result<()> {
+    let schema = root.join("clients/postgresql/schema.sql");
+    let file = schema.to_str().context("a path that is text")?;
+    let script = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-o", "/dev/null", "-f"];
+    told(server, "psql", &[&script[..], &[file]].concat())?;
+    for what in DESCRIBED {
+        told(server, "psql", &["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", what])?;
+    }
+    let dump = ["--no-owner"];
+    let first = told(server, "pg_dump", &dump)?;
+    let second = Server::start(root)?;
+    let written = second.directory.join("dump.sql");
+    std::fs::write(&written, &first)?;
+    let file = written.to_str().context("a path that is text")?;
+    told(&second, "psql", &[&script[..], &[file]].concat())?;
+    let again = told(&second, "pg_dump", &dump)?;
+    // These hold a random word.
+    let lines = |text: &str| -> Vec<String> {
+        let kept = text.lines().filter(|line| !line.contains("restrict "));
+        kept.map(str::to_owned).collect()
+    };
+    ensure!(lines(&first).len() > 100, "the dump is short:\n{first}");
+    ensure!(lines(&first) == lines(&again), "restored, the dump is another:\n{first}\n---\n{again}");
+    let packed = format!("--file={}", second.directory.join("dump").display());
+    told(server, "pg_dump", &["--format=custom", &packed])?;
+    println!("psql and pg_dump: {} descriptions, a dump of {} lines", DESCRIBED.len(), lines(&first).len());
+    Ok(())
+}
+
+/// Runs a program of PostgreSQL against a server; what it prints.
+fn told(server: &Server, program: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .env("PGHOST", server.directory.join("db"))
+        .env("PGPORT", "5432")
+        .env("PGUSER", "cairn")
+        .env("PGDATABASE", "cairn")
+        .output()
+        .with_context(|| format!("{program} (Debian: apt-get install postgresql-client)"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program} {arguments:?}: {errors}");
+    Ok(String::from_utf8(output.stdout)?)
 }

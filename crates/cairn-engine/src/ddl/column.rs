@@ -7,10 +7,10 @@ use cairn_types::{DataType, Value};
 
 use super::name;
 use super::removal::Removal;
-use super::spec::{Backfill, ColumnSpec};
-use super::table::{add_column, table_by_id};
+use super::spec::{Backfill, ColumnSpec, Generation, SequenceOptions};
+use super::table::{add_column, owned_sequence, table_by_id};
 use super::{constraint, find, not_read_by_views, sequence};
-use crate::catalog::{Column, ColumnId, Table, TableDescriptor};
+use crate::catalog::{Column, ColumnId, Identity, Table, TableDescriptor};
 use crate::error::{Error, ErrorObject, ObjectKind, Result, Violation};
 use crate::table::{self, ScanRequest};
 use crate::transaction::{Transaction, Writer};
@@ -221,6 +221,44 @@ impl Transaction {
             column_mut(&mut descriptor, found.id)?.generated = None;
             writer.put_table(descriptor)?;
             Ok(())
+        })
+    }
+
+    /// ADD GENERATED AS IDENTITY: the column gets a sequence of its own. Rows that are there keep their values.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`], [`Error::InvalidDefinition`]: 55000 for a column that may be NULL, has a default or is an identity
+    /// column already; 22023 for one that is no integer.
+    pub fn add_identity(
+        &self,
+        schema: &str,
+        table: &str,
+        column: &str,
+        always: bool,
+        options: SequenceOptions,
+    ) -> Result<()> {
+        self.write("ALTER TABLE", |writer| {
+            let old = find(writer, schema, table)?;
+            let found = old.column(column)?.clone();
+            let wrong = |what: &str| {
+                let message = format!("column \"{column}\" of relation \"{table}\" {what}");
+                Err(Error::definition("55000", message))
+            };
+            if found.nullable {
+                return wrong("must be declared NOT NULL before identity can be added");
+            }
+            if found.identity.is_some() {
+                return wrong("is already an identity column");
+            }
+            if found.default.is_some() || found.generated.is_some() {
+                return wrong("already has a default value");
+            }
+            let mut descriptor = old.descriptor().clone();
+            let generation = Generation::Identity { always, options };
+            let own = owned_sequence(writer, &descriptor, &found, &generation)?;
+            column_mut(&mut descriptor, found.id)?.identity = Some(Identity { always, sequence: own.id });
+            writer.put_table(descriptor)?;
+            writer.put_sequence(own)
         })
     }
 

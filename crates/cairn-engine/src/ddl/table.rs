@@ -248,7 +248,7 @@ pub(super) fn generate(
     Ok(())
 }
 
-fn owned_sequence(
+pub(super) fn owned_sequence(
     writer: &Writer<'_>,
     table: &TableDescriptor,
     column: &Column,

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use cairn_engine::Table;
 use cairn_engine::catalog::Relation;
-use cairn_engine::ddl::{Backfill, ColumnSpec, ConstraintSpec, Generation};
+use cairn_engine::ddl::{Backfill, ColumnSpec, ConstraintSpec, Generation, SequenceOptions};
 use cairn_types::{DataType, Value};
 use sqlparser::ast::{
-    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, DropBehavior, Expr, Ident, ObjectName,
-    RenameTableNameKind, TableConstraint,
+    AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, DropBehavior, Expr, GeneratedAs, Ident,
+    ObjectName, RenameTableNameKind, TableConstraint,
 };
 
 use super::column::{self, Defined};
 use super::create::keep_columns_of_checks;
 use super::names::{self, Kind};
-use super::{notice, partition, retype, types, view};
+use super::{notice, partition, retype, sequence, types, view};
 use crate::context::Context;
 use crate::dml::literal;
 use crate::parse::named_types::{self, Named};
@@ -370,8 +370,24 @@ impl Alter<'_> {
                 }
                 retype::run(self.context, &table, &column, ty, using.as_ref())
             }
-            AlterColumnOperation::AddGenerated { .. } => {
-                Err(Error::unsupported("ALTER COLUMN ... ADD GENERATED"))
+            AlterColumnOperation::AddGenerated { .. } if table.is_partitioned() => {
+                Err(Error::unsupported("ADD GENERATED AS IDENTITY of a partitioned table"))
+            }
+            AlterColumnOperation::AddGenerated { generated_as, sequence_options } => {
+                let always = match generated_as {
+                    Some(GeneratedAs::Always) => true,
+                    Some(GeneratedAs::ByDefault) => false,
+                    _ => {
+                        return Err(Error::new(
+                            "42601",
+                            "GENERATED needs ALWAYS or BY DEFAULT before AS IDENTITY",
+                        ));
+                    }
+                };
+                let mut options = SequenceOptions::default();
+                sequence::options(sequence_options.as_deref().unwrap_or(&[]), &mut options)?;
+                options.ty = Some(current.ty.clone());
+                Ok(txn.add_identity(schema, name, &column, always, options)?)
             }
         }
     }

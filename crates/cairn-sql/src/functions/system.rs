@@ -90,8 +90,10 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
                 return Ok(Value::Null);
             }
             let modifier = call.values[1].as_i64().unwrap_or(-1);
+            let scope = scope(call)?;
             text(crate::catalog::pg_catalog::format_type(
-                &scope(call)?.txn.catalog(),
+                &scope.txn.catalog(),
+                &scope.settings.search_path,
                 call.integer(0)?,
                 modifier,
             ))

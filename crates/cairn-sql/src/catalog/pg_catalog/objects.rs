@@ -231,7 +231,7 @@ pub(crate) fn name(scope: &Scope, kind: Kind, id: i64) -> Result<Option<String>>
         }
         Kind::Role => return Ok((id == USER_ID).then(|| USER.to_owned())),
         Kind::Type => {
-            let name = super::format_type(&catalog, id, -1);
+            let name = super::format_type(&catalog, &scope.settings.search_path, id, -1);
             return Ok((name != "???").then_some(name));
         }
         Kind::Collation => return Ok(access::collation_name(id).map(quote_ident)),

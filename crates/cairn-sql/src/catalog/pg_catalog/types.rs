@@ -16,6 +16,7 @@ use crate::Result;
 use crate::catalog::column_type::ColumnType::{Bool, Char, Int2, Int4, Name, Oid, Text, TextList};
 use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, optional, text};
 use crate::context::Context;
+use crate::functions::text::quote_ident;
 
 /// The type modifier: what `format_type` needs to print parameters.
 pub(super) fn modifier(ty: &DataType) -> i32 {
@@ -426,14 +427,18 @@ pub(crate) fn type_of(catalog: &Catalog, oid: u32) -> Option<DataType> {
 }
 
 /// A type's name with its parameters, by its id and modifier.
-pub(crate) fn format_type(catalog: &Catalog, oid: i64, modifier: i64) -> String {
+pub(crate) fn format_type(catalog: &Catalog, path: &[String], oid: i64, modifier: i64) -> String {
     let array = 1 << 30;
+    let named = |ty: &TypeDescriptor| match path.contains(&ty.schema) {
+        true => quote_ident(&ty.name),
+        false => format!("{}.{}", quote_ident(&ty.schema), quote_ident(&ty.name)),
+    };
     if let Some(ty) = made_type(catalog, oid) {
-        return ty.sql_name();
+        return named(&ty);
     }
     if let Some(ty) = Some(oid).filter(|oid| oid & array != 0).and_then(|oid| made_type(catalog, oid ^ array))
     {
-        return format!("{}[]", ty.sql_name());
+        return format!("{}[]", named(&ty));
     }
     if let Some(own) = SPECIAL.iter().find(|own| i64::from(own.0) == oid) {
         return special_name(own.1).to_owned();
