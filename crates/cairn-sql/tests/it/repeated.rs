@@ -95,9 +95,9 @@ fn what_is_not_the_same_twice_is_not_kept() {
     ok(&mut s, "COMMIT");
     assert_ne!(now, ok(&mut s, "SELECT now(), id FROM t"));
     let tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'";
-    assert_eq!(thrice(&mut s, tables), ["2"], "t and store");
+    assert_eq!(thrice(&mut s, tables), ["1"]);
     ok(&mut s, "CREATE TABLE u (id int)");
-    assert_eq!(ok(&mut s, tables), ["3"]);
+    assert_eq!(ok(&mut s, tables), ["2"]);
 }
 
 #[test]
