@@ -108,7 +108,8 @@ fn pgbench(
             all.extend(arguments);
             let output = command(peer, "pgbench", &all)?;
             let rate = output.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
-            rates[at].push(rate.context("pgbench names no rate")?.parse()?);
+            let rate = rate.with_context(|| format!("{name}: {} names no rate: {output}", peer.name))?;
+            rates[at].push(rate.parse()?);
             latencies[at].push(slowest_hundredth(&plan.directory)?);
         }
     }
