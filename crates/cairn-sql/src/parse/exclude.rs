@@ -12,6 +12,7 @@ use sqlparser::ast::{
 
 use super::computed_windows::{filtered, is_computed_nth};
 use super::lexer::{Kind, Lexer, Token};
+use super::spelling;
 use crate::query::exclude::PREFIX;
 use crate::session::variables::fold;
 use crate::{Error, Result};
@@ -70,18 +71,7 @@ pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
         changes.push((mark.0, mark.0, mark.1));
         changes.push((tokens[at].start, tokens[at + count - 1].end, String::new()));
     }
-    if changes.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    changes.sort_by_key(|(from, ..)| *from);
-    let (mut out, mut done) = (String::with_capacity(text.len() + 64), 0);
-    for (from, to, with) in changes {
-        out.push_str(&text[done..from]);
-        out.push_str(&with);
-        done = to;
-    }
-    out.push_str(&text[done..]);
-    Cow::Owned(out)
+    spelling::spliced(text, changes)
 }
 
 /// Whether an expression is a mark.

@@ -22,6 +22,7 @@ use sqlparser::ast::{
 use super::lexer::{Kind, Lexer, Token};
 use super::names::exact;
 use super::rewrite::column_name;
+use super::spelling;
 use crate::session::variables::fold;
 use crate::{Error, Result};
 
@@ -83,18 +84,7 @@ pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
         changes.push((noted.0, noted.0, noted.1));
         changes.push((tokens[start].start, end, String::new()));
     }
-    if changes.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    changes.sort_by_key(|(from, ..)| *from);
-    let (mut out, mut done) = (String::with_capacity(text.len() + 64), 0);
-    for (from, to, with) in changes {
-        out.push_str(&text[done..from]);
-        out.push_str(&with);
-        done = to;
-    }
-    out.push_str(&text[done..]);
-    Cow::Owned(out)
+    spelling::spliced(text, changes)
 }
 
 /// Puts the columns of the clauses into the queries of a statement.

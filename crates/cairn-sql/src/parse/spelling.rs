@@ -76,6 +76,22 @@ impl<'t> Words<'t> {
     }
 }
 
+/// A text with other words at some places: each from where, to where, and what stands there then.
+pub(super) fn spliced(text: &str, mut changes: Vec<(usize, usize, String)>) -> Cow<'_, str> {
+    if changes.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    changes.sort_by_key(|(from, ..)| *from);
+    let (mut out, mut done) = (String::with_capacity(text.len() + 64), 0);
+    for (from, to, with) in changes {
+        out.push_str(&text[done..from]);
+        out.push_str(&with);
+        done = to;
+    }
+    out.push_str(&text[done..]);
+    Cow::Owned(out)
+}
+
 /// Says `OPERATOR(pg_catalog.~)` as `~`.
 pub(super) fn operators(text: &str) -> Cow<'_, str> {
     let named = text.as_bytes().windows(8).any(|word| word.eq_ignore_ascii_case(b"operator"));

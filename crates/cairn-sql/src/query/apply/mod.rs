@@ -219,7 +219,7 @@ impl Rewrite<'_> {
 
     fn subquery(&self, expr: Expr, schema: &DFSchema, place: Place) -> DataFusionResult<Transformed<Expr>> {
         let Some(plan) = subquery_of(&expr) else { return Ok(Transformed::no(expr)) };
-        let exact = matches!(place, Place::Exact | Place::List | Place::Other)
+        let exact = !matches!(place, Place::Condition | Place::Join)
             && matches!(expr, Expr::InSubquery(_) | Expr::SetComparison(_));
         let joinable = matches!(place, Place::List | Place::Condition) && !exact;
         let inner = self.plan(plan.clone())?;
