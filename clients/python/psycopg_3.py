@@ -53,6 +53,15 @@ def copy(connection):
     with connection.cursor().copy("COPY (SELECT id, t FROM p3 WHERE id > 1 ORDER BY id) TO STDOUT") as copy:
         rows = list(copy.rows())
     assert len(rows) == 1000 and rows[0] == ("2", "tab\t2")
+    with connection.cursor().copy("COPY p3 (id, t) FROM STDIN (FORMAT binary)") as copy:
+        copy.set_types(["int4", "text"])
+        for n in range(2000, 2010):
+            copy.write_row((n, None if n % 2 else f"tab\t{n}"))
+    connection.commit()
+    with connection.cursor().copy("COPY (SELECT id, t FROM p3 WHERE id >= 2000 ORDER BY id) TO STDOUT (FORMAT binary)") as copy:
+        copy.set_types(["int4", "text"])
+        rows = list(copy.rows())
+    assert rows[:2] == [(2000, "tab\t2000"), (2001, None)] and len(rows) == 10
 
 
 def transactions(connection):
@@ -82,9 +91,19 @@ def pipelines(connection):
     connection.commit()
 
 
+def notifications(connection):
+    with psycopg.connect(DSN, autocommit=True) as listening:
+        listening.execute("LISTEN orders")
+        connection.execute("SELECT pg_notify('orders', %s)", ("number 7",))
+        assert list(listening.notifies(timeout=0)) == []
+        connection.commit()
+        message = next(listening.notifies(timeout=60, stop_after=1))
+        assert (message.channel, message.payload, message.pid) == ("orders", "number 7", connection.info.backend_pid)
+
+
 with psycopg.connect(DSN) as connection:
     assert connection.info.server_version >= 150000
     connection.execute("DROP TABLE IF EXISTS p3")
-    for part in (values, cursors, copy, transactions, pipelines):
+    for part in (values, cursors, copy, transactions, pipelines, notifications):
         part(connection)
         print(f"psycopg 3: {part.__name__} ok")

@@ -2,6 +2,9 @@
 
 use futures::{SinkExt, TryStreamExt, pin_mut};
 
+use tokio_postgres::binary_copy::{BinaryCopyInWriter, BinaryCopyOutStream};
+use tokio_postgres::types::Type;
+
 use crate::support::{self, code};
 
 pub(crate) async fn rows_are_copied_in_and_out() {
@@ -30,6 +33,25 @@ pub(crate) async fn rows_are_copied_in_and_out() {
     let pieces: Vec<_> = out.try_collect().await.unwrap();
     assert_eq!(pieces.len(), 3);
     assert_eq!(&pieces[1][..], b"1,\"name 1\n\"\n");
+}
+
+pub(crate) async fn rows_are_copied_in_binary() {
+    let client = support::client().await;
+    client.batch_execute("CREATE TABLE t (id int PRIMARY KEY, name text)").await.unwrap();
+    let types = [Type::INT4, Type::TEXT];
+    let sink = client.copy_in("COPY t FROM STDIN (FORMAT binary)").await.unwrap();
+    let writer = BinaryCopyInWriter::new(sink, &types);
+    pin_mut!(writer);
+    for id in 0..20_000 {
+        let name = (id % 3 > 0).then(|| format!("name {id}\n"));
+        writer.as_mut().write(&[&id, &name]).await.unwrap();
+    }
+    assert_eq!(writer.finish().await.unwrap(), 20_000);
+    let out = client.copy_out("COPY (SELECT * FROM t ORDER BY id) TO STDOUT (FORMAT binary)").await.unwrap();
+    let rows: Vec<_> = BinaryCopyOutStream::new(out, &types).try_collect().await.unwrap();
+    assert_eq!(rows.len(), 20_000);
+    assert_eq!((rows[4].get::<i32>(0), rows[4].get::<&str>(1)), (4, "name 4\n"));
+    assert_eq!(rows[3].get::<Option<&str>>(1), None);
 }
 
 fn bytes(piece: &[u8]) -> std::io::Cursor<Vec<u8>> {

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod copy;
+mod notifications;
 mod opening;
 mod queries;
 mod support;
@@ -35,7 +36,9 @@ async fn main() {
         transactions::a_failed_block_takes_nothing_but_its_end,
         transactions::a_client_that_goes_away_leaves_nothing_behind,
         transactions::parameters_are_told_when_they_change,
+        notifications::messages_arrive_when_their_transaction_commits,
         copy::rows_are_copied_in_and_out,
+        copy::rows_are_copied_in_binary,
         copy::a_copy_that_fails_leaves_no_row_and_a_sound_session,
         opening::no_one_comes_in_without_the_password,
         opening::a_session_begins_with_what_it_is_told,

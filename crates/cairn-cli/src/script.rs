@@ -102,7 +102,19 @@ impl Runner {
             Ran::Rows(rows) => self.print(rows, sql)?,
             Ran::Command { tag, .. } => self.tag(&tag)?,
         }
-        self.time(started)
+        self.time(started)?;
+        for message in self.session.take_notifications() {
+            let payload = match &*message.payload {
+                "" => String::new(),
+                payload => format!(" with payload \"{payload}\""),
+            };
+            let (channel, pid) = (message.channel, message.process_id);
+            self.output.flush()?;
+            eprintln!(
+                "Asynchronous notification \"{channel}\"{payload} received from server process with PID {pid}."
+            );
+        }
+        Ok(())
     }
 
     /// `COPY … FROM STDIN` with its data.

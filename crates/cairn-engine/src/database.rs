@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::estimate::Estimates;
 use crate::key_batch::KeyBatch;
 use crate::key_space;
+use crate::notification::{Hub, Listener};
 use crate::sequence::Sequences;
 use crate::statistics::Statistics;
 use crate::transaction::{RowChanges, Transaction, TxnOptions};
@@ -95,6 +96,7 @@ pub(crate) struct Inner {
     pub(crate) sequences: Sequences,
     pub(crate) estimates: Estimates,
     pub(crate) statistics: Statistics,
+    pub(crate) hub: Arc<Hub>,
     expressions: OnceLock<Arc<dyn Expressions>>,
     env: Env,
 }
@@ -151,6 +153,7 @@ impl Database {
             sequences: Sequences::default(),
             estimates: Estimates::default(),
             statistics: Statistics::default(),
+            hub: Arc::default(),
             expressions: OnceLock::new(),
             env: env.clone(),
         };
@@ -194,6 +197,16 @@ impl Database {
     /// A new session: what holds advisory locks beyond transactions.
     pub fn session(&self) -> LockSession {
         self.inner.store.session()
+    }
+
+    /// A new listener, which [`Transaction::listen`] has listen on channels.
+    pub fn listener(&self) -> Arc<Listener> {
+        Listener::new(&self.inner.hub)
+    }
+
+    /// How full the room is for messages that listeners have not taken, from 0 to 1.
+    pub fn notifications_usage(&self) -> f64 {
+        self.inner.hub.usage()
     }
 
     /// Who holds and who waits for which lock. Not of one instant. [`crate::LockedThing::of`] tells what a target is.

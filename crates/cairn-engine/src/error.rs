@@ -115,6 +115,9 @@ pub enum Error {
         /// The names concerned.
         object: Box<ErrorObject>,
     },
+    /// There is no room for the messages that a transaction sends, since listeners do not take theirs: 54000.
+    #[error("too many notifications in the NOTIFY queue")]
+    TooManyNotifications,
     /// A name that is not there: 3F000, 42P01, 42703, 42704.
     #[error("{message}")]
     Undefined {
@@ -232,6 +235,7 @@ impl Error {
             Error::InvalidDefinition { sqlstate, .. } | Error::Data { sqlstate, .. } => sqlstate,
             Error::RowsChanged => "40001",
             Error::LockNotAvailable { .. } => "55P03",
+            Error::TooManyNotifications => "54000",
             Error::Deadlock { .. } => "40P01",
             Error::TransactionEnded => "25P01",
             Error::ReadOnly { .. } => "25006",

@@ -29,6 +29,7 @@ use crate::catalog::{Catalog, ObjectId};
 use crate::database::Inner;
 use crate::error::{Error, Result};
 use crate::key_space::{self, STORE_TABLE};
+use crate::notification::{Listener, Messages, Notification};
 use crate::sequence::Position;
 use crate::table::deferred::Deferred;
 use crate::view::{KvScan, ReadView, Source};
@@ -74,6 +75,7 @@ struct SavepointState {
     storage: StorageSavepoint,
     definitions: Definitions,
     row_changes: HashMap<ObjectId, RowChanges>,
+    messages: usize,
 }
 
 /// What a transaction knows of definitions (I1).
@@ -102,6 +104,7 @@ pub(crate) struct State {
     pub(crate) analyzed: HashSet<ObjectId>,
     /// Foreign keys that are looked at when it commits.
     pub(crate) deferred: Deferred,
+    messages: Messages,
 }
 
 impl State {
@@ -169,6 +172,7 @@ impl Transaction {
             row_changes: HashMap::new(),
             analyzed: HashSet::new(),
             deferred: Deferred::default(),
+            messages: Messages::default(),
         };
         let of = catalog.version();
         let definitions = Definitions { catalog, changed: false, of, sequences: HashMap::new() };
@@ -274,7 +278,8 @@ impl Transaction {
         let storage = state.txn.savepoint();
         let definitions = self.definitions.lock().clone();
         let row_changes = state.row_changes.clone();
-        state.savepoints.push(SavepointState { id, storage, definitions, row_changes });
+        let messages = state.messages.len();
+        state.savepoints.push(SavepointState { id, storage, definitions, row_changes, messages });
         Ok(Savepoint(id))
     }
 
@@ -288,9 +293,10 @@ impl Transaction {
         let at = state.savepoints.iter().position(|s| s.id == savepoint.0).ok_or(Error::NoSuchSavepoint)?;
         state.savepoints.truncate(at + 1);
         let kept = &state.savepoints[at];
-        let (storage, row_changes) = (kept.storage, kept.row_changes.clone());
+        let (storage, row_changes, messages) = (kept.storage, kept.row_changes.clone(), kept.messages);
         self.restore(kept.definitions.clone(), &state.base);
         state.row_changes = row_changes;
+        state.messages.truncate(messages);
         state.txn.rollback_to(storage)?;
         self.follow(&state)
     }
@@ -307,7 +313,7 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::Conflict`] where another transaction committed first, [`Error::TransactionEnded`],
-    /// [`Error::Storage`] (disk full, an input/output error, a poisoned store).
+    /// [`Error::TooManyNotifications`], [`Error::Storage`] (disk full, an input/output error, a poisoned store).
     pub fn commit(&self) -> Result<CommitSeq> {
         if let Err(error) = self.check_deferred() {
             self.rollback();
@@ -322,7 +328,8 @@ impl Transaction {
             }
         }
         if !definitions.changed {
-            let sequence = state.txn.commit()?;
+            let txn = state.txn;
+            let sequence = self.database.hub.in_order(state.messages, || Ok(txn.commit()?))?;
             self.database.changed(&state.row_changes, &state.analyzed);
             return Ok(sequence);
         }
@@ -343,8 +350,9 @@ impl Transaction {
             catalog.set_version(version);
             Arc::new(catalog)
         });
-        let (txn, base) = (state.txn, state.base);
-        let sequence = self.database.catalogs.publish(&self.database.store, whole, || Ok(txn.commit()?))?;
+        let (txn, base, messages) = (state.txn, state.base, state.messages);
+        let commit = || self.database.hub.in_order(messages, || Ok(txn.commit()?));
+        let sequence = self.database.catalogs.publish(&self.database.store, whole, commit)?;
         let made = definitions.catalog.tables().filter(|t| base.table_by_id(t.id).is_none());
         made.for_each(|table| self.database.estimates.created(table.id));
         self.database.changed(&state.row_changes, &state.analyzed);
@@ -466,7 +474,35 @@ impl Transaction {
 
     /// Whether there is anything to commit.
     pub fn has_writes(&self) -> bool {
-        self.state.lock().as_ref().is_some_and(|state| !state.txn.is_empty())
+        self.state.lock().as_ref().is_some_and(|state| !state.txn.is_empty() || !state.messages.is_empty())
+    }
+
+    /// Sends a message to all who listen on a channel when this transaction commits. The same message is sent once.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`], [`Error::TooManyNotifications`].
+    pub fn notify(&self, channel: &str, payload: &str) -> Result<()> {
+        let mut state = self.lock()?;
+        let sender = state.txn.lock_owner();
+        state.messages.notify(Notification { channel: channel.into(), payload: payload.into(), sender })
+    }
+
+    /// Has a listener get the messages of a channel, from this transaction's commit on and those of its own.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`].
+    pub fn listen(&self, listener: &Arc<Listener>, channel: &str) -> Result<()> {
+        self.lock()?.messages.listen(listener, channel);
+        Ok(())
+    }
+
+    /// Ends that at the commit, for all channels where none is named. Messages that wait stay.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`].
+    pub fn unlisten(&self, listener: &Arc<Listener>, channel: Option<&str>) -> Result<()> {
+        self.lock()?.messages.unlisten(listener, channel);
+        Ok(())
     }
 
     /// Whether this transaction has changed definitions.

@@ -99,6 +99,10 @@ pub(crate) struct Exchange {
     pub(crate) query: String,
     /// What calls of `set_config` have set, for the statements that follow.
     pub(crate) settings: Vec<crate::session::set_config::SetConfig>,
+    /// What the session listens with, once it has.
+    pub(crate) listener: Option<Arc<cairn_engine::Listener>>,
+    /// Told when messages have arrived there.
+    pub(crate) arrivals: Arc<tokio::sync::Notify>,
 }
 
 /// Sequence values that this session has drawn.

@@ -57,7 +57,7 @@ pub use insert::{insert, insert_batch};
 pub use lock::{LockedRows, RowLock, lock_rows};
 pub use parent::PendingForeignKeys;
 pub use partition::{bound_literal, row_key_prefix};
-pub use read::{Fetched, get, row_keys};
+pub use read::{Fetched, get, row_key_of, row_keys};
 pub use request::{Access, ConflictTarget, Inserted, OnConflict, ROW_KEY, RowConflict, ScanRequest};
 pub use scan::{TableScan, scan};
 pub use update::{update, update_lock};

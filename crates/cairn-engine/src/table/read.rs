@@ -5,9 +5,9 @@ use bytes::Bytes;
 
 use super::codec::Keys;
 use super::partition;
-use crate::catalog::Table;
+use crate::catalog::{IndexId, Table};
 use crate::error::Result;
-use crate::key_space::PREFIX_BYTES;
+use crate::key_space::{self, PREFIX_BYTES};
 use crate::transaction::Writer;
 use crate::view::ReadView;
 
@@ -42,6 +42,19 @@ pub fn get(view: &ReadView, table: &Table, keys: &[Bytes], projection: &[usize])
         }
     }
     Ok(Fetched { batch: projected.finish()?, found })
+}
+
+/// The row key that a unique index has under a whole key without NULL, which is given encoded in the index's order.
+///
+/// # Errors
+/// [`crate::Error::Storage`], [`crate::Error::Corrupt`].
+pub fn row_key_of(view: &ReadView, table: &Table, index: IndexId, key: &[u8]) -> Result<Option<Bytes>> {
+    let codec = table.codec()?.index(index)?;
+    let entry = key_space::key(table.id, index, key);
+    match view.get_raw(&entry)? {
+        Some(value) => Ok(Some(Bytes::copy_from_slice(codec.row_key(&entry, &value)?))),
+        None => Ok(None),
+    }
 }
 
 /// Rows as they are in a transaction now: all live columns, and their whole keys.

@@ -7,6 +7,7 @@ mod crash;
 mod isolation;
 mod kv;
 mod model;
+mod notifications;
 mod script;
 mod statistics;
 mod support;

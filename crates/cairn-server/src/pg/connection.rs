@@ -97,7 +97,21 @@ impl Connection {
     pub(crate) async fn run(mut self) -> io::Result<()> {
         loop {
             let idle = self.session.status() == SessionStatus::Idle;
-            match self.wire.next(idle).await? {
+            let received = match self.wire.buffered() {
+                Some(received) => received,
+                None => {
+                    // Before the wait, so that its end cuts no reply in two.
+                    self.wire.flush().await?;
+                    tokio::select! {
+                        received = self.wire.next(idle) => received?,
+                        () = self.session.notified(), if idle => {
+                            self.tell_notifications();
+                            continue;
+                        }
+                    }
+                }
+            };
+            match received {
                 Received::Message(Message::Terminate) | Received::End => return Ok(()),
                 Received::Message(message) => self.handle(message).await?,
                 // The message is gone from the input, what comes after it is sound.
@@ -194,7 +208,17 @@ impl Connection {
             SessionStatus::InTransaction => b'T',
             SessionStatus::Failed => b'E',
         };
+        if status == b'I' {
+            self.tell_notifications();
+        }
         self.wire.replies.ready(status);
+    }
+
+    /// Sends the messages that have arrived on channels that the session listens on.
+    fn tell_notifications(&mut self) {
+        for message in self.session.take_notifications() {
+            self.wire.replies.notification(message.process_id, &message.channel, &message.payload);
+        }
     }
 
     /// Sends what the statements so far had to say.

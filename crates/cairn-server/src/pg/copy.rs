@@ -87,13 +87,17 @@ struct Rows {
     kept: Vec<u8>,
     quoted: bool,
     escaped: bool,
+    /// Whether the header of the binary format is still to come.
+    has_header: bool,
 }
 
 impl Rows {
     /// Gives the rows that are whole with `bytes` to `row`.
     fn cut(&mut self, bytes: &[u8], mut row: impl FnMut(&[u8])) {
-        if self.begun.format == Format::Parquet {
-            return row(bytes);
+        match self.begun.format {
+            Format::Parquet => return row(bytes),
+            Format::Binary => return self.cut_binary(bytes, row),
+            _ => {}
         }
         let (quote, escape) = self.begun.quote;
         let mut start = 0;
@@ -118,6 +122,34 @@ impl Rows {
         }
         self.kept.extend_from_slice(&bytes[start..]);
     }
+
+    /// The same for the binary format, whose header goes with the first row.
+    fn cut_binary(&mut self, bytes: &[u8], mut row: impl FnMut(&[u8])) {
+        self.kept.extend_from_slice(bytes);
+        let mut start = 0;
+        while let Some(length) =
+            binary_row(&self.kept[start..], if self.has_header { BINARY_HEADER } else { 0 })
+        {
+            row(&self.kept[start..start + length]);
+            self.has_header = false;
+            start += length;
+        }
+        self.kept.drain(..start);
+    }
+}
+
+/// Bytes before the first row of the binary format.
+const BINARY_HEADER: usize = 19;
+
+/// How long the first row in `bytes` is, which begins at `at`; `None` where it is not whole, or the end.
+fn binary_row(bytes: &[u8], at: usize) -> Option<usize> {
+    let fields = i16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?);
+    let mut at = at + 2;
+    for _ in 0..u16::try_from(fields).ok()? {
+        let length = i32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?);
+        at += 4 + usize::try_from(length).unwrap_or(0);
+    }
+    (at <= bytes.len()).then_some(at)
 }
 
 impl Connection {
@@ -174,7 +206,10 @@ impl Connection {
 }
 
 fn form_of(begun: &Begun) -> Form {
-    if begun.format == Format::Parquet { Form::Binary } else { Form::Text }
+    match begun.format {
+        Format::Parquet | Format::Binary => Form::Binary,
+        _ => Form::Text,
+    }
 }
 
 /// Gives a statement what the client sends; what it came to, and what the client is to be told instead.
@@ -230,7 +265,7 @@ async fn drain(
     queue: &mut mpsc::Receiver<Vec<u8>>,
     begun: Begun,
 ) -> io::Result<Result<Outcome>> {
-    let mut rows = Rows { begun, kept: Vec::new(), quoted: false, escaped: false };
+    let mut rows = Rows { begun, kept: Vec::new(), quoted: false, escaped: false, has_header: true };
     let outcome = loop {
         tokio::select! {
             biased;

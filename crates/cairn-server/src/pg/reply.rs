@@ -125,6 +125,14 @@ impl Replies {
         });
     }
 
+    pub(crate) fn notification(&mut self, pid: i32, channel: &str, payload: &str) {
+        self.message(b'A', |out| {
+            out.put_i32(pid);
+            text(out, channel);
+            text(out, payload);
+        });
+    }
+
     pub(crate) fn ready(&mut self, status: u8) {
         self.message(b'Z', |out| out.put_u8(status));
     }

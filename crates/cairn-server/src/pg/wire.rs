@@ -111,15 +111,22 @@ impl Wire {
         }
     }
 
+    /// The next message, if it has come.
+    pub(crate) fn buffered(&mut self) -> Option<Received> {
+        match message::next(&mut self.input, self.message_bytes_max) {
+            Ok(Some(message)) => Some(Received::Message(message)),
+            Err(violation) => Some(Received::Violation(violation)),
+            Ok(None) => None,
+        }
+    }
+
     /// The next message; replies are sent before it is waited for. With `idle` the wait ends with the server.
     ///
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing that was read, and nothing at all where no replies wait.
     pub(crate) async fn next(&mut self, idle: bool) -> io::Result<Received> {
         loop {
-            match message::next(&mut self.input, self.message_bytes_max) {
-                Ok(Some(message)) => return Ok(Received::Message(message)),
-                Err(violation) => return Ok(Received::Violation(violation)),
-                Ok(None) => {}
+            if let Some(received) = self.buffered() {
+                return Ok(received);
             }
             self.flush().await?;
             let stop_at = if idle { Stage::Closing } else { Stage::Ending };

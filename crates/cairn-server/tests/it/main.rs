@@ -4,6 +4,7 @@
 mod bytes;
 mod end;
 mod load;
+mod notifications;
 mod opening;
 mod series;
 mod support;

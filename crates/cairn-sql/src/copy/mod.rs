@@ -1,8 +1,9 @@
-//! COPY FROM and COPY TO: text, CSV, JSON lines and Parquet, plain or compressed with gzip or zstd; and the readers that
+//! COPY FROM and COPY TO: text, CSV, binary, JSON lines and Parquet, plain or compressed with gzip or zstd; and the readers that
 //! queries over files and `cairn import` use.
 //!
 //! ```text
 //!   file ─ Source (decompress) ─ Records ─ ColumnSink ─┐
+//!                              ├ binary ───────────────┤
 //!                              └ JSON lines ───────────┼─ batches ─ Prefetch ─ Inserter ─ engine
 //!   file ─ Parquet ────────────────────────────────────┘
 //!   query ─ batches ─ Writer ─ Sink (compress) ─ file, renamed when whole
@@ -10,6 +11,7 @@
 //! I1. All files are reached through `cairn_env`.
 //! I2. A bad line ends the COPY with its number, column and text, and the statement leaves nothing behind.
 
+mod binary;
 mod cell;
 mod delimited;
 mod error;

@@ -17,6 +17,8 @@ pub enum Format {
     Text,
     /// Comma-separated values, RFC 4180.
     Csv,
+    /// PostgreSQL's binary format.
+    Binary,
     /// One JSON object a line.
     JsonLines,
     /// Apache Parquet.
@@ -203,9 +205,7 @@ impl CopyOptions {
                     "csv" => Format::Csv,
                     "json" | "jsonl" | "ndjson" | "jsonlines" => Format::JsonLines,
                     "parquet" => Format::Parquet,
-                    "binary" => {
-                        return Err(CopyError::unsupported("COPY format \"binary\" is not supported"));
-                    }
+                    "binary" => Format::Binary,
                     other => {
                         return Err(CopyError::new(
                             "22023",
@@ -293,6 +293,16 @@ impl CopyOptions {
         }
         if self.encoding != Encoding::Utf8 && !reading {
             return Err(CopyError::unsupported("COPY TO writes UTF8 only"));
+        }
+        if self.format == Some(Format::Binary) {
+            let given = [
+                (self.delimiter.is_some(), "DELIMITER"),
+                (self.nulls.is_some(), "NULL"),
+                (self.header.is_some(), "HEADER"),
+            ];
+            if let Some((_, name)) = given.iter().find(|(given, _)| *given) {
+                return Err(CopyError::new("42601", format!("cannot specify {name} in BINARY mode")));
+            }
         }
         let delimited = !matches!(self.format, Some(Format::Parquet | Format::JsonLines));
         if !delimited && (self.delimiter.is_some() || self.nulls.is_some() || self.header.is_some()) {

@@ -11,6 +11,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use cairn_env::Env;
 use cairn_types::{DataType, TypeError};
 
+use super::binary::BinaryReader;
 use super::delimited::DelimitedReader;
 use super::error::{CopyError, Result};
 use super::jsonl::JsonReader;
@@ -133,6 +134,8 @@ pub fn open_reader(env: &Env, path: &str, options: &CopyOptions) -> Result<Reade
             let (reader, target) = ParquetReader::open(env, path, None)?;
             Ok(Reader::new(target, Progress::default(), reader))
         }
+        Format::Binary => Err(CopyError::unsupported("a file in binary format does not tell its columns")
+            .with_hint("COPY reads it into a table.")),
         format => {
             // A name that tells nothing is more often a CSV file than PostgreSQL's text.
             let format = if options.format.is_none() { Format::Csv } else { format };
@@ -182,6 +185,10 @@ fn read_into(
 ) -> Result<Reader> {
     if format == Format::JsonLines {
         let reader = JsonReader::with_target(source, options.time_zone, target);
+        return Ok(Reader::new(target.clone(), reader.progress(), reader));
+    }
+    if format == Format::Binary {
+        let reader = BinaryReader::with_target(source, target);
         return Ok(Reader::new(target.clone(), reader.progress(), reader));
     }
     let reader = DelimitedReader::with_target(source, options, format, path, target)?;

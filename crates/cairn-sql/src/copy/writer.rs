@@ -14,7 +14,7 @@ use super::error::{CopyError, Result};
 use super::options::{Columns, Compression, CopyOptions, Dialect, Format, Header};
 use super::parquet::ParquetWriter;
 use super::source::Sink;
-use super::write_json;
+use super::{binary, write_json};
 
 /// Text gathered before it is handed on.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -30,6 +30,7 @@ pub struct Writer {
 enum Kind {
     Delimited { sink: Sink, dialect: Dialect, quoted: Vec<bool>, text: String },
     Json { sink: Sink, text: String },
+    Binary { sink: Sink, bytes: Vec<u8> },
     Parquet(Box<ParquetWriter>),
 }
 
@@ -82,6 +83,7 @@ impl Writer {
                 Kind::Parquet(Box::new(ParquetWriter::new(sink, name, schema, options.compression)?))
             }
             Format::JsonLines => Kind::Json { sink, text: String::new() },
+            Format::Binary => Kind::Binary { sink, bytes: binary::header() },
             format => {
                 let dialect = options.dialect(format, name);
                 let quoted = columns.iter().map(|(n, _)| options.force_quote.contains(n)).collect();
@@ -122,6 +124,16 @@ impl Writer {
                 }
                 Ok(())
             }
+            Kind::Binary { sink, bytes } => {
+                for row in 0..batch.num_rows() {
+                    binary::write_row(batch, row, &self.columns, bytes)?;
+                    if bytes.len() > CHUNK_BYTES {
+                        sink.write_all(bytes).map_err(failed)?;
+                        bytes.clear();
+                    }
+                }
+                Ok(())
+            }
             Kind::Delimited { sink, dialect, quoted, text } => {
                 let null = String::from_utf8_lossy(&dialect.nulls[0]).into_owned();
                 let mut cell = String::new();
@@ -155,6 +167,11 @@ impl Writer {
         let failed = |e: std::io::Error| CopyError::io("write", &self.name, &e);
         match self.kind {
             Kind::Parquet(writer) => writer.finish()?,
+            Kind::Binary { mut sink, mut bytes } => {
+                bytes.extend_from_slice(&binary::END);
+                sink.write_all(&bytes).map_err(failed)?;
+                sink.finish()?;
+            }
             Kind::Json { mut sink, mut text } | Kind::Delimited { mut sink, mut text, .. } => {
                 drain(&mut sink, &mut text, 0).map_err(failed)?;
                 sink.finish()?;

@@ -276,7 +276,7 @@ impl Target<'_> {
         // Nor must what triggers do.
         let at_once = !self.table.triggers.is_empty()
             || reads(&plan, &self.table.name)?
-            || crate::routine::function::may_write(&plan)?;
+            || crate::routine::function::has_effects(&plan)?;
         let mut results = context.run(plan)?;
         let zone = context.zone();
         let types: Vec<DataType> = results.columns().iter().map(|c| c.ty.clone()).collect();

@@ -1,4 +1,4 @@
-//! UPDATE and DELETE of one row by its whole primary key, planned once: `UPDATE t SET n = n + $1 WHERE id = $2`.
+//! UPDATE and DELETE of one row by its whole primary key, or that of a unique index, planned once: `UPDATE t SET n = n + $1 WHERE id = $2`.
 //!
 //! Literals and parameters alone are read as the column's type, as INSERT does; other expressions over the row and the
 //! parameters are compiled to physical expressions, the same that the general way would run. What is left for each
@@ -236,6 +236,7 @@ impl PointChange {
 
     fn delete(&self, context: &Context, key: Bytes) -> Result<std::result::Result<usize, EngineError>> {
         let view = context.txn().view()?;
+        let Some(key) = self.key.row_key(&view, &self.table, key)? else { return Ok(Ok(0)) };
         let keys = [key];
         if table::get(&view, &self.table, &keys, &[])?.found.is_empty() {
             return Ok(Ok(0));
@@ -257,6 +258,7 @@ impl PointChange {
         // What does not fit is an error, which the general way words, perhaps even where no row is met.
         let Ok(given) = assignments.given(context, &self.table) else { return Ok(None) };
         let view = context.txn().view()?;
+        let Some(key) = self.key.row_key(&view, &self.table, key)? else { return Ok(Some(Ok(0))) };
         let keys = [key];
         let all: Vec<usize> = (0..self.table.live_columns().len()).collect();
         let old = table::get(&view, &self.table, &keys, &all)?;

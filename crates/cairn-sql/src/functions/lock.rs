@@ -11,12 +11,6 @@ use super::{Call, Code, Simple, Takes};
 use crate::context::{Scope, ScopeExtension};
 use crate::{Error, Result};
 
-/// Whether a statement may call one of them: then it runs to its end before it returns.
-pub(crate) fn may_lock(sql: &str) -> bool {
-    const WORD: &[u8] = b"advisory";
-    sql.len() >= WORD.len() && sql.as_bytes().windows(WORD.len()).any(|part| part.eq_ignore_ascii_case(WORD))
-}
-
 /// The number that SQL has for a session or a transaction of another kind.
 pub(crate) fn pid(owner: LockOwner) -> i32 {
     // As many as an INTEGER has room for, and never 0.

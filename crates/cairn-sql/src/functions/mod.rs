@@ -35,6 +35,7 @@ mod math;
 pub(crate) mod missing;
 mod network;
 mod normal_form;
+mod notify;
 pub(crate) mod objects;
 pub(crate) mod operators;
 pub(crate) mod overload;
@@ -84,6 +85,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     let mut all = vec![ScalarUDF::from(cast::Cast::new())];
     all.extend(listed::functions());
     all.extend(lock::functions());
+    all.extend(notify::functions());
     all.extend(bytes::functions());
     all.extend(case_type::functions());
     all.extend(catalog::functions());

@@ -314,14 +314,6 @@ fn descriptions() -> Vec<Simple> {
             STABLE,
             input_error_row,
         ),
-        // LISTEN is refused.
-        Simple::new(
-            "cairn_set_pg_listening_channels",
-            Takes::Exact(Vec::new()),
-            T::Array(Box::new(T::Text)),
-            STABLE,
-            |_| Ok(Value::Array(Vec::new())),
-        ),
         Simple::new("obj_description", Takes::Variadic, T::Text, STABLE, |call| {
             let id = id(call, 0, Kind::Relation)?;
             Ok(text_of(objects::comment(&*ScopeExtension::of(&call.args.config_options)?, id, 0)))

@@ -1,4 +1,4 @@
-//! SELECT of one row by its whole primary key, planned once: `SELECT a, b FROM t WHERE k = $1`.
+//! SELECT of one row by its whole primary key, or that of a unique index, planned once: `SELECT a, b FROM t WHERE k = $1`.
 //!
 //! Such a text is remembered with its table, the places of the columns wanted and where the key's values come
 //! from (parameters or literals). What is left for each execution is to encode the key and read the row, on the
@@ -67,7 +67,8 @@ pub(crate) fn run(
 impl PointPlan {
     fn run(&self, view: &ReadView, parameters: &[Value]) -> Result<Option<StatementResult>> {
         let Some(key) = self.key.encode(parameters) else { return Ok(None) };
-        let fetched = table::get(view, &self.table, &[key], &self.projection)?;
+        let row_key = self.key.row_key(view, &self.table, key)?;
+        let fetched = table::get(view, &self.table, row_key.as_slice(), &self.projection)?;
         let batches = match fetched.batch.num_rows() {
             0 => Vec::new(),
             _ => vec![self.output.convert(&fetched.batch)?],

@@ -1,18 +1,32 @@
-//! The whole primary key of one row in a condition: `k = $1 AND l = 'x'`, read without any planning.
+//! The whole key of one row in a condition: `k = $1 AND l = 'x'`, read without any planning. It is the primary key, or the
+//! columns of a unique index.
 //!
 //! I1: only what PostgreSQL compares without any conversion is taken; for all else there is no key, and the statement goes
 //! the general way.
 
 use bytes::Bytes;
-use cairn_engine::Table;
+use cairn_engine::catalog::{IndexDescriptor, IndexId};
+use cairn_engine::{ReadView, Table, table};
 use cairn_types::key::{KeyOrder, encode_value};
 use cairn_types::{DataType, Value};
 use sqlparser::ast::{BinaryOperator, Expr, Value as Literal};
 
+use crate::Result;
 use crate::session::variables::fold;
 
-/// Where the values of a primary key come from, in the key's order.
-pub(crate) struct PointKey(Vec<(DataType, Source)>);
+/// Where the values of a key come from.
+pub(crate) struct PointKey {
+    /// In the key's order.
+    parts: Vec<Part>,
+    /// The unique index that it is of; that of the rows themselves otherwise.
+    index: Option<IndexId>,
+}
+
+struct Part {
+    ty: DataType,
+    order: KeyOrder,
+    source: Source,
+}
 
 /// Where a value comes from.
 enum Source {
@@ -24,37 +38,68 @@ enum Source {
 impl PointKey {
     /// The key that a condition gives, if it is one and nothing else. `known_as`: the name that qualifies columns.
     pub(crate) fn of(table: &Table, known_as: &str, condition: &Expr) -> Option<PointKey> {
-        if table.has_hidden_key() {
-            return None;
-        }
         let mut found = Vec::new();
         if !equalities(condition, &|expr| place_of(table, known_as, expr), &mut found) {
             return None;
         }
-        let places = table.primary_key_places();
-        if found.len() != places.len() {
-            return None;
-        }
-        let part = |place: usize| {
+        let part = |place: usize, order: KeyOrder| {
             let ty = &table.live_column(place).ty;
             let (_, expr) = found.iter().find(|(at, _)| *at == place)?;
-            Some((ty.clone(), source(expr, ty)?))
+            Some(Part { ty: ty.clone(), order, source: source(expr, ty)? })
         };
-        places.into_iter().map(part).collect::<Option<Vec<_>>>().map(PointKey)
+        let primary = if table.has_hidden_key() { Vec::new() } else { table.primary_key_places() };
+        if !primary.is_empty() && primary.len() == found.len() {
+            let parts: Option<Vec<Part>> =
+                primary.into_iter().map(|place| part(place, KeyOrder::ASCENDING)).collect();
+            if let Some(parts) = parts {
+                return Some(PointKey { parts, index: None });
+            }
+        }
+        let of_index = |index: &IndexDescriptor| {
+            if !leads_to_one(index) || index.columns.len() != found.len() {
+                return None;
+            }
+            let parts = index.columns.iter().map(|column| {
+                let order = KeyOrder { descending: column.descending, nulls_first: column.nulls_first };
+                part(table.place_of(column.column)?, order)
+            });
+            Some(PointKey { parts: parts.collect::<Option<Vec<_>>>()?, index: Some(index.id) })
+        };
+        table.indexes.iter().find_map(of_index)
     }
 
     /// The key, encoded; `None` where a parameter is not of the column's type or cannot be in it.
     pub(crate) fn encode(&self, parameters: &[Value]) -> Option<Bytes> {
         let mut key = Vec::with_capacity(32);
-        for (ty, source) in &self.0 {
+        for Part { ty, order, source } in &self.parts {
             let value = match source {
                 Source::Literal(value) => value,
                 Source::Parameter(at) => parameters.get(*at).filter(|value| is_of(value, ty))?,
             };
-            encode_value(value, ty, KeyOrder::ASCENDING, &mut key).ok()?;
+            encode_value(value, ty, *order, &mut key).ok()?;
         }
         Some(key.into())
     }
+
+    /// The row key of the row that has this key, encoded; `None` where the view has no such row (a row key may lead to none,
+    /// too).
+    ///
+    /// # Errors
+    /// Of reading.
+    pub(crate) fn row_key(&self, view: &ReadView, table: &Table, key: Bytes) -> Result<Option<Bytes>> {
+        match self.index {
+            None => Ok(Some(key)),
+            Some(index) => Ok(table::row_key_of(view, table, index, &key)?),
+        }
+    }
+}
+
+/// Whether values for all columns of an index lead to one row at most, whatever the row.
+fn leads_to_one(index: &IndexDescriptor) -> bool {
+    index.kind == "btree"
+        && index.is_always_unique()
+        && index.predicate.is_none()
+        && index.expressions.is_empty()
 }
 
 /// The place of the column that an expression names.

@@ -41,9 +41,8 @@ pub(crate) fn select(context: &Context, query: &Query, sql: &str) -> Result<Stat
     }
     let state = super::state::of(context);
     let plan = Planner::new(context, &state)?.query(query.clone())?;
-    let may_write = context.catalog()?.routines().next().is_some() && routine::function::may_write(&plan)?;
-    if may_write || crate::functions::lock::may_lock(sql) {
-        // Locks are taken, and effects are there, when the statement returns, whether its rows are read or not.
+    if routine::function::has_effects(&plan)? {
+        // Locks are taken, messages sent, and effects are there, when the statement returns, whether its rows are read or not.
         let rows = stream_in(context, &state, &plan)?;
         let schema = rows.schema().clone();
         return Ok(StatementResult::Rows(Results::from_batches(schema, rows.collect()?)));

@@ -36,6 +36,9 @@ const BATCH_ROWS: usize = 8192;
 const SORT_SPILL_RESERVATION_BYTES: usize = 1 << 20;
 /// Below, batches are short and joins sort, since what is sorted can be spilled.
 const MEMORY_BYTES_SMALL: usize = 64 << 20;
+/// Memory for each of the parts that a query runs in side by side: each has its fair share only, and what an aggregate makes of
+/// one batch has to fit.
+const PART_BYTES_MIN: usize = 8 << 20;
 /// Rows in a batch where memory is small: several batches of every operator fit.
 const BATCH_ROWS_SMALL: usize = 1024;
 
@@ -107,7 +110,7 @@ fn config(options: &SqlOptions) -> SessionConfig {
     let small = options.memory_bytes_max < MEMORY_BYTES_SMALL;
     let mut config = SessionConfig::new()
         .with_batch_size(if small { BATCH_ROWS_SMALL } else { BATCH_ROWS })
-        .with_target_partitions(options.parallelism.max(1))
+        .with_target_partitions(options.parallelism.min(options.memory_bytes_max / PART_BYTES_MIN).max(1))
         .with_information_schema(false);
     let o = config.options_mut();
     o.sql_parser.parse_float_as_decimal = true;

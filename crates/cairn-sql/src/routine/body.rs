@@ -157,7 +157,10 @@ fn check(statement: &Statement, text: &str, nested: bool) -> Result<()> {
         | Statement::Insert(_)
         | Statement::Update(_)
         | Statement::Delete(_)
-        | Statement::Merge(_) => Ok(()),
+        | Statement::Merge(_)
+        | Statement::LISTEN { .. }
+        | Statement::UNLISTEN { .. }
+        | Statement::NOTIFY { .. } => Ok(()),
         Statement::Truncate(_) if !nested => Ok(()),
         Statement::Call(_) if !ddl::is_definition(statement) => Ok(()),
         other if ddl::is_definition(other) && !nested => Ok(()),

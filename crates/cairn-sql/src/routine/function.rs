@@ -146,22 +146,24 @@ fn volatility_of(routine: &RoutineDescriptor) -> Volatility {
     }
 }
 
-/// Whether a plan calls a function in SQL that may change data.
-pub(crate) fn may_write(plan: &LogicalPlan) -> Result<bool> {
+/// Whether a plan calls a function that has effects: one in SQL that may change data, one that locks or sends messages.
+pub(crate) fn has_effects(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
-            found |= expr.exists(|expr| Ok(is_volatile(expr)))?;
+            found |= expr.exists(|expr| Ok(has_effect(expr)))?;
             Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         })
     })?;
     Ok(found)
 }
 
-fn is_volatile(expr: &Expr) -> bool {
+fn has_effect(expr: &Expr) -> bool {
     let Expr::ScalarFunction(call) = expr else { return false };
     call.func.signature().volatility == Volatility::Volatile
-        && call.func.inner().downcast_ref::<Function>().is_some()
+        && (call.func.inner().downcast_ref::<Function>().is_some()
+            || call.func.name() == "pg_notify"
+            || call.func.name().contains("advisory"))
 }
 
 /// Whether an expression calls any function in SQL.

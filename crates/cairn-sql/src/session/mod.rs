@@ -19,6 +19,7 @@ pub(crate) mod constraints;
 mod current_of;
 mod cursor;
 pub(crate) mod methods;
+pub(crate) mod notify;
 pub(crate) mod prepared;
 mod route;
 pub(crate) mod set_config;
@@ -40,6 +41,7 @@ use crate::engine::Shared;
 use crate::results::{Column, Results, StatementResult};
 use crate::{Error, Result};
 
+pub use notify::Notification;
 pub(crate) use route::{first_words, run};
 pub use timeouts::StatementCancel;
 pub(crate) use transaction::Block;

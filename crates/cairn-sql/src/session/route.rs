@@ -374,6 +374,7 @@ fn dispatch(
         Statement::Reset(reset) => variables::reset(state, reset),
         Statement::Discard { .. } => {
             cursor::discard(state);
+            super::notify::discard(state);
             let done = variables::discard(state)?;
             temporary::discard(&shared.database, state);
             Ok(done)
@@ -601,7 +602,10 @@ pub(crate) fn run(context: &Context, statement: &Statement, sql: &str) -> Result
             dml::merge(context, merge)
         }
         Statement::Call(call) => routine::procedure::call(context, call),
-        _ => Err(Error::unsupported(format!("statement {}", first_words(sql, 2)))),
+        other => match super::notify::run(context, other)? {
+            Some(done) => Ok(done),
+            None => Err(Error::unsupported(format!("statement {}", first_words(sql, 2)))),
+        },
     }
 }
 

@@ -9,6 +9,7 @@ mod hostile;
 mod join_order;
 mod limits;
 mod lookups;
+mod notifications;
 mod partitions;
 mod plans;
 mod point_changes;

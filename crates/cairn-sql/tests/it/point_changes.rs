@@ -1,4 +1,5 @@
-//! UPDATE and DELETE of one row by its primary key run from a remembered plan: they do what the general way does.
+//! UPDATE and DELETE of one row by its primary key, or that of a unique index, run from a remembered plan: they do what the
+//! general way does.
 
 use cairn_env::SeededRandom;
 use cairn_sql::{Session, StatementResult};
@@ -9,13 +10,22 @@ use crate::support::{engine, fails, ok, session};
 const TABLES: &[&str] = &[
     "CREATE TABLE parents (id int PRIMARY KEY)",
     "INSERT INTO parents SELECT * FROM generate_series(1, 20)",
-    "CREATE TABLE t (id int PRIMARY KEY, small smallint, n int CHECK (n <> 13), big bigint, x double precision, \
+    "CREATE TABLE t (id int OWN KEY, small smallint, n int CHECK (n <> 13), big bigint, x double precision, \
      price numeric(8, 2), word text, code varchar(6) UNIQUE, parent int REFERENCES parents, at timestamptz, on_day date)",
     "CREATE INDEX t_n ON t (n)",
     "INSERT INTO t SELECT i, i, i * 100, i, i / 3.0, i + 0.25, 'w' || i, 'c' || i, i % 20 + 1, \
      timestamptz '2026-01-01 00:00:00+00' + i * interval '1 hour', date '2026-01-01' + i FROM generate_series(1, 40) AS g(i)",
-    "CREATE TABLE children (id int PRIMARY KEY, t_id int REFERENCES t ON UPDATE CASCADE ON DELETE SET NULL)",
+    "CREATE TABLE children (id int PRIMARY KEY, t_id int REFERENCES t (id) ON UPDATE CASCADE ON DELETE SET NULL)",
     "INSERT INTO children SELECT i, i * 3 FROM generate_series(1, 12) AS g(i)",
+];
+
+/// What makes `id` the key: what stands in the table, and what is added later.
+const KEYS: &[(&str, Option<&str>)] = &[
+    ("PRIMARY KEY", None),
+    // Rows lie under row ids then.
+    ("NOT NULL", Some("ALTER TABLE t ADD PRIMARY KEY (id)")),
+    ("", Some("CREATE UNIQUE INDEX t_id ON t (id DESC NULLS LAST) INCLUDE (n)")),
+    ("UNIQUE", Some("ALTER TABLE t ADD PRIMARY KEY (n, id)")),
 ];
 
 /// The parts of SET, with the kinds of their parameters.
@@ -97,11 +107,23 @@ fn contents(session: &mut Session) -> Vec<String> {
 fn the_short_way_equals_the_general_one() {
     let seed = std::env::var("CAIRN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     println!("CAIRN_SEED={seed}");
-    let mut random = SeededRandom::new(seed);
+    for (key, later) in KEYS {
+        println!("{key} {later:?}");
+        compare(&mut SeededRandom::new(seed), key, *later);
+    }
+}
+
+/// Runs generated changes both ways.
+fn compare(random: &mut SeededRandom, key: &str, later: Option<&str>) {
     let (mut short, mut general) = (session(), session());
     for sql in TABLES {
-        ok(&mut short, sql);
-        ok(&mut general, sql);
+        let sql = sql.replace("OWN KEY", key);
+        for session in [&mut short, &mut general] {
+            ok(session, &sql);
+            if let Some(later) = later.filter(|_| sql.starts_with("CREATE TABLE t")) {
+                ok(session, later);
+            }
+        }
     }
     let (mut done, mut refused) = (0, 0);
     for round in 0..200 {
@@ -112,7 +134,7 @@ fn the_short_way_equals_the_general_one() {
             2 => Value::Text("5".into()),
             _ => Value::Integer(random.below(45) as i32),
         }];
-        parameters.extend(kinds.iter().map(|kind| value(*kind, &mut random)));
+        parameters.extend(kinds.iter().map(|kind| value(*kind, random)));
         let change = match random.below(8) {
             0 => {
                 parameters.truncate(1);
@@ -152,6 +174,8 @@ fn the_short_way_equals_the_general_one() {
     }
     assert_eq!(contents(&mut short), contents(&mut general));
     assert!(done > 30 && refused > 30, "{done} rows changed, {refused} refused or not there");
+    let hits = ok(&mut short, "SELECT hits > 50 FROM cairn_plans WHERE kind = 'point writes'");
+    assert_eq!(hits, ["t"]);
 }
 
 #[test]
@@ -183,10 +207,15 @@ fn a_remembered_change_ends_with_the_definition() {
 /// Increments by several sessions side by side: none is lost, whatever the level.
 #[test]
 fn changes_side_by_side_lose_nothing() {
-    for level in ["read committed", "repeatable read", "serializable"] {
+    let levels = ["read committed", "repeatable read", "serializable"];
+    let keys = [None, Some("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD UNIQUE (id)")];
+    for (level, key) in levels.into_iter().flat_map(|level| keys.map(|key| (level, key))) {
         let engine = engine();
         let mut s = engine.session();
         ok(&mut s, "CREATE TABLE t (id int PRIMARY KEY, n int)");
+        if let Some(key) = key {
+            ok(&mut s, key);
+        }
         ok(&mut s, "INSERT INTO t SELECT i, 0 FROM generate_series(1, 3) AS g(i)");
         std::thread::scope(|scope| {
             for client in 0..3u64 {
@@ -207,8 +236,40 @@ fn changes_side_by_side_lose_nothing() {
                 });
             }
         });
-        assert_eq!(ok(&mut s, "SELECT sum(n) FROM t"), ["300"], "{level}");
+        assert_eq!(ok(&mut s, "SELECT sum(n) FROM t"), ["300"], "{level} {key:?}");
     }
+}
+
+/// Somebody else gives the row another key, and another row its key, while an UPDATE by the key waits.
+#[test]
+fn a_key_that_moves_is_looked_for_again() {
+    let engine = engine();
+    let (mut s, mut other) = (engine.session(), engine.session());
+    ok(&mut s, "CREATE TABLE t (id int, n int)");
+    ok(&mut s, "CREATE UNIQUE INDEX ON t (id)");
+    ok(&mut s, "INSERT INTO t VALUES (1, 10), (2, 20)");
+    let change = "UPDATE t SET n = n + 1 WHERE id = 1";
+    for _ in 0..3 {
+        ok(&mut s, change);
+    }
+    ok(&mut other, "BEGIN ISOLATION LEVEL READ COMMITTED");
+    ok(&mut other, "UPDATE t SET id = 3 WHERE id = 1");
+    let (sender, started) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(move || {
+            ok(&mut s, "BEGIN ISOLATION LEVEL READ COMMITTED");
+            sender.send(()).unwrap();
+            let done = ok(&mut s, change);
+            ok(&mut s, "COMMIT");
+            done
+        });
+        started.recv().unwrap();
+        ok(&mut other, "UPDATE t SET n = 0 WHERE id = 3");
+        ok(&mut other, "COMMIT");
+        // Whether it waited or came later: there is no row 1 any more.
+        assert_eq!(waiting.join().unwrap(), ["UPDATE 0"]);
+    });
+    assert_eq!(ok(&mut engine.session(), "SELECT * FROM t ORDER BY id"), ["2|20", "3|0"]);
 }
 
 /// INSERT … ON CONFLICT of values runs from a remembered text, too.

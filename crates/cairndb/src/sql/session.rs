@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cairn_engine::Catalog;
-use cairn_sql::StatementResult;
 use cairn_sql::copy::Streams;
+use cairn_sql::{Notification, StatementResult};
 
 use crate::{Database, Params, Result, Rows};
 
@@ -173,6 +174,33 @@ impl Session {
     /// exists, skipping`.
     pub fn take_notices(&mut self) -> Vec<String> {
         self.inner.take_notices().into_iter().map(|notice| notice.message).collect()
+    }
+
+    /// The messages that have arrived on channels that this session listens on, in the order in which their transactions
+    /// committed. None arrive within a transaction block: they wait for its end.
+    ///
+    /// ```
+    /// use cairndb::Database;
+    /// let db = Database::in_memory()?;
+    /// let mut session = db.session();
+    /// session.run("LISTEN orders")?;
+    /// db.execute("NOTIFY orders, 'number 7'", &[])?;
+    /// let messages = session.take_notifications();
+    /// assert_eq!((&*messages[0].channel, &*messages[0].payload), ("orders", "number 7"));
+    /// # Ok::<(), cairndb::Error>(())
+    /// ```
+    pub fn take_notifications(&mut self) -> Vec<Notification> {
+        self.inner.take_notifications()
+    }
+
+    /// Waits until a message has arrived, but not longer than `timeout`; whether one has. Without LISTEN it does not wait.
+    pub fn wait_for_notification(&mut self, timeout: Duration) -> bool {
+        self.inner.wait_for_notification(timeout)
+    }
+
+    /// Ends when a message has arrived; never where the session listens on no channel. Dropping it loses nothing.
+    pub fn notified(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.inner.notified()
     }
 
     /// Whether a transaction block is open.
