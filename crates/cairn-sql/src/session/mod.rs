@@ -248,14 +248,22 @@ impl Session {
         Arc::make_mut(&mut self.state.lock().settings).begin_with(name, value)
     }
 
-    /// The parameters that clients of PostgreSQL are told of, where any may have changed since the last call.
+    /// The parameters that clients of PostgreSQL are told of and that have changed since the last call; all of them the first
+    /// time. `None` where none can have.
     pub fn changed_parameters(&mut self) -> Option<Vec<(&'static str, String)>> {
         let state = self.state.lock();
         if self.told.as_ref().is_some_and(|told| Arc::ptr_eq(told, &state.settings)) {
             return None;
         }
-        self.told = Some(Arc::clone(&state.settings));
-        Some(state.settings.reported().collect())
+        let told = self.told.replace(Arc::clone(&state.settings));
+        let now = state.settings.reported();
+        Some(match told {
+            None => now.collect(),
+            Some(told) => {
+                let pairs = told.reported().zip(now);
+                pairs.filter(|(before, now)| before != now).map(|(_, now)| now).collect()
+            }
+        })
     }
 
     /// The columns of a cursor that DECLARE made.

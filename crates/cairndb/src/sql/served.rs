@@ -111,7 +111,8 @@ impl Session {
         Ok(self.inner.begin_with(name, value)?)
     }
 
-    /// Name and value of the parameters that clients of PostgreSQL are told of, where any may have changed since the last call.
+    /// Name and value of the parameters that clients of PostgreSQL are told of and that have changed since the last call; all
+    /// of them the first time. `None` where none can have.
     pub fn changed_parameters(&mut self) -> Option<Vec<(&'static str, String)>> {
         self.inner.changed_parameters()
     }
