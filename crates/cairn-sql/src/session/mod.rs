@@ -143,7 +143,7 @@ impl Session {
         if let Some(result) = route::fast(&self.shared, &self.state, sql, parameters) {
             return self.shown(result);
         }
-        let result = self.shared.runtime.run(route::job(&self.shared, &self.state, sql, parameters));
+        let result = self.shared.runtime.run(route::job(&self.shared, &self.state, sql, parameters, false));
         self.shown(result)
     }
 
@@ -163,7 +163,7 @@ impl Session {
     /// # Errors
     /// As [`Session::execute`].
     pub async fn execute_async(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<StatementResult> {
-        let job = route::job(&self.shared, &self.state, sql, parameters);
+        let job = route::job(&self.shared, &self.state, sql, parameters, true);
         let result = self.shared.runtime.run_async(job).await;
         self.shown(result)
     }

@@ -21,16 +21,21 @@ use crate::{Error, Result, copy, ddl, dml, parse, query, routine};
 
 use cairn_types::Value;
 
-/// The statement's work, to be run on a big stack.
+/// The statement's work, to be run on a big stack; the short way where `try_fast`.
 pub(super) fn job(
     shared: &Arc<Shared>,
     state: &Arc<Mutex<State>>,
     sql: &str,
     parameters: Parameters<'_>,
+    try_fast: bool,
 ) -> impl FnOnce() -> Result<StatementResult> + Send + 'static {
     let (shared, state) = (Arc::clone(shared), Arc::clone(state));
     let (sql, parameters) = (sql.to_owned(), parameters.to_vec());
-    move || run_text(&shared, &state, &sql, parameters).map_err(|error| locate(error, &sql))
+    move || {
+        let done = if try_fast { fast(&shared, &state, &sql, &parameters) } else { None };
+        let result = done.unwrap_or_else(|| run_text(&shared, &state, &sql, parameters));
+        result.map_err(|error| locate(error, &sql))
+    }
 }
 
 /// Runs a statement without a change of thread where its plan is cached and simple enough.
@@ -180,12 +185,31 @@ fn point_write(
     if state.block.as_ref().is_some_and(|block| block.failed) || state.settings.transaction_read_only {
         return None;
     }
+    let handles = match timeouts::handles(&state) {
+        Ok(handles) => handles,
+        Err(error) => return Some(Err(error)),
+    };
+    // It may wait for a row's lock.
+    let running = state.exchange.lock().running.clone();
+    let _looking = running.begin(&handles);
+    let result = point_write_again(shared, &mut state, sql, parameters);
+    running.end();
+    if result.is_err() {
+        fail_block(&mut state);
+    }
+    result.transpose()
+}
+
+/// Runs it until it meets no conflict.
+fn point_write_again(
+    shared: &Arc<Shared>,
+    state: &mut State,
+    sql: &str,
+    parameters: Parameters<'_>,
+) -> Result<Option<StatementResult>> {
     let mut attempts = 0;
     loop {
-        let result = try_point_write(shared, &mut state, sql, parameters);
-        match result {
-            Ok(None) => return None,
-            Ok(Some(done)) => return Some(Ok(done)),
+        match try_point_write(shared, state, sql, parameters) {
             Err(error)
                 if state.block.is_none()
                     && error.class() == Class::Conflict
@@ -193,10 +217,7 @@ fn point_write(
             {
                 attempts += 1;
             }
-            Err(error) => {
-                fail_block(&mut state);
-                return Some(Err(error));
-            }
+            done => return done,
         }
     }
 }

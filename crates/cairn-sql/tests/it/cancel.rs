@@ -144,6 +144,32 @@ fn every_statement_ends_when_it_is_cancelled() {
     ok(&mut s, "ROLLBACK");
 }
 
+/// So does one that runs from a remembered plan and waits for a row, in a block and outside.
+#[test]
+fn a_change_by_key_that_waits_is_cancelled() {
+    let engine = crate::support::engine();
+    let (mut s, mut other) = (engine.session(), engine.session());
+    ok(&mut s, "CREATE TABLE t (id int PRIMARY KEY, n int)");
+    ok(&mut s, "INSERT INTO t VALUES (1, 0)");
+    let change = "UPDATE t SET n = n + 1 WHERE id = 1";
+    for _ in 0..3 {
+        ok(&mut s, change);
+    }
+    let used = "SELECT hits FROM cairn_plans WHERE kind = 'point writes'";
+    let before = ok(&mut s, used);
+    ok(&mut other, "BEGIN");
+    ok(&mut other, "SELECT * FROM t FOR UPDATE");
+    assert_eq!(cancelled(&mut s, change), None);
+    ok(&mut s, "BEGIN");
+    assert_eq!(cancelled(&mut s, change), None);
+    assert_eq!(crate::support::fails(&mut s, "SELECT 1").0, "25P02");
+    ok(&mut s, "ROLLBACK");
+    ok(&mut other, "COMMIT");
+    assert_ne!(ok(&mut s, used), before);
+    ok(&mut s, change);
+    assert_eq!(ok(&mut s, "SELECT n FROM t"), ["4"]);
+}
+
 #[test]
 fn a_cancellation_without_a_statement_does_nothing() {
     let mut s = session();
