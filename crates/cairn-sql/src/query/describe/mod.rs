@@ -1,0 +1,128 @@
+//! What a statement takes and gives: parameter types and result columns, without running it; and the values of
+//! constant expressions.
+
+mod changes;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::Array;
+use cairn_types::{DataType, Value};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::{Expr as Planned, LogicalPlan};
+use sqlparser::ast::{Expr, Ident, Query, Statement};
+
+use super::plan::Planner;
+use crate::context::Context;
+use crate::functions::sql_type;
+use crate::results::Column;
+use crate::{Error, Result, parse};
+
+/// The parameter types and result columns of a statement; `declared` are the types that are known of parameters.
+pub(crate) fn statement(
+    context: &Context,
+    statement: &Statement,
+    declared: &[Option<DataType>],
+) -> Result<(Vec<DataType>, Vec<Column>)> {
+    let unlocked = super::nested::without(statement);
+    let statement = unlocked.as_ref().unwrap_or(statement);
+    if let Some(read) = crate::dml::with::described(statement)? {
+        // A parameter may stand in any of the parts: the first that tells its type tells it.
+        let (mut types, columns) = self::statement(context, &read, declared)?;
+        for part in crate::dml::with::statements(statement) {
+            let (more, _) = self::statement(context, part, declared)?;
+            for (n, ty) in more.into_iter().enumerate() {
+                match types.get_mut(n) {
+                    Some(known) if *known == DataType::Text => *known = ty,
+                    Some(_) => {}
+                    None => types.push(ty),
+                }
+            }
+        }
+        return Ok((types, columns));
+    }
+    let count = parse::parameters::count(statement).max(declared.len());
+    let mut types: Types =
+        declared.iter().enumerate().filter_map(|(at, ty)| Some((at + 1, ty.clone()?))).collect();
+    let columns = match statement {
+        Statement::Query(query) => of_query(context, query, &mut types)?,
+        Statement::Insert(insert) => changes::of_insert(context, insert, &mut types)?,
+        Statement::Update(update) => changes::of_update(context, update, &mut types)?,
+        Statement::Delete(delete) => changes::of_delete(context, delete, &mut types)?,
+        Statement::Merge(merge) => changes::of_merge(context, merge, &mut types)?,
+        Statement::Explain { .. } => vec![Column::new("QUERY PLAN", DataType::Text)],
+        _ => Vec::new(),
+    };
+    let types = (1..=count).map(|number| types.remove(&number).unwrap_or(DataType::Text)).collect();
+    Ok((types, columns))
+}
+
+/// The types of parameters, counted from 1.
+type Types = BTreeMap<usize, DataType>;
+
+fn of_query(context: &Context, query: &Query, types: &mut Types) -> Result<Vec<Column>> {
+    let state = super::state::of(context);
+    let last = types.keys().next_back().copied().unwrap_or(0);
+    let declared = (1..=last)
+        .map(|number| types.get(&number).map(|ty| Arc::new(ty.to_field(format!("${number}"), true))));
+    let plan = Planner::new(context, &state)?.query_with(query.clone(), declared.collect())?;
+    collect_types(&plan, types)?;
+    Ok(output_columns(&plan))
+}
+
+/// The columns of a plan as they leave.
+pub(crate) fn output_columns(plan: &LogicalPlan) -> Vec<Column> {
+    let output = super::output::Output::of(plan.schema().as_arrow());
+    let schema = output.schema();
+    schema.fields().iter().map(|field| Column::of(field)).collect()
+}
+
+/// Of a parameter whose type nobody declared the first place that tells one counts.
+fn collect_types(plan: &LogicalPlan, types: &mut Types) -> Result<()> {
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                if let Planned::Placeholder(Placeholder { id, field: Some(field) }) = part
+                    && let Some(number) = id.strip_prefix('$').and_then(|number| number.parse().ok())
+                {
+                    types.entry(number).or_insert_with(|| sql_type(field));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(())
+}
+
+/// The values of constant expressions, converted to types.
+pub(crate) fn constants(context: &Context, exprs: &[Expr], types: &[DataType]) -> Result<Vec<Value>> {
+    if exprs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let items: Vec<String> = exprs
+        .iter()
+        .zip(types)
+        .enumerate()
+        .map(|(at, (expr, ty))| {
+            let alias = Ident::with_quote('"', format!("c{at}"));
+            format!("CAST({expr} AS {}) AS {alias}", ty.sql_name())
+        })
+        .collect();
+    let Statement::Query(query) = parse::parse_text(&format!("SELECT {}", items.join(", ")))? else {
+        return Err(Error::internal("a query was expected"));
+    };
+    let (schema, batches) = context.collect(context.plan_query(&query)?)?;
+    let batch = batches
+        .iter()
+        .find(|batch| batch.num_rows() > 0)
+        .ok_or_else(|| Error::internal("constants without a row"))?;
+    Ok(batch
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .map(|(column, field)| {
+            Value::from_array(column.as_ref() as &dyn Array, 0, &DataType::from_field(field))
+        })
+        .collect())
+}
