@@ -185,6 +185,11 @@ impl Overloaded {
         self
     }
 
+    /// The types that arguments are brought to.
+    pub(crate) fn taken(&self, found: &[Found]) -> Result<Vec<DataType>> {
+        self.choose(found).map(|choice| choice.types)
+    }
+
     fn choose(&self, found: &[Found]) -> Result<Choice<'_>> {
         let mut best: Option<(i32, Choice<'_>)> = None;
         for overload in self.overloads.iter().filter(|overload| overload.takes_count(found.len())) {

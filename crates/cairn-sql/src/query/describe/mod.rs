@@ -2,6 +2,7 @@
 //! constant expressions.
 
 mod changes;
+mod infer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,7 +52,10 @@ pub(crate) fn statement(
         Statement::Update(update) => changes::of_update(context, update, &mut types)?,
         Statement::Delete(delete) => changes::of_delete(context, delete, &mut types)?,
         Statement::Merge(merge) => changes::of_merge(context, merge, &mut types)?,
-        Statement::Explain { .. } => vec![Column::new("QUERY PLAN", DataType::Text)],
+        Statement::Explain { statement, .. } => {
+            let (types, _) = self::statement(context, statement, declared)?;
+            return Ok((types, vec![Column::new("QUERY PLAN", DataType::Text)]));
+        }
         _ => Vec::new(),
     };
     let types = (1..=count).map(|number| types.remove(&number).unwrap_or(DataType::Text)).collect();
@@ -63,12 +67,28 @@ type Types = BTreeMap<usize, DataType>;
 
 fn of_query(context: &Context, query: &Query, types: &mut Types) -> Result<Vec<Column>> {
     let state = super::state::of(context);
-    let last = types.keys().next_back().copied().unwrap_or(0);
-    let declared = (1..=last)
-        .map(|number| types.get(&number).map(|ty| Arc::new(ty.to_field(format!("${number}"), true))));
-    let plan = Planner::new(context, &state)?.query_with(query.clone(), declared.collect())?;
+    let planner = Planner::new(context, &state)?;
+    let planned = |types: &Types| {
+        let last = types.keys().next_back().copied().unwrap_or(0);
+        let declared = (1..=last)
+            .map(|number| types.get(&number).map(|ty| Arc::new(ty.to_field(format!("${number}"), true))));
+        planner.query_with(query.clone(), declared.collect())
+    };
+    let plan = planned(types)?;
     collect_types(&plan, types)?;
-    Ok(output_columns(&plan))
+    let told = types.len();
+    infer::infer(&plan, types)?;
+    if types.len() == told {
+        return Ok(output_columns(&plan));
+    }
+    // What they are decides what comes of them.
+    match planned(types) {
+        Ok(plan) => {
+            collect_types(&plan, types)?;
+            Ok(output_columns(&plan))
+        }
+        Err(_) => Ok(output_columns(&plan)),
+    }
 }
 
 /// The columns of a plan as they leave.
