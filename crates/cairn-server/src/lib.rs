@@ -25,5 +25,5 @@ pub use pg::Verifier;
 pub use server::{Error, Server, serve};
 pub use tls::{Tls, TlsError};
 
-/// The name of the only user that there is; it may do everything.
+/// The name of the role that a database begins with; it may do everything.
 pub const SUPERUSER: &str = "cairn";

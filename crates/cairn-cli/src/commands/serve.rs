@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use cairn_server::{Options, SUPERUSER, Tls, Verifier};
+use cairndb::Database;
 
 use super::open;
 use crate::arguments::{MEMORY, Serve};
@@ -19,10 +20,6 @@ pub(crate) fn run(command: &Serve) -> Outcome {
         Some(path) => Some(password(path)?),
         None => None,
     };
-    if options.password.is_none() && !options.tcp.is_empty() {
-        let message = "an address that others can reach needs a password: --password-file FILE";
-        return Err(Failure::Usage(message.to_owned()));
-    }
     if let (Some(certificate), Some(key)) = (&command.tls_certificate, &command.tls_key) {
         let tls = Tls::from_files(certificate, key, command.tls_client_ca.as_deref());
         options.tls = Some(tls.context("TLS")?);
@@ -38,6 +35,11 @@ pub(crate) fn run(command: &Serve) -> Outcome {
         return Err(Failure::Usage("nothing to listen at: --pg ADDRESS or --socket DIR".to_owned()));
     }
     let db = open(&command.database)?;
+    options.refusals = Some(|why| eprintln!("refused: {why}"));
+    if options.password.is_none() && !options.tcp.is_empty() && !has_passwords(&db)? {
+        let message = "an address that others can reach needs a password: --password-file FILE, or ALTER ROLE ... PASSWORD";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     let socket = options.socket_directory.clone();
     let told = |addresses: &[std::net::SocketAddr]| {
         if let Some(directory) = &socket {
@@ -49,6 +51,13 @@ pub(crate) fn run(command: &Serve) -> Outcome {
     };
     cairn_server::serve(db.clone(), options, told).context("the server cannot run")?;
     Ok(db.close()?)
+}
+
+/// Whether anybody can log in with a password.
+fn has_passwords(db: &Database) -> Outcome<bool> {
+    let sql = "SELECT count(*) FROM pg_authid WHERE rolcanlogin AND rolpassword IS NOT NULL";
+    let count: i64 = db.query_one(sql, ())?.get(0)?;
+    Ok(count > 0)
 }
 
 /// A password, or what is kept of one.

@@ -3,16 +3,16 @@
 use std::io;
 use std::sync::Arc;
 
-use cairndb::Session;
+use cairndb::{Login, Session};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::Peer;
 use super::message::{Message, Opening};
 use super::reply::Report;
-use super::scram::{self, Channel, Exchange, Failure};
+use super::scram::{self, Channel, Exchange, Failure, Verifier};
 use super::wire::{Received, Wire};
 use crate::Tls;
-use crate::registry::{Place, SECRET_BYTES};
+use crate::registry::{Full, Place, SECRET_BYTES};
 use crate::server::Shared;
 
 /// The newest minor version of protocol 3 that is spoken.
@@ -84,10 +84,20 @@ async fn begin(
         return refuse(wire, &Report::fatal("28000", "no PostgreSQL user name specified in startup packet"))
             .await;
     };
-    if let Err(report) = admit(shared, wire, peer, protected, user).await? {
+    let mut session = shared.database.session();
+    let login = session.login(user);
+    let admitted = admit(shared, wire, (peer, protected), user, login.as_ref()).await?;
+    let admitted = admitted.and_then(|()| permitted(user, login.as_ref()));
+    let admitted = admitted.and_then(|()| {
+        let begun = session.begin_as(user);
+        begun.map_err(|error| Report { severity: "FATAL", ..super::connection::report(&error) })
+    });
+    if let Err(report) = admitted {
+        if let Some(tell) = shared.options.refusals {
+            tell(&report.message);
+        }
         return refuse(wire, &report).await;
     }
-    let mut session = shared.database.session();
     for (name, value) in &parameters {
         let set = match name.as_str() {
             "user" | "database" | "replication" => Ok(()),
@@ -105,31 +115,55 @@ async fn begin(
     };
     let told = if minor >= 2 { SECRET_BYTES } else { 4 };
     let pid = session.process_id().unsigned_abs();
-    let entered = shared.registry.enter(pid, secret[..told].to_vec(), session.cancel_handle());
-    let Some(place) = entered else {
-        return refuse(wire, &Report::fatal("53300", "sorry, too many clients already")).await;
+    let of_role = (user.as_str(), login.and_then(|login| login.connections_max));
+    let entered = shared.registry.enter(pid, of_role, secret[..told].to_vec(), session.cancel_handle());
+    let place = match entered {
+        Ok(place) => place,
+        Err(Full::Server) => {
+            return refuse(wire, &Report::fatal("53300", "sorry, too many clients already")).await;
+        }
+        Err(Full::Role) => {
+            let message = format!("too many connections for role \"{user}\"");
+            return refuse(wire, &Report::fatal("53300", message)).await;
+        }
     };
     wire.replies.authentication_ok();
     for (name, value) in session.changed_parameters().unwrap_or_default() {
         wire.replies.parameter(name, &value);
     }
-    wire.replies.parameter("session_authorization", user);
     wire.replies.backend_key(pid, &secret[..told]);
     wire.replies.ready(b'I');
     wire.flush().await?;
     Ok(Some(Opened { session, place }))
 }
 
-/// Whether this peer may have a session: the server's own user over the Unix socket, everyone else with the password.
+/// Whether a role that has shown who it is may have a session.
+fn permitted(user: &str, login: Option<&Login>) -> Result<(), Report> {
+    match login {
+        None => Err(Report::fatal("28000", format!("role \"{user}\" does not exist"))),
+        Some(login) if !login.may_log_in => {
+            Err(Report::fatal("28000", format!("role \"{user}\" is not permitted to log in")))
+        }
+        Some(login) if !login.may_connect => {
+            let message = "permission denied for database \"cairn\"";
+            let detail = Some("User does not have CONNECT privilege.".to_owned());
+            Err(Report { detail, ..Report::fatal("42501", message) })
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Whether a peer is whom it says: the server's own user is `cairn` over the Unix socket, everyone else knows the password.
 async fn admit(
     shared: &Shared,
     wire: &mut Wire,
-    peer: Peer,
-    protected: bool,
+    (peer, protected): (Peer, bool),
     user: &str,
+    login: Option<&Login>,
 ) -> io::Result<Result<(), Report>> {
     if let Peer::Local { user: Some(uid) } = peer
         && uid == rustix::process::geteuid().as_raw()
+        && user == crate::SUPERUSER
     {
         return Ok(Ok(()));
     }
@@ -168,8 +202,10 @@ async fn admit(
         }
     };
     let Some(data) = rest.get(5..) else { return malformed("no data") };
-    let verifier = shared.options.password.as_ref().filter(|_| user == crate::SUPERUSER);
-    let (exchange, answer) = match Exchange::begin(data, user, verifier, channel) {
+    let given = shared.options.password.as_ref().filter(|_| user == crate::SUPERUSER).cloned();
+    let kept = login.and_then(|login| login.verifier.as_deref()).and_then(Verifier::parse);
+    let verifier = given.or(kept);
+    let (exchange, answer) = match Exchange::begin(data, user, verifier.as_ref(), channel) {
         Ok(begun) => begun,
         Err(Failure::Malformed(what)) => return malformed(what),
         Err(Failure::Refused) => return refused(),

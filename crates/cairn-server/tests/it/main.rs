@@ -5,6 +5,7 @@ mod bytes;
 mod end;
 mod load;
 mod opening;
+mod roles;
 mod series;
 mod support;
 mod tls;

@@ -1,17 +1,20 @@
 //! `information_schema`: the standard's picture of the catalog.
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{CheckOption, ReferentialAction, STORE, Table, TypeDescriptor, ViewDescriptor};
+use cairn_engine::catalog::{
+    BOOTSTRAP, CheckOption, ReferentialAction, STORE, Table, TypeDescriptor, ViewDescriptor,
+};
 use cairn_types::{Coded, DataType, Value};
 
 use super::DATABASE;
 use super::column_type::ColumnType;
+use super::information_privileges as privileges;
 use super::pg_catalog::programs;
 use super::system::{Rows, SystemTable, optional, text, yes_no};
 use crate::Result;
 use crate::context::Context;
 use crate::dml::updatable::writable_columns;
-use crate::functions::system::USER;
+use crate::privileges::shown;
 use crate::session::temporary::is_temporary;
 use crate::trigger::view::as_table;
 
@@ -24,9 +27,10 @@ pub(crate) const TABLES: &[SystemTable] = &[
         name: "schemata",
         columns: &[("catalog_name", T), ("schema_name", T), ("schema_owner", T)],
         rows: |_, catalog| {
-            let own = catalog.schemas().map(|schema| schema.name.clone());
-            let fixed = ["information_schema", "pg_catalog"].map(str::to_owned);
-            Ok(own.chain(fixed).map(|name| vec![text(DATABASE), text(name), text(USER)]).collect())
+            let owner = |id| shown::owner_name(catalog, id);
+            let own = catalog.schemas().map(|schema| (schema.name.clone(), owner(schema.id)));
+            let fixed = ["information_schema", "pg_catalog"].map(|name| (name.to_owned(), owner(BOOTSTRAP)));
+            Ok(own.chain(fixed).map(|(name, owner)| vec![text(DATABASE), text(name), owner]).collect())
         },
     },
     SystemTable {
@@ -240,6 +244,13 @@ pub(crate) const TABLES: &[SystemTable] = &[
                 .collect())
         },
     },
+    privileges::TABLE_PRIVILEGES,
+    privileges::ROLE_TABLE_GRANTS,
+    privileges::COLUMN_PRIVILEGES,
+    privileges::USAGE_PRIVILEGES,
+    privileges::ROUTINE_PRIVILEGES,
+    privileges::ENABLED_ROLES,
+    privileges::APPLICABLE_ROLES,
     SystemTable {
         name: "sequences",
         columns: &[

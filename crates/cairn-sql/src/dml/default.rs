@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
-use cairn_engine::catalog::{Column, ObjectId, PUBLIC, TypeKind};
+use cairn_engine::catalog::{Column, ObjectId, PUBLIC, Privileges, TypeKind};
 use cairn_types::{DataType, Value};
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, SetExpr, Statement};
 
@@ -60,6 +60,7 @@ impl Default {
         if let Some(name) = nextval_argument(&expr)
             && let Some(id) = sequence_in(context, &name, PUBLIC)?
         {
+            require_draw(context, id)?;
             return Ok(Default::Sequence(id));
         }
         Ok(Self::recognised(context, &expr, column)?.unwrap_or_else(|| Default::Expression(Box::new(expr))))
@@ -70,6 +71,7 @@ impl Default {
         if let Some(name) = nextval_argument(expr)
             && let Some(id) = sequence_id(context, &name)?
         {
+            require_draw(context, id)?;
             return Ok(Some(Default::Sequence(id)));
         }
         let is_time = matches!(column.ty, DataType::Timestamp(_) | DataType::TimestampTz(_) | DataType::Date);
@@ -119,6 +121,12 @@ impl Default {
             }
         }
     }
+}
+
+fn require_draw(context: &Context, sequence: ObjectId) -> Result<()> {
+    let all = context.txn().catalog();
+    let name = all.sequence_by_id(sequence).map(|own| own.name.clone()).unwrap_or_default();
+    crate::privileges::require_sequence(context, sequence, &name, Privileges::DRAW)
 }
 
 /// The default of a domain, for columns without one of their own.

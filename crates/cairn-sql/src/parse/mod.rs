@@ -120,7 +120,8 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
         .or_else(|| cursor::parse(text))
         .or_else(|| crate::statistics::maintenance::parse(text))
         .or_else(|| crate::routine::syntax::parse_do(text))
-        .or_else(|| crate::session::constraints::parse(text));
+        .or_else(|| crate::session::constraints::parse(text))
+        .or_else(|| crate::session::identity::parse(text));
     if let Some(parsed) = own {
         let mut statement = parsed.map_err(|error| syntax_error(error, text))?;
         balance::statement(&mut statement);

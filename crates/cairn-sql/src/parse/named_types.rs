@@ -38,6 +38,7 @@ pub(crate) fn named(context: &Context, sql: &SqlType) -> Result<Named> {
     let catalog = context.catalog()?;
     match found(context, &catalog, sql) {
         Some(ty) => {
+            crate::privileges::require_type(context, &ty)?;
             let domain = ty.is_domain().then_some(ty.id);
             Ok(Named { ty: ty.data_type(), domain })
         }

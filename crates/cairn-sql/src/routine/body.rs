@@ -104,11 +104,18 @@ impl Body {
         // The snapshot of a statement that goes on stays, whatever is waited for within.
         let _pinned = surroundings.nested.then(|| context.txn().pin_statement());
         let inner = Context { scope: Arc::new(context.scope.in_body(surroundings)) };
-        let mut last = Outcome { schema: Arc::new(Schema::empty()), batches: Vec::new() };
+        let mut last = Ok(Outcome { schema: Arc::new(Schema::empty()), batches: Vec::new() });
+        // What it makes is the role's that it runs as.
+        let role = context.txn().role();
+        context.txn().set_role(inner.role());
         for (statement, text) in &self.statements {
-            last = run_one(&inner, statement, text, values)?;
+            last = run_one(&inner, statement, text, values);
+            if last.is_err() {
+                break;
+            }
         }
-        Ok(last)
+        context.txn().set_role(role);
+        last
     }
 }
 

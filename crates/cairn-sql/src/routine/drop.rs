@@ -25,6 +25,7 @@ pub(super) fn run(context: &Context, drop: &DropRoutines) -> Result<StatementRes
     for (name, types) in &drop.targets {
         match find(context, &catalog, drop.kind, word, name, types.as_deref())? {
             Some(routine) => {
+                crate::privileges::require_routine_owner(context, &routine, true)?;
                 if !ids.contains(&routine.id) {
                     refuse_used(context, &catalog, &routine, drop.cascade)?;
                     ids.push(routine.id);
@@ -102,6 +103,21 @@ pub(super) fn find(
         _ => Err(Error::new("42725", format!("{word} name \"{name}\" is not unique"))
             .with_hint(format!("Specify the argument list to select the {word} unambiguously."))),
     }
+}
+
+/// The same where it must be there.
+///
+/// # Errors
+/// `42883`, `42725`, `42809`.
+pub(crate) fn required(
+    context: &Context,
+    kind: Option<RoutineKind>,
+    name: &ObjectName,
+    types: Option<&[SqlType]>,
+) -> Result<Arc<RoutineDescriptor>> {
+    let word = word_of(kind);
+    let found = find(context, &*context.catalog()?, kind, word, name, types)?;
+    found.ok_or_else(|| not_found(word, name, types))
 }
 
 /// What calls a routine.

@@ -151,11 +151,14 @@ fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Resul
         }
         None => begin_engine(shared, &state.locks, &state.settings, &Modes::default())?,
     };
+    let settings = super::temporary::settings(state, Arc::clone(&state.settings));
+    let settings = crate::privileges::with_path(&txn, settings);
+    txn.set_role(settings.identity.current);
     Ok(Context {
         scope: Arc::new(Scope {
             shared: Arc::clone(shared),
             txn,
-            settings: super::temporary::settings(state, Arc::clone(&state.settings)),
+            settings,
             params,
             transaction_start_us: now,
             statement_start_us: now,
@@ -168,6 +171,7 @@ fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Resul
             slots: OnceLock::new(),
             modified: None,
             body: None,
+            checks_as: None,
         }),
     })
 }

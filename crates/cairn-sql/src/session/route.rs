@@ -11,13 +11,13 @@ use super::temporary;
 use super::timeouts::{self, StatementTimer};
 use super::transaction::{self, Modes};
 use super::waits::wait_for_tables;
-use super::{Parameters, State, current_of, cursor, prepared, variables};
+use super::{Parameters, State, current_of, cursor, identity, prepared, variables};
 use crate::context::{Context, Scope};
 use crate::engine::Shared;
 use crate::error::{Class, locate};
 use crate::query::unprepared::Lifted;
 use crate::results::StatementResult;
-use crate::{Error, Result, copy, ddl, dml, parse, query, routine};
+use crate::{Error, Result, copy, ddl, dml, parse, privileges, query, routine};
 
 use cairn_types::Value;
 
@@ -146,10 +146,12 @@ fn context_of(
     start: i64,
     now: i64,
 ) -> Context {
+    let settings = privileges::with_path(&txn, temporary::settings(state, settings));
+    txn.set_role(settings.identity.current);
     let scope = Scope {
         shared: Arc::clone(shared),
         txn,
-        settings: temporary::settings(state, settings),
+        settings,
         params,
         transaction_start_us: start,
         statement_start_us: now,
@@ -162,6 +164,7 @@ fn context_of(
         slots: OnceLock::new(),
         modified: None,
         body: None,
+        checks_as: None,
     };
     Context { scope: Arc::new(scope) }
 }
@@ -309,8 +312,13 @@ fn dispatch(
 ) -> Result<StatementResult> {
     super::set_config::apply(state)?;
     if let Some(asked) = super::set_config::of(statement) {
-        let values = super::settings::Settings::values_of(&asked.name, &asked.value)?;
-        variables::assign(state, asked.local, &asked.name, &values)?;
+        match identity::assign(shared, state, (asked.local, &asked.name, &asked.value)) {
+            Some(done) => done?,
+            None => {
+                let values = super::settings::Settings::values_of(&asked.name, &asked.value)?;
+                variables::assign(state, asked.local, &asked.name, &values)?;
+            }
+        }
         let text = format!("SELECT current_setting('{}') AS set_config", asked.name.replace('\'', "''"));
         let shown = parse::parse_text(&text)?;
         return dispatch(shared, shared_state, state, &shown, &text, Vec::new());
@@ -349,6 +357,9 @@ fn dispatch(
         let located = cursor::located(&context, state, statement, &name)?;
         let text = located.to_string();
         return dispatch(shared, shared_state, state, &located, &text, parameters);
+    }
+    if let Some(done) = identity::run(shared, state, statement) {
+        return done;
     }
     match statement {
         Statement::StartTransaction { modes, statements, .. } => {

@@ -4,11 +4,13 @@
 //! their text, kept in step by [`Settings::set`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cairn_engine::{Isolation, SyncMode};
 
 use super::accepted::{ACCEPTED, DESCRIPTION};
+use super::identity::Identity;
 use super::methods::Methods;
 use crate::{Error, Result};
 
@@ -92,20 +94,24 @@ pub(crate) struct Settings {
     pub(crate) synchronous_commit: Option<SyncMode>,
     /// Means of running statements that are allowed.
     pub(crate) methods: Methods,
+    /// As whom the session acts.
+    pub(crate) identity: Arc<Identity>,
 }
 
 impl Settings {
     /// Whether a statement means the same under the other settings.
     pub(crate) fn plans_like(&self, other: &Settings) -> bool {
         std::ptr::eq(self, other)
-            || self.search_path == other.search_path
+            || self.identity.current == other.identity.current
+                && self.identity.session == other.identity.session
+                && self.search_path == other.search_path
                 && self.time_zone == other.time_zone
                 && self.values == other.values
     }
 }
 
 /// What PostgreSQL tells its clients of at the beginning, and whenever it changes.
-const REPORTED: [&str; 13] = [
+const REPORTED: [&str; 14] = [
     "application_name",
     "client_encoding",
     "datestyle",
@@ -115,6 +121,7 @@ const REPORTED: [&str; 13] = [
     "intervalstyle",
     "is_superuser",
     "search_path",
+    "session_authorization",
     "server_encoding",
     "server_version",
     "standard_conforming_strings",
@@ -201,12 +208,15 @@ const PARAMETERS: &[Parameter] = &[
     ("is_superuser", "on", Form::Fixed, "Shows whether the current user is a superuser."),
     ("lock_timeout", "0", Form::Duration, "Sets the maximum allowed duration of any wait for a lock."),
     ("max_identifier_length", "65535", Form::Fixed, "Shows the maximum identifier length."),
+    ("role", "none", Form::Fixed, "Sets the current role."),
+    ("row_security", "on", Form::Boolean, "Enables row security."),
     (
         "search_path",
         "\"$user\", public",
         Form::SearchPath,
         "Sets the schema search order for names that are not schema-qualified.",
     ),
+    ("session_authorization", "", Form::Fixed, "Sets the session user name."),
     ("server_encoding", "UTF8", Form::Fixed, "Shows the server (database) character set encoding."),
     ("server_version", crate::functions::POSTGRES_VERSION, Form::Fixed, "Shows the server version."),
     ("server_version_num", "150000", Form::Fixed, "Shows the server version as an integer."),
@@ -251,6 +261,7 @@ impl Default for Settings {
             idle_timeout_ms: 0,
             synchronous_commit: None,
             methods: Methods::default(),
+            identity: Arc::default(),
         }
     }
 }
@@ -303,6 +314,15 @@ fn duration_ms(name: &str, value: &str) -> Result<u64> {
 }
 
 impl Settings {
+    /// Where in the search path the schema stands that is called as the user.
+    pub(crate) fn user_schema_at(&self) -> Option<usize> {
+        let text = self.show("search_path").ok()?;
+        let at = text.split(',').position(|part| part.trim().trim_matches('"') == "$user")?;
+        // That of temporary tables is before the path.
+        let temporary = self.search_path.first().is_some_and(|own| super::temporary::is_temporary(own));
+        Some(at + usize::from(temporary))
+    }
+
     /// For how long a statement waits for a lock; `None` is for ever.
     pub(crate) fn lock_timeout(&self) -> Option<Duration> {
         (self.lock_timeout_ms > 0).then(|| Duration::from_millis(self.lock_timeout_ms))
@@ -314,6 +334,7 @@ impl Settings {
         Ok(match name {
             "transaction_isolation" => self.transaction_isolation.name().to_owned(),
             "default_transaction_isolation" => self.default_isolation.name().to_owned(),
+            "role" | "session_authorization" | "is_superuser" => self.identity.show(name).unwrap_or_default(),
             "transaction_read_only" => if self.transaction_read_only { "on" } else { "off" }.to_owned(),
             name => self.values.get(name).map_or_else(|| default.to_owned(), Clone::clone),
         })
@@ -464,8 +485,13 @@ impl Settings {
     pub(crate) fn reset_all(&mut self) {
         let (isolation, read_only) = (self.transaction_isolation, self.transaction_read_only);
         let start = std::mem::take(&mut self.start);
-        *self =
-            Self { transaction_isolation: isolation, transaction_read_only: read_only, ..Self::default() };
+        let identity = Arc::clone(&self.identity);
+        *self = Self {
+            transaction_isolation: isolation,
+            transaction_read_only: read_only,
+            identity,
+            ..Self::default()
+        };
         for (name, value) in start {
             // It was set once.
             let _ = self.begin_with(name, &value);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cairn_engine::catalog::Relation;
+use cairn_engine::catalog::{Privileges, Relation};
 use cairn_engine::{LockSession, ObjectLock, Savepoint, Table, Transaction, TxnOptions, Wait};
 use parking_lot::Mutex;
 use sqlparser::ast::{
@@ -14,7 +14,7 @@ use super::settings::{Level, Settings};
 use crate::context::Context;
 use crate::engine::Shared;
 use crate::results::StatementResult;
-use crate::{Error, Result, catalog};
+use crate::{Error, Result, catalog, privileges};
 
 /// An open transaction block.
 pub(crate) struct Block {
@@ -346,6 +346,7 @@ pub(crate) fn lock_tables(context: &Context, state: &mut State, lock: &Lock) -> 
         loop {
             block.look_around()?;
             let table = find_table(context, &target.name)?;
+            privileges::require_any(context, &Relation::Table(Arc::clone(&table)), asks(mode))?;
             block.txn.lock_table(table.id, mode, wait).map_err(|error| match error {
                 cairn_engine::Error::Storage(_) if error.sqlstate() == "55P03" && lock.nowait => {
                     let name = &table.name;
@@ -361,6 +362,17 @@ pub(crate) fn lock_tables(context: &Context, state: &mut State, lock: &Lock) -> 
         }
     }
     Ok(StatementResult::command("LOCK TABLE"))
+}
+
+/// The privileges of which one lets lock a table.
+fn asks(mode: ObjectLock) -> Privileges {
+    use Privileges as P;
+    let strong = P::UPDATE | P::DELETE | P::TRUNCATE | P::MAINTAIN;
+    match mode {
+        ObjectLock::AccessShare => strong | P::SELECT | P::INSERT,
+        ObjectLock::RowShare | ObjectLock::RowExclusive => strong | P::INSERT,
+        _ => strong,
+    }
 }
 
 impl Block {

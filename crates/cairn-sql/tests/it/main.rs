@@ -12,6 +12,7 @@ mod lookups;
 mod partitions;
 mod plans;
 mod point_changes;
+mod privileges;
 mod queries;
 mod repeated;
 mod slots;

@@ -15,6 +15,7 @@ use crate::catalog::column_type::ColumnType::{
 };
 use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, optional, text, texts};
 use crate::context::Context;
+use crate::privileges::shown;
 use crate::routine::is_set;
 
 /// The type `void`.
@@ -107,9 +108,9 @@ const TRIGGER: Columns = &[
 fn pg_proc(_: &Context, catalog: &Catalog) -> Result<Rows> {
     let schemas = schema_ids(catalog);
     let of_types = traits::FUNCTIONS.iter().map(|own| type_function(*own));
-    let made = catalog
-        .routines()
-        .map(|routine| proc_row(routine, schemas.get(routine.schema.as_str()).copied().unwrap_or_default()));
+    let made = catalog.routines().map(|routine| {
+        proc_row(catalog, routine, schemas.get(routine.schema.as_str()).copied().unwrap_or_default())
+    });
     Ok(of_types.chain(made).collect())
 }
 
@@ -145,7 +146,7 @@ fn type_function((name, returns, arguments): (&str, u32, &str)) -> Vec<Value> {
     )
 }
 
-fn proc_row(routine: &RoutineDescriptor, namespace: i64) -> Vec<Value> {
+fn proc_row(catalog: &Catalog, routine: &RoutineDescriptor, namespace: i64) -> Vec<Value> {
     let parameters = &routine.parameters;
     let inputs: Vec<Value> = routine.inputs().map(|input| oid(input.ty.pg_oid())).collect();
     let table = match &routine.returns {
@@ -176,14 +177,14 @@ fn proc_row(routine: &RoutineDescriptor, namespace: i64) -> Vec<Value> {
             ("oid", oid(routine.id)),
             ("proname", text(&routine.name)),
             ("pronamespace", oid(namespace)),
-            ("proowner", oid(USER_ID)),
+            ("proowner", shown::owner(catalog, routine.id)),
             ("prolang", oid(SQL_LANGUAGE_OID)),
             ("procost", Value::Real(100.0)),
             ("prorows", Value::Real(if set { 1000.0 } else { 0.0 })),
             ("provariadic", oid(variadic)),
             ("prosupport", text("-")),
             ("prokind", text(if routine.kind == RoutineKind::Function { "f" } else { "p" })),
-            ("prosecdef", Value::Boolean(false)),
+            ("prosecdef", Value::Boolean(routine.definer)),
             ("proleakproof", Value::Boolean(false)),
             ("proisstrict", Value::Boolean(routine.strict)),
             ("proretset", Value::Boolean(set)),
@@ -206,6 +207,8 @@ fn proc_row(routine: &RoutineDescriptor, namespace: i64) -> Vec<Value> {
             ("proargdefaults", either(!defaults.is_empty(), text(defaults.join(", ")))),
             ("prosrc", text(if text_form { routine.body.as_str() } else { "" })),
             ("prosqlbody", either(!text_form, text(&routine.body))),
+            ("proconfig", texts(routine.settings.iter().map(|(name, value)| format!("{name}={value}")))),
+            ("proacl", shown::acl_of(catalog, routine.id)),
         ],
     )
 }

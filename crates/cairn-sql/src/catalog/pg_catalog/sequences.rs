@@ -7,7 +7,7 @@ use crate::Result;
 use crate::catalog::column_type::ColumnType::{Bool, Int8, Name, Oid, Text};
 use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, text};
 use crate::context::Context;
-use crate::functions::system::USER;
+use crate::privileges::shown;
 
 /// `pg_sequence`.
 pub(super) const PG_SEQUENCE: SystemTable =
@@ -68,7 +68,7 @@ fn sequences(context: &Context, catalog: &Catalog) -> Result<Rows> {
             [
                 ("schemaname", text(&own.schema)),
                 ("sequencename", text(&own.name)),
-                ("sequenceowner", text(USER)),
+                ("sequenceowner", shown::owner_name(catalog, own.id)),
                 ("data_type", text(own.ty.base_name())),
                 ("start_value", Value::BigInt(own.start)),
                 ("min_value", Value::BigInt(own.min)),
