@@ -14,12 +14,14 @@
 // Sockets are files that only the server names.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod hba;
 mod options;
 mod pg;
 mod registry;
 mod server;
 mod tls;
 
+pub use hba::{Method, RuleError, Rules};
 pub use options::Options;
 pub use pg::Verifier;
 pub use server::{Error, Server, serve};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Tls, Verifier};
+use crate::{Rules, Tls, Verifier};
 
 /// The options of a [`Server`](crate::Server).
 ///
@@ -25,6 +25,9 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// Whether clients of TCP without TLS are refused.
     pub tls_only: bool,
+    /// Who may come in, and how; `None`: the server's own system user as `cairn` over the Unix socket, everyone with a password, over
+    /// TLS only where [`Options::tls_only`] says so. With rules nothing else counts.
+    pub rules: Option<Rules>,
     /// What the role `cairn` has to know, whatever password the database has for it: over TCP, and users of the system other
     /// than the server's own over the Unix socket. Other roles, and `cairn` without it, have the passwords that
     /// ALTER ROLE gave them; a role without a password does not come in.
@@ -51,6 +54,7 @@ impl Default for Options {
             socket_port: 5432,
             tls: None,
             tls_only: false,
+            rules: None,
             password: None,
             failure_delay: Duration::from_secs(1),
             refusals: None,

@@ -9,6 +9,7 @@ mod descriptor;
 pub(crate) mod format;
 mod partition;
 mod partition_hash;
+mod rights;
 mod routine;
 mod statistics;
 pub(crate) mod store;
@@ -20,8 +21,7 @@ use std::sync::Arc;
 
 pub use access::{
     AccessDescriptor, Acl, AclItem, BOOTSTRAP, BOOTSTRAP_NAME, Class, DATABASE_ID, DefaultPrivileges,
-    Membership, PREDEFINED, PUBLIC_ROLE, Policy, Privileges, RoleDescriptor, Target, default_acl, grant,
-    revoke,
+    Membership, PREDEFINED, PUBLIC_ROLE, Policy, Privileges, RoleDescriptor,
 };
 pub use descriptor::{
     Check, CheckOption, Column, ColumnId, Dependency, ForeignKey, Generated, Identity, IndexColumn,
@@ -31,6 +31,7 @@ pub use descriptor::{
 pub use partition::{
     Allowed, PartitionBound, PartitionOf, PartitionStrategy, Partitioning, Partitions, RangeEnd,
 };
+pub use rights::{Target, default_acl, grant, revoke};
 pub use routine::{
     BodyForm, Parameter, ParameterMode, Returns, RoutineDescriptor, RoutineKind, RoutineVolatility,
     TriggerDescriptor, TriggerEvents, TriggerTiming,

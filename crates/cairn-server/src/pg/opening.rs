@@ -12,6 +12,7 @@ use super::reply::Report;
 use super::scram::{self, Channel, Exchange, Failure, Verifier};
 use super::wire::{Received, Wire};
 use crate::Tls;
+use crate::hba::{Asking, Method};
 use crate::registry::{Full, Place, SECRET_BYTES};
 use crate::server::Shared;
 
@@ -33,7 +34,7 @@ pub(crate) async fn open(shared: &Arc<Shared>, wire: &mut Wire, peer: Peer) -> i
             Some(Err(violation)) => {
                 return refuse(wire, &Report::fatal(violation.sqlstate(), violation.to_string())).await;
             }
-            Some(Ok(Opening::Tls)) if !protected && matches!(peer, Peer::Network) => {
+            Some(Ok(Opening::Tls)) if !protected && matches!(peer, Peer::Network(_)) => {
                 match &shared.options.tls {
                     Some(tls) => {
                         wire.replies.raw(b'S');
@@ -86,11 +87,13 @@ async fn begin(
     };
     let mut session = shared.database.session();
     let login = session.login(user);
-    let admitted = admit(shared, wire, (peer, protected), user, login.as_ref()).await?;
+    let database = given("database").unwrap_or(user);
+    let admitted =
+        admit(shared, wire, (peer, protected), (user, database), login.as_ref()).await?.map_err(Box::new);
     let admitted = admitted.and_then(|()| permitted(user, login.as_ref()));
     let admitted = admitted.and_then(|()| {
         let begun = session.begin_as(user);
-        begun.map_err(|error| Report { severity: "FATAL", ..super::connection::report(&error) })
+        begun.map_err(|error| Box::new(Report { severity: "FATAL", ..super::connection::report(&error) }))
     });
     if let Err(report) = admitted {
         if let Some(tell) = shared.options.refusals {
@@ -138,38 +141,102 @@ async fn begin(
 }
 
 /// Whether a role that has shown who it is may have a session.
-fn permitted(user: &str, login: Option<&Login>) -> Result<(), Report> {
+fn permitted(user: &str, login: Option<&Login>) -> Result<(), Box<Report>> {
+    let refused = |message: String| Err(Box::new(Report::fatal("28000", message)));
     match login {
-        None => Err(Report::fatal("28000", format!("role \"{user}\" does not exist"))),
-        Some(login) if !login.may_log_in => {
-            Err(Report::fatal("28000", format!("role \"{user}\" is not permitted to log in")))
-        }
+        None => refused(format!("role \"{user}\" does not exist")),
+        Some(login) if !login.may_log_in => refused(format!("role \"{user}\" is not permitted to log in")),
         Some(login) if !login.may_connect => {
             let message = "permission denied for database \"cairn\"";
             let detail = Some("User does not have CONNECT privilege.".to_owned());
-            Err(Report { detail, ..Report::fatal("42501", message) })
+            Err(Box::new(Report { detail, ..Report::fatal("42501", message) }))
         }
         Some(_) => Ok(()),
     }
 }
 
-/// Whether a peer is whom it says: the server's own user is `cairn` over the Unix socket, everyone else knows the password.
+/// Whether a peer is whom it says.
 async fn admit(
     shared: &Shared,
     wire: &mut Wire,
     (peer, protected): (Peer, bool),
+    (user, database): (&str, &str),
+    login: Option<&Login>,
+) -> io::Result<Result<(), Report>> {
+    let refused = |message: String| Ok(Err(Report::fatal("28000", message)));
+    let method = match &shared.options.rules {
+        None => method(shared, (peer, protected), user),
+        Some(rules) => {
+            let address = match peer {
+                Peer::Network(address) => Some(address),
+                Peer::Local { .. } => None,
+            };
+            let roles = login.map(|login| &login.member_of[..]).unwrap_or_default();
+            let found = rules.method(&Asking { address, protected, database, user, roles });
+            let from = address.map_or_else(|| "[local]".to_owned(), |own| own.to_canonical().to_string());
+            let safety = if protected { "SSL encryption" } else { "no encryption" };
+            let who = format!("host \"{from}\", user \"{user}\", database \"{database}\", {safety}");
+            match found {
+                None => Err(format!("no pg_hba.conf entry for {who}")),
+                Some(Method::Reject) => Err(format!("pg_hba.conf rejects connection for {who}")),
+                Some(method) => Ok(method),
+            }
+        }
+    };
+    match method {
+        Err(message) => refused(message),
+        Ok(Method::Trust) => Ok(Ok(())),
+        Ok(Method::Peer) if is_peer(peer, user) => Ok(Ok(())),
+        Ok(Method::Peer) => refused(format!("Peer authentication failed for user \"{user}\"")),
+        Ok(Method::Certificate) => match wire.certified() {
+            Some(name) if name == user => Ok(Ok(())),
+            Some(_) => refused(format!("certificate authentication failed for user \"{user}\"")),
+            None => refused("connection requires a valid client certificate".to_owned()),
+        },
+        Ok(Method::Reject | Method::Scram) => password(shared, wire, protected, user, login).await,
+    }
+}
+
+/// What counts without rules: the server's own user is `cairn` over the Unix socket, everyone else knows the password.
+fn method(shared: &Shared, (peer, protected): (Peer, bool), user: &str) -> Result<Method, String> {
+    match peer {
+        Peer::Local { user: Some(uid) } if is_own(uid) && user == crate::SUPERUSER => Ok(Method::Trust),
+        Peer::Network(_) if shared.options.tls_only && !protected => {
+            Err(format!("user \"{user}\" has to use TLS"))
+        }
+        _ => Ok(Method::Scram),
+    }
+}
+
+/// Whether a user of the system is the one that the server runs as.
+fn is_own(uid: u32) -> bool {
+    uid == rustix::process::geteuid().as_raw()
+}
+
+/// Whether a process of this machine runs as a user of that name; the server's own user is `cairn`, too.
+fn is_peer(peer: Peer, user: &str) -> bool {
+    let Peer::Local { user: Some(uid) } = peer else { return false };
+    is_own(uid) && user == crate::SUPERUSER || system_user(uid).is_some_and(|name| name == user)
+}
+
+/// The name of a user of the system.
+fn system_user(uid: u32) -> Option<String> {
+    let all = std::fs::read_to_string("/etc/passwd").ok()?;
+    all.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
+/// Whether a peer knows the password.
+async fn password(
+    shared: &Shared,
+    wire: &mut Wire,
+    protected: bool,
     user: &str,
     login: Option<&Login>,
 ) -> io::Result<Result<(), Report>> {
-    if let Peer::Local { user: Some(uid) } = peer
-        && uid == rustix::process::geteuid().as_raw()
-        && user == crate::SUPERUSER
-    {
-        return Ok(Ok(()));
-    }
-    if shared.options.tls_only && !protected && matches!(peer, Peer::Network) {
-        return Ok(Err(Report::fatal("28000", format!("user \"{user}\" has to use TLS"))));
-    }
     let end_point = if protected { shared.options.tls.as_ref().and_then(Tls::end_point) } else { None };
     let malformed = |what: &str| Ok(Err(Report::fatal("08P01", format!("malformed SCRAM message: {what}"))));
     let refused = || {

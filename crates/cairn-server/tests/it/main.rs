@@ -4,6 +4,7 @@
 mod bytes;
 mod end;
 mod load;
+mod matrix;
 mod opening;
 mod roles;
 mod series;

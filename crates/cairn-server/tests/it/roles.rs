@@ -74,3 +74,58 @@ async fn extended_queries_obey_privileges_too() {
     assert_eq!(ann.extended("SELECT a FROM t WHERE a = 1").await.unwrap_err(), "42501");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn nobody_begins_as_somebody_else() {
+    use crate::support::startup;
+    let server = start(|_| {}).await;
+    let mut boss = server.client().await;
+    boss.query("CREATE USER ann PASSWORD 'x'").await.unwrap();
+    for options in ["-c role=cairn", "-c session_authorization=cairn", "-c is_superuser=on", "--role=cairn"] {
+        let mut client = server.opened().await;
+        client.send(&startup(&[("user", "ann"), ("options", options)])).await;
+        client.log_in("x").await.unwrap();
+        let refused = client.until_ready().await.err().unwrap();
+        assert!(matches!(refused.as_str(), "55P02" | "42501" | "42704"), "{options}: {refused}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn rules_say_who_comes_in_how() {
+    use crate::support::startup;
+    use cairn_server::Rules;
+    let rules = "
+        local all ann trust
+        local all +crew scram-sha-256
+        local other ben trust
+        local all cairn peer
+        local all ben reject
+    ";
+    let server = start(|options| options.rules = Some(Rules::parse(rules).unwrap())).await;
+    for sql in [
+        "CREATE USER ann",
+        "CREATE USER ben",
+        "CREATE ROLE crew",
+        "CREATE USER cis PASSWORD 'x' IN ROLE crew",
+        "CREATE USER dan PASSWORD 'x'",
+        "CREATE ROLE eve PASSWORD 'x' IN ROLE crew",
+    ] {
+        server.database.execute(sql, &[]).unwrap();
+    }
+    let enter = async |user: &str, database: &str| {
+        let mut client = server.opened().await;
+        client.send(&startup(&[("user", user), ("database", database)])).await;
+        client.until_ready().await.map(drop)
+    };
+    assert_eq!(enter("ann", "cairn").await, Ok(()));
+    assert_eq!(enter("ben", "other").await, Ok(()));
+    assert_eq!(enter("ben", "cairn").await, Err("28000".to_owned()));
+    assert_eq!(enter("cairn", "cairn").await, Ok(()));
+    assert_eq!(enter("dan", "cairn").await, Err("28000".to_owned()));
+    assert_eq!(enter("nobody", "cairn").await, Err("28000".to_owned()));
+    assert!(login(&server, "cis", "x").await.is_ok());
+    assert_eq!(login(&server, "cis", "y").await.err().unwrap(), "28P01");
+    assert_eq!(login(&server, "eve", "x").await.err().unwrap(), "28000");
+    server.stop().await;
+}

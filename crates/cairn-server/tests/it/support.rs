@@ -67,6 +67,11 @@ impl Running {
         Ok(client)
     }
 
+    /// A connection on which nothing has been said.
+    pub(crate) async fn opened(&self) -> Client {
+        Client { stream: UnixStream::connect(self.socket()).await.unwrap() }
+    }
+
     /// A session of a role with its password; the SQLSTATE where there is to be none.
     pub(crate) async fn client_as(&self, user: &str, password: &str) -> Result<Client, String> {
         let stream = UnixStream::connect(self.socket()).await.map_err(|error| error.to_string())?;
@@ -118,7 +123,7 @@ impl Client {
     }
 
     /// SCRAM-SHA-256, the client's side.
-    async fn log_in(&mut self, password: &str) -> Result<(), String> {
+    pub(crate) async fn log_in(&mut self, password: &str) -> Result<(), String> {
         let told = |message: Option<(u8, Vec<u8>)>| match message {
             Some((b'R', body)) => Ok(body),
             Some((b'E', body)) => Err(sqlstate(&body)),

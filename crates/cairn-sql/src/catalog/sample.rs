@@ -19,6 +19,9 @@ use crate::context::Context;
 use crate::parse::sample::CATALOG;
 use crate::{Error, Result};
 
+/// What gives the rows of a table of a schema.
+type Source<'s> = &'s dyn Fn(&str, Arc<Table>) -> Result<Arc<dyn TableSource>>;
+
 /// The plan of a sample, where a name stands for one.
 ///
 /// # Errors
@@ -27,7 +30,7 @@ pub(crate) fn plan(
     context: &Context,
     catalog: &Catalog,
     name: &datafusion::common::TableReference,
-    source: &dyn Fn(&str, Arc<Table>) -> Result<Arc<dyn TableSource>>,
+    source: Source<'_>,
 ) -> Result<Option<LogicalPlan>> {
     let (Some(given), Some(schema)) = (name.catalog(), name.schema()) else { return Ok(None) };
     let Some(numbers) = given.strip_prefix(CATALOG) else { return Ok(None) };

@@ -140,6 +140,7 @@ fn from(
         check_condition(context, &table, condition)?;
     }
     let places = places(&table, columns)?;
+    privileges::schemas::require_of(context, name)?;
     changes::copy_from(context, &table, &places)?;
     let column = |place: &usize| {
         let column = table.live_column(*place);
@@ -154,9 +155,8 @@ fn from(
         }
     }
     let env = &context.scope.shared.options.files;
-    match place {
-        CopyTarget::File { .. } => privileges::require_files(context, privileges::FILE_READERS)?,
-        _ => {}
+    if let CopyTarget::File { .. } = place {
+        privileges::require_files(context, context.role(), privileges::FILE_READERS)?;
     }
     let reader = match place {
         CopyTarget::File { filename } => open_reader_into(env, filename, options, &into)?.prefetch(env),
@@ -224,7 +224,7 @@ fn write(
     mut streams: Streams,
 ) -> Result<u64> {
     if let CopyTarget::File { .. } = place {
-        privileges::require_files(context, privileges::FILE_WRITERS)?;
+        privileges::require_files(context, context.role(), privileges::FILE_WRITERS)?;
     }
     let plan = match source {
         CopySource::Query(query) => context.plan_query(query)?,

@@ -97,6 +97,9 @@ fn rename(
     };
     let new = part.as_ident().map(names::stored).unwrap_or_default();
     let txn = context.txn();
+    if found.is_some() {
+        privileges::require_create(context, schema)?;
+    }
     match found {
         Some(Relation::Table(_)) => txn.rename_table(schema, name, &new)?,
         Some(Relation::View(_)) => txn.rename_view(schema, name, &new)?,
@@ -179,15 +182,15 @@ impl Alter<'_> {
                 Ok(txn.validate_constraint(schema, name, &fold(constraint))?)
             }
             AlterTableOperation::OwnerTo { new_owner } => {
-                let id = context.catalog()?.table(schema, name)?.id;
-                privileges::statement::give(context, id, schema, new_owner)
+                let id = self.context.catalog()?.table(schema, name)?.id;
+                privileges::statement::give(self.context, id, schema, new_owner)
             }
             AlterTableOperation::EnableRowLevelSecurity
             | AlterTableOperation::DisableRowLevelSecurity
             | AlterTableOperation::ForceRowLevelSecurity
             | AlterTableOperation::NoForceRowLevelSecurity => {
-                let id = context.catalog()?.table(schema, name)?.id;
-                privileges::statement::secure(context, id, operation)
+                let id = self.context.catalog()?.table(schema, name)?.id;
+                privileges::statement::secure(self.context, id, operation)
             }
             other => {
                 let text = other.to_string();

@@ -138,6 +138,9 @@ pub(super) fn truncate(context: &Context, truncate: &Truncate) -> Result<Stateme
     firings.iter_mut().try_for_each(Firing::begin)?;
     let tables: Vec<&Table> = all.iter().map(Arc::as_ref).collect();
     let restart = matches!(truncate.identity, Some(TruncateIdentityOption::Restart));
+    for own in all.iter().filter(|_| restart).flat_map(|table| catalog.owned_sequences(table.id)) {
+        privileges::require_owner(context, &Relation::Sequence(Arc::clone(own)))?;
+    }
     table::truncate(context.txn(), &tables, restart, cascade)?;
     firings.iter_mut().try_for_each(Firing::finish)?;
     Ok(StatementResult::command("TRUNCATE TABLE"))

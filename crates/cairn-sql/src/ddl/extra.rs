@@ -349,7 +349,10 @@ fn alter(context: &Context, name: &ObjectName, if_exists: bool, change: Change) 
     };
     match change {
         Change::Rename(new) => context.txn().rename_sequence(&schema, &sequence, &names::stored(&new))?,
-        Change::SetSchema(new) => context.txn().set_sequence_schema(&schema, &sequence, &fold(&new))?,
+        Change::SetSchema(new) => {
+            crate::privileges::require_create(context, &fold(&new))?;
+            context.txn().set_sequence_schema(&schema, &sequence, &fold(&new))?;
+        }
         Change::Options { options, owner } => {
             if *options != SequenceOptions::default() {
                 context.txn().alter_sequence(&schema, &sequence, &options)?;

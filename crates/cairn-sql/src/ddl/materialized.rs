@@ -131,7 +131,8 @@ fn create(
         spec.columns.push(ColumnSpec::new(name, ty));
     }
     let depends_on = super::view::dependencies(context, &query)?;
-    spec.materialized = Some(Materialized { sql: query.to_string(), depends_on, populated: with_data });
+    let sql = crate::catalog::view::bound(context, &catalog, &query).to_string();
+    spec.materialized = Some(Materialized { sql, depends_on, populated: with_data });
     let table = context.txn().create_table(spec)?;
     let rows = if with_data { fill(context, &table, &query)? } else { 0 };
     Ok(match with_data {

@@ -199,7 +199,8 @@ fn nextval_argument(expr: &Expr) -> Option<String> {
     }
 }
 
-/// A default to be stored: a sequence that it takes its values from has its schema, where that is not `public`.
+/// A default to be stored: what it calls has its schema, and so has a sequence that it takes its values from, where that is not
+/// `public`.
 pub(crate) fn bound(context: &Context, expr: &Expr) -> Result<String> {
     if let Some(name) = nextval_argument(expr)
         && let Ok(parsed) = crate::ddl::names::parse(&name)
@@ -211,13 +212,15 @@ pub(crate) fn bound(context: &Context, expr: &Expr) -> Result<String> {
             return Ok(nextval(&format!("{}.{}", quote_ident(&schema), quote_ident(&sequence)), ""));
         }
     }
-    Ok(expr.to_string())
+    crate::catalog::view::bound_expr(context, expr)
 }
 
 /// A stored default for who reads it: a sequence has its schema where the search path does not find it.
 pub(crate) fn shown(sql: &str, path: &[String]) -> String {
     let named = parse_expr(sql).ok().and_then(|expr| nextval_argument(&expr));
-    let Some(Ok(parsed)) = named.map(|name| crate::ddl::names::parse(&name)) else { return sql.to_owned() };
+    let Some(Ok(parsed)) = named.map(|name| crate::ddl::names::parse(&name)) else {
+        return crate::parse::bound::unbound(sql, path);
+    };
     let parts: Vec<String> = parsed.0.iter().filter_map(|part| part.as_ident()).map(fold).collect();
     let (schema, sequence) = match parts.as_slice() {
         [sequence] => (PUBLIC, sequence),

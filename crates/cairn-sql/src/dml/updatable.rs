@@ -15,9 +15,9 @@ use sqlparser::ast::{
 
 use super::check_option::Check;
 use super::default::parse_expr;
-use super::literal;
 use super::relations::{quoted, select_of};
 use super::target::column_ident;
+use super::{layers, literal};
 use crate::context::Context;
 use crate::parse::substitute::{self, Meaning};
 use crate::parse::{rewrite::column_name, scope_names};
@@ -399,6 +399,8 @@ impl<'c> Beneath<'c> {
             own
         });
         let nested = |expr: Expr| Box::new(Expr::Nested(Box::new(expr)));
+        let barrier = self.view.options.security_barrier == Some(true);
+        let condition = if barrier { condition.map(layers::outside) } else { condition };
         match (own, condition) {
             (Some(own), Some(condition)) => {
                 Some(Expr::BinaryOp { left: nested(own), op: BinaryOperator::And, right: nested(condition) })

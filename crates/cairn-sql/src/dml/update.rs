@@ -17,7 +17,7 @@ use sqlparser::ast::{
 
 use super::relations::{self, Relation, arrow_error, concat, select_of};
 use super::target::{batch_of, batch_with, column_ident, column_place};
-use super::{changed, check_option, composite, literal, replace, returning, target, updatable};
+use super::{changed, check_option, composite, layers, literal, replace, returning, target, updatable};
 use crate::context::Context;
 use crate::privileges::changes::mentions;
 use crate::privileges::policies::{self, Written};
@@ -391,11 +391,21 @@ impl Changes<'_> {
         let mut query = relations::empty_query()?;
         query.with = self.with.cloned();
         let select = select_of(&mut query)?;
+        let state = crate::query::state::of(context);
+        let planner = Planner::new(context, &state)?;
+        if let Some((name, source)) = source {
+            planner.add_source(name, source);
+        }
+        let mut layers = layers::split(self.selection);
+        let name = layers::within(&planner, (name, self.alias), &layers)?;
         select
             .from
             .push(TableWithJoins { relation: relations::table_factor(name, self.alias)?, joins: Vec::new() });
         select.from.extend(self.from.iter().cloned());
-        select.selection = self.selection.cloned();
+        select.selection = match layers.len() {
+            1 => self.selection.cloned(),
+            _ => layers.pop().flatten(),
+        };
         let wanted = self.columns || self.all;
         select.projection.push(match (wanted, self.all && !self.from.is_empty()) {
             (_, true) => SelectItem::Wildcard(WildcardAdditionalOptions::default()),
@@ -404,11 +414,6 @@ impl Changes<'_> {
         });
         select.projection.extend(self.extra.iter().cloned());
         let width = if wanted { self.table.live_columns().len() } else { 0 };
-        let state = crate::query::state::of(context);
-        let planner = Planner::new(context, &state)?;
-        if let Some((name, source)) = source {
-            planner.add_source(name, source);
-        }
         let plan = planner.query(query)?;
         let schema = plan.schema().clone();
         let (output, batches) = context.collect(plan)?;

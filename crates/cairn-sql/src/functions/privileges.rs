@@ -82,7 +82,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         Simple::new("acldefault", Takes::Any(2), texts(), STABLE, |call| {
             let catalog = ScopeExtension::of(&call.args.config_options)?.txn.catalog();
             let owner = u32::try_from(call.integer(1)?).unwrap_or_default();
-            Ok(defaults(&catalog, call.text(0)?, owner)?)
+            defaults(&catalog, call.text(0)?, owner)
         }),
         Simple::new("cairn_set_aclexplode", Takes::Any(1), texts(), STABLE, |call| {
             let catalog = ScopeExtension::of(&call.args.config_options)?.txn.catalog();

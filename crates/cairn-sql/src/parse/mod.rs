@@ -94,6 +94,7 @@ pub(crate) fn statement(sql: &str) -> Result<Option<Statement>> {
 }
 
 fn parse_one(text: &str) -> Result<Statement> {
+    guard::refuse_marks(text)?;
     let text = &*lists::before_parsing(text);
     guard::check(text)?;
     let (text, parameters) = parameters::number(text)?;

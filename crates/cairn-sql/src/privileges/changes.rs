@@ -11,13 +11,14 @@ use cairn_engine::catalog::{BOOTSTRAP, Class, ObjectId, Privileges, Relation, Vi
 use cairn_engine::{Catalog, Table};
 use sqlparser::ast::{
     Assignment, AssignmentTarget, ConflictTarget, Delete, Expr, FromTable, Ident, Insert, Merge, MergeAction,
-    MergeInsertKind, ObjectName, OnConflictAction, OnInsert, OutputClause, SelectItem, TableFactor,
-    TableObject, TableWithJoins, Update, UpdateTableFromKind, Visit, Visitor, With,
+    MergeInsertKind, ObjectName, OnConflictAction, OnInsert, OutputClause, Query, Select, SelectItem,
+    TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind, Visit, Visitor, With,
 };
 
 use super::relations::{Reads, columns_of};
 use super::{denied, target_of, word};
 use crate::context::Context;
+use crate::dml::layers;
 use crate::dml::relations::{empty_query, item, select_of, table_factor};
 use crate::dml::target::column_ident;
 use crate::parse::merge as marks;
@@ -105,6 +106,28 @@ impl Target {
         if allowed { Ok(()) } else { Err(self.refusal()) }
     }
 
+    /// Refuses a query that has the name of a column that may not be read, whatever it means there.
+    fn refuse_named(&self, alias: &str, query: &Query) -> Result<()> {
+        let target = target_of(&self.relation).1;
+        let wanted = Privileges::SELECT;
+        if self.catalog.privileges(self.role, target, wanted) == wanted {
+            return Ok(());
+        }
+        let may = |id: &u32| !self.catalog.column_privileges(self.role, target.1, *id, wanted).is_empty();
+        let ids = columns_of(&self.relation);
+        let hidden = self.column_names().into_iter().zip(ids).filter(|(_, id)| !may(id)).map(|own| own.0);
+        let mut hidden: Vec<String> = hidden.collect();
+        if hidden.is_empty() {
+            return Ok(());
+        }
+        // The whole row.
+        hidden.push(alias.to_owned());
+        match says(query, alias, &hidden) {
+            true => Err(self.refusal()),
+            false => Ok(()),
+        }
+    }
+
     fn column_names(&self) -> Vec<String> {
         match &self.relation {
             Relation::Table(table) => table.live_columns().map(|own| own.name.clone()).collect(),
@@ -168,10 +191,48 @@ fn names(
         false => context.checking_as(BOOTSTRAP),
     };
     let state = crate::query::state::of(&context);
-    match Planner::new(&context, &state)?.query(query) {
+    match Planner::new(&context, &state)?.query(query.clone()) {
         Err(error) if error.sqlstate() == "42501" => Err(error),
-        _ => Ok(()),
+        Ok(_) => Ok(()),
+        // It may run nevertheless: an unqualified name is the target's in ON CONFLICT.
+        Err(_) => target.refuse_named(scope.alias, &query),
     }
+}
+
+/// Whether a query has one of the names, alone or behind the alias, or a `*`.
+fn says(query: &Query, alias: &str, names: &[String]) -> bool {
+    struct Names<'n> {
+        alias: &'n str,
+        names: &'n [String],
+    }
+    impl Names<'_> {
+        fn has(&self, parts: &[Ident]) -> bool {
+            let parts: Vec<String> = parts.iter().map(fold).collect();
+            match parts.iter().position(|part| part == self.alias) {
+                Some(at) => parts.get(at + 1).is_none_or(|name| self.names.contains(name)),
+                None => parts.len() == 1 && self.names.contains(&parts[0]),
+            }
+        }
+    }
+    impl Visitor for Names<'_> {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            let said = match expr {
+                Expr::Identifier(ident) => self.has(std::slice::from_ref(ident)),
+                Expr::CompoundIdentifier(parts) => self.has(parts),
+                Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => true,
+                _ => false,
+            };
+            if said { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+            let all = |item: &SelectItem| {
+                matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+            };
+            if select.projection.iter().any(all) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+    query.visit(&mut Names { alias, names }).is_break()
 }
 
 /// Whether expressions name any column.
@@ -277,7 +338,7 @@ pub(crate) fn update(
     let scope = Scope { alias: &alias, from, with, excluded: false, join: None };
     let mut items = as_items(values);
     items.extend(update.returning.iter().flatten().cloned());
-    names(context, &target, &scope, items, update.selection.as_ref())
+    names(context, &target, &scope, items, layers::flat(update.selection.as_ref()).as_ref())
 }
 
 /// DELETE.
@@ -301,7 +362,7 @@ pub(crate) fn delete(
     let using = delete.using.as_deref().unwrap_or(&[]);
     let scope = Scope { alias: &alias, from: using, with, excluded: false, join: None };
     let items = delete.returning.clone().unwrap_or_default();
-    names(context, &target, &scope, items, delete.selection.as_ref())
+    names(context, &target, &scope, items, layers::flat(delete.selection.as_ref()).as_ref())
 }
 
 /// MERGE.

@@ -12,6 +12,8 @@ pub struct Login {
     pub may_connect: bool,
     /// Its verifier, where it has a password that is still valid.
     pub verifier: Option<String>,
+    /// The roles that it is a member of, directly or not, and its own name.
+    pub member_of: Vec<String>,
     /// CONNECTION LIMIT; `None`: as many as come. Superusers have none.
     pub connections_max: Option<usize>,
 }
@@ -27,6 +29,10 @@ impl Login {
             may_log_in: role.login,
             may_connect: !connect.is_empty(),
             verifier: role.password.clone().filter(|_| valid),
+            member_of: {
+                let all = catalog.member_of(role.id).into_iter();
+                all.filter_map(|id| catalog.role(id).map(|role| role.name.clone())).collect()
+            },
             connections_max: limit.filter(|_| !role.superuser),
         })
     }

@@ -14,15 +14,18 @@
 pub(crate) mod changes;
 mod columns;
 mod defaults;
+pub(crate) mod errors;
 mod grants;
 pub(crate) mod login;
 mod objects;
 pub(crate) mod policies;
 pub(crate) mod relations;
 mod roles;
+pub(crate) mod schemas;
 pub(crate) mod scram;
 pub(crate) mod shown;
 pub(crate) mod statement;
+mod syntax;
 
 use std::sync::Arc;
 
@@ -135,6 +138,14 @@ pub(crate) fn require_schema_owner(context: &Context, schema: &str) -> Result<()
         Some(_) if !owns_schema(context, schema) => Err(not_owner("schema", schema)),
         _ => Ok(()),
     }
+}
+
+/// The same of the database.
+///
+/// # Errors
+/// `42501`.
+pub(crate) fn require_database_owner(context: &Context) -> Result<()> {
+    own(context, DATABASE_ID, "database", crate::catalog::DATABASE)
 }
 
 /// The same of a function or procedure; `drops`: the owner of its schema may, too.
@@ -328,6 +339,19 @@ pub(crate) fn may_see(context: &Context, table: ObjectId, column: u32) -> bool {
     granted && catalog.row_security(role, table).is_none()
 }
 
+/// Whether `information_schema` shows a relation to a role: as its owner, or where it may do anything with it.
+pub(crate) fn may_know(context: &Context, id: ObjectId) -> bool {
+    let role = context.role();
+    let catalog = context.txn().catalog();
+    let of_columns = || {
+        let columns = catalog.access(id).map(|access| &access.columns[..]).unwrap_or_default();
+        columns.iter().any(|own| !catalog.column_privileges(role, id, own.0, Class::Column.all()).is_empty())
+    };
+    catalog.has_privileges_of(role, catalog.owner(id))
+        || !catalog.privileges(role, (Class::Table, id), Class::Table.all()).is_empty()
+        || of_columns()
+}
+
 /// What members of `pg_read_server_files` may do, and who they are.
 pub(crate) const FILE_READERS: (&str, &str) = ("COPY from a file", "pg_read_server_files");
 /// What members of `pg_write_server_files` may do.
@@ -337,10 +361,10 @@ pub(crate) const FILE_WRITERS: (&str, &str) = ("COPY to a file", "pg_write_serve
 ///
 /// # Errors
 /// `42501`.
-pub(crate) fn require_files(context: &Context, (what, role): (&str, &str)) -> Result<()> {
+pub(crate) fn require_files(context: &Context, who: ObjectId, (what, role): (&str, &str)) -> Result<()> {
     let catalog = context.txn().catalog();
     let readers = catalog.role_named(role).map(|role| role.id);
-    if readers.is_some_and(|readers| catalog.has_privileges_of(context.role(), readers)) {
+    if readers.is_some_and(|readers| catalog.has_privileges_of(who, readers)) {
         return Ok(());
     }
     let detail = format!("Only roles with privileges of the \"{role}\" role may {what}.");

@@ -262,6 +262,9 @@ fn take_privileges(context: &Context, role: ObjectId) -> Result<()> {
     Ok(())
 }
 
+/// What drops relations, of whom it has schemas and names.
+type Drops<'d> = &'d dyn Fn(&[(&str, &str)]) -> Result<()>;
+
 /// Drops what a role owns.
 fn drop_objects(context: &Context, role: ObjectId, cascade: bool) -> Result<()> {
     let txn = context.txn();
@@ -282,7 +285,7 @@ fn drop_objects(context: &Context, role: ObjectId, cascade: bool) -> Result<()> 
         }
     }
     let pairs = |all: &[(String, String)]| -> Vec<(String, String)> { all.to_vec() };
-    let named = |all: &[(String, String)], txn_drop: &dyn Fn(&[(&str, &str)]) -> Result<()>| {
+    let named = |all: &[(String, String)], txn_drop: Drops<'_>| {
         let all = pairs(all);
         let all: Vec<(&str, &str)> = all.iter().map(|(s, n)| (s.as_str(), n.as_str())).collect();
         if all.is_empty() { Ok(()) } else { txn_drop(&all) }

@@ -8,10 +8,13 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use cairn_engine::catalog::{AccessDescriptor, ObjectId, PUBLIC_ROLE, Policy, Relation};
 use cairn_engine::{Catalog, Table};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::LogicalPlan;
 use sqlparser::ast::{Expr, ObjectName};
 
 use super::relations::Reads;
 use super::statement::{AlterPolicy, CreatePolicy, RowSecurity};
+use crate::catalog::view::bound_expr;
 use crate::context::Context;
 use crate::ddl::names::{self, Kind};
 use crate::dml::default::parse_expr;
@@ -204,8 +207,8 @@ pub(super) fn create(context: &Context, create: &CreatePolicy) -> Result<Stateme
         permissive: create.permissive,
         command: create.command,
         roles: super::roles::numbers(context, &create.roles)?,
-        using: create.using.as_ref().map(ToString::to_string),
-        check: create.check.as_ref().map(ToString::to_string),
+        using: create.using.as_ref().map(|expr| bound_expr(context, expr)).transpose()?,
+        check: create.check.as_ref().map(|expr| bound_expr(context, expr)).transpose()?,
         columns: Vec::new(),
     };
     // One without a condition lets all rows pass.
@@ -233,6 +236,7 @@ fn complete(context: &Context, table: &Table, policy: &mut Policy) -> Result<()>
             in_wildcard: false,
         };
         let plan = relations::plan(context, &[side], &[relations::item(expr.clone(), "value")], None)?;
+        refuse_groups(&plan)?;
         let ty = cairn_types::DataType::from_field(plan.schema().field(0));
         if ty != cairn_types::DataType::Boolean && !plan.schema().field(0).data_type().is_null() {
             let message = format!("argument of POLICY must be type boolean, not type {}", ty.sql_name());
@@ -244,6 +248,23 @@ fn complete(context: &Context, table: &Table, policy: &mut Policy) -> Result<()>
     }
     policy.columns = columns.into_iter().collect();
     Ok(())
+}
+
+/// Refuses what is of more than one row.
+fn refuse_groups(plan: &LogicalPlan) -> Result<()> {
+    let mut found = Ok(());
+    plan.apply(|node| {
+        let refused = |state, what: &str| {
+            Err(Error::new(state, format!("{what} functions are not allowed in policy expressions")))
+        };
+        found = match node {
+            LogicalPlan::Aggregate(_) => refused("42803", "aggregate"),
+            LogicalPlan::Window(_) => refused("42P20", "window"),
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        Ok(TreeNodeRecursion::Stop)
+    })?;
+    found
 }
 
 /// All names in an expression, those in its subqueries too.
@@ -299,15 +320,22 @@ pub(super) fn alter(context: &Context, alter: &AlterPolicy) -> Result<StatementR
         policy.roles = super::roles::numbers(context, roles)?;
     }
     if let Some(using) = &alter.using {
-        policy.using = Some(using.to_string());
+        policy.using = Some(bound_expr(context, using)?);
     }
     if let Some(check) = &alter.check {
-        policy.check = Some(check.to_string());
+        policy.check = Some(bound_expr(context, check)?);
     }
     complete(context, &table, policy)?;
     access.policies.sort_by(|a, b| a.name.cmp(&b.name));
     context.txn().set_access("ALTER POLICY", access)?;
     Ok(StatementResult::command("ALTER POLICY"))
+}
+
+/// Takes a policy away that cannot be without something that goes.
+pub(crate) fn forget(context: &Context, table: ObjectId, name: &str) -> Result<()> {
+    let mut access = access_of(context, table);
+    access.policies.retain(|own| own.name != name);
+    Ok(context.txn().set_access("DROP POLICY", access)?)
 }
 
 /// DROP POLICY.

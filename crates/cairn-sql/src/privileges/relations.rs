@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{Dependency, ObjectId, PUBLIC, Privileges, Relation, STORE};
+use cairn_engine::catalog::{Dependency, ObjectId, Privileges, Relation, STORE};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Column, Result as DataFusionResult, TableReference, internal_err};
@@ -134,8 +134,20 @@ pub(crate) fn admit(
             Err(denied(if name == "pg_shadow" { "view" } else { "table" }, &name))
         }
         Named::System(name) if name == STORE => Err(denied("table", &name)),
-        Named::File => super::require_files(context, super::FILE_READERS).map(|()| Admission::default()),
-        Named::System(_) | Named::Other => Ok(Admission::default()),
+        Named::System(_) | Named::File | Named::Other => Ok(Admission::default()),
+    }
+}
+
+/// Looks, before anything is looked for there, whether `role` may read a file that a name stands for.
+///
+/// # Errors
+/// `42501`.
+pub(crate) fn require_file(context: &Context, role: ObjectId, name: &TableReference) -> Result<()> {
+    match name {
+        TableReference::Partial { schema, .. } if **schema == *catalog::FILE_CATALOG => {
+            super::require_files(context, role, super::FILE_READERS)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -191,7 +203,7 @@ pub(super) fn columns_of(relation: &Relation) -> Vec<u32> {
 
 fn named(context: &Context, all: &Catalog, name: &TableReference) -> Named {
     let in_schema = |schema: &str, table: &str| {
-        if catalog::is_computed_in(schema, table) || (schema == PUBLIC && table == STORE) {
+        if catalog::is_computed_in(schema, table) || catalog::is_store(all, schema, table) {
             return Some(Named::System(table.to_owned()));
         }
         all.relation(schema, table).map(Named::Relation)

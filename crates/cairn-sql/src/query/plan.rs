@@ -181,12 +181,11 @@ impl<'s> Planner<'s> {
     }
 
     fn source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
-        let found = &self.sources.borrow();
-        let known = |role: ObjectId| found.get(&(role, name.clone())).cloned();
-        if let Some(source) = known(ANYBODY).or_else(|| known(self.role.get())) {
-            return Ok(source);
+        let known = |role: ObjectId| self.sources.borrow().get(&(role, name.clone())).cloned();
+        match known(ANYBODY).or_else(|| known(self.role.get())) {
+            Some(source) => Ok(source),
+            None => self.new_source(name),
         }
-        self.new_source(name)
     }
 
     fn new_source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
@@ -218,6 +217,7 @@ impl<'s> Planner<'s> {
             None => name.clone(),
         };
         let plain = self.bound(plain);
+        relations::require_file(self.context, self.role.get(), &plain)?;
         let found = catalog::find(self.context, &self.catalog, &plain)?;
         let found = match (noted, found) {
             (Some((_, alias)), Found::Provider(provider)) => {

@@ -14,7 +14,7 @@ use crate::context::{Body as Surroundings, Context};
 use crate::parse;
 use crate::results::StatementResult;
 use crate::session::waits::wait_for_tables;
-use crate::{Error, Result, ddl, session};
+use crate::{Error, Result, catalog, ddl, session};
 
 /// A body, read, with numbers in the place of names of parameters.
 #[derive(Debug)]
@@ -66,6 +66,10 @@ impl Body {
         let mut rest = text;
         while let Some((own, more)) = parse::split::first(rest) {
             rest = more;
+            // What is not text of the user's own was looked at when it was bound.
+            if form == BodyForm::Text {
+                parse::guard::refuse_marks(own)?;
+            }
             parse::guard::check(own)?;
             let mut statement = parse::parse_text(own)?;
             names::resolve(context, &mut statement, parameters)?;
@@ -117,6 +121,33 @@ impl Body {
         context.txn().set_role(role);
         last
     }
+}
+
+/// The text of a body that is read when the routine is made: what it names has its schema, as in PostgreSQL.
+///
+/// # Errors
+/// Whatever the parser says.
+pub(super) fn bound(context: &Context, form: BodyForm, text: &str) -> Result<String> {
+    parse::guard::refuse_marks(text)?;
+    let catalog = context.catalog()?;
+    if form == BodyForm::Return {
+        let expr = crate::dml::default::parse_expr(text)?;
+        let mut bound = expr.clone();
+        catalog::view::bind(context, &catalog, &mut bound);
+        return Ok(if bound == expr { text.to_owned() } else { bound.to_string() });
+    }
+    let (mut statements, mut changed) = (Vec::new(), false);
+    let mut rest = text;
+    while let Some((own, more)) = parse::split::first(rest) {
+        rest = more;
+        parse::guard::check(own)?;
+        let statement = parse::parse_text(own)?;
+        let mut bound = statement.clone();
+        catalog::view::bind(context, &catalog, &mut bound);
+        changed |= bound != statement;
+        statements.push(if bound == statement { own.to_owned() } else { bound.to_string() });
+    }
+    Ok(if changed { statements.join("; ") } else { text.to_owned() })
 }
 
 fn run_one(

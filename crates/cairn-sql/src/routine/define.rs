@@ -52,7 +52,8 @@ fn create(context: &Context, create: &CreateRoutine) -> Result<StatementResult> 
         (Some(language), _) if language != "sql" => {
             return Err(Error::new("42704", format!("language \"{language}\" does not exist")));
         }
-        (_, Some((form, text))) => (*form, text.clone()),
+        (_, Some((BodyForm::Text, text))) => (BodyForm::Text, text.clone()),
+        (_, Some((form, text))) => (*form, body::bound(context, *form, text)?),
     };
     let (schema, name) = names::for_creation_of_routine(context, &catalog, &create.name)?;
     refuse_built_in(context, &name)?;
@@ -159,7 +160,8 @@ fn parameters(context: &Context, create: &CreateRoutine) -> Result<Vec<Parameter
         if before && own.default.is_none() && own.mode != ParameterMode::Out {
             return Err(invalid("input parameters after one with a default value must also have defaults"));
         }
-        let default = own.default.as_ref().map(ToString::to_string);
+        let default =
+            own.default.as_ref().map(|expr| catalog::view::bound_expr(context, expr)).transpose()?;
         let ty = type_of(context, &own.ty)?;
         if own.mode == ParameterMode::Variadic {
             if create.kind == RoutineKind::Procedure {

@@ -128,6 +128,7 @@ pub(super) enum User {
     Index { schema: String, name: String },
     Domain { name: String },
     View { schema: String, name: String },
+    Policy { table: ObjectId, name: String },
 }
 
 /// What calls a routine, with a line for each.
@@ -172,6 +173,16 @@ pub(super) fn users(catalog: &Catalog, routine: &RoutineDescriptor) -> Vec<(Stri
         if parse::parse_text(&view.sql).is_ok_and(|query| calls(&query, &routine.name)) {
             let (schema, name) = (view.schema.clone(), view.name.clone());
             users.push((format!("view {name} {on}"), User::View { schema, name }));
+        }
+    }
+    for access in catalog.all_access() {
+        for own in &access.policies {
+            if own.using.as_deref().is_some_and(names) || own.check.as_deref().is_some_and(names) {
+                let table =
+                    catalog.table_by_id(access.id).map(|table| table.name.clone()).unwrap_or_default();
+                let line = format!("policy {} on table {table} {on}", own.name);
+                users.push((line, User::Policy { table: access.id, name: own.name.clone() }));
+            }
         }
     }
     users
@@ -226,6 +237,7 @@ fn refuse_used(
                 let what = format!("DROP ... CASCADE of {word} {shown} that the domain {name} uses");
                 return Err(Error::unsupported(what).with_hint("Alter the domain first."));
             }
+            User::Policy { table, name } => crate::privileges::policies::forget(context, *table, name)?,
             User::View { schema, name } => {
                 // It may have gone with another one.
                 if context.catalog()?.view(schema, name).is_ok() {

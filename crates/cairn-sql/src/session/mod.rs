@@ -18,6 +18,7 @@ mod accepted;
 pub(crate) mod constraints;
 mod current_of;
 mod cursor;
+mod custom;
 pub(crate) mod identity;
 pub(crate) mod methods;
 pub(crate) mod prepared;

@@ -145,11 +145,12 @@ impl Described {
 fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Result<Context> {
     let now = shared.now_us();
     let txn = match &mut state.block {
-        Some(block) => {
+        Some(block) if !block.failed => {
             block.begin_statement()?;
             Arc::clone(&block.txn)
         }
-        None => begin_engine(shared, &state.locks, &state.settings, &Modes::default())?,
+        // What ends a failed block reads nothing, and its transaction has ended already.
+        _ => begin_engine(shared, &state.locks, &state.settings, &Modes::default())?,
     };
     let settings = super::temporary::settings(state, Arc::clone(&state.settings));
     let settings = crate::privileges::with_path(&txn, settings);

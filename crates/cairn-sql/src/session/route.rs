@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use cairn_engine::catalog::{BOOTSTRAP, ObjectId};
 use cairn_engine::{ObjectLock, Transaction, Wait};
 use parking_lot::Mutex;
 use sqlparser::ast::{Query, SetExpr, Statement};
@@ -197,6 +198,8 @@ fn point_write(
                 attempts += 1;
             }
             Err(error) => {
+                let role = state.settings.identity.current;
+                let error = as_told(shared, &state, role, error);
                 fail_block(&mut state);
                 return Some(Err(error));
             }
@@ -266,7 +269,9 @@ fn run_parsed(
     let running = guard.exchange.lock().running.clone();
     let _looking = running.begin(&handles);
     let timer = StatementTimer::start(shared, guard, handles)?;
-    let mut result = dispatch(shared, state, guard, &statement, sql, parameters);
+    let role = guard.settings.identity.current;
+    let mut result = dispatch(shared, state, guard, &statement, sql, parameters)
+        .map_err(|error| as_told(shared, guard, role, error));
     running.end();
     if let Some(timer) = timer {
         result = timer.end(result);
@@ -276,6 +281,17 @@ fn run_parsed(
         fail_block(guard);
     }
     result
+}
+
+/// An error without what the role may not know of the rows that it met.
+fn as_told(shared: &Shared, state: &State, role: ObjectId, error: Error) -> Error {
+    if role == BOOTSTRAP || error.detail().is_none() {
+        return error;
+    }
+    match &state.block {
+        Some(block) => privileges::errors::told(&block.txn.catalog(), role, error),
+        None => privileges::errors::told(&shared.database.catalog(), role, error),
+    }
 }
 
 fn fail_block(state: &mut State) {
@@ -573,6 +589,7 @@ fn writes(statement: &Statement) -> bool {
 
 /// Runs a statement that needs a transaction.
 pub(crate) fn run(context: &Context, statement: &Statement, sql: &str) -> Result<StatementResult> {
+    privileges::schemas::require_named(context, statement)?;
     let unnested = query::nested::run(context, statement)?;
     let statement = unnested.as_ref().unwrap_or(statement);
     if let Some(result) = dml::with::run(context, statement)? {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use cairn_engine::{Isolation, SyncMode};
 
 use super::accepted::{ACCEPTED, DESCRIPTION};
+use super::custom::{self, Custom};
 use super::identity::Identity;
 use super::methods::Methods;
 use crate::{Error, Result};
@@ -72,6 +73,8 @@ impl From<Isolation> for Level {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     values: BTreeMap<&'static str, String>,
+    /// Parameters of the application's own.
+    custom: Custom,
     /// What the client began with, to which RESET comes back.
     start: BTreeMap<&'static str, String>,
     /// Schemas searched for unqualified names, in order; the catalog's own come first of all.
@@ -250,6 +253,7 @@ impl Default for Settings {
         Self {
             values: BTreeMap::new(),
             start: BTreeMap::new(),
+            custom: Custom::default(),
             search_path: vec!["public".to_owned()],
             time_zone: "UTC".to_owned(),
             default_isolation: Level::ReadCommitted,
@@ -330,6 +334,9 @@ impl Settings {
 
     /// The text of a parameter, as SHOW gives it.
     pub(crate) fn show(&self, name: &str) -> Result<String> {
+        if custom::is_custom(name) {
+            return self.custom.show(name);
+        }
         let (name, default, ..) = find(name)?;
         Ok(match name {
             "transaction_isolation" => self.transaction_isolation.name().to_owned(),
@@ -341,12 +348,13 @@ impl Settings {
     }
 
     /// The name under which SHOW reports a parameter.
-    pub(crate) fn display_name(name: &str) -> &'static str {
+    pub(crate) fn display_name(name: &str) -> &str {
         match find(name).map(|p| p.0) {
             Ok("timezone") => "TimeZone",
             Ok("datestyle") => "DateStyle",
             Ok("intervalstyle") => "IntervalStyle",
             Ok(name) => name,
+            Err(_) if custom::is_custom(name) => name,
             Err(_) => "",
         }
     }
@@ -363,6 +371,9 @@ impl Settings {
 
     /// Sets a parameter; more than one value only for lists.
     pub(crate) fn set(&mut self, name: &str, values: &[String]) -> Result<()> {
+        if custom::is_custom(name) {
+            return self.custom.set(name, values);
+        }
         let (name, default, form, _) = find(name)?;
         let mut value = values.join(", ");
         if value.eq_ignore_ascii_case("default") && form != Form::SynchronousCommit {
@@ -449,12 +460,19 @@ impl Settings {
 
     /// The values that a text gives a parameter: more than one for lists.
     pub(crate) fn values_of(name: &str, value: &str) -> Result<Vec<String>> {
+        if custom::is_custom(name) {
+            return Ok(vec![value.to_owned()]);
+        }
         let (.., form, _) = find(name)?;
         Ok(elements(form, value))
     }
 
     /// Sets a parameter back to its default.
     pub(crate) fn reset(&mut self, name: &str) -> Result<()> {
+        if custom::is_custom(name) {
+            self.custom.reset(name);
+            return Ok(());
+        }
         let (name, _, form, _) = find(name)?;
         if let Some(value) = self.start.get(name).cloned() {
             return self.begin_with(name, &value);
@@ -481,12 +499,20 @@ impl Settings {
         Ok(())
     }
 
+    /// Parameters of the application's own that the other settings know are known here, too.
+    pub(super) fn know_custom(&mut self, others: &Settings) {
+        self.custom.know(&others.custom);
+    }
+
     /// RESET ALL.
     pub(crate) fn reset_all(&mut self) {
         let (isolation, read_only) = (self.transaction_isolation, self.transaction_read_only);
         let start = std::mem::take(&mut self.start);
         let identity = Arc::clone(&self.identity);
+        let mut custom = std::mem::take(&mut self.custom);
+        custom.reset_all();
         *self = Self {
+            custom,
             transaction_isolation: isolation,
             transaction_read_only: read_only,
             identity,
@@ -500,6 +526,9 @@ impl Settings {
 
     /// Sets a parameter, and what RESET comes back to.
     pub(crate) fn begin_with(&mut self, name: &str, value: &str) -> Result<()> {
+        if custom::is_custom(name) {
+            return self.custom.begin_with(name, value);
+        }
         let (name, _, form, _) = find(name)?;
         self.start.remove(name);
         self.set(name, &elements(form, value))?;

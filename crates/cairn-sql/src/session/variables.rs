@@ -8,7 +8,7 @@ use cairn_types::DataType;
 use sqlparser::ast::{ContextModifier, Expr, Ident, Reset, ResetStatement, Set, UnaryOperator, Value};
 
 use super::settings::Settings;
-use super::{State, transaction};
+use super::{State, custom, transaction};
 use crate::engine::Shared;
 use crate::results::{Column, Results, StatementResult};
 use crate::{Error, Result};
@@ -31,6 +31,13 @@ pub(super) fn set(shared: &Shared, state: &mut State, set: &Set) -> Result<State
                 .map(|part| part.as_ident().map_or_else(|| part.to_string(), fold))
                 .collect::<Vec<_>>()
                 .join(".");
+            if let [Expr::Identifier(word)] = values.as_slice()
+                && word.quote_style.is_none()
+                && word.value.eq_ignore_ascii_case("default")
+                && custom::is_custom(&name)
+            {
+                return change(state, local(scope.as_ref()), |settings| settings.reset(&name));
+            }
             let values = values.iter().map(value_text).collect::<Result<Vec<_>>>()?;
             assign(state, local(scope.as_ref()), &name, &values)
         }
@@ -106,6 +113,9 @@ pub(super) fn change(
     }
     let mut settings = Settings::clone(&state.settings);
     apply(&mut settings)?;
+    if local && let Some(block) = &mut state.block {
+        Arc::make_mut(&mut block.settings_session).know_custom(&settings);
+    }
     state.settings = Arc::new(settings);
     if !local && let Some(block) = &mut state.block {
         let mut lasting = Settings::clone(&block.settings_session);

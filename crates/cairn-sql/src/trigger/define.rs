@@ -81,7 +81,7 @@ pub(crate) fn create(context: &Context, create: &CreateTrigger) -> Result<Statem
         per_row: create.per_row,
         old_table: create.old_table.as_ref().map(names::stored),
         new_table: create.new_table.as_ref().map(names::stored),
-        when: create.when.as_ref().map(ToString::to_string),
+        when: create.when.as_ref().map(|when| catalog::view::bound_expr(context, when)).transpose()?,
         function: function.id,
         arguments: create.arguments.clone(),
         enabled: true,

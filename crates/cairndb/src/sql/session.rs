@@ -116,8 +116,8 @@ impl Session {
     /// ```
     /// use cairndb::Database;
     /// let db = Database::in_memory()?;
-    /// db.execute("CREATE TABLE t (a INTEGER)", ())?;
-    /// db.execute("CREATE ROLE reader", ())?;
+    /// db.execute("CREATE TABLE t (a INTEGER)", &[])?;
+    /// db.execute("CREATE ROLE reader", &[])?;
     /// let mut session = db.session();
     /// session.begin_as("reader")?;
     /// assert_eq!(session.run("SELECT a FROM t").unwrap_err().sqlstate(), "42501");

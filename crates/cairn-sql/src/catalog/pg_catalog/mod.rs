@@ -131,7 +131,8 @@ const TABLES: &[SystemTable] = &[
     SystemTable {
         name: "pg_attrdef",
         columns: &[("oid", O), ("adrelid", O), ("adnum", S), ("adbin", T)],
-        rows: |_, catalog| {
+        rows: |context, catalog| {
+            let path = &context.scope.settings.search_path;
             Ok(catalog
                 .tables()
                 .flat_map(|table| {
@@ -143,7 +144,7 @@ const TABLES: &[SystemTable] = &[
                             Value::BigInt(default_id(table.id, at)),
                             Value::BigInt(i64::from(table.id)),
                             Value::SmallInt(number),
-                            text(default),
+                            text(crate::parse::bound::unbound(default, path)),
                         ])
                     })
                 })
@@ -209,7 +210,8 @@ const TABLES: &[SystemTable] = &[
             ("ispopulated", B),
             ("definition", T),
         ],
-        rows: |_, catalog| {
+        rows: |context, catalog| {
+            let path = &context.scope.settings.search_path;
             let own = catalog.tables().filter_map(|t| t.materialized.as_ref().map(|own| (t, own)));
             Ok(own
                 .map(|(t, own)| {
@@ -220,7 +222,7 @@ const TABLES: &[SystemTable] = &[
                         Value::Null,
                         Value::Boolean(!t.indexes.is_empty()),
                         Value::Boolean(own.populated),
-                        text(format!("{};", crate::parse::shown::shown(&own.sql))),
+                        text(format!("{};", crate::catalog::view::shown(&own.sql, path))),
                     ]
                 })
                 .collect())

@@ -15,6 +15,7 @@ use crate::catalog::column_type::ColumnType::{
 };
 use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, optional, text, texts};
 use crate::context::Context;
+use crate::parse::bound::unbound;
 use crate::privileges::shown;
 use crate::routine::is_set;
 
@@ -250,7 +251,8 @@ fn kind_of(trigger: &TriggerDescriptor) -> i16 {
         | bit(trigger.timing == TriggerTiming::InsteadOf, 6)
 }
 
-fn pg_trigger(_: &Context, catalog: &Catalog) -> Result<Rows> {
+fn pg_trigger(context: &Context, catalog: &Catalog) -> Result<Rows> {
+    let path = &context.scope.settings.search_path;
     let row = |(relation, _, _, at, trigger): (u32, &str, &str, usize, &TriggerDescriptor)| {
         let table = catalog.table_by_id(relation);
         let number = |id: &u32| table.and_then(|t| t.place_of(*id)).map(|place| place as i16 + 1);
@@ -275,7 +277,7 @@ fn pg_trigger(_: &Context, catalog: &Catalog) -> Result<Rows> {
                 ("tgnargs", Value::SmallInt(trigger.arguments.len() as i16)),
                 ("tgattr", Value::Array(columns)),
                 ("tgargs", Value::Bytea(arguments)),
-                ("tgqual", optional(trigger.when.as_deref())),
+                ("tgqual", optional(trigger.when.as_deref().map(|when| unbound(when, path)).as_deref())),
                 ("tgoldtable", optional(trigger.old_table.as_deref())),
                 ("tgnewtable", optional(trigger.new_table.as_deref())),
             ],
@@ -352,7 +354,8 @@ pub(in crate::catalog) fn parameters(_: &Context, catalog: &Catalog) -> Result<R
     Ok(rows)
 }
 
-pub(in crate::catalog) fn information_schema_triggers(_: &Context, catalog: &Catalog) -> Result<Rows> {
+pub(in crate::catalog) fn information_schema_triggers(context: &Context, catalog: &Catalog) -> Result<Rows> {
+    let path = &context.scope.settings.search_path;
     let mut rows = Rows::new();
     for (_, schema, relation, _, trigger) in triggers(catalog) {
         let events = trigger.events;
@@ -368,7 +371,7 @@ pub(in crate::catalog) fn information_schema_triggers(_: &Context, catalog: &Cat
                 text(DATABASE),
                 text(schema),
                 text(relation),
-                optional(trigger.when.as_deref()),
+                optional(trigger.when.as_deref().map(|when| unbound(when, path)).as_deref()),
                 optional(call.as_deref()),
                 text(if trigger.per_row { "ROW" } else { "STATEMENT" }),
                 text(match trigger.timing {

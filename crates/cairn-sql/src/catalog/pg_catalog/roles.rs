@@ -9,6 +9,8 @@ use crate::catalog::column_type::ColumnType::{
     Bool, Char, Int4, Name, Oid, OidList, Text, TextList, Timestamptz,
 };
 use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, optional, text, texts};
+use crate::context::Context;
+use crate::parse::bound::unbound;
 use crate::privileges::{role_name, shown};
 
 /// `pg_roles`.
@@ -127,7 +129,8 @@ pub(super) const PG_POLICY: SystemTable = SystemTable {
         ("polqual", Text),
         ("polwithcheck", Text),
     ],
-    rows: |_, catalog| {
+    rows: |context, catalog| {
+        let shown = |own: &Option<String>| condition(context, own.as_deref());
         let row = |(table, at, own): (&Table, usize, &Policy)| {
             vec![
                 oid(derived(table.id, CONSTRAINT_OFFSET * 7 / 4 + at as i64)),
@@ -136,8 +139,8 @@ pub(super) const PG_POLICY: SystemTable = SystemTable {
                 text(own.command.to_string()),
                 Value::Boolean(own.permissive),
                 Value::Array(own.roles.iter().map(|role| oid(*role)).collect()),
-                optional(own.using.as_deref()),
-                optional(own.check.as_deref()),
+                shown(&own.using),
+                shown(&own.check),
             ]
         };
         Ok(policies(catalog).map(row).collect())
@@ -156,7 +159,8 @@ pub(super) const PG_POLICIES: SystemTable = SystemTable {
         ("qual", Text),
         ("with_check", Text),
     ],
-    rows: |_, catalog| {
+    rows: |context, catalog| {
+        let shown = |own: &Option<String>| condition(context, own.as_deref());
         let row = |(table, _, own): (&Table, usize, &Policy)| {
             vec![
                 text(&table.schema),
@@ -171,8 +175,8 @@ pub(super) const PG_POLICIES: SystemTable = SystemTable {
                     'd' => "DELETE",
                     _ => "ALL",
                 }),
-                optional(own.using.as_deref()),
-                optional(own.check.as_deref()),
+                shown(&own.using),
+                shown(&own.check),
             ]
         };
         Ok(policies(catalog).map(row).collect())
@@ -232,6 +236,11 @@ fn policies(catalog: &Catalog) -> impl Iterator<Item = (&Table, usize, &Policy)>
         let all = access.policies.iter().enumerate();
         all.filter_map(move |(at, policy)| Some((&**table?, at, policy)))
     })
+}
+
+/// A condition of a policy for who reads it.
+fn condition(context: &Context, sql: Option<&str>) -> Value {
+    sql.map_or(Value::Null, |sql| text(unbound(sql, &context.scope.settings.search_path)))
 }
 
 fn users(catalog: &Catalog) -> impl Iterator<Item = &RoleDescriptor> {
