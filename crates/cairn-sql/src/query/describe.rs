@@ -152,7 +152,11 @@ fn table_of(context: &Context, table: &TableWithJoins) -> Result<std::sync::Arc<
 fn by_name(context: &Context, name: &ObjectName) -> Result<std::sync::Arc<cairn_engine::Table>> {
     let all = context.catalog()?;
     let (schema, table) = catalog::resolve_name(context, &all, name)?;
-    Ok(all.table(&schema, &table)?)
+    // A view that is changed has the columns that it shows.
+    match all.view(&schema, &table) {
+        Ok(view) => Ok(Arc::new(cairn_engine::Table::of_view(&view))),
+        Err(_) => Ok(all.table(&schema, &table)?),
+    }
 }
 
 /// Parameters of a WHERE, as far as a SELECT with it tells.

@@ -117,12 +117,8 @@ const TABLES: &[SystemTable] = &[
                 row(i64::from(s.id), &s.name, shown::owner(catalog, s.id), acl)
             });
             let user = || Value::BigInt(USER_ID);
-            let acl = || {
-                let item = |text: &str| Value::Text(text.to_owned());
-                Value::Array(vec![item("cairn=UC/cairn"), item("=U/cairn")])
-            };
             let fixed = [(PG_CATALOG_ID, "pg_catalog"), (INFORMATION_SCHEMA_ID, "information_schema")]
-                .map(|(id, name)| row(id, name, user(), acl()));
+                .map(|(id, name)| row(id, name, user(), Value::Null));
             Ok(own.chain(fixed).collect())
         },
     },

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{
-    BOOTSTRAP, CheckOption, Class, PUBLIC, STORE, TypeKind, ViewDescriptor, default_acl,
-};
+use cairn_engine::catalog::{CheckOption, PUBLIC, STORE, TypeKind, ViewDescriptor};
 use cairn_types::{DataType, Value};
 
 use super::access::{HEAP, method_id};
@@ -155,14 +153,9 @@ impl<'a> ClassRow<'a> {
         };
         let access = u32::try_from(self.id).ok().and_then(|id| catalog.access(id));
         let system = system_tables().any(|own| own.0 == self.id) && self.schema != PUBLIC;
+        // What all may read needs no grant, which pg_dump would repeat.
         let acl = match system {
-            true if matches!(self.name, "pg_authid" | "pg_shadow") => {
-                shown::acl(catalog, Some(&default_acl(Class::Table, BOOTSTRAP)))
-            }
-            true => {
-                let item = |text: &str| Value::Text(text.to_owned());
-                Value::Array(vec![item("cairn=arwdDxtm/cairn"), item("=r/cairn")])
-            }
+            true => Value::Null,
             false => shown::acl(catalog, access.and_then(|access| access.acl.as_ref())),
         };
         named(
@@ -469,9 +462,12 @@ pub(super) fn pg_description(_context: &Context, catalog: &Catalog) -> Result<Ro
     Ok(rows)
 }
 
-/// A view's query.
+/// The query of a view, or of a materialized one.
 pub(crate) fn view_definition(scope: &Scope, oid: i64) -> Result<Option<String>> {
-    let catalog = scope.txn.catalog();
-    let view = u32::try_from(oid).ok().and_then(|id| catalog.view_by_id(id).cloned());
-    Ok(view.map(|view| format!(" {};", crate::catalog::view::definition(&view, &scope.settings.search_path))))
+    let (catalog, path) = (scope.txn.catalog(), &scope.settings.search_path);
+    let Ok(id) = u32::try_from(oid) else { return Ok(None) };
+    let of_view = catalog.view_by_id(id).map(|view| crate::catalog::view::definition(view, path));
+    let kept = || catalog.table_by_id(id)?.materialized.as_ref();
+    let query = of_view.or_else(|| kept().map(|own| crate::catalog::view::shown(&own.sql, path)));
+    Ok(query.map(|query| format!(" {query};")))
 }
