@@ -110,9 +110,12 @@ pub(crate) struct Serve {
     /// PEM file of the certificate's key
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// PEM file of authorities: clients have to show a certificate of one of them
+    /// PEM file of authorities: clients have to show a certificate of one of them; with --hba only where a rule says `cert`
     #[arg(long, value_name = "FILE", requires = "tls_certificate")]
     pub(crate) tls_client_ca: Option<PathBuf>,
+    /// File of rules who may come in how, as in PostgreSQL's pg_hba.conf; nothing else counts then
+    #[arg(long, value_name = "FILE", conflicts_with = "tls_only")]
+    pub(crate) hba: Option<PathBuf>,
     /// Refuse clients of TCP that do not ask for TLS
     #[arg(long, requires = "tls_certificate")]
     pub(crate) tls_only: bool,

@@ -7,7 +7,8 @@ use std::fmt::Debug;
 
 use crate::catalog::format::Descriptor;
 use crate::catalog::{
-    RoutineDescriptor, SchemaDescriptor, SequenceDescriptor, TableDescriptor, TableStatistics, ViewDescriptor,
+    AccessDescriptor, RoleDescriptor, RoutineDescriptor, SchemaDescriptor, SequenceDescriptor,
+    TableDescriptor, TableStatistics, ViewDescriptor,
 };
 use crate::error::Error;
 use crate::sequence::Position;
@@ -15,13 +16,15 @@ use crate::sequence::Position;
 /// A descriptor, or a sequence's position: the first byte chooses which, the rest is its bytes.
 pub fn catalog(data: &[u8]) {
     let Some((&which, bytes)) = data.split_first() else { return };
-    match which % 7 {
+    match which % 9 {
         0 => there_and_back::<SchemaDescriptor>(bytes),
         1 => there_and_back::<TableDescriptor>(bytes),
         2 => there_and_back::<ViewDescriptor>(bytes),
         3 => there_and_back::<SequenceDescriptor>(bytes),
         5 => there_and_back::<RoutineDescriptor>(bytes),
         6 => there_and_back::<TableStatistics>(bytes),
+        7 => there_and_back::<RoleDescriptor>(bytes),
+        8 => there_and_back::<AccessDescriptor>(bytes),
         _ => {
             if let Ok(position) = Position::decode(bytes) {
                 assert_eq!(position.encode()[..8], bytes[..8]);
@@ -51,8 +54,8 @@ mod tests {
     use super::*;
     use crate::catalog::format::tests::table;
     use crate::catalog::{
-        BodyForm, CheckOption, ColumnStatistics, Dependency, Returns, RoutineKind, RoutineVolatility,
-        ViewColumn, ViewOptions,
+        BodyForm, CheckOption, Class, ColumnStatistics, DefaultPrivileges, Dependency, Membership, Policy,
+        Returns, RoutineKind, RoutineVolatility, ViewColumn, ViewOptions, default_acl,
     };
 
     /// Mutants that `cargo test` tries; `CAIRN_MUTANTS` sets another number.
@@ -127,6 +130,8 @@ mod tests {
             form: BodyForm::Text,
             body: text("SELECT 'x'"),
             depends_on: Vec::new(),
+            definer: true,
+            settings: vec![(text("a"), text("b"))],
         };
         let encoded = [
             schema.encode(),
@@ -136,11 +141,45 @@ mod tests {
             Ok(position),
             routine.encode(),
             statistics().encode(),
+            role().encode(),
+            access().encode(),
         ];
         let tagged = |(which, bytes): (usize, crate::Result<Vec<u8>>)| {
             [&[which as u8][..], &bytes.expect("it can be encoded")].concat()
         };
         encoded.into_iter().enumerate().map(tagged).collect()
+    }
+
+    fn role() -> RoleDescriptor {
+        RoleDescriptor {
+            password: Some("SCRAM-SHA-256$4096:a$b:c".to_owned()),
+            valid_until: Some(i64::MAX),
+            settings: vec![("a".to_owned(), "b".to_owned())],
+            member_of: vec![Membership { role: 10, grantor: 10, admin: true, inherit: true, set: true }],
+            defaults: vec![DefaultPrivileges {
+                schema: None,
+                class: Class::Table,
+                acl: default_acl(Class::Table, 10),
+            }],
+            ..RoleDescriptor::new(1004, "r")
+        }
+    }
+
+    fn access() -> AccessDescriptor {
+        AccessDescriptor {
+            acl: Some(default_acl(Class::Table, 1004)),
+            columns: vec![(1, default_acl(Class::Database, 10))],
+            policies: vec![Policy {
+                name: "p".to_owned(),
+                permissive: false,
+                command: 'w',
+                roles: vec![0],
+                using: Some("a > 0".to_owned()),
+                check: None,
+                columns: vec![1],
+            }],
+            ..AccessDescriptor::new(1000)
+        }
     }
 
     #[test]

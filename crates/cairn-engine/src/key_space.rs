@@ -37,6 +37,8 @@ pub(crate) mod section {
     pub(crate) const ROUTINES: u16 = 12;
     pub(crate) const TYPES: u16 = 13;
     pub(crate) const STATISTICS: u16 = 14;
+    pub(crate) const ROLES: u16 = 15;
+    pub(crate) const ACCESS: u16 = 16;
 }
 
 /// The prefix of one index of one table.

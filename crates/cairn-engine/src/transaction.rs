@@ -14,7 +14,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use cairn_storage::{
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::catalog::store::Catalogs;
-use crate::catalog::{Catalog, ObjectId};
+use crate::catalog::{BOOTSTRAP, Catalog, ObjectId};
 use crate::database::Inner;
 use crate::error::{Error, Result};
 use crate::key_space::{self, STORE_TABLE};
@@ -137,6 +137,8 @@ pub struct Transaction {
     options: TxnOptions,
     /// Statements that go on while others run within them.
     pinned: AtomicUsize,
+    /// Who owns what it makes.
+    role: AtomicU32,
 }
 
 /// As long as it lives, the snapshot of its transaction does not move ([`Transaction::pin_statement`]).
@@ -182,6 +184,7 @@ impl Transaction {
             definitions: Mutex::new(definitions),
             options,
             pinned: AtomicUsize::new(0),
+            role: AtomicU32::new(BOOTSTRAP),
         }
     }
 
@@ -374,6 +377,16 @@ impl Transaction {
     /// [`Error::TransactionEnded`], [`Error::Storage`].
     pub fn begin_statement(&self) -> Result<()> {
         self.statement().map(drop)
+    }
+
+    /// From now on what is made belongs to that role.
+    pub fn set_role(&self, role: ObjectId) {
+        self.role.store(role, Ordering::Relaxed);
+    }
+
+    /// The role that what is made belongs to.
+    pub fn role(&self) -> ObjectId {
+        self.role.load(Ordering::Relaxed)
     }
 
     /// A statement begins that runs others within it: until the answer is dropped, [`Transaction::begin_statement`] does
@@ -627,6 +640,11 @@ impl Writer<'_> {
 
     pub(crate) fn txn_ref(&self) -> &Txn {
         &self.state.txn
+    }
+
+    /// Who owns what is made.
+    pub(crate) fn role(&self) -> ObjectId {
+        self.transaction.role()
     }
 
     pub(crate) fn is_serializable(&self) -> bool {

@@ -14,16 +14,18 @@
 // Sockets are files that only the server names.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod hba;
 mod options;
 mod pg;
 mod registry;
 mod server;
 mod tls;
 
+pub use hba::{Method, RuleError, Rules};
 pub use options::Options;
 pub use pg::Verifier;
 pub use server::{Error, Server, serve};
 pub use tls::{Tls, TlsError};
 
-/// The name of the only user that there is; it may do everything.
+/// The name of the role that a database begins with; it may do everything.
 pub const SUPERUSER: &str = "cairn";

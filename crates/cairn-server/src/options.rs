@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Tls, Verifier};
+use crate::{Rules, Tls, Verifier};
 
 /// The options of a [`Server`](crate::Server).
 ///
@@ -25,11 +25,17 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// Whether clients of TCP without TLS are refused.
     pub tls_only: bool,
-    /// What the user `cairn` has to know over TCP, and users of the system other than the server's own over the Unix socket.
-    /// Without it none of these comes in.
+    /// Who may come in, and how; `None`: the server's own system user as `cairn` over the Unix socket, everyone with a password, over
+    /// TLS only where [`Options::tls_only`] says so. With rules nothing else counts.
+    pub rules: Option<Rules>,
+    /// What the role `cairn` has to know, whatever password the database has for it: over TCP, and users of the system other
+    /// than the server's own over the Unix socket. Other roles, and `cairn` without it, have the passwords that
+    /// ALTER ROLE gave them; a role without a password does not come in.
     pub password: Option<Verifier>,
     /// Time that a wrong password takes; default 1 s.
     pub failure_delay: Duration,
+    /// Told of everyone who was not let in, and why; default: nobody.
+    pub refusals: Option<fn(&str)>,
     /// Sessions at once, at most; default 1000. More are refused with SQLSTATE `53300`.
     pub connections_max: usize,
     /// Bytes of one message, at most; default 256 MiB.
@@ -48,8 +54,10 @@ impl Default for Options {
             socket_port: 5432,
             tls: None,
             tls_only: false,
+            rules: None,
             password: None,
             failure_delay: Duration::from_secs(1),
+            refusals: None,
             connections_max: 1000,
             message_bytes_max: 256 << 20,
             opening_time_max: Duration::from_secs(60),

@@ -29,8 +29,18 @@ pub(crate) enum Stage {
 
 #[derive(Debug)]
 struct Entry {
+    user: String,
     secret: Vec<u8>,
     cancel: StatementCancel,
+}
+
+/// Why there is no place for a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// There are as many sessions as there may be.
+    Server,
+    /// The same of the role's.
+    Role,
 }
 
 /// A place among the sessions; it is given back when this is dropped.
@@ -56,19 +66,23 @@ impl Registry {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a session; `None` where there are as many as there may be.
+    /// A place for a session of a user, of whom there may be so many.
     pub(crate) fn enter(
         self: &Arc<Registry>,
         pid: u32,
+        (user, user_max): (&str, Option<usize>),
         secret: Vec<u8>,
         cancel: StatementCancel,
-    ) -> Option<Place> {
+    ) -> Result<Place, Full> {
         let mut sessions = self.lock();
         if sessions.len() >= self.connections_max {
-            return None;
+            return Err(Full::Server);
         }
-        sessions.insert(pid, Entry { secret, cancel });
-        Some(Place { registry: Arc::clone(self), pid })
+        if user_max.is_some_and(|max| sessions.values().filter(|own| own.user == user).count() >= max) {
+            return Err(Full::Role);
+        }
+        sessions.insert(pid, Entry { user: user.to_owned(), secret, cancel });
+        Ok(Place { registry: Arc::clone(self), pid })
     }
 
     /// Ends the statement of a session, for one who knows its secret.

@@ -103,10 +103,10 @@ impl Server {
             listening.spawn(async move {
                 loop {
                     match listener.accept().await {
-                        Ok((stream, _)) => {
+                        Ok((stream, from)) => {
                             // Small answers are not to wait for more of them.
                             let _ = stream.set_nodelay(true);
-                            tokio::spawn(pg::serve(Arc::clone(&shared), stream, Peer::Network));
+                            tokio::spawn(pg::serve(Arc::clone(&shared), stream, Peer::Network(from.ip())));
                         }
                         Err(_) => pause().await,
                     }

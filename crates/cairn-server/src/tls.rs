@@ -47,11 +47,16 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 impl Tls {
     /// Reads PEM files: the server's certificate with those between it and its authority, its key, and the authorities whose
-    /// certificates clients have to show, where they have to show any. TLS 1.2 and 1.3.
+    /// certificates clients show, where any are asked for. With `optional` a client may have none. TLS 1.2 and 1.3.
     ///
     /// # Errors
     /// What is wrong with the files.
-    pub fn from_files(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Tls, TlsError> {
+    pub fn from_files(
+        certificate: &Path,
+        key: &Path,
+        client_ca: Option<&Path>,
+        optional: bool,
+    ) -> Result<Tls, TlsError> {
         let chain = certificates(certificate)?;
         let end_point = chain.first().and_then(|own| end_point(own));
         let key = PrivateKeyDer::from_pem_file(key)
@@ -67,9 +72,10 @@ impl Tls {
                 for authority in certificates(path)? {
                     roots.add(authority).map_err(|error| TlsError::Authorities(error.to_string()))?;
                 }
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier = if optional { verifier.allow_unauthenticated() } else { verifier };
                 builder.with_client_cert_verifier(
-                    verifier.map_err(|error| TlsError::Authorities(error.to_string()))?,
+                    verifier.build().map_err(|error| TlsError::Authorities(error.to_string()))?,
                 )
             }
         };
@@ -86,6 +92,19 @@ impl Tls {
     pub(crate) fn end_point(&self) -> Option<&[u8]> {
         self.end_point.as_deref()
     }
+}
+
+/// The common name of whom a certificate is for; `None` where it has none, or more than one.
+pub(crate) fn common_name(certificate: &[u8]) -> Option<String> {
+    const COMMON_NAME: &str = "2.5.4.3";
+    let parsed = x509_cert::Certificate::from_der(certificate).ok()?;
+    let subject = &parsed.tbs_certificate.subject;
+    let mut names = subject.0.iter().flat_map(|relative| relative.0.iter());
+    let mut names = names.by_ref().filter(|own| own.oid.to_string() == COMMON_NAME);
+    let (name, None) = (names.next()?, names.next()) else { return None };
+    // UTF8String, PrintableString and IA5String are all text of the same bytes.
+    let text = String::from_utf8(name.value.value().to_vec()).ok()?;
+    Some(text).filter(|text| !text.contains('\0'))
 }
 
 fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {

@@ -55,6 +55,8 @@ pub(crate) struct Scope {
     pub(crate) modified: Option<Arc<Modified>>,
     /// What a body of a routine runs in; none for a statement of the session.
     pub(crate) body: Option<Body>,
+    /// Whose privileges count where it is not the current role's.
+    pub(crate) checks_as: Option<ObjectId>,
 }
 
 /// What is known of the body of a routine that is running.
@@ -136,6 +138,7 @@ impl Scope {
             slots: OnceLock::new(),
             modified: None,
             body: None,
+            checks_as: None,
         }
     }
 
@@ -147,6 +150,7 @@ impl Scope {
             past: Some(view),
             modified: self.modified.clone(),
             body: self.body.clone(),
+            checks_as: self.checks_as,
             ..self.anew()
         }
     }
@@ -209,6 +213,34 @@ impl Context {
         })
     }
 
+    /// The same statement with other settings.
+    pub(crate) fn with_settings(&self, settings: Arc<Settings>) -> Context {
+        let mut scope = Scope {
+            params: self.scope.params.clone(),
+            sources: Mutex::new(self.scope.sources.lock().clone()),
+            past: self.scope.past.clone(),
+            modified: self.scope.modified.clone(),
+            body: self.scope.body.clone(),
+            ..self.scope.anew()
+        };
+        scope.settings = settings;
+        Context { scope: Arc::new(scope) }
+    }
+
+    /// The same statement, whose names are looked at as those of another role.
+    pub(crate) fn checking_as(&self, role: ObjectId) -> Context {
+        let mut scope = Scope {
+            params: self.scope.params.clone(),
+            sources: Mutex::new(self.scope.sources.lock().clone()),
+            past: self.scope.past.clone(),
+            modified: self.scope.modified.clone(),
+            body: self.scope.body.clone(),
+            ..self.scope.anew()
+        };
+        scope.checks_as = Some(role);
+        Context { scope: Arc::new(scope) }
+    }
+
     /// What the statement reads: what the transaction sees now, or the past.
     pub(crate) fn view(&self) -> Result<ReadView> {
         Ok(match &self.scope.past {
@@ -241,7 +273,8 @@ impl Context {
 
     /// The same statement with these values of its parameters.
     pub(crate) fn with_parameters(&self, params: Vec<Value>) -> Context {
-        Context { scope: Arc::new(Scope { params, ..self.scope.anew() }) }
+        let checks_as = self.scope.checks_as;
+        Context { scope: Arc::new(Scope { params, checks_as, ..self.scope.anew() }) }
     }
 
     /// The same statement, all of whose parts read what the transaction sees now, whatever they write.

@@ -69,6 +69,13 @@ impl Error {
         self
     }
 
+    /// The same with another detail line, or none.
+    #[must_use]
+    pub(crate) fn replacing_detail(mut self, detail: Option<String>) -> Self {
+        self.0.detail = detail;
+        self
+    }
+
     /// Adds the hint line.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

@@ -22,6 +22,7 @@ mod engine;
 pub mod error;
 mod functions;
 pub mod parse;
+mod privileges;
 mod query;
 pub mod results;
 mod routine;
@@ -36,6 +37,7 @@ pub use engine::{Engine, SqlOptions};
 pub use error::{Class, Error, Result};
 pub use functions::closure::{Code, ScalarFunction, Volatility};
 pub use parse::split::{Split, split_statements};
+pub use privileges::login::Login;
 pub use results::{Column, Results, StatementResult};
 pub use session::{Notification, Parameters, Prepared, Script, Session, StatementCancel};
 

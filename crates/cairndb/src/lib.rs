@@ -83,6 +83,11 @@ pub mod copy {
 #[doc = include_str!("../../../docs/guide/embedded.md")]
 mod guide {}
 
+/// The same for the page on privileges.
+#[cfg(all(doctest, feature = "sql"))]
+#[doc = include_str!("../../../docs/guide/privileges.md")]
+mod privileges {}
+
 /// The same for the project's first page.
 #[cfg(all(doctest, feature = "sql"))]
 #[doc = include_str!("../../../README.md")]

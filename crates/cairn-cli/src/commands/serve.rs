@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::Context;
-use cairn_server::{Options, SUPERUSER, Tls, Verifier};
+use cairn_server::{Options, Rules, SUPERUSER, Tls, Verifier};
+use cairndb::Database;
 
 use super::open;
 use crate::arguments::{MEMORY, Serve};
@@ -19,16 +20,13 @@ pub(crate) fn run(command: &Serve) -> Outcome {
         Some(path) => Some(password(path)?),
         None => None,
     };
-    if options.password.is_none() && !options.tcp.is_empty() {
-        let message = "an address that others can reach needs a password: --password-file FILE";
-        return Err(Failure::Usage(message.to_owned()));
-    }
     if let (Some(certificate), Some(key)) = (&command.tls_certificate, &command.tls_key) {
-        let tls = Tls::from_files(certificate, key, command.tls_client_ca.as_deref());
+        let tls = Tls::from_files(certificate, key, command.tls_client_ca.as_deref(), command.hba.is_some());
         options.tls = Some(tls.context("TLS")?);
     }
     // Certificates of clients are asked for in TLS only.
     options.tls_only = command.tls_only || command.tls_client_ca.is_some();
+    options.rules = command.hba.as_deref().map(rules).transpose()?;
     options.socket_directory = match &command.socket {
         Some(directory) => Some(directory.clone()),
         None if command.database == Path::new(MEMORY) => None,
@@ -38,6 +36,12 @@ pub(crate) fn run(command: &Serve) -> Outcome {
         return Err(Failure::Usage("nothing to listen at: --pg ADDRESS or --socket DIR".to_owned()));
     }
     let db = open(&command.database)?;
+    options.refusals = Some(|why| eprintln!("refused: {why}"));
+    let open = options.password.is_none() && options.rules.is_none() && !options.tcp.is_empty();
+    if open && !has_passwords(&db)? {
+        let message = "an address that others can reach needs a password: --password-file FILE, or ALTER ROLE ... PASSWORD";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     let socket = options.socket_directory.clone();
     let told = |addresses: &[std::net::SocketAddr]| {
         if let Some(directory) = &socket {
@@ -49,6 +53,18 @@ pub(crate) fn run(command: &Serve) -> Outcome {
     };
     cairn_server::serve(db.clone(), options, told).context("the server cannot run")?;
     Ok(db.close()?)
+}
+
+fn rules(path: &Path) -> Outcome<Rules> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+    Rules::parse(&text).map_err(|error| Failure::Usage(format!("{}, {error}", path.display())))
+}
+
+/// Whether anybody can log in with a password.
+fn has_passwords(db: &Database) -> Outcome<bool> {
+    let sql = "SELECT count(*) FROM pg_authid WHERE rolcanlogin AND rolpassword IS NOT NULL";
+    let count: i64 = db.query(sql, &[])?.one()?.get(0)?;
+    Ok(count > 0)
 }
 
 /// A password, or what is kept of one.

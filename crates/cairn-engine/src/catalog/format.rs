@@ -4,6 +4,7 @@
 //! I1: decoding is total: whatever the bytes, the answer is a descriptor or [`Error::Corrupt`].
 //! I2: every byte is used: left-over bytes are damage.
 
+mod access;
 mod partition;
 mod program;
 mod statistics;

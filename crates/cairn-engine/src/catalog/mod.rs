@@ -4,10 +4,12 @@
 //! I2: tables, views, sequences and indexes (primary keys too) of one schema share one space of names.
 //! I3: every id named in a descriptor (parent table, owned sequence, view dependency) is in the same catalog.
 
+mod access;
 mod descriptor;
 pub(crate) mod format;
 mod partition;
 mod partition_hash;
+mod rights;
 mod routine;
 mod statistics;
 pub(crate) mod store;
@@ -17,6 +19,10 @@ pub(crate) mod types;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use access::{
+    AccessDescriptor, Acl, AclItem, BOOTSTRAP, BOOTSTRAP_NAME, Class, DATABASE_ID, DefaultPrivileges,
+    Membership, PREDEFINED, PUBLIC_ROLE, Policy, Privileges, RoleDescriptor,
+};
 pub use descriptor::{
     Check, CheckOption, Column, ColumnId, Dependency, ForeignKey, Generated, Identity, IndexColumn,
     IndexDescriptor, IndexExpression, IndexId, IndexPredicate, Materialized, ObjectId, ReferentialAction,
@@ -25,6 +31,7 @@ pub use descriptor::{
 pub use partition::{
     Allowed, PartitionBound, PartitionOf, PartitionStrategy, Partitioning, Partitions, RangeEnd,
 };
+pub use rights::{Target, default_acl, grant, revoke};
 pub use routine::{
     BodyForm, Parameter, ParameterMode, Returns, RoutineDescriptor, RoutineKind, RoutineVolatility,
     TriggerDescriptor, TriggerEvents, TriggerTiming,
@@ -82,6 +89,8 @@ pub struct Catalog {
     names: BTreeMap<String, BTreeMap<String, RelationId>>,
     /// Partitioned tables and their partitions.
     partitions: BTreeMap<ObjectId, BTreeSet<ObjectId>>,
+    roles: BTreeMap<ObjectId, Arc<RoleDescriptor>>,
+    access: BTreeMap<ObjectId, Arc<AccessDescriptor>>,
     /// Composite types, those of rows of tables too, of which something is made.
     composites: BTreeSet<ObjectId>,
 }

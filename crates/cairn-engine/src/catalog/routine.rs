@@ -131,6 +131,10 @@ pub struct RoutineDescriptor {
     pub body: String,
     /// Tables and views that it cannot do without.
     pub depends_on: Vec<ObjectId>,
+    /// SECURITY DEFINER: it runs as its owner.
+    pub definer: bool,
+    /// SET: what its body runs with, by name.
+    pub settings: Vec<(String, String)>,
 }
 
 impl RoutineDescriptor {

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 
 use super::format::Descriptor;
 use super::{
-    Catalog, PUBLIC, RoutineDescriptor, SchemaDescriptor, SequenceDescriptor, TableDescriptor,
-    TypeDescriptor, ViewDescriptor,
+    AccessDescriptor, Catalog, Class, PUBLIC, RoleDescriptor, RoutineDescriptor, SchemaDescriptor,
+    SequenceDescriptor, TableDescriptor, TypeDescriptor, ViewDescriptor,
 };
 use crate::error::{Error, Result};
 use crate::key_space::{self, CATALOG, PUBLIC_ID, section};
@@ -183,6 +183,16 @@ fn load(get: Get<'_>, scan: Scan<'_>) -> Result<Catalog> {
     let mut catalog = Catalog::default();
     catalog.set_version(version(get)?);
     let range = |section| key_space::absolute(CATALOG, section, &KeyRange::all());
+    catalog.put_role(RoleDescriptor::bootstrap());
+    super::PREDEFINED.iter().for_each(|(id, name)| catalog.put_role(RoleDescriptor::new(*id, name)));
+    scan(range(section::ROLES), &mut |bytes| {
+        catalog.put_role(RoleDescriptor::decode(bytes)?);
+        Ok(())
+    })?;
+    scan(range(section::ACCESS), &mut |bytes| {
+        catalog.put_access(AccessDescriptor::decode(bytes)?);
+        Ok(())
+    })?;
     scan(range(section::SCHEMAS), &mut |bytes| {
         catalog.put_schema(SchemaDescriptor::decode(bytes)?);
         Ok(())
@@ -216,6 +226,9 @@ impl Writer<'_> {
     pub(crate) fn put_schema(&mut self, schema: SchemaDescriptor) -> Result<()> {
         let bytes = schema.encode()?;
         self.begin_definitions()?;
+        if self.catalog.schemas().all(|own| own.id != schema.id) {
+            self.own(Class::Schema, schema.id, None)?;
+        }
         self.txn().put(&key_space::object_key(section::SCHEMAS, schema.id), &bytes)?;
         self.change_catalog(|catalog| catalog.put_schema(schema));
         Ok(())
@@ -228,6 +241,9 @@ impl Writer<'_> {
         self.lock_definition(table.id)?;
         self.guard_definition(table.id);
         self.follow_statistics(table.id, Some(&table))?;
+        if self.catalog.table_by_id(table.id).is_none() {
+            self.own(Class::Table, table.id, Some(&table.schema))?;
+        }
         self.txn().put(&key_space::object_key(section::TABLES, table.id), &bytes)?;
         Ok(self.change_catalog(|catalog| catalog.put_table(table)))
     }
@@ -236,6 +252,9 @@ impl Writer<'_> {
         let bytes = view.encode()?;
         self.begin_definitions()?;
         self.claim_name(&view.schema, &view.name)?;
+        if self.catalog.view_by_id(view.id).is_none() {
+            self.own(Class::Table, view.id, Some(&view.schema))?;
+        }
         self.txn().put(&key_space::object_key(section::VIEWS, view.id), &bytes)?;
         self.change_catalog(|catalog| catalog.put_view(view));
         Ok(())
@@ -245,6 +264,9 @@ impl Writer<'_> {
         let bytes = sequence.encode()?;
         self.begin_definitions()?;
         self.claim_name(&sequence.schema, &sequence.name)?;
+        if self.catalog.sequence_by_id(sequence.id).is_none() {
+            self.own(Class::Sequence, sequence.id, Some(&sequence.schema))?;
+        }
         self.txn().put(&key_space::object_key(section::SEQUENCES, sequence.id), &bytes)?;
         self.change_catalog(|catalog| catalog.put_sequence(sequence));
         Ok(())
@@ -253,6 +275,9 @@ impl Writer<'_> {
     pub(crate) fn put_routine(&mut self, routine: RoutineDescriptor) -> Result<()> {
         let bytes = routine.encode()?;
         self.begin_definitions()?;
+        if self.catalog.routine_by_id(routine.id).is_none() {
+            self.own(Class::Routine, routine.id, Some(&routine.schema))?;
+        }
         self.txn().put(&key_space::object_key(section::ROUTINES, routine.id), &bytes)?;
         self.change_catalog(|catalog| catalog.put_routine(routine));
         Ok(())
@@ -260,6 +285,7 @@ impl Writer<'_> {
 
     pub(crate) fn remove_routine(&mut self, id: super::ObjectId) -> Result<()> {
         self.begin_definitions()?;
+        self.remove_access(id)?;
         self.txn().delete(&key_space::object_key(section::ROUTINES, id))?;
         self.change_catalog(|catalog| catalog.remove_routine(id));
         Ok(())
@@ -268,6 +294,9 @@ impl Writer<'_> {
     pub(crate) fn put_type(&mut self, ty: TypeDescriptor) -> Result<()> {
         let bytes = ty.encode()?;
         self.begin_definitions()?;
+        if self.catalog.type_by_id(ty.id).is_none() {
+            self.own(Class::Type, ty.id, Some(&ty.schema))?;
+        }
         self.txn().put(&key_space::object_key(section::TYPES, ty.id), &bytes)?;
         self.change_catalog(|catalog| catalog.put_type(ty));
         Ok(())
@@ -275,6 +304,7 @@ impl Writer<'_> {
 
     pub(crate) fn remove_type(&mut self, id: super::ObjectId) -> Result<()> {
         self.begin_definitions()?;
+        self.remove_access(id)?;
         self.txn().delete(&key_space::object_key(section::TYPES, id))?;
         self.change_catalog(|catalog| catalog.remove_type(id));
         Ok(())
@@ -282,6 +312,7 @@ impl Writer<'_> {
 
     pub(crate) fn remove_schema(&mut self, schema: &SchemaDescriptor) -> Result<()> {
         self.begin_definitions()?;
+        self.remove_access(schema.id)?;
         self.txn().delete(&key_space::object_key(section::SCHEMAS, schema.id))?;
         self.change_catalog(|catalog| catalog.remove_schema(&schema.name));
         Ok(())
@@ -293,6 +324,7 @@ impl Writer<'_> {
         self.lock_definition(id)?;
         self.guard_definition(id);
         self.follow_statistics(id, None)?;
+        self.remove_access(id)?;
         self.txn().delete(&key_space::object_key(section::TABLES, id))?;
         self.change_catalog(|catalog| catalog.remove_table(id));
         Ok(())
@@ -300,6 +332,7 @@ impl Writer<'_> {
 
     pub(crate) fn remove_view(&mut self, id: super::ObjectId) -> Result<()> {
         self.begin_definitions()?;
+        self.remove_access(id)?;
         self.txn().delete(&key_space::object_key(section::VIEWS, id))?;
         self.change_catalog(|catalog| catalog.remove_view(id));
         Ok(())
@@ -309,8 +342,52 @@ impl Writer<'_> {
     /// snapshot, which would make the commit a conflict; the id is never used again.
     pub(crate) fn remove_sequence(&mut self, id: super::ObjectId) -> Result<()> {
         self.begin_definitions()?;
+        self.remove_access(id)?;
         self.txn().delete(&key_space::object_key(section::SEQUENCES, id))?;
         self.change_catalog(|catalog| catalog.remove_sequence(id));
+        Ok(())
+    }
+
+    /// Gives a new object to the role that makes it, with what its default privileges say.
+    fn own(&mut self, class: Class, id: super::ObjectId, schema: Option<&str>) -> Result<()> {
+        let owner = self.role();
+        let schema = schema.and_then(|schema| self.catalog.schema(schema)).map(|schema| schema.id);
+        let acl = self.catalog.default_privileges(owner, schema, class);
+        self.put_access(AccessDescriptor { owner, acl, ..AccessDescriptor::new(id) })
+    }
+
+    pub(crate) fn put_access(&mut self, access: AccessDescriptor) -> Result<()> {
+        if access.is_plain() {
+            return self.remove_access(access.id);
+        }
+        let bytes = access.encode()?;
+        self.begin_definitions()?;
+        self.txn().put(&key_space::object_key(section::ACCESS, access.id), &bytes)?;
+        self.change_catalog(|catalog| catalog.put_access(access));
+        Ok(())
+    }
+
+    fn remove_access(&mut self, id: super::ObjectId) -> Result<()> {
+        if self.catalog.access(id).is_some() {
+            self.begin_definitions()?;
+            self.txn().delete(&key_space::object_key(section::ACCESS, id))?;
+            self.change_catalog(|catalog| catalog.remove_access(id));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn put_role(&mut self, role: RoleDescriptor) -> Result<()> {
+        let bytes = role.encode()?;
+        self.begin_definitions()?;
+        self.txn().put(&key_space::object_key(section::ROLES, role.id), &bytes)?;
+        self.change_catalog(|catalog| catalog.put_role(role));
+        Ok(())
+    }
+
+    pub(crate) fn remove_role(&mut self, id: super::ObjectId) -> Result<()> {
+        self.begin_definitions()?;
+        self.txn().delete(&key_space::object_key(section::ROLES, id))?;
+        self.change_catalog(|catalog| catalog.remove_role(id));
         Ok(())
     }
 }

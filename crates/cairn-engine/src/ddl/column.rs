@@ -107,8 +107,8 @@ impl Transaction {
                 *condition = name::rename_in_sql(condition, column, new_name);
             }
             column_mut(&mut descriptor, id)?.name = new_name.to_owned();
-            writer.put_table(descriptor)?;
-            Ok(())
+            let table = writer.put_table(descriptor)?.id;
+            super::access::rename_column(writer, table, id, column, new_name)
         })
     }
 
@@ -408,6 +408,9 @@ pub(super) fn drop_column(
     for trigger in old.triggers.iter().filter(|trigger| trigger.columns.contains(&id)) {
         dependents.push(format!("trigger {} on table {table} depends on {subject}", trigger.name));
     }
+    for policy in super::access::policies_on(&writer.catalog, old.id, id) {
+        dependents.push(format!("policy {policy} on table {table} depends on {subject}"));
+    }
     if !cascade && !dependents.is_empty() {
         return Err(Error::DependentObjects {
             message: format!("cannot drop {subject} because other objects depend on it"),
@@ -447,6 +450,7 @@ pub(super) fn drop_column(
     gone.comment = None;
     gone.missing = None::<Value>;
     writer.put_table(descriptor)?;
+    super::access::drop_column(writer, own, id)?;
     let owned: Vec<_> =
         writer.catalog.owned_sequences(own).filter(|s| s.owned_by == Some((own, id))).map(|s| s.id).collect();
     for sequence in owned {

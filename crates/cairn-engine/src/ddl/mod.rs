@@ -8,6 +8,7 @@
 //! I2: two transactions with DDL conflict, as both rely on the schema version. Those at the levels that wait do so instead, but
 //! where each changes tables of its own ([`lock`]).
 
+mod access;
 mod column;
 mod comment;
 mod composite;

@@ -94,9 +94,18 @@ pub(crate) fn rename_in_sql(sql: &str, old: &str, new: &str) -> String {
 /// SQL text with the type `old` renamed: where it stands behind `::` or AS.
 pub(super) fn rename_type_in_sql(sql: &str, old: &str, new: &str) -> String {
     rename_where(sql, old, new, |before, _| {
-        let before = before.trim_end();
+        let before = without_schema(before).trim_end();
         before.ends_with("::") || before.to_ascii_lowercase().ends_with(" as")
     })
+}
+
+/// The text before a name, without the schema that may stand there.
+fn without_schema(before: &str) -> &str {
+    let Some(rest) = before.strip_suffix('.') else { return before };
+    match rest.strip_suffix('"') {
+        Some(inner) => inner.rfind('"').map_or(inner, |at| &inner[..at]),
+        None => rest.trim_end_matches(|c: char| c.is_alphanumeric() || matches!(c, '_' | '$')),
+    }
 }
 
 /// SQL text with names changed where `meant` says so of the text before them and of whether `(` follows.
@@ -169,6 +178,9 @@ mod tests {
         let sql = r#"a > 0 AND "a" <> 'a' AND a(b) = ab -- a"#;
         assert_eq!(rename_in_sql(sql, "a", "x y"), r#""x y" > 0 AND "x y" <> 'a' AND a(b) = ab -- a"#);
         assert_eq!(rename_in_sql("É > 1 and A < 2", "a", "b"), "É > 1 and b < 2");
+        let typed = r#"x::s.mood, y::"S".mood, CAST(z AS mood), s.mood"#;
+        let renamed = r#"x::s.temper, y::"S".temper, CAST(z AS temper), s.mood"#;
+        assert_eq!(rename_type_in_sql(typed, "mood", "temper"), renamed);
     }
 
     #[test]

@@ -147,6 +147,7 @@ impl Removal {
             }
         }
         for schema in &self.schemas {
+            super::access::drop_schema(writer, schema.id)?;
             writer.remove_schema(schema)?;
         }
         Ok(())

@@ -11,6 +11,7 @@ mod scram;
 mod simple;
 mod wire;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,8 +23,8 @@ use crate::server::Shared;
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Peer {
-    /// Someone who came over the network.
-    Network,
+    /// Someone who came over the network, and from where.
+    Network(IpAddr),
     /// A process of this machine, and the user that it runs as.
     Local { user: Option<u32> },
 }

@@ -3,16 +3,17 @@
 use std::io;
 use std::sync::Arc;
 
-use cairndb::Session;
+use cairndb::{Login, Session};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::Peer;
 use super::message::{Message, Opening};
 use super::reply::Report;
-use super::scram::{self, Channel, Exchange, Failure};
+use super::scram::{self, Channel, Exchange, Failure, Verifier};
 use super::wire::{Received, Wire};
 use crate::Tls;
-use crate::registry::{Place, SECRET_BYTES};
+use crate::hba::{Asking, Method};
+use crate::registry::{Full, Place, SECRET_BYTES};
 use crate::server::Shared;
 
 /// The newest minor version of protocol 3 that is spoken.
@@ -33,7 +34,7 @@ pub(crate) async fn open(shared: &Arc<Shared>, wire: &mut Wire, peer: Peer) -> i
             Some(Err(violation)) => {
                 return refuse(wire, &Report::fatal(violation.sqlstate(), violation.to_string())).await;
             }
-            Some(Ok(Opening::Tls)) if !protected && matches!(peer, Peer::Network) => {
+            Some(Ok(Opening::Tls)) if !protected && matches!(peer, Peer::Network(_)) => {
                 match &shared.options.tls {
                     Some(tls) => {
                         wire.replies.raw(b'S');
@@ -84,10 +85,22 @@ async fn begin(
         return refuse(wire, &Report::fatal("28000", "no PostgreSQL user name specified in startup packet"))
             .await;
     };
-    if let Err(report) = admit(shared, wire, peer, protected, user).await? {
+    let mut session = shared.database.session();
+    let login = session.login(user);
+    let database = given("database").unwrap_or(user);
+    let admitted =
+        admit(shared, wire, (peer, protected), (user, database), login.as_ref()).await?.map_err(Box::new);
+    let admitted = admitted.and_then(|()| permitted(user, login.as_ref()));
+    let admitted = admitted.and_then(|()| {
+        let begun = session.begin_as(user);
+        begun.map_err(|error| Box::new(Report { severity: "FATAL", ..super::connection::report(&error) }))
+    });
+    if let Err(report) = admitted {
+        if let Some(tell) = shared.options.refusals {
+            tell(&report.message);
+        }
         return refuse(wire, &report).await;
     }
-    let mut session = shared.database.session();
     for (name, value) in &parameters {
         let set = match name.as_str() {
             "user" | "database" | "replication" => Ok(()),
@@ -105,37 +118,125 @@ async fn begin(
     };
     let told = if minor >= 2 { SECRET_BYTES } else { 4 };
     let pid = session.process_id().unsigned_abs();
-    let entered = shared.registry.enter(pid, secret[..told].to_vec(), session.cancel_handle());
-    let Some(place) = entered else {
-        return refuse(wire, &Report::fatal("53300", "sorry, too many clients already")).await;
+    let of_role = (user.as_str(), login.and_then(|login| login.connections_max));
+    let entered = shared.registry.enter(pid, of_role, secret[..told].to_vec(), session.cancel_handle());
+    let place = match entered {
+        Ok(place) => place,
+        Err(Full::Server) => {
+            return refuse(wire, &Report::fatal("53300", "sorry, too many clients already")).await;
+        }
+        Err(Full::Role) => {
+            let message = format!("too many connections for role \"{user}\"");
+            return refuse(wire, &Report::fatal("53300", message)).await;
+        }
     };
     wire.replies.authentication_ok();
     for (name, value) in session.changed_parameters().unwrap_or_default() {
         wire.replies.parameter(name, &value);
     }
-    wire.replies.parameter("session_authorization", user);
     wire.replies.backend_key(pid, &secret[..told]);
     wire.replies.ready(b'I');
     wire.flush().await?;
     Ok(Some(Opened { session, place }))
 }
 
-/// Whether this peer may have a session: the server's own user over the Unix socket, everyone else with the password.
+/// Whether a role that has shown who it is may have a session.
+fn permitted(user: &str, login: Option<&Login>) -> Result<(), Box<Report>> {
+    let refused = |message: String| Err(Box::new(Report::fatal("28000", message)));
+    match login {
+        None => refused(format!("role \"{user}\" does not exist")),
+        Some(login) if !login.may_log_in => refused(format!("role \"{user}\" is not permitted to log in")),
+        Some(login) if !login.may_connect => {
+            let message = "permission denied for database \"cairn\"";
+            let detail = Some("User does not have CONNECT privilege.".to_owned());
+            Err(Box::new(Report { detail, ..Report::fatal("42501", message) }))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Whether a peer is whom it says.
 async fn admit(
     shared: &Shared,
     wire: &mut Wire,
-    peer: Peer,
+    (peer, protected): (Peer, bool),
+    (user, database): (&str, &str),
+    login: Option<&Login>,
+) -> io::Result<Result<(), Report>> {
+    let refused = |message: String| Ok(Err(Report::fatal("28000", message)));
+    let method = match &shared.options.rules {
+        None => method(shared, (peer, protected), user),
+        Some(rules) => {
+            let address = match peer {
+                Peer::Network(address) => Some(address),
+                Peer::Local { .. } => None,
+            };
+            let roles = login.map(|login| &login.member_of[..]).unwrap_or_default();
+            let found = rules.method(&Asking { address, protected, database, user, roles });
+            let from = address.map_or_else(|| "[local]".to_owned(), |own| own.to_canonical().to_string());
+            let safety = if protected { "SSL encryption" } else { "no encryption" };
+            let who = format!("host \"{from}\", user \"{user}\", database \"{database}\", {safety}");
+            match found {
+                None => Err(format!("no pg_hba.conf entry for {who}")),
+                Some(Method::Reject) => Err(format!("pg_hba.conf rejects connection for {who}")),
+                Some(method) => Ok(method),
+            }
+        }
+    };
+    match method {
+        Err(message) => refused(message),
+        Ok(Method::Trust) => Ok(Ok(())),
+        Ok(Method::Peer) if is_peer(peer, user) => Ok(Ok(())),
+        Ok(Method::Peer) => refused(format!("Peer authentication failed for user \"{user}\"")),
+        Ok(Method::Certificate) => match wire.certified() {
+            Some(name) if name == user => Ok(Ok(())),
+            Some(_) => refused(format!("certificate authentication failed for user \"{user}\"")),
+            None => refused("connection requires a valid client certificate".to_owned()),
+        },
+        Ok(Method::Reject | Method::Scram) => password(shared, wire, protected, user, login).await,
+    }
+}
+
+/// What counts without rules: the server's own user is `cairn` over the Unix socket, everyone else knows the password.
+fn method(shared: &Shared, (peer, protected): (Peer, bool), user: &str) -> Result<Method, String> {
+    match peer {
+        Peer::Local { user: Some(uid) } if is_own(uid) && user == crate::SUPERUSER => Ok(Method::Trust),
+        Peer::Network(_) if shared.options.tls_only && !protected => {
+            Err(format!("user \"{user}\" has to use TLS"))
+        }
+        _ => Ok(Method::Scram),
+    }
+}
+
+/// Whether a user of the system is the one that the server runs as.
+fn is_own(uid: u32) -> bool {
+    uid == rustix::process::geteuid().as_raw()
+}
+
+/// Whether a process of this machine runs as a user of that name; the server's own user is `cairn`, too.
+fn is_peer(peer: Peer, user: &str) -> bool {
+    let Peer::Local { user: Some(uid) } = peer else { return false };
+    is_own(uid) && user == crate::SUPERUSER || system_user(uid).is_some_and(|name| name == user)
+}
+
+/// The name of a user of the system.
+fn system_user(uid: u32) -> Option<String> {
+    let all = std::fs::read_to_string("/etc/passwd").ok()?;
+    all.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, number) = (fields.next()?, fields.nth(1)?);
+        (number.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
+/// Whether a peer knows the password.
+async fn password(
+    shared: &Shared,
+    wire: &mut Wire,
     protected: bool,
     user: &str,
+    login: Option<&Login>,
 ) -> io::Result<Result<(), Report>> {
-    if let Peer::Local { user: Some(uid) } = peer
-        && uid == rustix::process::geteuid().as_raw()
-    {
-        return Ok(Ok(()));
-    }
-    if shared.options.tls_only && !protected && matches!(peer, Peer::Network) {
-        return Ok(Err(Report::fatal("28000", format!("user \"{user}\" has to use TLS"))));
-    }
     let end_point = if protected { shared.options.tls.as_ref().and_then(Tls::end_point) } else { None };
     let malformed = |what: &str| Ok(Err(Report::fatal("08P01", format!("malformed SCRAM message: {what}"))));
     let refused = || {
@@ -168,8 +269,10 @@ async fn admit(
         }
     };
     let Some(data) = rest.get(5..) else { return malformed("no data") };
-    let verifier = shared.options.password.as_ref().filter(|_| user == crate::SUPERUSER);
-    let (exchange, answer) = match Exchange::begin(data, user, verifier, channel) {
+    let given = shared.options.password.as_ref().filter(|_| user == crate::SUPERUSER).cloned();
+    let kept = login.and_then(|login| login.verifier.as_deref()).and_then(Verifier::parse);
+    let verifier = given.or(kept);
+    let (exchange, answer) = match Exchange::begin(data, user, verifier.as_ref(), channel) {
         Ok(begun) => begun,
         Err(Failure::Malformed(what)) => return malformed(what),
         Err(Failure::Refused) => return refused(),

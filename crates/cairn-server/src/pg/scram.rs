@@ -1,9 +1,10 @@
 //! SCRAM-SHA-256 (RFC 5802, RFC 7677), the server's side.
 //!
 //! I1. What is kept of a password is a [`Verifier`]: who reads it cannot log in with it.
-//! I2. An unknown user and a wrong password look alike, down to the salt that a name always gets.
+//! I2. An unknown user and a wrong password look alike, down to the salt that a name gets as long as the server runs.
 
 use std::num::NonZeroU32;
+use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -62,6 +63,20 @@ impl Verifier {
         let mut salt = vec![0; SALT_BYTES];
         SystemRandom::new().fill(&mut salt).ok()?;
         Some(Verifier::with_salt(password, salt, NonZeroU32::new(ROUNDS)?))
+    }
+
+    /// That of a user who is not there: the same salt each time, which nobody can tell from another, and at no more cost.
+    fn of_nobody(user: &str) -> Verifier {
+        static SECRET: OnceLock<[u8; 32]> = OnceLock::new();
+        let secret = SECRET.get_or_init(|| {
+            let mut secret = [0; 32];
+            // Without random numbers nobody comes this far.
+            let _ = SystemRandom::new().fill(&mut secret);
+            secret
+        });
+        let salt = hmac(secret, user.as_bytes())[..SALT_BYTES].to_vec();
+        let (stored_key, server_key) = (hash(&salt), hmac(secret, &salt));
+        Verifier { rounds: NonZeroU32::new(ROUNDS).unwrap_or(NonZeroU32::MIN), salt, stored_key, server_key }
     }
 
     fn with_salt(password: &str, salt: Vec<u8>, rounds: NonZeroU32) -> Verifier {
@@ -159,10 +174,7 @@ impl Exchange {
             .ok_or(Failure::Malformed("no nonce"))?;
         let nonce = format!("{nonce}{}", BASE64.encode(own));
         let is_known = verifier.is_some();
-        let verifier = verifier.cloned().unwrap_or_else(|| {
-            let salt = hash(user.as_bytes())[..SALT_BYTES].to_vec();
-            Verifier::with_salt("", salt, NonZeroU32::new(ROUNDS).unwrap_or(NonZeroU32::MIN))
-        });
+        let verifier = verifier.cloned().unwrap_or_else(|| Verifier::of_nobody(user));
         let server_first = format!("r={nonce},s={},i={}", BASE64.encode(&verifier.salt), verifier.rounds);
         let exchange = Exchange {
             verifier,

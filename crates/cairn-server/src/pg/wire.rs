@@ -14,6 +14,7 @@ use super::Io;
 use super::message::{self, Message, Opening, Violation};
 use super::reply::Replies;
 use crate::registry::{Registry, Stage};
+use crate::tls::common_name;
 
 /// Replies that are sent without waiting for more.
 const SEND_AT: usize = 32 << 10;
@@ -26,6 +27,8 @@ pub(crate) struct Wire {
     pub(crate) replies: Replies,
     message_bytes_max: usize,
     stages: watch::Receiver<Stage>,
+    /// What the client's certificate calls it.
+    certified: Option<String>,
 }
 
 /// What a client sent, or why nothing more comes.
@@ -48,6 +51,7 @@ impl Wire {
             replies: Replies::default(),
             message_bytes_max,
             stages: registry.stages(),
+            certified: None,
         }
     }
 
@@ -66,8 +70,16 @@ impl Wire {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
-        self.stream = Box::new(tls.accept(plain).await?);
+        let stream = tls.accept(plain).await?;
+        let shown = stream.get_ref().1.peer_certificates().and_then(|all| all.first());
+        self.certified = shown.and_then(|own| common_name(own));
+        self.stream = Box::new(stream);
         Ok(())
+    }
+
+    /// The common name of the certificate that the client has shown, and that an authority has signed.
+    pub(crate) fn certified(&self) -> Option<&str> {
+        self.certified.as_deref()
     }
 
     async fn read(&mut self) -> io::Result<usize> {

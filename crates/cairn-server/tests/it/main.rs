@@ -4,8 +4,10 @@
 mod bytes;
 mod end;
 mod load;
+mod matrix;
 mod notifications;
 mod opening;
+mod roles;
 mod series;
 mod support;
 mod tls;

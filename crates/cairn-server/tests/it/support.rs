@@ -67,6 +67,22 @@ impl Running {
         Ok(client)
     }
 
+    /// A connection on which nothing has been said.
+    pub(crate) async fn opened(&self) -> Client {
+        Client { stream: UnixStream::connect(self.socket()).await.unwrap() }
+    }
+
+    /// A session of a role with its password; the SQLSTATE where there is to be none.
+    pub(crate) async fn client_as(&self, user: &str, password: &str) -> Result<Client, String> {
+        let stream = UnixStream::connect(self.socket()).await.map_err(|error| error.to_string())?;
+        let mut client = Client { stream };
+        client.send(&startup(&[("user", user)])).await;
+        // The server's own system user is `cairn` without a password.
+        client.log_in(password).await?;
+        client.until_ready().await?;
+        Ok(client)
+    }
+
     /// Ends the server as SIGTERM does.
     pub(crate) async fn stop(self) {
         let _ = self.stop.send(());
@@ -106,6 +122,41 @@ impl Client {
         let _ = self.stream.write_all(bytes).await;
     }
 
+    /// SCRAM-SHA-256, the client's side.
+    pub(crate) async fn log_in(&mut self, password: &str) -> Result<(), String> {
+        let told = |message: Option<(u8, Vec<u8>)>| match message {
+            Some((b'R', body)) => Ok(body),
+            Some((b'E', body)) => Err(sqlstate(&body)),
+            _ => Err("gone".to_owned()),
+        };
+        let asked = told(self.next().await)?;
+        if asked[..4] == [0; 4] {
+            // Without a password.
+            return Err("not asked".to_owned());
+        }
+        let first = "n=,r=rOprNGfwEbeRWgbNEkqO";
+        let data = format!("n,,{first}");
+        let mut body = b"SCRAM-SHA-256\0".to_vec();
+        body.extend((data.len() as u32).to_be_bytes());
+        body.extend(data.as_bytes());
+        self.send(&message(b'p', &body)).await;
+        let answer = told(self.next().await)?;
+        let answer = String::from_utf8(answer[4..].to_vec()).unwrap();
+        self.send(&message(b'p', &proof(password, first, &answer))).await;
+        told(self.next().await).map(drop)
+    }
+
+    /// Runs a statement by Parse, Bind, Execute and Sync; how many rows it gave, or the SQLSTATE.
+    pub(crate) async fn extended(&mut self, sql: &str) -> Result<usize, String> {
+        let mut all = message(b'P', format!("\0{sql}\0\0\0").as_bytes());
+        all.extend(message(b'B', &[0, 0, 0, 0, 0, 0, 0, 0]));
+        all.extend(message(b'E', &[0, 0, 0, 0, 0]));
+        all.extend(message(b'S', &[]));
+        self.send(&all).await;
+        let messages = self.until_ready().await?;
+        Ok(messages.iter().filter(|(kind, _)| *kind == b'D').count())
+    }
+
     /// The next message; `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<(u8, Vec<u8>)> {
         let kind = self.stream.read_u8().await.ok()?;
@@ -134,6 +185,26 @@ impl Client {
         let messages = self.until_ready().await?;
         Ok(messages.iter().filter(|(kind, _)| *kind == b'D').map(|(_, body)| values(body)).collect())
     }
+}
+
+/// The client's last message.
+fn proof(password: &str, first: &str, answer: &str) -> Vec<u8> {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD as BASE64;
+    use ring::{digest, hmac, pbkdf2};
+    let field = |name: &str| answer.split(',').find_map(|part| part.strip_prefix(name)).unwrap().to_owned();
+    let (nonce, salt, rounds) =
+        (field("r="), BASE64.decode(field("s=")).unwrap(), field("i=").parse().unwrap());
+    let mut salted = [0; 32];
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, &salt, password.as_bytes(), &mut salted);
+    let mac =
+        |key: &[u8], data: &[u8]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data).as_ref().to_vec();
+    let key = mac(&salted, b"Client Key");
+    let stored = digest::digest(&digest::SHA256, &key);
+    let without = format!("c=biws,r={nonce}");
+    let signature = mac(stored.as_ref(), format!("{first},{answer},{without}").as_bytes());
+    let proof: Vec<u8> = key.iter().zip(signature).map(|(a, b)| a ^ b).collect();
+    format!("{without},p={}", BASE64.encode(proof)).into_bytes()
 }
 
 /// The values of a DataRow.

@@ -22,7 +22,7 @@ fn data(name: &str) -> PathBuf {
 async fn server(client_ca: bool, only: bool) -> Running {
     let ca = data("ca.pem");
     let ca = client_ca.then_some(ca.as_path());
-    let tls = Tls::from_files(&data("server.pem"), &data("server.key"), ca).unwrap();
+    let tls = Tls::from_files(&data("server.pem"), &data("server.key"), ca, false).unwrap();
     start(|options| {
         options.tls = Some(tls);
         options.tls_only = only;
@@ -62,12 +62,22 @@ fn has(answer: &[u8], text: &str) -> bool {
 
 /// Asks for TLS, and for a session through it.
 async fn open(server: &Running, with_certificate: bool, name: &str) -> std::io::Result<Vec<u8>> {
+    open_as(server, with_certificate, name, "cairn").await
+}
+
+/// The same as a user.
+async fn open_as(
+    server: &Running,
+    with_certificate: bool,
+    name: &str,
+    user: &str,
+) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(server.address).await?;
     stream.write_all(&SSL_REQUEST).await?;
     assert_eq!(stream.read_u8().await?, b'S');
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let mut stream = connector(with_certificate).connect(name, stream).await?;
-    stream.write_all(&startup(&[("user", "cairn")])).await?;
+    stream.write_all(&startup(&[("user", user)])).await?;
     // Half of the exchange is enough: the server waits for the rest, and is left.
     stream.shutdown().await?;
     Ok(first(&mut stream).await)
@@ -116,9 +126,36 @@ async fn what_comes_before_the_handshake_is_not_taken_for_protected() {
 #[test]
 fn files_that_are_none_are_named() {
     let key = data("server.key");
-    let error = Tls::from_files(&data("nothing.pem"), &key, None).unwrap_err();
+    let error = Tls::from_files(&data("nothing.pem"), &key, None, false).unwrap_err();
     assert!(error.to_string().contains("nothing.pem"), "{error}");
-    let error = Tls::from_files(&key, &key, None).unwrap_err();
+    let error = Tls::from_files(&key, &key, None, false).unwrap_err();
     assert!(error.to_string().contains("no certificate"), "{error}");
-    assert!(Tls::from_files(&data("client.pem"), &key, None).is_err(), "another's key");
+    assert!(Tls::from_files(&data("client.pem"), &key, None, false).is_err(), "another's key");
+}
+
+/// `client.pem` is of `cairn`.
+#[tokio::test]
+async fn a_certificate_is_of_the_role_that_it_names() {
+    let ca = data("ca.pem");
+    let tls = Tls::from_files(&data("server.pem"), &data("server.key"), Some(&ca), true).unwrap();
+    let rules = "hostssl all cairn,ann all cert\nhostssl all ben 127.0.0.0/8 scram-sha-256";
+    let server = start(|options| {
+        options.tls = Some(tls);
+        options.rules = Some(cairn_server::Rules::parse(rules).unwrap());
+    })
+    .await;
+    for sql in ["CREATE USER ann", "CREATE USER ben PASSWORD 'x'", "CREATE USER cis PASSWORD 'x'"] {
+        server.database.execute(sql, &[]).unwrap();
+    }
+    let said =
+        async |certified: bool, user: &str| open_as(&server, certified, "localhost", user).await.unwrap();
+    // AuthenticationOk.
+    assert_eq!(said(true, "cairn").await[..9], [b'R', 0, 0, 0, 8, 0, 0, 0, 0]);
+    assert!(has(&said(true, "ann").await, "28000"), "another's certificate");
+    assert!(has(&said(false, "cairn").await, "28000"), "no certificate");
+    assert!(has(&said(false, "ben").await, "SCRAM"), "a rule that asks for none");
+    assert!(has(&said(true, "cis").await, "28000"), "no rule");
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(&startup(&[("user", "cairn")])).await.unwrap();
+    assert!(has(&first(&mut stream).await, "28000"), "without TLS");
 }

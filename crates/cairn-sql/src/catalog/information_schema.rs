@@ -1,17 +1,20 @@
 //! `information_schema`: the standard's picture of the catalog.
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{CheckOption, ReferentialAction, STORE, Table, TypeDescriptor, ViewDescriptor};
+use cairn_engine::catalog::{
+    BOOTSTRAP, CheckOption, ReferentialAction, STORE, Table, TypeDescriptor, ViewDescriptor,
+};
 use cairn_types::{Coded, DataType, Value};
 
 use super::DATABASE;
 use super::column_type::ColumnType;
+use super::information_privileges as privileges;
 use super::pg_catalog::programs;
 use super::system::{Rows, SystemTable, optional, text, yes_no};
 use crate::Result;
 use crate::context::Context;
 use crate::dml::updatable::writable_columns;
-use crate::functions::system::USER;
+use crate::privileges::{may_know, shown};
 use crate::session::temporary::is_temporary;
 use crate::trigger::view::as_table;
 
@@ -24,9 +27,10 @@ pub(crate) const TABLES: &[SystemTable] = &[
         name: "schemata",
         columns: &[("catalog_name", T), ("schema_name", T), ("schema_owner", T)],
         rows: |_, catalog| {
-            let own = catalog.schemas().map(|schema| schema.name.clone());
-            let fixed = ["information_schema", "pg_catalog"].map(str::to_owned);
-            Ok(own.chain(fixed).map(|name| vec![text(DATABASE), text(name), text(USER)]).collect())
+            let owner = |id| shown::owner_name(catalog, id);
+            let own = catalog.schemas().map(|schema| (schema.name.clone(), owner(schema.id)));
+            let fixed = ["information_schema", "pg_catalog"].map(|name| (name.to_owned(), owner(BOOTSTRAP)));
+            Ok(own.chain(fixed).map(|(name, owner)| vec![text(DATABASE), text(name), owner]).collect())
         },
     },
     SystemTable {
@@ -135,6 +139,7 @@ pub(crate) const TABLES: &[SystemTable] = &[
         rows: |context, catalog| {
             Ok(catalog
                 .views()
+                .filter(|view| may_know(context, view.id))
                 .map(|view| {
                     let writable = writable_columns(context, view).contains(&true);
                     let instead = |verb: &str| as_table(view, verb).is_some();
@@ -240,6 +245,13 @@ pub(crate) const TABLES: &[SystemTable] = &[
                 .collect())
         },
     },
+    privileges::TABLE_PRIVILEGES,
+    privileges::ROLE_TABLE_GRANTS,
+    privileges::COLUMN_PRIVILEGES,
+    privileges::USAGE_PRIVILEGES,
+    privileges::ROUTINE_PRIVILEGES,
+    privileges::ENABLED_ROLES,
+    privileges::APPLICABLE_ROLES,
     SystemTable {
         name: "sequences",
         columns: &[
@@ -282,11 +294,13 @@ fn tables(context: &Context, catalog: &Catalog) -> Result<Rows> {
         true => "LOCAL TEMPORARY",
         false => "BASE TABLE",
     };
-    let tables = catalog.tables().filter(|table| table.materialized.is_none());
+    let known = |id: u32| may_know(context, id);
+    let tables = catalog.tables().filter(|table| table.materialized.is_none() && known(table.id));
     let mut rows: Rows = tables.map(|t| row(&t.schema, &t.name, kind(&t.schema), true)).collect();
     rows.push(row("pg_catalog", STORE, "BASE TABLE", false));
     let writable = |view: &ViewDescriptor| writable_columns(context, view).contains(&true);
-    rows.extend(catalog.views().map(|v| row(&v.schema, &v.name, "VIEW", writable(v))));
+    let views = catalog.views().filter(|view| known(view.id));
+    rows.extend(views.map(|v| row(&v.schema, &v.name, "VIEW", writable(v))));
     for schema in ["pg_catalog", "information_schema"] {
         let kind = if schema == "pg_catalog" { "BASE TABLE" } else { "VIEW" };
         rows.extend(super::system::tables(schema).iter().map(|t| row(schema, t.name, kind, false)));
@@ -365,7 +379,7 @@ impl ColumnRow<'_> {
 
 fn columns(context: &Context, catalog: &Catalog) -> Result<Rows> {
     let mut rows = Rows::new();
-    for table in catalog.tables() {
+    for table in catalog.tables().filter(|table| may_know(context, table.id)) {
         for (position, column) in table.live_columns().enumerate() {
             rows.push(
                 ColumnRow {
@@ -412,7 +426,7 @@ fn columns(context: &Context, catalog: &Catalog) -> Result<Rows> {
             rows.push(row.values());
         }
     };
-    for view in catalog.views() {
+    for view in catalog.views().filter(|view| may_know(context, view.id)) {
         plain(
             &view.schema,
             &view.name,

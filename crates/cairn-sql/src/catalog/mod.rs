@@ -4,6 +4,7 @@
 
 pub(crate) mod column_type;
 pub(crate) mod file;
+mod information_privileges;
 pub(crate) mod information_schema;
 pub(crate) mod locks;
 pub(crate) mod pg_catalog;
@@ -47,8 +48,14 @@ pub(crate) enum Found {
 /// A table's name for FROM whose scan has a last column `__row_key` (Binary): UPDATE and DELETE read it.
 /// Always give it an alias.
 pub(crate) fn with_row_key(schema: &str, table: &str) -> ObjectName {
+    with_row_key_for(schema, table, "")
+}
+
+/// The same, with a mark that says what the rows are read for ([`crate::privileges::relations::Reads`]).
+pub(crate) fn with_row_key_for(schema: &str, table: &str, mark: &str) -> ObjectName {
+    let first = format!("{ROW_KEY_CATALOG}{mark}");
     ObjectName(
-        [ROW_KEY_CATALOG, schema, table]
+        [first.as_str(), schema, table]
             .map(|part| ObjectNamePart::Identifier(Ident::with_quote('"', part)))
             .to_vec(),
     )
@@ -56,7 +63,15 @@ pub(crate) fn with_row_key(schema: &str, table: &str) -> ObjectName {
 
 /// Whether a name is one of [`with_row_key`].
 pub(crate) fn is_with_row_key(name: &ObjectName) -> bool {
-    name.0.first().and_then(|part| part.as_ident()).is_some_and(|ident| ident.value == ROW_KEY_CATALOG)
+    name.0
+        .first()
+        .and_then(|part| part.as_ident())
+        .is_some_and(|ident| ident.value.starts_with(ROW_KEY_CATALOG))
+}
+
+/// What the rows of one of these names are read for.
+pub(crate) fn row_key_mark(name: &TableReference) -> Option<&str> {
+    name.catalog()?.strip_prefix(ROW_KEY_CATALOG)
 }
 
 /// Finds what a name stands for.
@@ -93,7 +108,7 @@ pub(crate) fn find(context: &Context, catalog: &Catalog, name: &TableReference) 
             }
         }
         TableReference::Full { catalog: database, schema, table } => match &**database {
-            ROW_KEY_CATALOG => qualified(context, catalog, schema, table, true),
+            mark if mark.starts_with(ROW_KEY_CATALOG) => qualified(context, catalog, schema, table, true),
             DATABASE => qualified(context, catalog, schema, table, false),
             other => Err(Error::new(
                 "0A000",
@@ -171,6 +186,21 @@ pub(crate) fn is_store(catalog: &Catalog, schema: &str, name: &str) -> bool {
 /// Whether a name is one of a table that is computed, in that schema or in `pg_catalog`.
 pub(crate) fn is_computed(schema: &str, name: &str) -> bool {
     is_system_table(name) || system::tables(schema).iter().any(|table| table.name == name)
+}
+
+/// The number of the key-value space as a table.
+pub(crate) fn store_id() -> u32 {
+    pg_catalog::STORE_ID as u32
+}
+
+/// Whether a name is one of a table that is computed, in that schema.
+pub(crate) fn is_computed_in(schema: &str, name: &str) -> bool {
+    system::tables(schema).iter().any(|table| table.name == name)
+}
+
+/// Whether a schema is computed.
+pub(crate) fn is_system_schema(schema: &str) -> bool {
+    !system::tables(schema).is_empty()
 }
 
 /// Whether an unqualified name is first of all a table of `pg_catalog`.

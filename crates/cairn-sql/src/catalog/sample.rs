@@ -6,20 +6,21 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::datatypes::DataType as ArrowType;
-use cairn_engine::Catalog;
 use cairn_engine::catalog::{Relation, STORE};
 use cairn_engine::table::ROW_KEY;
-use datafusion::datasource::provider_as_source;
+use cairn_engine::{Catalog, Table};
 use datafusion::functions::math::random;
 use datafusion::logical_expr::{
-    ColumnarValue, LogicalPlan, LogicalPlanBuilder, ScalarUDF, Volatility, col, create_udf, lit,
+    ColumnarValue, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, Volatility, col, create_udf, lit,
 };
 
 use super::missing;
 use crate::context::Context;
 use crate::parse::sample::CATALOG;
-use crate::scan::provider::TableScanProvider;
 use crate::{Error, Result};
+
+/// What gives the rows of a table of a schema.
+type Source<'s> = &'s dyn Fn(&str, Arc<Table>) -> Result<Arc<dyn TableSource>>;
 
 /// The plan of a sample, where a name stands for one.
 ///
@@ -29,6 +30,7 @@ pub(crate) fn plan(
     context: &Context,
     catalog: &Catalog,
     name: &datafusion::common::TableReference,
+    source: Source<'_>,
 ) -> Result<Option<LogicalPlan>> {
     let (Some(given), Some(schema)) = (name.catalog(), name.schema()) else { return Ok(None) };
     let Some(numbers) = given.strip_prefix(CATALOG) else { return Ok(None) };
@@ -56,8 +58,7 @@ pub(crate) fn plan(
         None => return Err(missing(name.table())),
     };
     let columns: Vec<_> = table.live_columns().map(|column| column.name.clone()).collect();
-    let provider = TableScanProvider::new(context, table, true)?;
-    let scan = LogicalPlanBuilder::scan("sampled", provider_as_source(Arc::new(provider)), None)?;
+    let scan = LogicalPlanBuilder::scan("sampled", source(schema, table)?, None)?;
     let share = percentage / 100.0;
     let filter = match seed {
         Some(seed) => chosen().call(vec![col(ROW_KEY), lit(share), lit(seed)]),

@@ -3,11 +3,13 @@
 use cairn_engine::catalog::ViewDescriptor;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
-use sqlparser::ast::{Query, SelectItem, SetExpr, Statement};
+use sqlparser::ast::{Query, SelectItem, SetExpr, Statement, Visit, VisitMut};
 
 use cairn_engine::Catalog;
+use cairn_types::DataType;
 
 use crate::context::Context;
+use crate::parse::bound::Named;
 use crate::parse::names::exact;
 use crate::parse::rewrite::column_name;
 use crate::session::variables::fold;
@@ -27,17 +29,45 @@ pub(crate) fn definition(view: &ViewDescriptor, path: &[String]) -> String {
     parse::shown::shown(called.as_deref().unwrap_or(&view.sql)).into_owned()
 }
 
-/// A query to be stored, with the schemas of the relations that it reads now.
+/// A query to be stored, with the schemas of what it means now.
 pub(crate) fn bound(context: &Context, catalog: &Catalog, query: &Query) -> Query {
     let mut bound = query.clone();
-    parse::bound::bind(&mut bound, &|name| {
-        if super::is_system_table(name) {
-            return None;
-        }
-        let mut path = context.scope.settings.search_path.iter();
-        path.find(|schema| catalog.relation(schema, name).is_some()).cloned()
-    });
+    bind(context, catalog, &mut bound);
     bound
+}
+
+/// Gives the names of a text to be stored the schemas in which the search path finds them now.
+pub(crate) fn bind(context: &Context, catalog: &Catalog, text: &mut (impl Visit + VisitMut)) {
+    let path = &context.scope.settings.search_path;
+    let find = |has: &dyn Fn(&str) -> bool| path.iter().find(|schema| has(schema)).cloned();
+    parse::bound::bind(text, &|named, name| match named {
+        Named::Relation if super::is_system_table(name) => None,
+        Named::Relation => find(&|schema| catalog.relation(schema, name).is_some()),
+        Named::Routine => find(&|schema| catalog.routines_named(schema, name).next().is_some()),
+        // The system's own types come first.
+        Named::Type if DataType::parse(name).is_some() => None,
+        Named::Type => find(&|schema| catalog.type_or_rows(schema, name).is_some()),
+    });
+}
+
+/// An expression to be stored, with the schemas of what it means now.
+pub(crate) fn bound_expr(context: &Context, expr: &sqlparser::ast::Expr) -> Result<String> {
+    let mut bound = expr.clone();
+    bind(context, &*context.catalog()?, &mut bound);
+    Ok(bound.to_string())
+}
+
+/// A stored query for who reads it.
+pub(crate) fn shown(sql: &str, path: &[String]) -> String {
+    let unbound = match parse::parse_text(sql) {
+        Ok(Statement::Query(query)) => {
+            let mut short = query.clone();
+            parse::bound::unbind(&mut short, path);
+            (short != query).then(|| short.to_string())
+        }
+        _ => None,
+    };
+    parse::shown::shown(unbound.as_deref().unwrap_or(sql)).into_owned()
 }
 
 /// Names the columns of a query; whether that changed it.

@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::dml::inserter::Inserter;
 use crate::dml::relations::{self, Relation, empty_query, quoted, select_of, table_factor};
 use crate::dml::target;
+use crate::privileges::{self, changes};
 use crate::results::{Results, StatementResult};
 use crate::session::variables::fold;
 use crate::{Error, Result};
@@ -139,6 +140,8 @@ fn from(
         check_condition(context, &table, condition)?;
     }
     let places = places(&table, columns)?;
+    privileges::schemas::require_of(context, name)?;
+    changes::copy_from(context, &table, &places)?;
     let column = |place: &usize| {
         let column = table.live_column(*place);
         TargetColumn { name: column.name.clone(), ty: column.ty.clone() }
@@ -152,6 +155,9 @@ fn from(
         }
     }
     let env = &context.scope.shared.options.files;
+    if let CopyTarget::File { .. } = place {
+        privileges::require_files(context, context.role(), privileges::FILE_READERS)?;
+    }
     let reader = match place {
         CopyTarget::File { filename } => open_reader_into(env, filename, options, &into)?.prefetch(env),
         _ => match streams.input.take() {
@@ -217,6 +223,9 @@ fn write(
     options: &CopyOptions,
     mut streams: Streams,
 ) -> Result<u64> {
+    if let CopyTarget::File { .. } = place {
+        privileges::require_files(context, context.role(), privileges::FILE_WRITERS)?;
+    }
     let plan = match source {
         CopySource::Query(query) => context.plan_query(query)?,
         CopySource::Table { table_name, columns } => {

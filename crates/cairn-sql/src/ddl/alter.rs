@@ -20,7 +20,7 @@ use crate::dml::literal;
 use crate::parse::named_types::{self, Named};
 use crate::results::StatementResult;
 use crate::session::variables::fold;
-use crate::{Error, Result, catalog};
+use crate::{Error, Result, catalog, privileges};
 
 /// ALTER TABLE with any number of operations; the first that fails undoes them all.
 pub(super) fn table(context: &Context, alter: &AlterTable) -> Result<StatementResult> {
@@ -33,6 +33,9 @@ pub(super) fn table(context: &Context, alter: &AlterTable) -> Result<StatementRe
     if found.is_none() && alter.if_exists {
         notice(context, "00000", format!("relation \"{name}\" does not exist, skipping"));
         return Ok(StatementResult::command("ALTER TABLE"));
+    }
+    if let Some(found) = &found {
+        privileges::require_owner(context, found)?;
     }
     if let [AlterTableOperation::RenameTable { table_name }] = alter.operations.as_slice() {
         rename(context, &schema, &name, found, table_name, &alter.name)?;
@@ -94,6 +97,9 @@ fn rename(
     };
     let new = part.as_ident().map(names::stored).unwrap_or_default();
     let txn = context.txn();
+    if found.is_some() {
+        privileges::require_create(context, schema)?;
+    }
     match found {
         Some(Relation::Table(_)) => txn.rename_table(schema, name, &new)?,
         Some(Relation::View(_)) => txn.rename_view(schema, name, &new)?,
@@ -175,7 +181,17 @@ impl Alter<'_> {
             AlterTableOperation::ValidateConstraint { name: constraint } => {
                 Ok(txn.validate_constraint(schema, name, &fold(constraint))?)
             }
-            AlterTableOperation::OwnerTo { .. } => Err(Error::unsupported("OWNER TO")),
+            AlterTableOperation::OwnerTo { new_owner } => {
+                let id = self.context.catalog()?.table(schema, name)?.id;
+                privileges::statement::give(self.context, id, schema, new_owner)
+            }
+            AlterTableOperation::EnableRowLevelSecurity
+            | AlterTableOperation::DisableRowLevelSecurity
+            | AlterTableOperation::ForceRowLevelSecurity
+            | AlterTableOperation::NoForceRowLevelSecurity => {
+                let id = self.context.catalog()?.table(schema, name)?.id;
+                privileges::statement::secure(self.context, id, operation)
+            }
             other => {
                 let text = other.to_string();
                 let words: Vec<&str> = text.split_whitespace().take(2).collect();

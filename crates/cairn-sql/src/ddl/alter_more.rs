@@ -229,8 +229,14 @@ pub(super) fn run(context: &Context, alter: &AlterMore) -> Result<StatementResul
             view::alter(context, &own, change)?;
         }
         (Change::Detach { partition }, _) => super::partition::detach(context, name, partition)?,
-        (Change::SetSchema(new), Kind::View) => txn.set_view_schema(&schema, &relation, &fold(new))?,
-        (Change::SetSchema(new), _) => txn.set_table_schema(&schema, &relation, &fold(new))?,
+        (Change::SetSchema(new), kind) => {
+            let new = fold(new);
+            crate::privileges::require_create(context, &new)?;
+            match kind {
+                Kind::View => txn.set_view_schema(&schema, &relation, &new)?,
+                _ => txn.set_table_schema(&schema, &relation, &new)?,
+            }
+        }
         (Change::Rename(new), Kind::Materialized) => {
             txn.rename_table(&schema, &relation, &names::stored(new))?;
         }

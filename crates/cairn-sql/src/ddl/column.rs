@@ -298,11 +298,16 @@ fn foreign_key(
         return Err(Error::unsupported("MATCH FULL or PARTIAL"));
     }
     let all = context.catalog()?;
+    let parent = catalog::resolve_name(context, &all, &key.foreign_table)?;
+    let parent_columns: Vec<String> = key.referred_columns.iter().map(fold).collect();
+    if let Ok(table) = all.table(&parent.0, &parent.1) {
+        crate::privileges::changes::require_references(context, &table, &parent_columns)?;
+    }
     Ok(ConstraintSpec::ForeignKey {
         name,
         columns,
-        parent: catalog::resolve_name(context, &all, &key.foreign_table)?,
-        parent_columns: key.referred_columns.iter().map(fold).collect(),
+        parent,
+        parent_columns,
         on_delete: action(key.on_delete),
         on_update: action(key.on_update),
         not_valid: false,

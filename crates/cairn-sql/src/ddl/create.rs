@@ -1,5 +1,6 @@
 //! CREATE TABLE, CREATE TABLE AS, CREATE SCHEMA.
 
+use cairn_engine::catalog::Privileges;
 use cairn_engine::ddl::{ColumnSpec, ConstraintSpec, TableSpec};
 use cairn_engine::{Catalog, Table};
 use cairn_types::DataType;
@@ -14,7 +15,7 @@ use crate::dml::inserter::Inserter;
 use crate::query::declared::column_type;
 use crate::results::StatementResult;
 use crate::session::temporary;
-use crate::{Error, Result};
+use crate::{Error, Result, privileges};
 
 /// CREATE TABLE.
 pub(super) fn table(context: &Context, create: &CreateTable) -> Result<StatementResult> {
@@ -217,7 +218,7 @@ fn refuse(context: &Context, create: &CreateTable) -> Result<()> {
 }
 
 /// CREATE SCHEMA.
-pub(super) fn schema(context: &Context, name: &SchemaName, if_not_exists: bool) -> Result<StatementResult> {
+pub(crate) fn schema(context: &Context, name: &SchemaName, if_not_exists: bool) -> Result<StatementResult> {
     let SchemaName::Simple(name) = name else {
         return Err(Error::unsupported("CREATE SCHEMA AUTHORIZATION"));
     };
@@ -233,6 +234,9 @@ pub(super) fn schema(context: &Context, name: &SchemaName, if_not_exists: bool) 
         return Err(Error::new("42939", format!("unacceptable schema name \"{name}\""))
             .with_detail("The prefix \"pg_\" is reserved for system schemas."));
     }
+    privileges::require_database(context, Privileges::CREATE, || {
+        privileges::denied("database", crate::catalog::DATABASE)
+    })?;
     context.txn().create_schema(&name)?;
     Ok(StatementResult::command("CREATE SCHEMA"))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cairn_engine::Table;
-use cairn_engine::catalog::Relation;
+use cairn_engine::catalog::{Privileges, Relation};
 use cairn_engine::ddl::CommentTarget;
 use cairn_engine::table;
 use sqlparser::ast::{
@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
 use crate::trigger::{Event, Firing};
-use crate::{Error, Result};
+use crate::{Error, Result, privileges};
 
 /// DROP of tables, views, indexes, sequences and schemas.
 pub(super) fn run(context: &Context, statement: &Statement) -> Result<StatementResult> {
@@ -39,8 +39,9 @@ pub(super) fn run(context: &Context, statement: &Statement) -> Result<StatementR
     let catalog = context.catalog()?;
     let mut found: Vec<(String, String)> = Vec::new();
     for name in names {
-        match names::find(context, &catalog, name, kind)? {
-            Some((schema, relation, _)) => {
+        match names::find_any(context, &catalog, name, kind)? {
+            Some((schema, relation, own)) => {
+                privileges::require_owner_to_drop(context, &schema, &own)?;
                 if !found.contains(&(schema.clone(), relation.clone())) {
                     found.push((schema, relation));
                 }
@@ -88,6 +89,7 @@ fn schemas(
             }
             return Err(Error::new("3F000", format!("schema \"{name}\" does not exist")));
         }
+        privileges::require_schema_owner(context, &name)?;
         context.txn().drop_schema(&name, cascade)?;
     }
     Ok(StatementResult::command("DROP SCHEMA"))
@@ -101,7 +103,7 @@ pub(super) fn truncate(context: &Context, truncate: &Truncate) -> Result<Stateme
     let catalog = context.catalog()?;
     let mut tables: Vec<Arc<Table>> = Vec::new();
     for target in &truncate.table_names {
-        match names::find(context, &catalog, &target.name, Kind::Table)? {
+        match names::find_any(context, &catalog, &target.name, Kind::Table)? {
             Some((.., Relation::Table(table))) if target.only && table.is_partitioned() => {
                 return Err(Error::new("42809", "cannot truncate only a partitioned table").with_hint(
                     "Do not specify the ONLY keyword, or use TRUNCATE ONLY on the partitions directly.",
@@ -125,6 +127,10 @@ pub(super) fn truncate(context: &Context, truncate: &Truncate) -> Result<Stateme
         );
         at += 1;
     }
+    for table in &all {
+        let relation = Relation::Table(Arc::clone(table));
+        privileges::require_relation(context, &relation, Privileges::TRUNCATE)?;
+    }
     let mut firings = Vec::new();
     for table in &all {
         firings.extend(Firing::of(context, table, Event::Truncate, &[])?);
@@ -132,6 +138,9 @@ pub(super) fn truncate(context: &Context, truncate: &Truncate) -> Result<Stateme
     firings.iter_mut().try_for_each(Firing::begin)?;
     let tables: Vec<&Table> = all.iter().map(Arc::as_ref).collect();
     let restart = matches!(truncate.identity, Some(TruncateIdentityOption::Restart));
+    for own in all.iter().filter(|_| restart).flat_map(|table| catalog.owned_sequences(table.id)) {
+        privileges::require_owner(context, &Relation::Sequence(Arc::clone(own)))?;
+    }
     table::truncate(context.txn(), &tables, restart, cascade)?;
     firings.iter_mut().try_for_each(Firing::finish)?;
     Ok(StatementResult::command("TRUNCATE TABLE"))
@@ -172,6 +181,7 @@ pub(super) fn comment(
             if matches!(kind, CommentObject::Domain) && !ty.is_domain() {
                 return Err(Error::new("42809", format!("\"{}\" is not a domain", ty.name)));
             }
+            privileges::require_type_owner(context, &ty, false)?;
             CommentTarget::Type(ty.schema.clone(), ty.name.clone())
         }
         CommentObject::View => {
@@ -187,7 +197,9 @@ pub(super) fn comment(
             CommentTarget::Sequence(schema, sequence)
         }
         CommentObject::Schema => {
-            CommentTarget::Schema(name.0.last().and_then(|p| p.as_ident()).map(fold).unwrap_or_default())
+            let name = name.0.last().and_then(|p| p.as_ident()).map(fold).unwrap_or_default();
+            privileges::require_schema_owner(context, &name)?;
+            CommentTarget::Schema(name)
         }
         CommentObject::Column => {
             let parts: Vec<Ident> = name.0.iter().filter_map(|p| p.as_ident()).cloned().collect();

@@ -16,6 +16,7 @@ use super::names::{self, Kind};
 use super::type_statement::{self, TypeStatement};
 use super::{index, materialized, notice, sequence, types};
 use crate::context::Context;
+use crate::privileges::statement as privileges;
 use crate::results::StatementResult;
 use crate::routine::syntax::Program;
 use crate::session::variables::fold;
@@ -36,7 +37,7 @@ pub(crate) fn parse(sql: &str) -> Option<Parsed<Statement>> {
         || type_statement::is_begun(&first, &second)
         || second == "SEQUENCE" && (first == "ALTER" || first == "CREATE")
         || temporary && first == "CREATE";
-    if own || routine::syntax::is_own(sql) || materialized::is_own(sql) {
+    if own || privileges::is_own(sql) || routine::syntax::is_own(sql) || materialized::is_own(sql) {
         return Some(carried(sql));
     }
     if first == "ALTER" {
@@ -129,6 +130,7 @@ fn text_of(call: &Function) -> Option<&str> {
 }
 
 enum Own {
+    Privileges(Box<privileges::Own>),
     Program(Box<Program>),
     Materialized(Box<materialized::Own>),
     Alter(Box<AlterMore>),
@@ -155,10 +157,12 @@ enum Change {
     Options { options: Box<SequenceOptions>, owner: Option<ObjectName> },
     Rename(Ident),
     SetSchema(Ident),
-    Owner,
 }
 
 fn read(sql: &str) -> Parsed<Own> {
+    if privileges::is_own(sql) {
+        return Ok(Own::Privileges(Box::new(privileges::read(sql)?)));
+    }
     if routine::syntax::is_own(sql) {
         return Ok(Own::Program(Box::new(routine::syntax::read(sql)?)));
     }
@@ -241,10 +245,6 @@ fn alter_sequence(parser: &mut Parser<'_>) -> Parsed<Own> {
         let change = Change::Rename(parser.parse_identifier()?);
         return Ok(Own::AlterSequence { name, if_exists, change });
     }
-    if parser.parse_keywords(&[Keyword::OWNER, Keyword::TO]) {
-        parser.parse_identifier()?;
-        return Ok(Own::AlterSequence { name, if_exists, change: Change::Owner });
-    }
     if parser.parse_keywords(&[Keyword::SET, Keyword::SCHEMA]) {
         let change = Change::SetSchema(parser.parse_identifier()?);
         return Ok(Own::AlterSequence { name, if_exists, change });
@@ -315,7 +315,7 @@ fn starts_number(parser: &Parser<'_>) -> bool {
     matches!(parser.peek_token().token, Token::Number(..) | Token::Minus | Token::Plus)
 }
 
-pub(super) fn integer(parser: &mut Parser<'_>) -> Parsed<i64> {
+pub(crate) fn integer(parser: &mut Parser<'_>) -> Parsed<i64> {
     let expr: Expr = parser.parse_expr()?;
     sequence::number(&expr).map_err(|e| ParserError::ParserError(e.to_string()))
 }
@@ -324,6 +324,7 @@ pub(super) fn integer(parser: &mut Parser<'_>) -> Parsed<i64> {
 pub(super) fn run(context: &Context, call: &Function) -> Result<StatementResult> {
     let Some(text) = text_of(call) else { return Err(Error::unsupported("CALL")) };
     match read(text).map_err(|e| Error::new("42601", e.to_string()))? {
+        Own::Privileges(own) => privileges::run(context, &own),
         Own::Program(program) => routine::define::run(context, &program),
         Own::Materialized(own) => materialized::run(context, &own),
         Own::Type(statement) => types::run(context, &statement),
@@ -348,8 +349,10 @@ fn alter(context: &Context, name: &ObjectName, if_exists: bool, change: Change) 
     };
     match change {
         Change::Rename(new) => context.txn().rename_sequence(&schema, &sequence, &names::stored(&new))?,
-        Change::SetSchema(new) => context.txn().set_sequence_schema(&schema, &sequence, &fold(&new))?,
-        Change::Owner => return Err(Error::unsupported("ALTER SEQUENCE ... OWNER TO")),
+        Change::SetSchema(new) => {
+            crate::privileges::require_create(context, &fold(&new))?;
+            context.txn().set_sequence_schema(&schema, &sequence, &fold(&new))?;
+        }
         Change::Options { options, owner } => {
             if *options != SequenceOptions::default() {
                 context.txn().alter_sequence(&schema, &sequence, &options)?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
-use cairn_engine::catalog::{ObjectId, SequenceDescriptor};
+use cairn_engine::catalog::{ObjectId, Privileges, SequenceDescriptor};
 use cairn_types::{ColumnBuilder, DataType, Value};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{
@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 use super::names;
 use crate::context::{Context, ScopeExtension};
 use crate::functions::{row_values, sql_type};
-use crate::{Error, Result, catalog};
+use crate::{Error, Result, catalog, privileges};
 
 /// Which function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,6 +116,7 @@ impl SequenceFunction {
             && let [ColumnarValue::Scalar(name)] = args.args.as_slice()
             && let Some(sequence) = by_scalar(context, name)?
         {
+            privileges::require_sequence(context, sequence.id, &sequence.name, DRAW)?;
             let numbers = context.txn().nextval_many(sequence.id, args.number_rows)?;
             if let Some(last) = numbers.last() {
                 remember(context, sequence.id, *last);
@@ -141,12 +142,15 @@ impl SequenceFunction {
         match self.kind {
             Kind::Next => {
                 let sequence = by_value(context, &values[0])?;
+                privileges::require_sequence(context, sequence.id, &sequence.name, DRAW)?;
                 let n = context.txn().nextval(sequence.id)?;
                 remember(context, sequence.id, n);
                 Ok(Value::BigInt(n))
             }
             Kind::Current => {
                 let sequence = by_value(context, &values[0])?;
+                let any = Privileges::SELECT | Privileges::USAGE;
+                privileges::require_sequence(context, sequence.id, &sequence.name, any)?;
                 let current = context.scope.sequences.lock().current.get(&sequence.id).copied();
                 current.map(Value::BigInt).ok_or_else(|| {
                     let name = &sequence.name;
@@ -158,6 +162,12 @@ impl SequenceFunction {
             }
             Kind::Last => {
                 let memory = context.scope.sequences.lock();
+                if let Some(own) =
+                    memory.last.and_then(|id| context.txn().catalog().sequence_by_id(id).cloned())
+                {
+                    let any = Privileges::SELECT | Privileges::USAGE;
+                    privileges::require_sequence(context, own.id, &own.name, any)?;
+                }
                 let last = memory.last.and_then(|id| memory.current.get(&id).copied());
                 last.map(Value::BigInt)
                     .ok_or_else(|| Error::new("55000", "lastval is not yet defined in this session"))
@@ -165,6 +175,7 @@ impl SequenceFunction {
             Kind::Set => {
                 context.require_writable("setval()")?;
                 let sequence = by_value(context, &values[0])?;
+                privileges::require_sequence(context, sequence.id, &sequence.name, Privileges::UPDATE)?;
                 let n = values[1].as_i64().unwrap_or_default();
                 let called = values.get(2).is_none_or(|v| *v == Value::Boolean(true));
                 context.txn().setval(sequence.id, n, called)?;
@@ -177,6 +188,9 @@ impl SequenceFunction {
         }
     }
 }
+
+/// What `nextval` needs one of.
+const DRAW: Privileges = Privileges::DRAW;
 
 fn remember(context: &Context, id: ObjectId, value: i64) {
     let mut memory = context.scope.sequences.lock();

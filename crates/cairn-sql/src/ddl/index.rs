@@ -1,8 +1,8 @@
 //! CREATE INDEX, ALTER INDEX, REINDEX.
 
-use cairn_engine::Table;
 use cairn_engine::catalog::{IndexDescriptor, Relation};
 use cairn_engine::ddl::{ExpressionSpec, IndexColumnSpec, IndexSpec};
+use cairn_engine::{Catalog, Table};
 use cairn_types::DataType;
 use sqlparser::ast::{AlterIndexOperation, CreateIndex, Expr, IndexColumn, IndexType, ObjectName};
 
@@ -14,7 +14,7 @@ use crate::parse::only;
 use crate::parse::rewrite::column_name;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
-use crate::{Error, Result};
+use crate::{Error, Result, privileges};
 
 /// CREATE [UNIQUE] INDEX. CONCURRENTLY builds at once: building never blocks readers here.
 pub(super) fn create(context: &Context, create: &CreateIndex) -> Result<StatementResult> {
@@ -191,6 +191,16 @@ pub(super) fn alter(
     Ok(StatementResult::command("ALTER INDEX"))
 }
 
+/// A relation that the role may have put in order.
+fn maintained(context: &Context, catalog: &Catalog, name: &ObjectName, kind: Kind) -> Result<Relation> {
+    let found = names::find_any(context, catalog, name, kind)?;
+    let (.., relation) = found.ok_or_else(|| names::missing(name, kind, true))?;
+    if !privileges::may_maintain(context, &relation) {
+        privileges::require_owner(context, &relation)?;
+    }
+    Ok(relation)
+}
+
 /// REINDEX INDEX, TABLE, SCHEMA, DATABASE and SYSTEM: the entries of indexes are written anew, those of partitions too.
 pub(super) fn rebuild(context: &Context, kind: &str, name: Option<&ObjectName>) -> Result<StatementResult> {
     let catalog = context.catalog()?;
@@ -199,7 +209,7 @@ pub(super) fn rebuild(context: &Context, kind: &str, name: Option<&ObjectName>) 
         |name: &ObjectName| name.0.last().and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
     let (mut tables, mut only) = (Vec::new(), None);
     match kind {
-        "INDEX" => match names::require(context, &catalog, name.ok_or_else(missing)?, Kind::Index)?.2 {
+        "INDEX" => match maintained(context, &catalog, name.ok_or_else(missing)?, Kind::Index)? {
             // The indexes of its partitions have the entries.
             Relation::Index(table, _) if table.is_partitioned() => tables.push(table),
             Relation::Index(table, id) => {
@@ -208,7 +218,7 @@ pub(super) fn rebuild(context: &Context, kind: &str, name: Option<&ObjectName>) 
             }
             _ => return Err(Error::internal("an index is no index")),
         },
-        "TABLE" => match names::require(context, &catalog, name.ok_or_else(missing)?, Kind::Table)?.2 {
+        "TABLE" => match maintained(context, &catalog, name.ok_or_else(missing)?, Kind::Table)? {
             Relation::Table(table) => tables.push(table),
             _ => return Err(Error::internal("a table is no table")),
         },
@@ -217,12 +227,14 @@ pub(super) fn rebuild(context: &Context, kind: &str, name: Option<&ObjectName>) 
             if catalog.schema(&schema).is_none() {
                 return Err(Error::new("3F000", format!("schema \"{schema}\" does not exist")));
             }
+            privileges::require_schema_owner(context, &schema)?;
             tables.extend(catalog.tables().filter(|table| table.schema == schema).cloned());
         }
         "DATABASE" => {
             if name.is_some_and(|name| bare(name) != crate::catalog::DATABASE) {
                 return Err(Error::new("0A000", "can only reindex the currently open database"));
             }
+            privileges::require_database_owner(context)?;
             tables.extend(catalog.tables().cloned());
         }
         // What is computed has no indexes.

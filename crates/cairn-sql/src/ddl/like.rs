@@ -1,7 +1,7 @@
 //! LIKE in CREATE TABLE: columns of another relation, with what of it is asked for.
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{Relation, Table};
+use cairn_engine::catalog::{Privileges, Relation, Table};
 use cairn_engine::ddl::{
     ColumnSpec, CommentTarget, ConstraintSpec, ExpressionSpec, Generation, SequenceOptions, TableSpec,
 };
@@ -17,7 +17,10 @@ use crate::{Error, Result};
 fn source(context: &Context, all: &Catalog, name: &ObjectName) -> Result<Relation> {
     let (schema, relation) = catalog::resolve_name(context, all, name)?;
     match all.relation(&schema, &relation) {
-        Some(found @ (Relation::Table(_) | Relation::View(_))) => Ok(found),
+        Some(found @ (Relation::Table(_) | Relation::View(_))) => {
+            crate::privileges::require_relation(context, &found, Privileges::SELECT)?;
+            Ok(found)
+        }
         Some(_) => {
             let message = format!("relation \"{relation}\" is invalid in LIKE clause");
             Err(Error::new("42809", message))

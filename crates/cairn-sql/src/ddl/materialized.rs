@@ -21,6 +21,7 @@ use crate::dml::assign::assign_array;
 use crate::dml::inserter::Inserter;
 use crate::parse;
 use crate::parse::lexer::{Kind as Lexeme, Lexer};
+use crate::privileges;
 use crate::results::StatementResult;
 use crate::{Error, Result};
 
@@ -130,7 +131,8 @@ fn create(
         spec.columns.push(ColumnSpec::new(name, ty));
     }
     let depends_on = super::view::dependencies(context, &query)?;
-    spec.materialized = Some(Materialized { sql: query.to_string(), depends_on, populated: with_data });
+    let sql = crate::catalog::view::bound(context, &catalog, &query).to_string();
+    spec.materialized = Some(Materialized { sql, depends_on, populated: with_data });
     let table = context.txn().create_table(spec)?;
     let rows = if with_data { fill(context, &table, &query)? } else { 0 };
     Ok(match with_data {
@@ -177,7 +179,7 @@ fn refresh(
     with_data: bool,
 ) -> Result<StatementResult> {
     let catalog = context.catalog()?;
-    let found = names::require(context, &catalog, name, Kind::Materialized);
+    let found = names::require_any(context, &catalog, name, Kind::Materialized);
     let (schema, shown, relation) = found.map_err(|error| match error.sqlstate() {
         "42809" => Error::new("0A000", error.message()),
         _ => error,
@@ -206,7 +208,13 @@ fn refresh(
             "Create a unique index with no WHERE clause on one or more columns of the materialized view.",
         ));
     }
+    let relation = Relation::Table(view.clone());
+    if !privileges::may_maintain(context, &relation) {
+        privileges::require_owner(context, &relation)?;
+    }
     let query = query_of(&own.sql)?;
+    // It is filled as its owner, and so are the functions of its query.
+    let context = &privileges::as_owner(context, view.id);
     table::truncate(context.txn(), &[&view], false, false)?;
     context.txn().set_populated(view.id, with_data)?;
     if with_data {

@@ -26,7 +26,8 @@ mod type_statement;
 mod types;
 mod view;
 
-pub(crate) use extra::{ends, parse};
+pub(crate) use create::schema as create_schema;
+pub(crate) use extra::{ends, integer, parse};
 pub(crate) use view::relations_of;
 
 use sqlparser::ast::Statement;

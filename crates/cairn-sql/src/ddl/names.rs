@@ -9,7 +9,7 @@ use sqlparser::parser::Parser;
 use crate::context::Context;
 use crate::session::temporary;
 use crate::session::variables::fold;
-use crate::{Error, Result, catalog};
+use crate::{Error, Result, catalog, privileges};
 
 /// Longest name, in bytes, as in PostgreSQL.
 pub(crate) const NAME_BYTES_MAX: usize = 63;
@@ -70,6 +70,7 @@ pub(crate) fn for_creation(
     if catalog.schema(&schema).is_none() && !temporary::is_temporary(&schema) {
         return Err(Error::new("3F000", format!("schema \"{schema}\" does not exist")));
     }
+    privileges::require_create(context, &schema)?;
     Ok((schema, relation))
 }
 
@@ -86,6 +87,7 @@ pub(crate) fn for_creation_of(
     if !is_temporary {
         return for_creation(context, catalog, name);
     }
+    privileges::require_create(context, temporary::PREFIX)?;
     let parts: Vec<String> = name.0.iter().filter_map(|part| part.as_ident()).map(stored).collect();
     match parts.as_slice() {
         [relation] => Ok((temporary::schema(context)?, relation.clone())),
@@ -116,7 +118,10 @@ pub(crate) fn for_creation_of_routine(
     };
     writable_schema(&schema)?;
     match catalog.schema(&schema) {
-        Some(_) => Ok((schema, routine)),
+        Some(_) => {
+            privileges::require_create(context, &schema)?;
+            Ok((schema, routine))
+        }
         None => Err(Error::new("3F000", format!("schema \"{schema}\" does not exist"))),
     }
 }
@@ -168,11 +173,28 @@ impl Kind {
     }
 }
 
-/// Finds a relation of one kind; `None` where nothing has the name.
+/// Finds a relation of one kind which the role owns; `None` where nothing has the name.
+///
+/// # Errors
+/// `42809` where it is of another kind, `42501` where it is another's.
+pub(crate) fn find(
+    context: &Context,
+    catalog: &Catalog,
+    name: &ObjectName,
+    kind: Kind,
+) -> Result<Option<(String, String, Relation)>> {
+    let found = find_any(context, catalog, name, kind)?;
+    if let Some((_, _, relation)) = &found {
+        privileges::require_owner(context, relation)?;
+    }
+    Ok(found)
+}
+
+/// The same, whoever owns it.
 ///
 /// # Errors
 /// `42809` where it is of another kind.
-pub(crate) fn find(
+pub(crate) fn find_any(
     context: &Context,
     catalog: &Catalog,
     name: &ObjectName,
@@ -207,6 +229,19 @@ pub(crate) fn require(
     kind: Kind,
 ) -> Result<(String, String, Relation)> {
     find(context, catalog, name, kind)?.ok_or_else(|| missing(name, kind, true))
+}
+
+/// The same, whoever owns it.
+///
+/// # Errors
+/// `42P01` (`42704` for an index), `42809`.
+pub(crate) fn require_any(
+    context: &Context,
+    catalog: &Catalog,
+    name: &ObjectName,
+    kind: Kind,
+) -> Result<(String, String, Relation)> {
+    find_any(context, catalog, name, kind)?.ok_or_else(|| missing(name, kind, true))
 }
 
 /// The error for a name that is not there; `relation` says so instead of the kind's word.

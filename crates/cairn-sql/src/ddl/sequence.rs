@@ -56,6 +56,12 @@ pub(super) fn set_owner(context: &Context, schema: &str, sequence: &str, owner: 
             let name = ObjectName::from(table.iter().copied().cloned().collect::<Vec<_>>());
             let (table_schema, table) = catalog::resolve_name(context, &all, &name)?;
             let table = all.table(&table_schema, &table)?;
+            if context.txn().catalog().owner(table.id)
+                != context.txn().catalog().owner(all.sequence(schema, sequence).map_or(0, |own| own.id))
+                && context.catalog()?.sequence(schema, sequence).is_ok()
+            {
+                return Err(Error::new("55000", "sequence must have same owner as table it is linked to"));
+            }
             let column = table.column(&fold(column))?.id;
             Ok(context.txn().set_sequence_owner(schema, sequence, Some((table.id, column)))?)
         }

@@ -58,6 +58,7 @@ fn for_creation(context: &Context, catalog: &Catalog, name: &ObjectName) -> Resu
         }
     };
     writable_schema(&schema)?;
+    crate::privileges::require_create(context, &schema)?;
     Ok((schema, ty))
 }
 
@@ -65,7 +66,10 @@ fn require(context: &Context, name: &ObjectName) -> Result<Arc<TypeDescriptor>> 
     let catalog = context.catalog()?;
     let found = named_types::find(context, &catalog, name).ok_or_else(|| missing(name))?;
     match catalog.type_by_id(found.id) {
-        Some(_) => Ok(found),
+        Some(_) => {
+            crate::privileges::require_type_owner(context, &found, false)?;
+            Ok(found)
+        }
         None => Err(Error::new("42809", format!("{} is a table's row type", found.sql_name()))
             .with_hint("Use ALTER TABLE instead.")),
     }
@@ -382,7 +386,10 @@ fn drop_types(
             Some(ty) if domain && !ty.is_domain() => {
                 return Err(Error::new("42809", format!("{} is not a domain", ty.sql_name())));
             }
-            Some(ty) => found.push(ty),
+            Some(ty) => {
+                crate::privileges::require_type_owner(context, &ty, true)?;
+                found.push(ty);
+            }
             None if if_exists => notice(context, "00000", format!("{}, skipping", missing(name).message())),
             None => return Err(missing(name)),
         }

@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use cairn_engine::catalog::{CheckOption, Dependency, Relation, ViewColumn, ViewDescriptor, ViewOptions};
+use cairn_engine::catalog::{
+    BOOTSTRAP, CheckOption, Dependency, Relation, ViewColumn, ViewDescriptor, ViewOptions,
+};
 use cairn_engine::ddl::{ViewChange, ViewSpec};
 use cairn_types::DataType;
 use sqlparser::ast::{
@@ -52,7 +54,11 @@ pub(super) fn create(context: &Context, create: &CreateView) -> Result<Statement
     }
     let is_temporary = create.temporary || reads_temporary;
     let (schema, name) = names::for_creation_of(context, &catalog, &create.name, is_temporary)?;
-    let plan = context.plan_query(&create.query)?;
+    // Whether its owner may read what it reads is looked at when it is read.
+    let plan = context.checking_as(BOOTSTRAP).plan_query(&create.query)?;
+    if let Some(old) = catalog.relation(&schema, &name).filter(|_| create.or_replace) {
+        crate::privileges::require_owner(context, &old)?;
+    }
     if create.columns.len() > plan.schema().fields().len() {
         return Err(Error::new("42601", "CREATE VIEW specifies more column names than columns"));
     }

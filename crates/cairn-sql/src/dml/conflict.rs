@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
 use bytes::Bytes;
+use cairn_engine::catalog::ObjectId;
 use cairn_engine::table::{self, ConflictTarget as Target, Inserted, OnConflict};
 use cairn_engine::{Isolation, ReadView, Table, Wait};
 use cairn_types::datetime::Zone;
@@ -23,6 +24,7 @@ use super::update::{Assigned, NewValue, assignments};
 use crate::context::Context;
 use crate::parse::conflict::MARK;
 use crate::parse::dialect::CairnDialect;
+use crate::privileges::policies::{self, Written};
 use crate::session::variables::fold;
 use crate::trigger::{Event, Firing, differing, follow, regenerated};
 use crate::{Error, Result};
@@ -42,6 +44,8 @@ struct Update<'c> {
     alias: String,
     /// Row keys that this statement has written: a second time is an error.
     touched: HashSet<Bytes>,
+    /// Whose policies count.
+    role: ObjectId,
 }
 
 impl<'c> Conflict<'c> {
@@ -85,10 +89,16 @@ impl<'c> Conflict<'c> {
                     condition: update.selection.clone(),
                     alias: alias.to_owned(),
                     touched: HashSet::new(),
+                    role: context.role(),
                 })
             }
         };
         Ok(Conflict { target, update })
+    }
+
+    /// Whether it reads the rows that are there.
+    pub(super) fn selects(&self) -> bool {
+        self.update.is_some()
     }
 
     /// The triggers of DO UPDATE.
@@ -113,10 +123,11 @@ impl<'c> Conflict<'c> {
         &mut self,
         context: &Context,
         table: &Table,
-        batch: &RecordBatch,
-        inserted: &Inserted,
+        role: ObjectId,
+        (batch, inserted): (&RecordBatch, &Inserted),
     ) -> Result<Option<(RecordBatch, Vec<usize>)>> {
         let Some(update) = &mut self.update else { return Ok(None) };
+        update.role = role;
         update.touched.extend(inserted.keys.iter().cloned());
         let mut keys = Vec::with_capacity(inserted.conflicts.len());
         for conflict in &inserted.conflicts {
@@ -184,6 +195,7 @@ impl Update<'_> {
         proposed: RecordBatch,
         places: Vec<usize>,
     ) -> Result<Option<(RecordBatch, Vec<usize>)>> {
+        policies::verify(context, self.role, table, (Written::Conflicting, true), &existing)?;
         let rows = existing.num_rows();
         let quick = match self.condition {
             None => self.quick(table, &existing, &proposed, context.zone())?,
@@ -261,6 +273,7 @@ impl Update<'_> {
             firing.check_untouched(keys)?;
             changed.extend(differing(&old, &new));
         }
+        policies::verify(context, self.role, table, (Written::Updated, true), &new)?;
         let (_, left) = table::update_with(context.txn(), table, keys, &new, &changed, true)?;
         follow(context, left)?;
         if let Some(firing) = &mut self.firing {

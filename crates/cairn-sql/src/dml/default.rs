@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
-use cairn_engine::catalog::{Column, ObjectId, PUBLIC, TypeKind};
+use cairn_engine::catalog::{Column, ObjectId, PUBLIC, Privileges, TypeKind};
 use cairn_types::{DataType, Value};
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments, SetExpr, Statement};
 
@@ -60,6 +60,7 @@ impl Default {
         if let Some(name) = nextval_argument(&expr)
             && let Some(id) = sequence_in(context, &name, PUBLIC)?
         {
+            require_draw(context, id)?;
             return Ok(Default::Sequence(id));
         }
         Ok(Self::recognised(context, &expr, column)?.unwrap_or_else(|| Default::Expression(Box::new(expr))))
@@ -70,6 +71,7 @@ impl Default {
         if let Some(name) = nextval_argument(expr)
             && let Some(id) = sequence_id(context, &name)?
         {
+            require_draw(context, id)?;
             return Ok(Some(Default::Sequence(id)));
         }
         let is_time = matches!(column.ty, DataType::Timestamp(_) | DataType::TimestampTz(_) | DataType::Date);
@@ -119,6 +121,12 @@ impl Default {
             }
         }
     }
+}
+
+fn require_draw(context: &Context, sequence: ObjectId) -> Result<()> {
+    let all = context.txn().catalog();
+    let name = all.sequence_by_id(sequence).map(|own| own.name.clone()).unwrap_or_default();
+    crate::privileges::require_sequence(context, sequence, &name, Privileges::DRAW)
 }
 
 /// The default of a domain, for columns without one of their own.
@@ -191,7 +199,8 @@ fn nextval_argument(expr: &Expr) -> Option<String> {
     }
 }
 
-/// A default to be stored: a sequence that it takes its values from has its schema, where that is not `public`.
+/// A default to be stored: what it calls has its schema, and so has a sequence that it takes its values from, where that is not
+/// `public`.
 pub(crate) fn bound(context: &Context, expr: &Expr) -> Result<String> {
     if let Some(name) = nextval_argument(expr)
         && let Ok(parsed) = crate::ddl::names::parse(&name)
@@ -203,13 +212,15 @@ pub(crate) fn bound(context: &Context, expr: &Expr) -> Result<String> {
             return Ok(nextval(&format!("{}.{}", quote_ident(&schema), quote_ident(&sequence)), ""));
         }
     }
-    Ok(expr.to_string())
+    crate::catalog::view::bound_expr(context, expr)
 }
 
 /// A stored default for who reads it: a sequence has its schema where the search path does not find it.
 pub(crate) fn shown(sql: &str, path: &[String]) -> String {
     let named = parse_expr(sql).ok().and_then(|expr| nextval_argument(&expr));
-    let Some(Ok(parsed)) = named.map(|name| crate::ddl::names::parse(&name)) else { return sql.to_owned() };
+    let Some(Ok(parsed)) = named.map(|name| crate::ddl::names::parse(&name)) else {
+        return crate::parse::bound::unbound(sql, path);
+    };
     let parts: Vec<String> = parsed.0.iter().filter_map(|part| part.as_ident()).map(fold).collect();
     let (schema, sequence) = match parts.as_slice() {
         [sequence] => (PUBLIC, sequence),

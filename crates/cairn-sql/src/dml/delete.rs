@@ -7,6 +7,7 @@ use sqlparser::ast::{Delete, FromTable, With};
 use super::update::{Changes, Found, changed_table};
 use super::{changed, returning, target, updatable};
 use crate::context::Context;
+use crate::privileges::relations::Reads;
 use crate::results::StatementResult;
 use crate::trigger::{Event, Firing, follow};
 use crate::{Error, Result};
@@ -20,8 +21,9 @@ pub(super) fn run(context: &Context, delete: &Delete, with: Option<&With>) -> Re
     {
         return Err(Error::unsupported("ORDER BY, LIMIT, OUTPUT or several tables in DELETE"));
     }
-    let beneath = updatable::delete(context, delete)?;
-    let delete = beneath.as_ref().unwrap_or(delete);
+    let beneath = updatable::delete(context, delete, with)?;
+    let role = beneath.as_ref().map_or_else(|| context.role(), |own| own.1);
+    let delete = beneath.as_ref().map_or(delete, |own| &own.0);
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let [factor] = from.as_slice() else {
         return Err(Error::new("42601", "DELETE changes one table").with_hint("Use USING for the others."));
@@ -45,6 +47,8 @@ pub(super) fn run(context: &Context, delete: &Delete, with: Option<&With>) -> Re
         columns: wants_rows,
         all: wants_rows,
         extra: &[],
+        reads: Reads::Delete { selects: delete.selection.is_some() || delete.returning.is_some() },
+        role,
     };
     let mut found = changes.find(context)?;
     if let Some(firing) = firing.as_ref().filter(|firing| firing.has_before_rows() || firing.is_instead()) {

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, SchemaRef};
-use cairn_engine::catalog::{Column, IndexDescriptor, IndexId};
+use cairn_engine::catalog::{Column, IndexDescriptor, IndexId, ObjectId};
 use cairn_engine::{CheckFailure, Error as EngineError, Expressions, Isolation, Table, TxnOptions};
 use cairn_types::DataType;
 use cairn_types::datetime::Zone;
@@ -49,16 +49,18 @@ struct Evaluator {
     indexes: Kept<(u32, IndexId)>,
 }
 
-/// A context outside any session.
-fn context(shared: &Arc<Shared>) -> Result<Context> {
+/// A context outside any session, as the owner of a table: what its expressions call may do no more.
+fn context(shared: &Arc<Shared>, table: ObjectId) -> Result<Context> {
     let options = TxnOptions { isolation: Isolation::Snapshot, read_only: true, ..TxnOptions::default() };
     let txn = Arc::new(shared.database.begin(options)?);
     let now = shared.now_us();
+    let mut settings = Settings::default();
+    settings.identity = Arc::new(settings.identity.definer(txn.catalog().owner(table)));
     Ok(Context {
         scope: Arc::new(Scope {
             shared: Arc::clone(shared),
             txn,
-            settings: Arc::new(Settings::default()),
+            settings: Arc::new(settings),
             params: Vec::new(),
             transaction_start_us: now,
             statement_start_us: now,
@@ -71,6 +73,7 @@ fn context(shared: &Arc<Shared>) -> Result<Context> {
             slots: OnceLock::new(),
             modified: None,
             body: None,
+            checks_as: None,
         }),
     })
 }
@@ -117,9 +120,9 @@ impl Evaluator {
 
     fn compiled(&self, table: &Table, texts: Vec<String>) -> Result<Conditions> {
         let shared = self.shared()?;
-        let (name, schema) = (table.name.clone(), relaxed(table));
+        let (id, name, schema) = (table.id, table.name.clone(), relaxed(table));
         let compiled = shared.clone().runtime.run(move || {
-            let context = context(&shared)?;
+            let context = context(&shared, id)?;
             let conditions: Result<Vec<_>> =
                 texts.iter().map(|sql| compile(&context, &name, &schema, sql)).collect();
             context.txn().rollback();
@@ -249,9 +252,9 @@ impl Expressions for Evaluator {
     fn default(&self, table: &Table, place: usize, rows: usize) -> cairn_engine::Result<ArrayRef> {
         let run = || -> Result<ArrayRef> {
             let shared = self.shared()?;
-            let column = table.live_column(place).clone();
+            let (id, column) = (table.id, table.live_column(place).clone());
             shared.clone().runtime.run(move || {
-                let context = context(&shared)?;
+                let context = context(&shared, id)?;
                 let array = Default::of(&context, &column)?.array(&context, &column, rows)?;
                 context.txn().rollback();
                 Ok(array)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use cairn_engine::Table;
+use cairn_engine::catalog::ObjectId;
 use cairn_types::datetime::Zone;
 use cairn_types::{ColumnBuilder, DataType, Value};
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -28,7 +29,8 @@ const EXPRESSIONS_PER_PLAN: usize = 64;
 /// Runs an INSERT.
 pub(super) fn run(context: &Context, insert: &Insert, with: Option<&With>) -> Result<StatementResult> {
     refuse(insert)?;
-    let beneath = updatable::insert(context, insert)?;
+    let beneath = updatable::insert(context, insert, with)?;
+    let role = beneath.as_ref().map_or_else(|| context.role(), |said| said.role);
     let checks = beneath.as_ref().map_or(&[][..], |said| &said.checks);
     let insert = beneath.as_ref().map_or(insert, |said| &said.statement);
     let TableObject::TableName(name) = &insert.table else {
@@ -47,10 +49,12 @@ pub(super) fn run(context: &Context, insert: &Insert, with: Option<&With>) -> Re
         None => None,
     };
     let keep = insert.returning.is_some() || !checks.is_empty();
+    let selects = insert.returning.is_some() || conflict.as_ref().is_some_and(Conflict::selects);
     let overriding = Overriding::of(insert);
     let target = Target { table: &table, given: &given, listed: !insert.columns.is_empty(), overriding };
     let start = |given: Vec<usize>| -> Result<Inserter<'_>> {
-        Ok(Inserter::new(context, Arc::clone(&table), given)?.keeping_rows(keep))
+        let inserter = Inserter::new(context, Arc::clone(&table), given)?;
+        Ok(inserter.keeping_rows(keep).written_as(role, selects))
     };
     let mut inserter = match insert.source.as_deref() {
         None => {
@@ -68,7 +72,7 @@ pub(super) fn run(context: &Context, insert: &Insert, with: Option<&With>) -> Re
             None => {
                 let mut query = query.clone();
                 merge_with(&mut query, with)?;
-                target.select(context, query, conflict, keep)?
+                target.select(context, query, conflict, (keep, role, selects))?
             }
         },
     };
@@ -260,7 +264,7 @@ impl Target<'_> {
         context: &'c Context,
         query: Query,
         conflict: Option<Conflict<'c>>,
-        keep: bool,
+        (keep, role, selects): (bool, ObjectId, bool),
     ) -> Result<Inserter<'c>> {
         let unknown = unknown_columns(&query);
         let plan = context.plan_query(&query)?;
@@ -273,6 +277,7 @@ impl Target<'_> {
         let taken = given.iter().copied().filter(|place| !self.draws(*place)).collect();
         let mut inserter =
             Inserter::new(context, Arc::clone(self.table), taken)?.on_conflict(conflict).keeping_rows(keep);
+        inserter = inserter.written_as(role, selects);
         // Nor must what triggers do.
         let at_once = !self.table.triggers.is_empty()
             || reads(&plan, &self.table.name)?

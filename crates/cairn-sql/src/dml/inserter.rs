@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array};
 use cairn_engine::Table;
+use cairn_engine::catalog::ObjectId;
 use cairn_engine::table::{self, OnConflict};
 use sqlparser::ast::Expr;
 
@@ -13,6 +14,7 @@ use super::relations::{self, Relation, arrow_error};
 use super::target::batch_of;
 use crate::Result;
 use crate::context::Context;
+use crate::privileges::policies::{self, Written};
 use crate::trigger::{Event, Firing};
 
 /// Takes batches of given columns, adds defaults, and inserts.
@@ -31,6 +33,8 @@ pub(crate) struct Inserter<'c> {
     firing: Option<Firing<'c>>,
     /// Whether the owner of the triggers is another, who ends the statement.
     is_part: bool,
+    /// Whose policies new rows have to meet, and whether they have to be seen, too.
+    role: (ObjectId, bool),
     /// Rows inserted or updated.
     pub(crate) count: u64,
     /// They, if wanted.
@@ -73,6 +77,7 @@ impl<'c> Inserter<'c> {
             keep_rows: false,
             firing: None,
             is_part: false,
+            role: (context.role(), false),
             count: 0,
             rows: Vec::new(),
             kept: Vec::new(),
@@ -82,6 +87,11 @@ impl<'c> Inserter<'c> {
     /// With an ON CONFLICT clause.
     pub(crate) fn on_conflict(self, conflict: Option<Conflict<'c>>) -> Inserter<'c> {
         Inserter { conflict, ..self }
+    }
+
+    /// With the policies of that role; `selects`: its SELECT is needed, too.
+    pub(crate) fn written_as(self, role: ObjectId, selects: bool) -> Inserter<'c> {
+        Inserter { role: (role, selects), ..self }
     }
 
     /// Only rows for which a condition over the table's columns holds, defaults included.
@@ -171,13 +181,15 @@ impl<'c> Inserter<'c> {
     }
 
     fn insert(&mut self, batch: RecordBatch) -> Result<()> {
+        let (role, selects) = self.role;
+        policies::verify(self.context, role, &self.table, (Written::Inserted, selects), &batch)?;
         let mode = self.conflict.as_ref().map_or(OnConflict::Error, |conflict| conflict.mode());
         let inserted = table::insert(self.context.txn(), &self.table, &batch, mode)?;
         self.count += inserted.rows as u64;
         let updated = match &mut self.conflict {
             Some(conflict) => {
                 conflict::check_visible(self.context, &self.table, &inserted)?;
-                conflict.apply(self.context, &self.table, &batch, &inserted)?
+                conflict.apply(self.context, &self.table, role, (&batch, &inserted))?
             }
             None => None,
         };

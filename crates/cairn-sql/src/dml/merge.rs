@@ -34,6 +34,9 @@ use super::{literal, replace, returning, target};
 use crate::context::Context;
 use crate::parse::merge as marks;
 use crate::parse::names::Overriding;
+use crate::privileges::changes;
+use crate::privileges::policies::{self, Written};
+use crate::privileges::relations::Reads;
 use crate::query::plan::Planner;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
@@ -54,6 +57,7 @@ pub(super) fn run(context: &Context, merge: &Merge, with: Option<&With>) -> Resu
     };
     let changed = TableWithJoins { relation: merge.table.clone(), joins: Vec::new() };
     let (name, alias) = changed_table(&changed)?;
+    changes::merge(context, merge, with)?;
     let table = target::find(context, name, "MERGE")?;
     let alias = alias.unwrap_or_else(|| table.name.clone());
     if source_name(&merge.source).is_some_and(|source| source == alias) {
@@ -318,7 +322,8 @@ impl<'w> Work<'w> {
             global: false,
             join_operator: if inserts { JoinOperator::RightOuter(on) } else { JoinOperator::Inner(on) },
         };
-        let name = catalog::with_row_key(&self.table.schema, &self.table.name);
+        let mark = Reads::Merge.mark(Some(context.role()));
+        let name = catalog::with_row_key_for(&self.table.schema, &self.table.name, &mark);
         let relation = relations::table_factor(name, self.alias)?;
         let select = select_of(&mut query)?;
         select.from.push(TableWithJoins { relation, joins: vec![join] });
@@ -356,6 +361,8 @@ impl<'w> Work<'w> {
             columns: true,
             all: false,
             extra: &[],
+            reads: Reads::Merge,
+            role: self.context.role(),
         };
         let found = changes.find(self.context)?;
         let (rows, schema) = found.into_parts();
@@ -552,8 +559,10 @@ impl<'w> Work<'w> {
             old = Some(arrow::compute::filter_record_batch(&picked, &kept).map_err(arrow_error)?);
             rows = arrow::compute::filter_record_batch(&rows, &kept).map_err(arrow_error)?;
         }
+        let target = self.target_rows(joined, &rows)?;
+        policies::verify(context, context.role(), self.table, (Written::MergeDeleted, true), &target)?;
         if done.wanted {
-            done.add(joined, &rows, &self.target_rows(joined, &rows)?, "DELETE");
+            done.add(joined, &rows, &target, "DELETE");
         }
         let (done, left) = table::delete_with(context.txn(), self.table, &keys, true)?;
         context.note_modified(self.table.id, &keys);
@@ -596,6 +605,9 @@ impl<'w> Work<'w> {
         if done.wanted {
             done.add(joined, &picked, &new, "UPDATE");
         }
+        let target = self.target_rows(joined, &picked)?;
+        policies::verify(context, context.role(), self.table, (Written::Merged, true), &target)?;
+        policies::verify(context, context.role(), self.table, (Written::Updated, true), &new)?;
         let (done, left) = table::update_with(context.txn(), self.table, &keys, &new, &changed, true)?;
         context.note_modified(self.table.id, &keys);
         follow(context, left)?;

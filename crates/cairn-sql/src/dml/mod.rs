@@ -23,6 +23,7 @@ mod delete;
 mod expressions;
 mod insert;
 pub(crate) mod inserter;
+pub(crate) mod layers;
 pub(crate) mod literal;
 mod merge;
 pub(crate) mod merge_returning;

@@ -156,6 +156,9 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
     let Some(values) = statement.source.as_deref().and_then(insert::values_of) else { return Ok(None) };
     // A view is none.
     let Ok(table) = target::find(context, name, "INSERT") else { return Ok(None) };
+    if context.txn().catalog().row_security(context.role(), table.id).is_some() {
+        return Ok(None);
+    }
     if !table.generated_places().is_empty() || !table.triggers.is_empty() {
         return Ok(None);
     }

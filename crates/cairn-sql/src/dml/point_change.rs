@@ -88,6 +88,9 @@ fn target_of(
     if table.is_partitioned() {
         return Ok(None);
     }
+    if context.txn().catalog().row_security(context.role(), table.id).is_some() {
+        return Ok(None);
+    }
     let all = context.catalog()?;
     let followed = all.children(table.id).next().is_some();
     if !table.triggers.is_empty() || followed && all.tables().any(|table| !table.triggers.is_empty()) {

@@ -5,22 +5,23 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{CheckOption, Relation, ViewDescriptor};
+use cairn_engine::catalog::{CheckOption, ObjectId, Relation, ViewDescriptor};
 use sqlparser::ast::{
     AssignmentTarget, BinaryOperator, ConflictTarget, Delete, Distinct, Expr, FromTable, Function,
     GroupByExpr, Ident, Insert, ObjectName, OnConflictAction, OnInsert, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, Statement, TableAlias, TableAliasWithoutColumns, TableFactor,
-    TableObject, TableWithJoins, Update, UpdateTableFromKind, Visit, Visitor,
+    TableObject, TableWithJoins, Update, UpdateTableFromKind, Visit, Visitor, With,
 };
 
 use super::check_option::Check;
 use super::default::parse_expr;
-use super::literal;
 use super::relations::{quoted, select_of};
 use super::target::column_ident;
+use super::{layers, literal};
 use crate::context::Context;
 use crate::parse::substitute::{self, Meaning};
 use crate::parse::{rewrite::column_name, scope_names};
+use crate::privileges::{changes, relations};
 use crate::session::variables::fold;
 use crate::{Error, Result, catalog, parse, trigger};
 
@@ -35,11 +36,18 @@ pub(super) struct Said<S> {
     pub(super) checks: Vec<Check>,
     /// Whether the views beneath check, too.
     cascaded: bool,
+    /// Whose privileges and policies count for the table.
+    pub(super) role: ObjectId,
 }
 
 impl<S> Said<S> {
     /// The statement as it is said of what is beneath a view, which it calls `outer`, after what was said of the view.
-    fn below(before: Option<Self>, beneath: &Beneath<'_>, outer: &str, statement: S) -> Self {
+    fn below(
+        before: Option<Self>,
+        beneath: &Beneath<'_>,
+        (outer, role): (&str, ObjectId),
+        statement: S,
+    ) -> Self {
         let (mut checks, cascaded) =
             before.map_or((Vec::new(), false), |before| (before.checks, before.cascaded));
         let meaning = beneath.outer(outer);
@@ -54,7 +62,7 @@ impl<S> Said<S> {
             // The views beneath are looked at first.
             checks.insert(0, Check { view: beneath.view.name.clone(), condition });
         }
-        Said { statement, checks, cascaded }
+        Said { statement, checks, cascaded, role }
     }
 }
 
@@ -62,14 +70,21 @@ impl<S> Said<S> {
 ///
 /// # Errors
 /// `55000` where the view cannot be changed, `0A000` for a column that is computed.
-pub(super) fn insert(context: &Context, statement: &Insert) -> Result<Option<Said<Insert>>> {
+pub(super) fn insert(
+    context: &Context,
+    statement: &Insert,
+    with: Option<&With>,
+) -> Result<Option<Said<Insert>>> {
     let mut current: Option<Said<Insert>> = None;
-    for _ in 0..DEPTH_MAX {
+    let mut role = context.role();
+    for depth in 0..DEPTH_MAX {
         let insert = current.as_ref().map_or(statement, |said| &said.statement);
         let TableObject::TableName(name) = &insert.table else { return Ok(current) };
+        changes::insert(context, (role, depth == 0), insert, with)?;
         let Some(beneath) = Beneath::of(context, name, "INSERT")? else { return Ok(current) };
+        role = changes::beneath(context, &beneath.view, role);
         let (outer, insert) = beneath.insert(insert)?;
-        current = Some(Said::below(current, &beneath, &outer, insert));
+        current = Some(Said::below(current, &beneath, (&outer, role), insert));
     }
     Err(Error::new("54001", "views nest too deep"))
 }
@@ -78,14 +93,21 @@ pub(super) fn insert(context: &Context, statement: &Insert) -> Result<Option<Sai
 ///
 /// # Errors
 /// As [`insert`].
-pub(super) fn update(context: &Context, statement: &Update) -> Result<Option<Said<Update>>> {
+pub(super) fn update(
+    context: &Context,
+    statement: &Update,
+    with: Option<&With>,
+) -> Result<Option<Said<Update>>> {
     let mut current: Option<Said<Update>> = None;
-    for _ in 0..DEPTH_MAX {
+    let mut role = context.role();
+    for depth in 0..DEPTH_MAX {
         let update = current.as_ref().map_or(statement, |said| &said.statement);
         let TableFactor::Table { name, .. } = &update.table.relation else { return Ok(current) };
+        changes::update(context, (role, depth == 0), update, with)?;
         let Some(beneath) = Beneath::of(context, name, "UPDATE")? else { return Ok(current) };
+        role = changes::beneath(context, &beneath.view, role);
         let (outer, update) = beneath.update(update)?;
-        current = Some(Said::below(current, &beneath, &outer, update));
+        current = Some(Said::below(current, &beneath, (&outer, role), update));
     }
     Err(Error::new("54001", "views nest too deep"))
 }
@@ -94,16 +116,23 @@ pub(super) fn update(context: &Context, statement: &Update) -> Result<Option<Sai
 ///
 /// # Errors
 /// As [`insert`].
-pub(super) fn delete(context: &Context, statement: &Delete) -> Result<Option<Delete>> {
-    let mut current: Option<Delete> = None;
-    for _ in 0..DEPTH_MAX {
-        let delete = current.as_ref().unwrap_or(statement);
+pub(super) fn delete(
+    context: &Context,
+    statement: &Delete,
+    with: Option<&With>,
+) -> Result<Option<(Delete, ObjectId)>> {
+    let mut current: Option<(Delete, ObjectId)> = None;
+    let mut role = context.role();
+    for depth in 0..DEPTH_MAX {
+        let delete = current.as_ref().map_or(statement, |own| &own.0);
         let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
         let [TableWithJoins { relation: TableFactor::Table { name, .. }, .. }] = from.as_slice() else {
             return Ok(current);
         };
+        changes::delete(context, (role, depth == 0), delete, with)?;
         let Some(beneath) = Beneath::of(context, name, "DELETE")? else { return Ok(current) };
-        current = Some(beneath.delete(delete)?);
+        role = changes::beneath(context, &beneath.view, role);
+        current = Some((beneath.delete(delete)?, role));
     }
     Err(Error::new("54001", "views nest too deep"))
 }
@@ -294,7 +323,15 @@ impl<'c> Beneath<'c> {
         let (select, base, alias) = shown(&query, &|name| aggregates.contains_key(name))
             .map_err(|reason| refused(&view.name, verb).with_detail(reason))?;
         // Names of the text were resolved when the view was made; they are resolved again as its query is.
-        let (base_schema, base_name) = catalog::resolve_name(context, &all, base)?;
+        let bare = match base.0.as_slice() {
+            [part] => part.as_ident().map(fold),
+            _ => None,
+        };
+        let read = bare.and_then(|name| relations::read_by(&all, &view.depends_on, &name));
+        let (base_schema, base_name) = match read {
+            Some(found) => found,
+            None => catalog::resolve_name(context, &all, base)?,
+        };
         let columns: Vec<String> = match all.relation(&base_schema, &base_name) {
             Some(Relation::Table(table)) if table.materialized.is_none() => {
                 table.live_columns().map(|column| column.name.clone()).collect()
@@ -362,6 +399,8 @@ impl<'c> Beneath<'c> {
             own
         });
         let nested = |expr: Expr| Box::new(Expr::Nested(Box::new(expr)));
+        let barrier = self.view.options.security_barrier == Some(true);
+        let condition = if barrier { condition.map(layers::outside) } else { condition };
         match (own, condition) {
             (Some(own), Some(condition)) => {
                 Some(Expr::BinaryOp { left: nested(own), op: BinaryOperator::And, right: nested(condition) })

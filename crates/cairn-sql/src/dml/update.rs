@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::{Field, Schema};
+use cairn_engine::catalog::ObjectId;
 use cairn_engine::table::{self, Left, ROW_KEY};
 use cairn_engine::{Error as EngineError, Table};
 use datafusion::catalog::TableProvider;
@@ -16,8 +17,11 @@ use sqlparser::ast::{
 
 use super::relations::{self, Relation, arrow_error, concat, select_of};
 use super::target::{batch_of, batch_with, column_ident, column_place};
-use super::{changed, check_option, composite, literal, replace, returning, target, updatable};
+use super::{changed, check_option, composite, layers, literal, replace, returning, target, updatable};
 use crate::context::Context;
+use crate::privileges::changes::mentions;
+use crate::privileges::policies::{self, Written};
+use crate::privileges::relations::Reads;
 use crate::query::plan::Planner;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
@@ -67,7 +71,8 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
     {
         return Err(Error::unsupported("OR, ORDER BY, LIMIT or OUTPUT in UPDATE"));
     }
-    let beneath = updatable::update(context, update)?;
+    let beneath = updatable::update(context, update, with)?;
+    let role = beneath.as_ref().map_or_else(|| context.role(), |said| said.role);
     let checks = beneath.as_ref().map_or(&[][..], |said| &said.checks);
     let update = beneath.as_ref().map_or(update, |said| &said.statement);
     let (name, alias) = changed_table(&update.table)?;
@@ -87,6 +92,7 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
     let news = replace::items(&assigned);
     let extra = news.len();
     let selection = target::selection(&table, name, update.selection.as_ref())?;
+    let selects = update.selection.is_some() || update.returning.is_some() || mentions(&update.assignments);
     let changes = Changes {
         table: &table,
         alias: &alias,
@@ -96,6 +102,8 @@ pub(super) fn run(context: &Context, update: &Update, with: Option<&With>) -> Re
         columns: true,
         all: update.returning.is_some(),
         extra: &news,
+        reads: Reads::Update { selects },
+        role,
     };
     if let Some(firing) = &mut firing {
         firing.begin()?;
@@ -139,11 +147,13 @@ impl Work<'_> {
                 return Ok((new.num_rows() as u64, found, new));
             }
         }
+        self.verify(&new)?;
         let mut done = write(context, table, &found, &new, self.changed);
         if let Err(EngineError::RowsChanged) = done {
             let mode = table::update_lock(table, self.changed)?;
             found = changed::look_again(context, &self.changes, found, mode)?;
             new = self.new_rows(&found)?;
+            self.verify(&new)?;
             done = write(context, table, &found, &new, self.changed);
         }
         let (count, left) = done?;
@@ -175,6 +185,13 @@ impl Work<'_> {
             self.changed.extend(differing(&found.table_rows(table)?, &new));
         }
         Ok((found, new))
+    }
+
+    /// Looks whether policies let the rows pass as they become.
+    fn verify(&self, new: &RecordBatch) -> Result<()> {
+        let Changes { table, role, reads, .. } = &self.changes;
+        let selects = *reads == Reads::Update { selects: true };
+        policies::verify(self.context, *role, table, (Written::Updated, selects), new)
     }
 
     fn new_rows(&self, found: &Found) -> Result<RecordBatch> {
@@ -333,6 +350,10 @@ pub(super) struct Changes<'s> {
     pub(super) all: bool,
     /// What else is to be evaluated on each row.
     pub(super) extra: &'s [SelectItem],
+    /// What the rows are read for.
+    pub(super) reads: Reads,
+    /// Whose policies count.
+    pub(super) role: ObjectId,
 }
 
 /// The rows found: the columns of the table, its row key, those of FROM if wanted, and the extra ones.
@@ -355,7 +376,8 @@ impl Changes<'_> {
                 Some((VIEW_ROWS, rows)),
             );
         }
-        let name = catalog::with_row_key(&self.table.schema, &self.table.name);
+        let mark = self.reads.mark(Some(self.role));
+        let name = catalog::with_row_key_for(&self.table.schema, &self.table.name, &mark);
         self.find_in(context, name, None)
     }
 
@@ -369,11 +391,21 @@ impl Changes<'_> {
         let mut query = relations::empty_query()?;
         query.with = self.with.cloned();
         let select = select_of(&mut query)?;
+        let state = crate::query::state::of(context);
+        let planner = Planner::new(context, &state)?;
+        if let Some((name, source)) = source {
+            planner.add_source(name, source);
+        }
+        let mut layers = layers::split(self.selection);
+        let name = layers::within(&planner, (name, self.alias), &layers)?;
         select
             .from
             .push(TableWithJoins { relation: relations::table_factor(name, self.alias)?, joins: Vec::new() });
         select.from.extend(self.from.iter().cloned());
-        select.selection = self.selection.cloned();
+        select.selection = match layers.len() {
+            1 => self.selection.cloned(),
+            _ => layers.pop().flatten(),
+        };
         let wanted = self.columns || self.all;
         select.projection.push(match (wanted, self.all && !self.from.is_empty()) {
             (_, true) => SelectItem::Wildcard(WildcardAdditionalOptions::default()),
@@ -382,11 +414,6 @@ impl Changes<'_> {
         });
         select.projection.extend(self.extra.iter().cloned());
         let width = if wanted { self.table.live_columns().len() } else { 0 };
-        let state = crate::query::state::of(context);
-        let planner = Planner::new(context, &state)?;
-        if let Some((name, source)) = source {
-            planner.add_source(name, source);
-        }
         let plan = planner.query(query)?;
         let schema = plan.schema().clone();
         let (output, batches) = context.collect(plan)?;

@@ -1,4 +1,4 @@
-//! What clients ask beside the tables of `pg_catalog`: definitions of rules and bodies, encodings, default privileges,
+//! What clients ask beside the tables of `pg_catalog`: definitions of rules and bodies, encodings,
 //! partition trees, and the visibility of what is built in.
 
 use cairn_types::{DataType as T, Value};
@@ -6,10 +6,10 @@ use datafusion::logical_expr::{ScalarUDF, Volatility};
 
 use super::objects::id;
 use super::{Call, Simple, Takes};
+use crate::Error;
 use crate::catalog::pg_catalog::objects::Kind;
 use crate::catalog::pg_catalog::{self, inspect};
 use crate::context::ScopeExtension;
-use crate::{Error, Result};
 
 const STABLE: Volatility = Volatility::Stable;
 
@@ -127,30 +127,7 @@ fn nothing(name: &'static str) -> Simple {
     Simple::new(name, Takes::Any(1), T::Text, STABLE, |_| Ok(Value::Null))
 }
 
-/// PostgreSQL's default privileges on an object of a kind, of the owner and of all.
-fn default_privileges(kind: &str, owner: &str) -> Result<Vec<String>> {
-    let own = |letters: &str| format!("{owner}={letters}/{owner}");
-    let all = |letters: &str| format!("={letters}/{owner}");
-    Ok(match kind {
-        "c" => Vec::new(),
-        "r" => vec![own("arwdDxtm")],
-        "s" => vec![own("rwU")],
-        "d" => vec![all("Tc"), own("CTc")],
-        "f" => vec![all("X"), own("X")],
-        "l" | "T" => vec![all("U"), own("U")],
-        "L" => vec![own("rw")],
-        "n" => vec![own("UC")],
-        "p" => vec![own("sA")],
-        "t" => vec![own("C")],
-        "F" | "S" => vec![own("U")],
-        other => {
-            return Err(Error::new("22023", format!("unrecognized object type abbreviation: {other}")));
-        }
-    })
-}
-
 fn others() -> Vec<Simple> {
-    let texts = || T::Array(Box::new(T::Text));
     vec![
         Simple::new("pg_encoding_to_char", Takes::Any(1), T::Text, Volatility::Immutable, |call| {
             let name = usize::try_from(call.integer(0)?).ok().and_then(|at| ENCODINGS.get(at));
@@ -163,11 +140,6 @@ fn others() -> Vec<Simple> {
             let wanted = letters(call.text(0)?);
             let at = ENCODINGS.iter().position(|own| letters(own) == wanted);
             Ok(Value::Integer(at.map_or(-1, |at| at as i32)))
-        }),
-        Simple::new("acldefault", Takes::Any(2), texts(), STABLE, |call| {
-            let owner = super::system::USER;
-            let all = default_privileges(call.text(0)?, owner)?;
-            Ok(Value::Array(all.into_iter().map(Value::Text).collect()))
         }),
         Simple::new(
             "set_config",

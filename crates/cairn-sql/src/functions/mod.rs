@@ -40,6 +40,7 @@ pub(crate) mod objects;
 pub(crate) mod operators;
 pub(crate) mod overload;
 mod parse_time;
+mod privileges;
 mod quantified;
 mod raise;
 mod range;
@@ -99,6 +100,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     all.extend(of_operators());
     all.extend(operators::functions());
     all.extend(objects::functions());
+    all.extend(privileges::functions());
     all.push(raise::function());
     all.extend(system::functions());
     all.extend(text::functions());

@@ -1,10 +1,9 @@
 //! What functions tell of the catalog's objects: names and ids (`to_regclass`, casts to `regclass`), visibility,
-//! privileges (the one user has them all), comments, sizes.
+//! comments, sizes.
 
 use cairn_types::{DataType as T, Value};
 use datafusion::logical_expr::{ScalarUDF, Volatility};
 
-use super::system::USER;
 use super::{Call, Simple, Takes};
 use crate::catalog::DATABASE;
 use crate::catalog::pg_catalog::objects::{self, Kind};
@@ -42,7 +41,6 @@ const STABLE: Volatility = Volatility::Stable;
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let mut all = names();
     all.extend(visibility());
-    all.extend(privileges());
     all.extend(sizes());
     all.extend(descriptions());
     all.into_iter().map(ScalarUDF::from).collect()
@@ -124,90 +122,6 @@ fn visibility() -> Vec<Simple> {
         visible!("pg_table_is_visible", Kind::Relation),
         visible!("pg_type_is_visible", Kind::Type),
         visible!("pg_function_is_visible", Kind::Routine),
-    ]
-}
-
-/// Privileges that may be asked for.
-const PRIVILEGES: &[&str] = &[
-    "SELECT",
-    "INSERT",
-    "UPDATE",
-    "DELETE",
-    "TRUNCATE",
-    "REFERENCES",
-    "TRIGGER",
-    "MAINTAIN",
-    "USAGE",
-    "CREATE",
-    "CONNECT",
-    "TEMPORARY",
-    "TEMP",
-    "EXECUTE",
-    "MEMBER",
-    "SET",
-    "ALTER SYSTEM",
-];
-
-/// Whether the user has a privilege on an object of a kind; the arguments are `[user,] object, … privilege`.
-fn privilege(call: &Call<'_>, kind: Option<Kind>, count: usize) -> Result<Value> {
-    let first = call.values.len().saturating_sub(count);
-    if first > 1 {
-        return Err(Error::new("42883", "no function matches the given number of arguments"));
-    }
-    if first == 1 {
-        let scope = ScopeExtension::of(&call.args.config_options)?;
-        if let Value::Text(user) = &call.values[0]
-            && objects::find(&scope, Kind::Role, user)?.is_none()
-        {
-            return Err(Kind::Role.missing(user));
-        }
-    }
-    let wanted = call.text(call.values.len() - 1)?;
-    for one in wanted.split(',') {
-        let one = one.trim().to_ascii_uppercase();
-        let bare = one.strip_suffix(" WITH GRANT OPTION").unwrap_or(&one);
-        if !PRIVILEGES.contains(&bare) {
-            return Err(Error::new("22023", format!("unrecognized privilege type: \"{}\"", wanted.trim())));
-        }
-    }
-    let Some(kind) = kind else {
-        return match &call.values[first] {
-            Value::Text(name) if name != DATABASE => {
-                Err(Error::new("3D000", format!("database \"{name}\" does not exist")))
-            }
-            _ => Ok(Value::Boolean(true)),
-        };
-    };
-    let id = id(call, first, kind)?;
-    let scope = ScopeExtension::of(&call.args.config_options)?;
-    let Some(_) = objects::name(&scope, kind, id)? else { return Ok(Value::Null) };
-    if count == 3
-        && let Value::Text(column) = &call.values[first + 1]
-    {
-        objects::column(&scope, id, column)?;
-    }
-    Ok(Value::Boolean(true))
-}
-
-fn privileges() -> Vec<Simple> {
-    macro_rules! has {
-        ($name:literal, $kind:expr, $count:literal) => {
-            Simple::new($name, Takes::Variadic, T::Boolean, STABLE, |call| privilege(call, $kind, $count))
-        };
-    }
-    vec![
-        has!("has_table_privilege", Some(Kind::Relation), 2),
-        has!("has_any_column_privilege", Some(Kind::Relation), 2),
-        has!("has_column_privilege", Some(Kind::Relation), 3),
-        has!("has_sequence_privilege", Some(Kind::Relation), 2),
-        has!("has_schema_privilege", Some(Kind::Schema), 2),
-        has!("has_function_privilege", Some(Kind::Routine), 2),
-        has!("has_type_privilege", Some(Kind::Type), 2),
-        has!("has_database_privilege", None, 2),
-        has!("pg_has_role", Some(Kind::Role), 2),
-        Simple::new("row_security_active", Takes::Any(1), T::Boolean, STABLE, |call| {
-            id(call, 0, Kind::Relation).map(|_| Value::Boolean(false))
-        }),
     ]
 }
 
@@ -322,14 +236,18 @@ fn descriptions() -> Vec<Simple> {
             let (id, part) = (id(call, 0, Kind::Relation)?, call.integer(1)?);
             Ok(text_of(objects::comment(&*ScopeExtension::of(&call.args.config_options)?, id, part)))
         }),
-        // Databases and roles have no comments here.
+        // Databases have no comments here.
         Simple::new("shobj_description", Takes::Any(2), T::Text, STABLE, |call| {
-            call.integer(0)?;
-            Ok(Value::Null)
+            let id = u32::try_from(call.integer(0)?).unwrap_or_default();
+            let catalog = ScopeExtension::of(&call.args.config_options)?.txn.catalog();
+            let role = catalog.role(id).filter(|_| call.text(1).is_ok_and(|name| name == "pg_authid"));
+            Ok(text_of(role.and_then(|role| role.comment.clone())))
         }),
         Simple::new("system_user", Takes::Exact(Vec::new()), T::Text, STABLE, |_| Ok(Value::Null)),
-        Simple::new("session_user", Takes::Exact(Vec::new()), T::Text, STABLE, |_| {
-            Ok(Value::Text(USER.to_owned()))
+        Simple::new("session_user", Takes::Exact(Vec::new()), T::Text, STABLE, |call| {
+            let scope = ScopeExtension::of(&call.args.config_options)?;
+            let session = scope.settings.identity.session;
+            Ok(Value::Text(crate::privileges::role_name(&scope.txn.catalog(), session)))
         }),
     ]
 }

@@ -12,9 +12,6 @@ use crate::context::{Scope, ScopeExtension};
 use crate::session::temporary::is_temporary;
 use crate::{Error, Result};
 
-/// The one user there is.
-pub(crate) const USER: &str = "cairn";
-
 fn scope(call: &Call<'_>) -> Result<Arc<Scope>> {
     ScopeExtension::of(&call.args.config_options)
 }
@@ -34,9 +31,12 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             text(format!("PostgreSQL {} on {}", super::POSTGRES_VERSION, std::env::consts::ARCH))
         }),
         Simple::new("current_database", none(), T::Text, stable, |_| text(DATABASE)).alias("current_catalog"),
-        Simple::new("current_user", none(), T::Text, stable, |_| text(USER))
-            .alias("current_role")
-            .alias("user"),
+        Simple::new("current_user", none(), T::Text, stable, |call| {
+            let scope = scope(call)?;
+            text(crate::privileges::role_name(&scope.txn.catalog(), scope.settings.identity.current))
+        })
+        .alias("current_role")
+        .alias("user"),
         Simple::new("current_schema", none(), T::Text, stable, |call| {
             let path = &scope(call)?.settings.search_path;
             let lasting = path.iter().find(|schema| !is_temporary(schema));

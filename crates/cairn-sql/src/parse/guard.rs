@@ -75,6 +75,27 @@ pub fn check(text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Refuses the character with which names of our own making begin, strings aside: whoever could say such a name would read
+/// rows past all privileges. A text that we have changed ourselves may have it.
+///
+/// # Errors
+/// `42602`.
+pub(crate) fn refuse_marks(text: &str) -> Result<()> {
+    const MARK: u8 = 1;
+    if !text.as_bytes().contains(&MARK) {
+        return Ok(());
+    }
+    let is_string = |own: &[u8]| own.first() == Some(&b'$') || own.last() == Some(&b'\'');
+    let marked = Lexer::new(text).any(|token| {
+        let own = &text.as_bytes()[token.start..token.end];
+        own.contains(&MARK) && !(token.kind == Kind::Quoted && is_string(own))
+    });
+    match marked {
+        true => Err(Error::new("42602", "a name cannot have the character U+0001 in it")),
+        false => Ok(()),
+    }
+}
+
 #[derive(Default)]
 struct Counter {
     frames: Vec<Frame>,

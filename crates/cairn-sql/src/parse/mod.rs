@@ -94,6 +94,7 @@ pub(crate) fn statement(sql: &str) -> Result<Option<Statement>> {
 }
 
 fn parse_one(text: &str) -> Result<Statement> {
+    guard::refuse_marks(text)?;
     let text = &*lists::before_parsing(text);
     guard::check(text)?;
     let (text, parameters) = parameters::number(text)?;
@@ -120,7 +121,8 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
         .or_else(|| cursor::parse(text))
         .or_else(|| crate::statistics::maintenance::parse(text))
         .or_else(|| crate::routine::syntax::parse_do(text))
-        .or_else(|| crate::session::constraints::parse(text));
+        .or_else(|| crate::session::constraints::parse(text))
+        .or_else(|| crate::session::identity::parse(text));
     if let Some(parsed) = own {
         let mut statement = parsed.map_err(|error| syntax_error(error, text))?;
         balance::statement(&mut statement);

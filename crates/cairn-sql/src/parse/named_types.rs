@@ -38,6 +38,10 @@ pub(crate) fn named(context: &Context, sql: &SqlType) -> Result<Named> {
     let catalog = context.catalog()?;
     match found(context, &catalog, sql) {
         Some(ty) => {
+            if let SqlType::Custom(name, _) = sql {
+                crate::privileges::schemas::require_of(context, name)?;
+            }
+            crate::privileges::require_type(context, &ty)?;
             let domain = ty.is_domain().then_some(ty.id);
             Ok(Named { ty: ty.data_type(), domain })
         }

@@ -76,6 +76,12 @@ const OPTIONS: &[Column] = &[
     column("option_name", "split_part(item, '=', 1)"),
     column("option_value", "substr(item, strpos(item, '=') + 1)"),
 ];
+const ACL_ITEMS: &[Column] = &[
+    column("grantor", "cairn_json_get_text(item::json, 0)::bigint"),
+    column("grantee", "cairn_json_get_text(item::json, 1)::bigint"),
+    column("privilege_type", "cairn_json_get_text(item::json, 2)"),
+    column("is_grantable", "cairn_json_get_text(item::json, 3)::boolean"),
+];
 const RELATION: &[Column] = &[column("relid", "item")];
 
 const fn set(name: &'static str, list: &'static str, columns: &'static [Column]) -> Set {
@@ -106,6 +112,7 @@ const SETS: &[Set] = &[
     set("pg_options_to_table", "coalesce", OPTIONS),
     set("pg_partition_ancestors", "", RELATION),
     set("pg_partition_tree", "", PARTITION_TREE),
+    set("aclexplode", "", ACL_ITEMS),
 ];
 
 /// Functions whose columns are named where they are called.

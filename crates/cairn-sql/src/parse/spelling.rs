@@ -222,7 +222,7 @@ fn unescaped(text: &str, escape: char) -> Result<String> {
             None => (rest.get(..4), rest.get(4..)),
         };
         let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).ok_or_else(invalid)?;
-        out.push(char::from_u32(code).filter(|c| *c != '\0').ok_or_else(invalid)?);
+        out.push(char::from_u32(code).filter(|c| !matches!(c, '\0' | '\u{1}')).ok_or_else(invalid)?);
         rest = behind.unwrap_or_default();
     }
     out.push_str(rest);

@@ -4,11 +4,13 @@
 //! from their text, quoted file names are read in place.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType as ArrowType, FieldRef, SchemaRef};
+use cairn_engine::Table;
+use cairn_engine::catalog::{Dependency, ObjectId};
 use datafusion::catalog::TableFunctionArgs;
 use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::config::ConfigOptions;
@@ -28,12 +30,15 @@ use sqlparser::ast::{Query, Statement};
 use crate::catalog::{self, Found};
 use crate::context::Context;
 use crate::functions::missing;
+use crate::privileges::relations;
 use crate::query::output::display_name;
 use crate::scan::provider::TableScanProvider;
 use crate::{Error, Result, parse};
 
 /// Views within views.
 const VIEW_DEPTH_MAX: usize = 64;
+/// Stands for all roles.
+const ANYBODY: ObjectId = ObjectId::MAX;
 
 /// Plans a query; not optimised.
 pub(crate) fn query(context: &Context, query: &Query) -> Result<LogicalPlan> {
@@ -46,7 +51,14 @@ pub(crate) struct Planner<'s> {
     context: &'s Context,
     state: &'s SessionState,
     catalog: Arc<cairn_engine::Catalog>,
-    sources: RefCell<HashMap<TableReference, Arc<dyn TableSource>>>,
+    /// By the role that they were looked at for, too; those given are anybody's.
+    sources: RefCell<HashMap<(ObjectId, TableReference), Arc<dyn TableSource>>>,
+    /// Whose privileges count for names.
+    role: Cell<ObjectId>,
+    /// What the view reads whose text is planned.
+    reads: RefCell<Vec<Dependency>>,
+    /// The tables whose policies are planned.
+    policies_open: RefCell<Vec<ObjectId>>,
     views_open: RefCell<usize>,
     /// Whether scans are told what their tables are called.
     explaining: bool,
@@ -71,6 +83,9 @@ impl<'s> Planner<'s> {
             state,
             catalog: context.catalog()?,
             sources: RefCell::default(),
+            role: Cell::new(context.scope.checks_as.unwrap_or_else(|| context.role())),
+            reads: RefCell::default(),
+            policies_open: RefCell::default(),
             views_open: RefCell::new(0),
             explaining: false,
         })
@@ -83,7 +98,8 @@ impl<'s> Planner<'s> {
 
     /// Lets `name` stand for that source, before anything else is looked for.
     pub(crate) fn add_source(&self, name: &str, provider: Arc<dyn datafusion::catalog::TableProvider>) {
-        self.sources.borrow_mut().insert(TableReference::bare(name), provider_as_source(provider));
+        let name = (ANYBODY, TableReference::bare(name));
+        self.sources.borrow_mut().insert(name, provider_as_source(provider));
     }
 
     /// Plans a query as it came from the parser.
@@ -113,12 +129,13 @@ impl<'s> Planner<'s> {
             parse::noted_aliases::note(&mut query);
         }
         let statement = Statement::Query(Box::new(query));
-        SqlToRel::new_with_options(self, parser_options())
-            .sql_statement_to_plan_with_context(
-                statement,
-                &mut PlannerContext::new().with_prepare_param_data_types(declared),
-            )
-            .and_then(super::recursive_types::check)
+        let plan = SqlToRel::new_with_options(self, parser_options()).sql_statement_to_plan_with_context(
+            statement,
+            &mut PlannerContext::new().with_prepare_param_data_types(declared),
+        );
+        let plan = plan.map_err(Error::from)?;
+        crate::privileges::check_columns(&plan)?;
+        super::recursive_types::check(plan)
             .and_then(super::copies::numbered)
             .and_then(super::common_types::rewrite)
             .and_then(super::outer_aggregates::refuse)
@@ -164,9 +181,14 @@ impl<'s> Planner<'s> {
     }
 
     fn source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
-        if let Some(source) = self.sources.borrow().get(name) {
-            return Ok(Arc::clone(source));
+        let known = |role: ObjectId| self.sources.borrow().get(&(role, name.clone())).cloned();
+        match known(ANYBODY).or_else(|| known(self.role.get())) {
+            Some(source) => Ok(source),
+            None => self.new_source(name),
         }
+    }
+
+    fn new_source(&self, name: &TableReference) -> Result<Arc<dyn TableSource>> {
         if let TableReference::Bare { table } = name
             && let Some(rows) = self.context.scope.source(table)
         {
@@ -177,30 +199,110 @@ impl<'s> Planner<'s> {
         {
             return Ok(provider_as_source(rows));
         }
-        if let Some(plan) = catalog::sample::plan(self.context, &self.catalog, name)? {
+        let sampled = |schema: &str, table: Arc<Table>| {
+            let written = match schema {
+                "" => TableReference::bare(table.name.clone()),
+                schema => TableReference::partial(schema, table.name.clone()),
+            };
+            let provider = TableScanProvider::new(self.context, table, true)?;
+            self.admitted(&written, Found::Provider(Arc::new(provider)))
+        };
+        if let Some(plan) = catalog::sample::plan(self.context, &self.catalog, name, &sampled)? {
             let schema = Arc::new(plan.schema().as_arrow().clone());
             return Ok(Arc::new(ViewSource { plan, schema }));
         }
         let noted = parse::noted_aliases::read(name.table());
-        let found = match noted {
-            Some((table, _)) => catalog::find(self.context, &self.catalog, &with_table(name, table))?,
-            None => catalog::find(self.context, &self.catalog, name)?,
+        let plain = match noted {
+            Some((table, _)) => with_table(name, table),
+            None => name.clone(),
         };
-        let source = match found {
-            Found::Provider(provider) => {
+        let plain = self.bound(plain);
+        relations::require_file(self.context, self.role.get(), &plain)?;
+        let found = catalog::find(self.context, &self.catalog, &plain)?;
+        let found = match (noted, found) {
+            (Some((_, alias)), Found::Provider(provider)) => {
                 let scan = (provider.as_ref() as &dyn std::any::Any).downcast_ref::<TableScanProvider>();
-                provider_as_source(match (noted, scan) {
-                    (Some((_, alias)), Some(scan)) => Arc::new(scan.called(alias)),
-                    _ => provider,
+                Found::Provider(match scan {
+                    Some(scan) => Arc::new(scan.called(alias)),
+                    None => provider,
                 })
             }
-            Found::View(view) => self.view(&view)?,
+            (_, found) => found,
         };
-        self.sources.borrow_mut().insert(name.clone(), Arc::clone(&source));
+        let source = self.admitted(&plain, found)?;
+        self.sources.borrow_mut().insert((self.role.get(), name.clone()), Arc::clone(&source));
         Ok(source)
     }
 
-    fn view(&self, view: &cairn_engine::catalog::ViewDescriptor) -> Result<Arc<dyn TableSource>> {
+    /// A name in a view's text means what it meant when the view was made, wherever the search path leads now.
+    fn bound(&self, name: TableReference) -> TableReference {
+        let TableReference::Bare { table } = &name else { return name };
+        match crate::privileges::relations::read_by(&self.catalog, &self.reads.borrow(), table) {
+            Some((schema, table)) => TableReference::partial(schema, table),
+            None => name,
+        }
+    }
+
+    /// What is found, as far as the role may see it.
+    fn admitted(&self, name: &TableReference, found: Found) -> Result<Arc<dyn TableSource>> {
+        let (context, catalog) = (self.context, &self.catalog);
+        let written = *self.views_open.borrow() == 0 && self.policies_open.borrow().is_empty();
+        let admission = relations::admit(context, catalog, self.role.get(), name, written)?;
+        if admission.is_free() {
+            return match found {
+                Found::Provider(provider) => Ok(provider_as_source(provider)),
+                Found::View(view) => {
+                    let plan = self.view(&view)?;
+                    let schema = Arc::new(plan.schema().as_arrow().clone());
+                    Ok(Arc::new(ViewSource { plan, schema }))
+                }
+            };
+        }
+        let plan = match found {
+            Found::View(view) => self.view(&view)?,
+            Found::Provider(provider) => self.visible(name, provider, &admission)?,
+        };
+        let refusal = relations::refusal(context, catalog, name);
+        Ok(provider_as_source(Arc::new(relations::Secured::new(plan, admission, refusal)?)))
+    }
+
+    /// The rows of a table that policies let through.
+    fn visible(
+        &self,
+        name: &TableReference,
+        provider: Arc<dyn datafusion::catalog::TableProvider>,
+        admission: &relations::Admission,
+    ) -> Result<LogicalPlan> {
+        let table = name.table();
+        let Some(condition) = &admission.condition else {
+            let scan = LogicalPlanBuilder::scan(table, provider_as_source(provider), None)?;
+            return Ok(scan.build()?);
+        };
+        let id = (provider.as_ref() as &dyn std::any::Any)
+            .downcast_ref::<TableScanProvider>()
+            .map_or(0, TableScanProvider::table_id);
+        if self.policies_open.borrow().contains(&id) {
+            let message = format!("infinite recursion detected in policy for relation \"{table}\"");
+            return Err(Error::new("42P17", message));
+        }
+        let mark = format!("__cairn_visible_{}_{}", self.policies_open.borrow().len(), id);
+        self.add_source(&mark, provider);
+        let quoted = table.replace('"', "\"\"");
+        let text = format!("SELECT * FROM \"{mark}\" AS \"{quoted}\" WHERE {condition}");
+        let Statement::Query(query) = parse::parse_text(&text)? else {
+            return Err(Error::internal("a policy is no condition"));
+        };
+        self.policies_open.borrow_mut().push(id);
+        let reads = self.reads.take();
+        let planned = self.query(*query);
+        self.reads.replace(reads);
+        self.policies_open.borrow_mut().pop();
+        let unmarked = (ANYBODY, TableReference::bare(mark));
+        self.sources.borrow_mut().remove(&unmarked);
+        planned
+    }
+
+    fn view(&self, view: &cairn_engine::catalog::ViewDescriptor) -> Result<LogicalPlan> {
         if *self.views_open.borrow() >= VIEW_DEPTH_MAX {
             return Err(Error::new("54001", format!("view \"{}\" nests too deep", view.name)));
         }
@@ -211,11 +313,14 @@ impl<'s> Planner<'s> {
             ));
         };
         *self.views_open.borrow_mut() += 1;
+        let role = self.role.get();
+        self.role.set(crate::privileges::changes::beneath(self.context, view, role));
+        let reads = self.reads.replace(view.depends_on.clone());
         let planned = self.query(*query);
+        self.reads.replace(reads);
+        self.role.set(role);
         *self.views_open.borrow_mut() -= 1;
-        let plan = catalog::view::with_columns(planned?, view)?;
-        let schema = Arc::new(plan.schema().as_arrow().clone());
-        Ok(Arc::new(ViewSource { plan, schema }))
+        catalog::view::with_columns(planned?, view)
     }
 }
 

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use cairn_engine::catalog::ObjectId;
 use cairn_engine::{ReadView, Table, table};
 use cairn_types::Value;
 use parking_lot::Mutex;
@@ -29,6 +30,8 @@ const TEXT_BYTES_MAX: usize = 16 << 10;
 /// A remembered statement.
 pub(crate) struct PointPlan {
     search_path: Vec<String>,
+    /// Whose privileges have been looked at.
+    role: ObjectId,
     table: Arc<Table>,
     key: PointKey,
     /// Places of the columns wanted.
@@ -58,7 +61,7 @@ pub(crate) fn run(
         Err(error) => return Some(Err(error)),
     };
     let plan = shared.plans.get(sql, view.catalog().version())?;
-    if plan.search_path != state.settings.search_path {
+    if plan.role != state.settings.identity.current || plan.search_path != state.settings.search_path {
         return None;
     }
     plan.run(&view, parameters).transpose()
@@ -144,6 +147,10 @@ fn plan(context: &Context, query: &Query) -> Result<Option<PointPlan>> {
     if table.is_partitioned() {
         return Ok(None);
     }
+    let role = context.role();
+    if context.txn().catalog().row_security(role, table.id).is_some() {
+        return Ok(None);
+    }
     let column = |expr: &Expr| place_of(&table, &known_as, expr);
     let Some(selection) = &select.selection else { return Ok(None) };
     let Some(key) = PointKey::of(&table, &known_as, selection) else { return Ok(None) };
@@ -185,5 +192,5 @@ fn plan(context: &Context, query: &Query) -> Result<Option<PointPlan>> {
     let output = Output::of(&arrow::datatypes::Schema::new(fields));
     let columns = columns_of(&output.schema());
     let search_path = context.scope.settings.search_path.clone();
-    Ok(Some(PointPlan { search_path, table, key, projection, output, columns }))
+    Ok(Some(PointPlan { search_path, role, table, key, projection, output, columns }))
 }

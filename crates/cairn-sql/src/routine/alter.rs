@@ -7,7 +7,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 use super::drop::{find, not_found, users, word_of};
-use super::syntax::{Parsed, is_word, target};
+use super::syntax::{Parsed, is_word, security, setting, target};
 use crate::context::Context;
 use crate::ddl::names;
 use crate::results::StatementResult;
@@ -25,8 +25,7 @@ pub(crate) struct AlterRoutine {
 enum Change {
     Rename(Ident),
     SetSchema(Ident),
-    Owner,
-    Behaviour { volatility: Option<RoutineVolatility>, strict: Option<bool> },
+    Behaviour(Behaviour),
 }
 
 /// Reads what is behind ALTER; `kind` has been read.
@@ -36,38 +35,55 @@ pub(super) fn read(parser: &mut Parser<'_>, kind: Option<RoutineKind>) -> Parsed
         Change::Rename(parser.parse_identifier()?)
     } else if parser.parse_keywords(&[Keyword::SET, Keyword::SCHEMA]) {
         Change::SetSchema(parser.parse_identifier()?)
-    } else if parser.parse_keywords(&[Keyword::OWNER, Keyword::TO]) {
-        parser.parse_identifier()?;
-        Change::Owner
     } else {
         behaviour(parser)?
     };
     Ok(AlterRoutine { kind, name, types, change })
 }
 
+/// What is left as it is where nothing is said of it.
+#[derive(Default)]
+struct Behaviour {
+    volatility: Option<RoutineVolatility>,
+    strict: Option<bool>,
+    definer: Option<bool>,
+    settings: Vec<(String, Option<String>)>,
+    /// RESET; `None`: of all.
+    reset: Vec<Option<String>>,
+}
+
 fn behaviour(parser: &mut Parser<'_>) -> Parsed<Change> {
-    let (mut volatility, mut strict) = (None, None);
+    let mut made = Behaviour::default();
+    let start = parser.index();
     loop {
         if is_word(parser, "IMMUTABLE") {
-            volatility = Some(RoutineVolatility::Immutable);
+            made.volatility = Some(RoutineVolatility::Immutable);
         } else if is_word(parser, "STABLE") {
-            volatility = Some(RoutineVolatility::Stable);
+            made.volatility = Some(RoutineVolatility::Stable);
         } else if is_word(parser, "VOLATILE") {
-            volatility = Some(RoutineVolatility::Volatile);
+            made.volatility = Some(RoutineVolatility::Volatile);
         } else if is_word(parser, "STRICT") {
-            strict = Some(true);
+            made.strict = Some(true);
         } else if is_word(parser, "CALLED") {
-            strict = Some(false);
+            made.strict = Some(false);
             parser.expect_keywords(&[Keyword::ON, Keyword::NULL, Keyword::INPUT])?;
         } else if is_word(parser, "RETURNS") {
-            strict = Some(true);
+            made.strict = Some(true);
             parser.expect_keywords(&[Keyword::NULL, Keyword::ON, Keyword::NULL, Keyword::INPUT])?;
+        } else if is_word(parser, "SECURITY") {
+            made.definer = Some(security(parser)?);
+        } else if is_word(parser, "EXTERNAL") {
+            // Says nothing.
+        } else if is_word(parser, "SET") {
+            made.settings.push(setting(parser)?);
+        } else if is_word(parser, "RESET") {
+            let name = parser.parse_object_name(false)?.to_string().to_ascii_lowercase();
+            made.reset.push((name != "all").then_some(name));
         } else if is_word(parser, "RESTRICT") {
             // Says nothing.
-        } else if matches!(parser.peek_token().token, Token::EOF | Token::SemiColon)
-            && (volatility.is_some() || strict.is_some())
+        } else if matches!(parser.peek_token().token, Token::EOF | Token::SemiColon) && parser.index() > start
         {
-            return Ok(Change::Behaviour { volatility, strict });
+            return Ok(Change::Behaviour(made));
         } else if let Token::Word(word) = parser.peek_token().token {
             return Err(ParserError::ParserError(format!(
                 "ALTER FUNCTION ... {} is not supported",
@@ -87,6 +103,7 @@ pub(super) fn run(context: &Context, alter: &AlterRoutine) -> Result<StatementRe
     let Some(routine) = find(context, &catalog, alter.kind, word, name, types)? else {
         return Err(not_found(word, name, types));
     };
+    crate::privileges::require_routine_owner(context, &routine, false)?;
     let mut new = RoutineDescriptor::clone(&routine);
     match &alter.change {
         Change::Rename(ident) => {
@@ -98,19 +115,27 @@ pub(super) fn run(context: &Context, alter: &AlterRoutine) -> Result<StatementRe
             }
         }
         Change::SetSchema(schema) => new.schema = fold(schema),
-        Change::Owner => {
-            return Err(Error::unsupported(format!("ALTER {} ... OWNER TO", word.to_uppercase())));
-        }
-        Change::Behaviour { .. } if routine.kind == RoutineKind::Procedure => {
+        Change::Behaviour(made)
+            if routine.kind == RoutineKind::Procedure
+                && (made.volatility.is_some() || made.strict.is_some()) =>
+        {
             return Err(Error::new("42P13", "invalid attribute in procedure definition"));
         }
-        Change::Behaviour { volatility, strict } => {
-            new.volatility = volatility.unwrap_or(new.volatility);
-            new.strict = strict.unwrap_or(new.strict);
+        Change::Behaviour(made) => {
+            new.volatility = made.volatility.unwrap_or(new.volatility);
+            new.strict = made.strict.unwrap_or(new.strict);
+            new.definer = made.definer.unwrap_or(new.definer);
+            new.settings
+                .retain(|own| !made.reset.iter().any(|name| name.as_ref().is_none_or(|n| *n == own.0)));
+            for (name, value) in super::define::settings(context, &made.settings)? {
+                new.settings.retain(|own| own.0 != name);
+                new.settings.push((name, value));
+            }
         }
     }
     if (&new.schema, &new.name) != (&routine.schema, &routine.name) {
         if new.schema != routine.schema {
+            crate::privileges::require_create(context, &new.schema)?;
             names::writable_schema(&new.schema)?;
         }
         super::define::refuse_built_in(context, &new.name)?;

@@ -14,7 +14,7 @@ use crate::context::{Body as Surroundings, Context};
 use crate::parse;
 use crate::results::StatementResult;
 use crate::session::waits::wait_for_tables;
-use crate::{Error, Result, ddl, session};
+use crate::{Error, Result, catalog, ddl, session};
 
 /// A body, read, with numbers in the place of names of parameters.
 #[derive(Debug)]
@@ -66,6 +66,10 @@ impl Body {
         let mut rest = text;
         while let Some((own, more)) = parse::split::first(rest) {
             rest = more;
+            // What is not text of the user's own was looked at when it was bound.
+            if form == BodyForm::Text {
+                parse::guard::refuse_marks(own)?;
+            }
             parse::guard::check(own)?;
             let mut statement = parse::parse_text(own)?;
             names::resolve(context, &mut statement, parameters)?;
@@ -104,12 +108,46 @@ impl Body {
         // The snapshot of a statement that goes on stays, whatever is waited for within.
         let _pinned = surroundings.nested.then(|| context.txn().pin_statement());
         let inner = Context { scope: Arc::new(context.scope.in_body(surroundings)) };
-        let mut last = Outcome { schema: Arc::new(Schema::empty()), batches: Vec::new() };
+        let mut last = Ok(Outcome { schema: Arc::new(Schema::empty()), batches: Vec::new() });
+        // What it makes is the role's that it runs as.
+        let role = context.txn().role();
+        context.txn().set_role(inner.role());
         for (statement, text) in &self.statements {
-            last = run_one(&inner, statement, text, values)?;
+            last = run_one(&inner, statement, text, values);
+            if last.is_err() {
+                break;
+            }
         }
-        Ok(last)
+        context.txn().set_role(role);
+        last
     }
+}
+
+/// The text of a body that is read when the routine is made: what it names has its schema, as in PostgreSQL.
+///
+/// # Errors
+/// Whatever the parser says.
+pub(super) fn bound(context: &Context, form: BodyForm, text: &str) -> Result<String> {
+    parse::guard::refuse_marks(text)?;
+    let catalog = context.catalog()?;
+    if form == BodyForm::Return {
+        let expr = crate::dml::default::parse_expr(text)?;
+        let mut bound = expr.clone();
+        catalog::view::bind(context, &catalog, &mut bound);
+        return Ok(if bound == expr { text.to_owned() } else { bound.to_string() });
+    }
+    let (mut statements, mut changed) = (Vec::new(), false);
+    let mut rest = text;
+    while let Some((own, more)) = parse::split::first(rest) {
+        rest = more;
+        parse::guard::check(own)?;
+        let statement = parse::parse_text(own)?;
+        let mut bound = statement.clone();
+        catalog::view::bind(context, &catalog, &mut bound);
+        changed |= bound != statement;
+        statements.push(if bound == statement { own.to_owned() } else { bound.to_string() });
+    }
+    Ok(if changed { statements.join("; ") } else { text.to_owned() })
 }
 
 fn run_one(

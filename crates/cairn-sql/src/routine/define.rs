@@ -2,8 +2,8 @@
 
 use cairn_engine::Catalog;
 use cairn_engine::catalog::{
-    BodyForm, ObjectId, Parameter, ParameterMode, Relation, Returns, RoutineDescriptor, RoutineKind,
-    RoutineVolatility,
+    BOOTSTRAP, BodyForm, ObjectId, Parameter, ParameterMode, Relation, Returns, RoutineDescriptor,
+    RoutineKind, RoutineVolatility,
 };
 use cairn_types::polymorphic::Polymorphic;
 use cairn_types::{DataType, Value};
@@ -18,6 +18,7 @@ use crate::dml::assign::is_assignable;
 use crate::parse::named_types;
 use crate::parse::types::data_type;
 use crate::results::{Column, StatementResult};
+use crate::session::settings::Settings;
 use crate::trigger::define as trigger;
 use crate::{Error, Result, catalog, query};
 
@@ -51,7 +52,8 @@ fn create(context: &Context, create: &CreateRoutine) -> Result<StatementResult> 
         (Some(language), _) if language != "sql" => {
             return Err(Error::new("42704", format!("language \"{language}\" does not exist")));
         }
-        (_, Some((form, text))) => (*form, text.clone()),
+        (_, Some((BodyForm::Text, text))) => (BodyForm::Text, text.clone()),
+        (_, Some((form, text))) => (*form, body::bound(context, *form, text)?),
     };
     let (schema, name) = names::for_creation_of_routine(context, &catalog, &create.name)?;
     refuse_built_in(context, &name)?;
@@ -72,7 +74,15 @@ fn create(context: &Context, create: &CreateRoutine) -> Result<StatementResult> 
         form,
         body: text,
         depends_on: Vec::new(),
+        definer: create.definer,
+        settings: settings(context, &create.settings)?,
     };
+    let old = catalog.routines().find(|old| old.is_same_call(&routine));
+    if let Some(old) = old.filter(|_| create.replace) {
+        crate::privileges::require_routine_owner(context, old, false)?;
+    }
+    // What its statements need is looked at when they run.
+    let context = &context.checking_as(BOOTSTRAP);
     let body = match routine.returns {
         Returns::Trigger => None,
         _ => Some(Body::of(context, &routine)?),
@@ -91,6 +101,31 @@ fn create(context: &Context, create: &CreateRoutine) -> Result<StatementResult> 
         check(context, &catalog, &routine, &body)?;
     }
     Ok(StatementResult::command(if is_function { "CREATE FUNCTION" } else { "CREATE PROCEDURE" }))
+}
+
+/// What a routine runs with, as it is kept.
+///
+/// # Errors
+/// What is wrong with a setting.
+pub(super) fn settings(
+    context: &Context,
+    given: &[(String, Option<String>)],
+) -> Result<Vec<(String, String)>> {
+    let mut made: Vec<(String, String)> = Vec::new();
+    for (name, value) in given {
+        let value = match value {
+            Some(value) => value.clone(),
+            None => context.scope.settings.show(name)?,
+        };
+        if matches!(name.as_str(), "role" | "session_authorization") {
+            return Err(Error::unsupported(format!("SET {name} of a function")));
+        }
+        let mut probe = Settings::clone(&context.scope.settings);
+        probe.set(name, &Settings::values_of(name, &value)?)?;
+        made.retain(|own| own.0 != *name);
+        made.push((name.clone(), value));
+    }
+    Ok(made)
 }
 
 /// A function of a built-in one's name would never be found.
@@ -125,7 +160,8 @@ fn parameters(context: &Context, create: &CreateRoutine) -> Result<Vec<Parameter
         if before && own.default.is_none() && own.mode != ParameterMode::Out {
             return Err(invalid("input parameters after one with a default value must also have defaults"));
         }
-        let default = own.default.as_ref().map(ToString::to_string);
+        let default =
+            own.default.as_ref().map(|expr| catalog::view::bound_expr(context, expr)).transpose()?;
         let ty = type_of(context, &own.ty)?;
         if own.mode == ParameterMode::Variadic {
             if create.kind == RoutineKind::Procedure {

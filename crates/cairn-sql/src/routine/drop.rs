@@ -25,6 +25,7 @@ pub(super) fn run(context: &Context, drop: &DropRoutines) -> Result<StatementRes
     for (name, types) in &drop.targets {
         match find(context, &catalog, drop.kind, word, name, types.as_deref())? {
             Some(routine) => {
+                crate::privileges::require_routine_owner(context, &routine, true)?;
                 if !ids.contains(&routine.id) {
                     refuse_used(context, &catalog, &routine, drop.cascade)?;
                     ids.push(routine.id);
@@ -104,6 +105,21 @@ pub(super) fn find(
     }
 }
 
+/// The same where it must be there.
+///
+/// # Errors
+/// `42883`, `42725`, `42809`.
+pub(crate) fn required(
+    context: &Context,
+    kind: Option<RoutineKind>,
+    name: &ObjectName,
+    types: Option<&[SqlType]>,
+) -> Result<Arc<RoutineDescriptor>> {
+    let word = word_of(kind);
+    let found = find(context, &*context.catalog()?, kind, word, name, types)?;
+    found.ok_or_else(|| not_found(word, name, types))
+}
+
 /// What calls a routine.
 pub(super) enum User {
     Default { table: (String, String), column: String },
@@ -112,6 +128,7 @@ pub(super) enum User {
     Index { schema: String, name: String },
     Domain { name: String },
     View { schema: String, name: String },
+    Policy { table: ObjectId, name: String },
 }
 
 /// What calls a routine, with a line for each.
@@ -156,6 +173,16 @@ pub(super) fn users(catalog: &Catalog, routine: &RoutineDescriptor) -> Vec<(Stri
         if parse::parse_text(&view.sql).is_ok_and(|query| calls(&query, &routine.name)) {
             let (schema, name) = (view.schema.clone(), view.name.clone());
             users.push((format!("view {name} {on}"), User::View { schema, name }));
+        }
+    }
+    for access in catalog.all_access() {
+        for own in &access.policies {
+            if own.using.as_deref().is_some_and(names) || own.check.as_deref().is_some_and(names) {
+                let table =
+                    catalog.table_by_id(access.id).map(|table| table.name.clone()).unwrap_or_default();
+                let line = format!("policy {} on table {table} {on}", own.name);
+                users.push((line, User::Policy { table: access.id, name: own.name.clone() }));
+            }
         }
     }
     users
@@ -210,6 +237,7 @@ fn refuse_used(
                 let what = format!("DROP ... CASCADE of {word} {shown} that the domain {name} uses");
                 return Err(Error::unsupported(what).with_hint("Alter the domain first."));
             }
+            User::Policy { table, name } => crate::privileges::policies::forget(context, *table, name)?,
             User::View { schema, name } => {
                 // It may have gone with another one.
                 if context.catalog()?.view(schema, name).is_ok() {

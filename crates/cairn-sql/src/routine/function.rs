@@ -390,6 +390,8 @@ impl Function {
         let routine = &routine;
         let scope = ScopeExtension::of(&args.config_options)?;
         let context = Context { scope };
+        crate::privileges::require_execute(&context, routine)?;
+        let context = super::run_as(&context, routine)?;
         let inputs: Vec<DataType> = routine.inputs().map(|input| input.ty.clone()).collect();
         let call = Call::new(&context, &self.catalog, candidate, routine, &self.result(routine)?, self.form)?;
         let elements = elements_of(routine, &kinds);
@@ -453,6 +455,12 @@ impl Function {
             return Ok(None);
         }
         let routine = &*routine;
+        let scope: Arc<Scope> = ScopeExtension::of(info.config_options())?;
+        let context = Context { scope };
+        crate::privileges::require_execute(&context, routine)?;
+        if routine.definer || !routine.settings.is_empty() {
+            return Ok(None);
+        }
         let Returns::Value { ty, set: false } = &routine.returns else { return Ok(None) };
         if routine.strict && args.iter().any(Expr::is_volatile) {
             return Ok(None);
@@ -461,8 +469,6 @@ impl Function {
         if args.len() != inputs.len() || elements_of(routine, &kinds).is_some() {
             return Ok(None);
         }
-        let scope: Arc<Scope> = ScopeExtension::of(info.config_options())?;
-        let context = Context { scope };
         let Some((value, volatility)) = expression(&context, routine)? else { return Ok(None) };
         // What promises more than its expression keeps is called, as it asks to be.
         if volatility != Volatility::Immutable {

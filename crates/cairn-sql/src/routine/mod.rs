@@ -28,6 +28,7 @@ use cairn_types::{Coded, CompositeType, DataType};
 
 use crate::context::Context;
 use crate::functions::composite::composite;
+use crate::session::settings::Settings;
 use crate::{Error, Result};
 
 /// Bodies within bodies.
@@ -100,6 +101,26 @@ pub(crate) fn value_type(catalog: &Catalog, routine: &RoutineDescriptor) -> Resu
         }
         Returns::Void | Returns::Trigger => DataType::Text,
     })
+}
+
+/// As whom and with which settings a routine runs: SECURITY DEFINER and SET.
+///
+/// # Errors
+/// What is wrong with a setting.
+pub(crate) fn run_as(context: &Context, routine: &RoutineDescriptor) -> Result<Context> {
+    if !routine.definer && routine.settings.is_empty() {
+        return Ok(context.clone());
+    }
+    let mut settings = Settings::clone(&context.scope.settings);
+    for (name, value) in &routine.settings {
+        settings.set(name, &Settings::values_of(name, value)?)?;
+    }
+    if routine.definer {
+        let owner = context.txn().catalog().owner(routine.id);
+        settings.identity = Arc::new(settings.identity.definer(owner));
+    }
+    let settings = crate::privileges::with_path(context.txn(), Arc::new(settings));
+    Ok(context.with_settings(settings))
 }
 
 /// Whether it gives rows and not a value.

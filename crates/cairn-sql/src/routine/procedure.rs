@@ -43,6 +43,7 @@ pub(crate) fn call(context: &Context, call: &Function) -> Result<StatementResult
     let all = named(context, &catalog, schema.as_deref(), &name);
     let args = arguments(call)?;
     let (routine, given) = find(context, &all, &name, args)?;
+    crate::privileges::require_execute(context, &routine)?;
     let inputs: Vec<DataType> = routine.inputs().map(|input| input.ty.clone()).collect();
     let zone = context.zone();
     let mut values = Vec::with_capacity(inputs.len());
@@ -51,7 +52,8 @@ pub(crate) fn call(context: &Context, call: &Function) -> Result<StatementResult
     }
     values.extend(defaults(context, &routine, values.len())?);
     let typed: Vec<(Value, DataType)> = values.into_iter().zip(inputs).collect();
-    let outcome = Body::of(context, &routine)?.run(context, surroundings, &typed)?;
+    let inner = super::run_as(context, &routine)?;
+    let outcome = Body::of(&inner, &routine)?.run(&inner, surroundings, &typed)?;
     if !routine.parameters.iter().any(|parameter| parameter.is_output()) {
         return Ok(StatementResult::command("CALL"));
     }

@@ -40,6 +40,9 @@ pub(crate) struct CreateRoutine {
     pub(crate) language: Option<String>,
     pub(crate) volatility: Option<RoutineVolatility>,
     pub(crate) strict: bool,
+    pub(crate) definer: bool,
+    /// SET: names and values; `None` is that of the session.
+    pub(crate) settings: Vec<(String, Option<String>)>,
     pub(crate) body: Option<(BodyForm, String)>,
 }
 
@@ -199,6 +202,8 @@ fn create(
         language: None,
         volatility: None,
         strict: false,
+        definer: false,
+        settings: Vec::new(),
         body,
     };
     while let Token::Word(word) = parser.peek_token().token {
@@ -245,11 +250,8 @@ fn option(parser: &mut Parser<'_>, word: &str, made: &mut CreateRoutine) -> Pars
         "COST" | "ROWS" => {
             parser.parse_number_value()?;
         }
-        // There are no roles: whoever calls is who made it.
         "EXTERNAL" => {}
-        "SECURITY" => {
-            parser.parse_identifier()?;
-        }
+        "SECURITY" => made.definer = security(parser)?,
         "AS" => {
             let text = match parser.next_token().token {
                 Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => text,
@@ -261,12 +263,38 @@ fn option(parser: &mut Parser<'_>, word: &str, made: &mut CreateRoutine) -> Pars
             }
             made.body = Some((BodyForm::Text, text));
         }
-        "SET" => return refuse("SET of a function"),
+        "SET" => made.settings.push(setting(parser)?),
         "WINDOW" => return refuse("a window function in SQL"),
         "TRANSFORM" | "SUPPORT" => return refuse(word),
         _ => return parser.expected("an option of CREATE FUNCTION", parser.peek_token()),
     }
     Ok(())
+}
+
+/// DEFINER or INVOKER.
+pub(super) fn security(parser: &mut Parser<'_>) -> Parsed<bool> {
+    match parser.parse_identifier()?.value.to_ascii_uppercase().as_str() {
+        "DEFINER" => Ok(true),
+        "INVOKER" => Ok(false),
+        _ => parser.expected("DEFINER or INVOKER", parser.peek_token()),
+    }
+}
+
+/// What SET of a function says.
+pub(super) fn setting(parser: &mut Parser<'_>) -> Parsed<(String, Option<String>)> {
+    let name = parser.parse_object_name(false)?.to_string().to_ascii_lowercase();
+    if parser.parse_keywords(&[Keyword::FROM, Keyword::CURRENT]) {
+        return Ok((name, None));
+    }
+    if !parser.consume_token(&Token::Eq) {
+        parser.expect_keyword(Keyword::TO)?;
+    }
+    let value = |parser: &mut Parser<'_>| {
+        let expr = parser.parse_expr()?;
+        crate::session::variables::value_text(&expr)
+            .map_err(|error| ParserError::ParserError(error.to_string()))
+    };
+    Ok((name, Some(parser.parse_comma_separated(value)?.join(", "))))
 }
 
 fn parameter(parser: &mut Parser<'_>) -> Parsed<ParsedParameter> {
@@ -323,7 +351,7 @@ fn drop(parser: &mut Parser<'_>) -> Parsed<DropRoutines> {
 }
 
 /// A routine's name, with the types of its inputs where they are given.
-pub(super) fn target(parser: &mut Parser<'_>) -> Parsed<(ObjectName, Option<Vec<SqlType>>)> {
+pub(crate) fn target(parser: &mut Parser<'_>) -> Parsed<(ObjectName, Option<Vec<SqlType>>)> {
     let name = parser.parse_object_name(false)?;
     if !parser.consume_token(&Token::LParen) {
         return Ok((name, None));

@@ -100,6 +100,11 @@ impl TableScanProvider {
 }
 
 impl TableScanProvider {
+    /// The table's number.
+    pub(crate) fn table_id(&self) -> cairn_engine::catalog::ObjectId {
+        self.table.id
+    }
+
     /// Whether the rows are those of partitions.
     pub(crate) fn is_partitioned(&self) -> bool {
         self.partitioned.is_some()

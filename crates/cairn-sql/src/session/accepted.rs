@@ -65,7 +65,6 @@ pub(super) const ACCEPTED: &[(&str, &str)] = &[
     ("parallel_tuple_cost", "0.1"),
     ("plan_cache_mode", "auto"),
     ("random_page_cost", "4"),
-    ("row_security", "on"),
     ("seq_page_cost", "1"),
     ("stats_fetch_consistency", "cache"),
     ("synchronize_seqscans", "on"),

@@ -18,6 +18,8 @@ mod accepted;
 pub(crate) mod constraints;
 mod current_of;
 mod cursor;
+mod custom;
+pub(crate) mod identity;
 pub(crate) mod methods;
 pub(crate) mod notify;
 pub(crate) mod prepared;
@@ -246,6 +248,33 @@ impl Session {
     /// `42704` for a name that there is not, and what is wrong with the value.
     pub fn begin_with(&mut self, name: &str, value: &str) -> Result<()> {
         Arc::make_mut(&mut self.state.lock().settings).begin_with(name, value)
+    }
+
+    /// Has the session be that of a role from now on, as if it had logged in, with the settings that are its own.
+    ///
+    /// # Errors
+    /// `22023` where there is none of that name, `25001` within a transaction block.
+    pub fn begin_as(&mut self, role: &str) -> Result<()> {
+        let mut state = self.state.lock();
+        if state.block.is_some() {
+            return Err(Error::new("25001", "a session cannot change its user within a transaction block"));
+        }
+        let catalog = self.shared.database.catalog();
+        let identity = identity::Identity::of(&catalog, role)?;
+        let own = catalog.role(identity.session).map(|role| role.settings.clone()).unwrap_or_default();
+        let settings = Arc::make_mut(&mut state.settings);
+        settings.identity = Arc::new(identity);
+        for (name, value) in own {
+            // Whoever set it saw to it that it can be.
+            let _ = settings.begin_with(&name, &value);
+        }
+        Ok(())
+    }
+
+    /// What is known of a role that wants to log in; `None` where there is none.
+    pub fn login(&self, role: &str) -> Option<crate::Login> {
+        let now = self.shared.now_us();
+        crate::Login::of(&self.shared.database.catalog(), role, now)
     }
 
     /// The parameters that clients of PostgreSQL are told of and that have changed since the last call; all of them the first

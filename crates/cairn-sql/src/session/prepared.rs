@@ -145,17 +145,21 @@ impl Described {
 fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Result<Context> {
     let now = shared.now_us();
     let txn = match &mut state.block {
-        Some(block) => {
+        Some(block) if !block.failed => {
             block.begin_statement()?;
             Arc::clone(&block.txn)
         }
-        None => begin_engine(shared, &state.locks, &state.settings, &Modes::default())?,
+        // What ends a failed block reads nothing, and its transaction has ended already.
+        _ => begin_engine(shared, &state.locks, &state.settings, &Modes::default())?,
     };
+    let settings = super::temporary::settings(state, Arc::clone(&state.settings));
+    let settings = crate::privileges::with_path(&txn, settings);
+    txn.set_role(settings.identity.current);
     Ok(Context {
         scope: Arc::new(Scope {
             shared: Arc::clone(shared),
             txn,
-            settings: super::temporary::settings(state, Arc::clone(&state.settings)),
+            settings,
             params,
             transaction_start_us: now,
             statement_start_us: now,
@@ -168,6 +172,7 @@ fn context(shared: &Arc<Shared>, state: &mut State, params: Vec<Value>) -> Resul
             slots: OnceLock::new(),
             modified: None,
             body: None,
+            checks_as: None,
         }),
     })
 }

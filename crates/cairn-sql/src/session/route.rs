@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use cairn_engine::catalog::{BOOTSTRAP, ObjectId};
 use cairn_engine::{ObjectLock, Transaction, Wait};
 use parking_lot::Mutex;
 use sqlparser::ast::{Query, SetExpr, Statement};
@@ -11,13 +12,13 @@ use super::temporary;
 use super::timeouts::{self, StatementTimer};
 use super::transaction::{self, Modes};
 use super::waits::wait_for_tables;
-use super::{Parameters, State, current_of, cursor, prepared, variables};
+use super::{Parameters, State, current_of, cursor, identity, prepared, variables};
 use crate::context::{Context, Scope};
 use crate::engine::Shared;
 use crate::error::{Class, locate};
 use crate::query::unprepared::Lifted;
 use crate::results::StatementResult;
-use crate::{Error, Result, copy, ddl, dml, parse, query, routine};
+use crate::{Error, Result, copy, ddl, dml, parse, privileges, query, routine};
 
 use cairn_types::Value;
 
@@ -151,10 +152,12 @@ fn context_of(
     start: i64,
     now: i64,
 ) -> Context {
+    let settings = privileges::with_path(&txn, temporary::settings(state, settings));
+    txn.set_role(settings.identity.current);
     let scope = Scope {
         shared: Arc::clone(shared),
         txn,
-        settings: temporary::settings(state, settings),
+        settings,
         params,
         transaction_start_us: start,
         statement_start_us: now,
@@ -167,6 +170,7 @@ fn context_of(
         slots: OnceLock::new(),
         modified: None,
         body: None,
+        checks_as: None,
     };
     Context { scope: Arc::new(scope) }
 }
@@ -194,9 +198,11 @@ fn point_write(
     let _looking = running.begin(&handles);
     let result = point_write_again(shared, &mut state, sql, parameters);
     running.end();
-    if result.is_err() {
+    let result = result.map_err(|error| {
+        let error = as_told(shared, &state, state.settings.identity.current, error);
         fail_block(&mut state);
-    }
+        error
+    });
     result.transpose()
 }
 
@@ -284,7 +290,9 @@ fn run_parsed(
     let running = guard.exchange.lock().running.clone();
     let _looking = running.begin(&handles);
     let timer = StatementTimer::start(shared, guard, handles)?;
-    let mut result = dispatch(shared, state, guard, &statement, sql, parameters);
+    let role = guard.settings.identity.current;
+    let mut result = dispatch(shared, state, guard, &statement, sql, parameters)
+        .map_err(|error| as_told(shared, guard, role, error));
     running.end();
     if let Some(timer) = timer {
         result = timer.end(result);
@@ -294,6 +302,17 @@ fn run_parsed(
         fail_block(guard);
     }
     result
+}
+
+/// An error without what the role may not know of the rows that it met.
+fn as_told(shared: &Shared, state: &State, role: ObjectId, error: Error) -> Error {
+    if role == BOOTSTRAP || error.detail().is_none() {
+        return error;
+    }
+    match &state.block {
+        Some(block) => privileges::errors::told(&block.txn.catalog(), role, error),
+        None => privileges::errors::told(&shared.database.catalog(), role, error),
+    }
 }
 
 fn fail_block(state: &mut State) {
@@ -330,8 +349,13 @@ fn dispatch(
 ) -> Result<StatementResult> {
     super::set_config::apply(state)?;
     if let Some(asked) = super::set_config::of(statement) {
-        let values = super::settings::Settings::values_of(&asked.name, &asked.value)?;
-        variables::assign(state, asked.local, &asked.name, &values)?;
+        match identity::assign(shared, state, (asked.local, &asked.name, &asked.value)) {
+            Some(done) => done?,
+            None => {
+                let values = super::settings::Settings::values_of(&asked.name, &asked.value)?;
+                variables::assign(state, asked.local, &asked.name, &values)?;
+            }
+        }
         let text = format!("SELECT current_setting('{}') AS set_config", asked.name.replace('\'', "''"));
         let shown = parse::parse_text(&text)?;
         return dispatch(shared, shared_state, state, &shown, &text, Vec::new());
@@ -370,6 +394,9 @@ fn dispatch(
         let located = cursor::located(&context, state, statement, &name)?;
         let text = located.to_string();
         return dispatch(shared, shared_state, state, &located, &text, parameters);
+    }
+    if let Some(done) = identity::run(shared, state, statement) {
+        return done;
     }
     match statement {
         Statement::StartTransaction { modes, statements, .. } => {
@@ -584,6 +611,7 @@ fn writes(statement: &Statement) -> bool {
 
 /// Runs a statement that needs a transaction.
 pub(crate) fn run(context: &Context, statement: &Statement, sql: &str) -> Result<StatementResult> {
+    privileges::schemas::require_named(context, statement)?;
     let unnested = query::nested::run(context, statement)?;
     let statement = unnested.as_ref().unwrap_or(statement);
     if let Some(result) = dml::with::run(context, statement)? {

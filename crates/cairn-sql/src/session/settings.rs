@@ -4,11 +4,14 @@
 //! their text, kept in step by [`Settings::set`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cairn_engine::{Isolation, SyncMode};
 
 use super::accepted::{ACCEPTED, DESCRIPTION};
+use super::custom::{self, Custom};
+use super::identity::Identity;
 use super::methods::Methods;
 use crate::{Error, Result};
 
@@ -70,6 +73,8 @@ impl From<Isolation> for Level {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     values: BTreeMap<&'static str, String>,
+    /// Parameters of the application's own.
+    custom: Custom,
     /// What the client began with, to which RESET comes back.
     start: BTreeMap<&'static str, String>,
     /// Schemas searched for unqualified names, in order; the catalog's own come first of all.
@@ -92,20 +97,24 @@ pub(crate) struct Settings {
     pub(crate) synchronous_commit: Option<SyncMode>,
     /// Means of running statements that are allowed.
     pub(crate) methods: Methods,
+    /// As whom the session acts.
+    pub(crate) identity: Arc<Identity>,
 }
 
 impl Settings {
     /// Whether a statement means the same under the other settings.
     pub(crate) fn plans_like(&self, other: &Settings) -> bool {
         std::ptr::eq(self, other)
-            || self.search_path == other.search_path
+            || self.identity.current == other.identity.current
+                && self.identity.session == other.identity.session
+                && self.search_path == other.search_path
                 && self.time_zone == other.time_zone
                 && self.values == other.values
     }
 }
 
 /// What PostgreSQL tells its clients of at the beginning, and whenever it changes.
-const REPORTED: [&str; 13] = [
+const REPORTED: [&str; 14] = [
     "application_name",
     "client_encoding",
     "datestyle",
@@ -115,6 +124,7 @@ const REPORTED: [&str; 13] = [
     "intervalstyle",
     "is_superuser",
     "search_path",
+    "session_authorization",
     "server_encoding",
     "server_version",
     "standard_conforming_strings",
@@ -201,12 +211,15 @@ const PARAMETERS: &[Parameter] = &[
     ("is_superuser", "on", Form::Fixed, "Shows whether the current user is a superuser."),
     ("lock_timeout", "0", Form::Duration, "Sets the maximum allowed duration of any wait for a lock."),
     ("max_identifier_length", "65535", Form::Fixed, "Shows the maximum identifier length."),
+    ("role", "none", Form::Fixed, "Sets the current role."),
+    ("row_security", "on", Form::Boolean, "Enables row security."),
     (
         "search_path",
         "\"$user\", public",
         Form::SearchPath,
         "Sets the schema search order for names that are not schema-qualified.",
     ),
+    ("session_authorization", "", Form::Fixed, "Sets the session user name."),
     ("server_encoding", "UTF8", Form::Fixed, "Shows the server (database) character set encoding."),
     ("server_version", crate::functions::POSTGRES_VERSION, Form::Fixed, "Shows the server version."),
     ("server_version_num", "150000", Form::Fixed, "Shows the server version as an integer."),
@@ -240,6 +253,7 @@ impl Default for Settings {
         Self {
             values: BTreeMap::new(),
             start: BTreeMap::new(),
+            custom: Custom::default(),
             search_path: vec!["public".to_owned()],
             time_zone: "UTC".to_owned(),
             default_isolation: Level::ReadCommitted,
@@ -251,6 +265,7 @@ impl Default for Settings {
             idle_timeout_ms: 0,
             synchronous_commit: None,
             methods: Methods::default(),
+            identity: Arc::default(),
         }
     }
 }
@@ -303,6 +318,15 @@ fn duration_ms(name: &str, value: &str) -> Result<u64> {
 }
 
 impl Settings {
+    /// Where in the search path the schema stands that is called as the user.
+    pub(crate) fn user_schema_at(&self) -> Option<usize> {
+        let text = self.show("search_path").ok()?;
+        let at = text.split(',').position(|part| part.trim().trim_matches('"') == "$user")?;
+        // That of temporary tables is before the path.
+        let temporary = self.search_path.first().is_some_and(|own| super::temporary::is_temporary(own));
+        Some(at + usize::from(temporary))
+    }
+
     /// For how long a statement waits for a lock; `None` is for ever.
     pub(crate) fn lock_timeout(&self) -> Option<Duration> {
         (self.lock_timeout_ms > 0).then(|| Duration::from_millis(self.lock_timeout_ms))
@@ -310,22 +334,27 @@ impl Settings {
 
     /// The text of a parameter, as SHOW gives it.
     pub(crate) fn show(&self, name: &str) -> Result<String> {
+        if custom::is_custom(name) {
+            return self.custom.show(name);
+        }
         let (name, default, ..) = find(name)?;
         Ok(match name {
             "transaction_isolation" => self.transaction_isolation.name().to_owned(),
             "default_transaction_isolation" => self.default_isolation.name().to_owned(),
+            "role" | "session_authorization" | "is_superuser" => self.identity.show(name).unwrap_or_default(),
             "transaction_read_only" => if self.transaction_read_only { "on" } else { "off" }.to_owned(),
             name => self.values.get(name).map_or_else(|| default.to_owned(), Clone::clone),
         })
     }
 
     /// The name under which SHOW reports a parameter.
-    pub(crate) fn display_name(name: &str) -> &'static str {
+    pub(crate) fn display_name(name: &str) -> &str {
         match find(name).map(|p| p.0) {
             Ok("timezone") => "TimeZone",
             Ok("datestyle") => "DateStyle",
             Ok("intervalstyle") => "IntervalStyle",
             Ok(name) => name,
+            Err(_) if custom::is_custom(name) => name,
             Err(_) => "",
         }
     }
@@ -342,6 +371,9 @@ impl Settings {
 
     /// Sets a parameter; more than one value only for lists.
     pub(crate) fn set(&mut self, name: &str, values: &[String]) -> Result<()> {
+        if custom::is_custom(name) {
+            return self.custom.set(name, values);
+        }
         let (name, default, form, _) = find(name)?;
         let mut value = values.join(", ");
         if value.eq_ignore_ascii_case("default") && form != Form::SynchronousCommit {
@@ -428,12 +460,19 @@ impl Settings {
 
     /// The values that a text gives a parameter: more than one for lists.
     pub(crate) fn values_of(name: &str, value: &str) -> Result<Vec<String>> {
+        if custom::is_custom(name) {
+            return Ok(vec![value.to_owned()]);
+        }
         let (.., form, _) = find(name)?;
         Ok(elements(form, value))
     }
 
     /// Sets a parameter back to its default.
     pub(crate) fn reset(&mut self, name: &str) -> Result<()> {
+        if custom::is_custom(name) {
+            self.custom.reset(name);
+            return Ok(());
+        }
         let (name, _, form, _) = find(name)?;
         if let Some(value) = self.start.get(name).cloned() {
             return self.begin_with(name, &value);
@@ -460,12 +499,25 @@ impl Settings {
         Ok(())
     }
 
+    /// Parameters of the application's own that the other settings know are known here, too.
+    pub(super) fn know_custom(&mut self, others: &Settings) {
+        self.custom.know(&others.custom);
+    }
+
     /// RESET ALL.
     pub(crate) fn reset_all(&mut self) {
         let (isolation, read_only) = (self.transaction_isolation, self.transaction_read_only);
         let start = std::mem::take(&mut self.start);
-        *self =
-            Self { transaction_isolation: isolation, transaction_read_only: read_only, ..Self::default() };
+        let identity = Arc::clone(&self.identity);
+        let mut custom = std::mem::take(&mut self.custom);
+        custom.reset_all();
+        *self = Self {
+            custom,
+            transaction_isolation: isolation,
+            transaction_read_only: read_only,
+            identity,
+            ..Self::default()
+        };
         for (name, value) in start {
             // It was set once.
             let _ = self.begin_with(name, &value);
@@ -474,6 +526,9 @@ impl Settings {
 
     /// Sets a parameter, and what RESET comes back to.
     pub(crate) fn begin_with(&mut self, name: &str, value: &str) -> Result<()> {
+        if custom::is_custom(name) {
+            return self.custom.begin_with(name, value);
+        }
         let (name, _, form, _) = find(name)?;
         self.start.remove(name);
         self.set(name, &elements(form, value))?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cairn_engine::catalog::Relation;
+use cairn_engine::catalog::{Privileges, Relation};
 use cairn_engine::{LockSession, ObjectLock, Savepoint, Table, Transaction, TxnOptions, Wait};
 use parking_lot::Mutex;
 use sqlparser::ast::{
@@ -14,7 +14,7 @@ use super::settings::{Level, Settings};
 use crate::context::Context;
 use crate::engine::Shared;
 use crate::results::StatementResult;
-use crate::{Error, Result, catalog};
+use crate::{Error, Result, catalog, privileges};
 
 /// An open transaction block.
 pub(crate) struct Block {
@@ -29,11 +29,18 @@ pub(crate) struct Block {
     /// The lock timeout that the transaction has.
     lock_timeout_ms: u64,
     pub(crate) start_us: i64,
-    savepoints: Vec<(String, Savepoint)>,
+    savepoints: Vec<Saved>,
     /// Settings before the block, restored by ROLLBACK; those of SET LOCAL end with the block.
     settings_before: Arc<Settings>,
     /// Settings that outlive the block when it commits.
     pub(crate) settings_session: Arc<Settings>,
+}
+
+/// A savepoint, and the settings as they were: those of the block and those that outlive it.
+struct Saved {
+    name: String,
+    savepoint: Savepoint,
+    settings: (Arc<Settings>, Arc<Settings>),
 }
 
 impl Block {
@@ -223,7 +230,7 @@ impl Block {
             return;
         }
         match self.savepoints.last() {
-            Some((_, savepoint)) if self.txn.rollback_to(*savepoint).is_ok() => {}
+            Some(own) if self.txn.rollback_to(own.savepoint).is_ok() => {}
             _ => self.txn.rollback(),
         }
     }
@@ -256,7 +263,8 @@ pub(crate) fn savepoint(state: &mut State, name: &str) -> Result<StatementResult
         .as_mut()
         .ok_or_else(|| Error::new("25P01", "SAVEPOINT can only be used in transaction blocks"))?;
     let savepoint = block.txn.savepoint()?;
-    block.savepoints.push((name.to_owned(), savepoint));
+    let settings = (Arc::clone(&state.settings), Arc::clone(&block.settings_session));
+    block.savepoints.push(Saved { name: name.to_owned(), savepoint, settings });
     Ok(StatementResult::command("SAVEPOINT"))
 }
 
@@ -279,8 +287,15 @@ pub(crate) fn rollback_to(state: &mut State, name: &str) -> Result<StatementResu
         .ok_or_else(|| Error::new("25P01", "ROLLBACK TO SAVEPOINT can only be used in transaction blocks"))?;
     let at = find(block, name)?;
     block.savepoints.truncate(at + 1);
-    block.txn.rollback_to(block.savepoints[at].1)?;
+    block.txn.rollback_to(block.savepoints[at].savepoint)?;
     block.failed = false;
+    let (mut now, mut lasting) = block.savepoints[at].settings.clone();
+    if !Arc::ptr_eq(&now, &state.settings) {
+        Arc::make_mut(&mut now).know_custom(&state.settings);
+        Arc::make_mut(&mut lasting).know_custom(&state.settings);
+        state.settings = now;
+        block.settings_session = lasting;
+    }
     Ok(StatementResult::command("ROLLBACK"))
 }
 
@@ -288,7 +303,7 @@ fn find(block: &Block, name: &str) -> Result<usize> {
     block
         .savepoints
         .iter()
-        .rposition(|(n, _)| n == name)
+        .rposition(|own| own.name == name)
         .ok_or_else(|| Error::new("3B001", format!("savepoint \"{name}\" does not exist")))
 }
 
@@ -346,6 +361,8 @@ pub(crate) fn lock_tables(context: &Context, state: &mut State, lock: &Lock) -> 
         loop {
             block.look_around()?;
             let table = find_table(context, &target.name)?;
+            privileges::schemas::require_of(context, &target.name)?;
+            privileges::require_any(context, &Relation::Table(Arc::clone(&table)), asks(mode))?;
             block.txn.lock_table(table.id, mode, wait).map_err(|error| match error {
                 cairn_engine::Error::Storage(_) if error.sqlstate() == "55P03" && lock.nowait => {
                     let name = &table.name;
@@ -361,6 +378,17 @@ pub(crate) fn lock_tables(context: &Context, state: &mut State, lock: &Lock) -> 
         }
     }
     Ok(StatementResult::command("LOCK TABLE"))
+}
+
+/// The privileges of which one lets lock a table.
+fn asks(mode: ObjectLock) -> Privileges {
+    use Privileges as P;
+    let strong = P::UPDATE | P::DELETE | P::TRUNCATE | P::MAINTAIN;
+    match mode {
+        ObjectLock::AccessShare => strong | P::SELECT | P::INSERT,
+        ObjectLock::RowShare | ObjectLock::RowExclusive => strong | P::INSERT,
+        _ => strong,
+    }
 }
 
 impl Block {

@@ -5,13 +5,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::Schema;
 use cairn_types::DataType;
-use sqlparser::ast::{
-    ContextModifier, Expr, Ident, Reset, ResetStatement, Set, SetSessionAuthorizationParam, UnaryOperator,
-    Value,
-};
+use sqlparser::ast::{ContextModifier, Expr, Ident, Reset, ResetStatement, Set, UnaryOperator, Value};
 
 use super::settings::Settings;
-use super::{State, transaction};
+use super::{State, custom, transaction};
 use crate::engine::Shared;
 use crate::results::{Column, Results, StatementResult};
 use crate::{Error, Result};
@@ -34,6 +31,13 @@ pub(super) fn set(shared: &Shared, state: &mut State, set: &Set) -> Result<State
                 .map(|part| part.as_ident().map_or_else(|| part.to_string(), fold))
                 .collect::<Vec<_>>()
                 .join(".");
+            if let [Expr::Identifier(word)] = values.as_slice()
+                && word.quote_style.is_none()
+                && word.value.eq_ignore_ascii_case("default")
+                && custom::is_custom(&name)
+            {
+                return change(state, local(scope.as_ref()), |settings| settings.reset(&name));
+            }
             let values = values.iter().map(value_text).collect::<Result<Vec<_>>>()?;
             assign(state, local(scope.as_ref()), &name, &values)
         }
@@ -56,10 +60,6 @@ pub(super) fn set(shared: &Shared, state: &mut State, set: &Set) -> Result<State
                 Ok(())
             })
         }
-        Set::SetRole { role_name: None, .. } => Ok(StatementResult::command("SET")),
-        Set::SetSessionAuthorization(SetSessionAuthorizationParam { .. }) | Set::SetRole { .. } => {
-            Err(Error::unsupported("SET ROLE"))
-        }
         other => Err(Error::unsupported(other.to_string())),
     }
 }
@@ -69,7 +69,7 @@ fn local(scope: Option<&ContextModifier>) -> bool {
 }
 
 /// The text of a SET value: a literal, a word, a signed number.
-fn value_text(expr: &Expr) -> Result<String> {
+pub(crate) fn value_text(expr: &Expr) -> Result<String> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::SingleQuotedString(text)
@@ -100,7 +100,7 @@ pub(super) fn assign(
     change(state, local, |settings| settings.set(name, values))
 }
 
-fn change(
+pub(super) fn change(
     state: &mut State,
     local: bool,
     apply: impl Fn(&mut Settings) -> Result<()>,
@@ -113,6 +113,9 @@ fn change(
     }
     let mut settings = Settings::clone(&state.settings);
     apply(&mut settings)?;
+    if local && let Some(block) = &mut state.block {
+        Arc::make_mut(&mut block.settings_session).know_custom(&settings);
+    }
     state.settings = Arc::new(settings);
     if !local && let Some(block) = &mut state.block {
         let mut lasting = Settings::clone(&block.settings_session);
@@ -142,7 +145,9 @@ pub(super) fn discard(state: &mut State) -> Result<StatementResult> {
     if state.block.is_some() {
         return Err(Error::new("25001", "DISCARD ALL cannot run inside a transaction block"));
     }
-    Arc::make_mut(&mut state.settings).reset_all();
+    let settings = Arc::make_mut(&mut state.settings);
+    settings.reset_all();
+    settings.identity = Arc::new(settings.identity.at_login());
     state.prepared.clear();
     *state.sequences.lock() = crate::context::SequenceMemory::default();
     Ok(StatementResult::command("DISCARD ALL"))
@@ -163,7 +168,9 @@ pub(super) fn show(state: &State, variable: &[Ident]) -> Result<StatementResult>
         }
         ["transaction", "isolation", "level"] => one(state, "transaction_isolation"),
         ["time", "zone"] => one(state, "timezone"),
-        ["session", "authorization"] => table(&[("session_authorization", vec!["cairn".to_owned()])]),
+        ["session", "authorization"] => {
+            table(&[("session_authorization", vec![state.settings.show("session_authorization")?])])
+        }
         [name] => one(state, name),
         _ => one(state, &words.join(".")),
     }

@@ -2,6 +2,8 @@
 //!
 //! What VACUUM does in PostgreSQL, compaction does here by itself; asked for, it merges the files of the tables, or all of them.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{Ident, ObjectName, Statement, VacuumStatement};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
@@ -13,7 +15,7 @@ use super::analyze_table;
 use crate::catalog::resolve_name;
 use crate::context::Context;
 use crate::results::StatementResult;
-use crate::{Error, Result};
+use crate::{Error, Result, privileges};
 
 type Parsed<T> = std::result::Result<T, ParserError>;
 
@@ -146,7 +148,17 @@ pub(crate) fn run(context: &Context, statement: &VacuumStatement) -> Result<Stat
         }
         let (schema, relation) = resolve_name(context, &catalog, name)?;
         match catalog.relation(&schema, &relation) {
-            Some(Relation::Table(table)) => tables.push((table, columns.as_slice())),
+            Some(Relation::Table(table)) => {
+                let own = Relation::Table(Arc::clone(&table));
+                match privileges::may_maintain(context, &own) {
+                    true => tables.push((table, columns.as_slice())),
+                    false => {
+                        let what = if work.vacuum { "vacuum" } else { "analyze" };
+                        let message = format!("permission denied to {what} \"{relation}\", skipping it");
+                        context.notice("01000", message);
+                    }
+                }
+            }
             None => catalog.table(&schema, &relation).map(drop)?,
             Some(_) => context.notice(
                 "01000",
@@ -159,7 +171,8 @@ pub(crate) fn run(context: &Context, statement: &VacuumStatement) -> Result<Stat
     }
     if work.vacuum {
         let database = &context.scope.shared.database;
-        if work.targets.is_empty() {
+        // The tables of others are not a role's to rewrite.
+        if work.targets.is_empty() && context.is_superuser() {
             database.compact()?;
         }
         for (table, _) in &tables {

@@ -12,19 +12,20 @@ pub(crate) mod values;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use cairn_engine::catalog::TableStatistics;
+use cairn_engine::catalog::{Relation, TableStatistics};
 use cairn_engine::{Catalog, Table};
 use sqlparser::ast::Ident;
 
 use crate::context::Context;
-use crate::{Error, Result};
+use crate::{Error, Result, privileges};
 
 /// ANALYZE of every table that the session may see.
 fn analyze_all(context: &Context, catalog: &Catalog) -> Result<()> {
     for table in catalog.tables() {
         let own = !crate::session::temporary::is_temporary(&table.schema)
             || table.schema == context.scope.temporary_schema();
-        if own && !table.is_partitioned() {
+        let relation = Relation::Table(Arc::clone(table));
+        if own && !table.is_partitioned() && privileges::may_maintain(context, &relation) {
             context.txn().analyze(table, &all(table))?;
         }
     }

@@ -7,6 +7,7 @@ use crate::Result;
 use crate::catalog::column_type::ColumnType;
 use crate::catalog::system::{Rows, SystemTable, text};
 use crate::context::Context;
+use crate::privileges;
 
 /// The view.
 pub(crate) const PG_STATS: SystemTable = SystemTable {
@@ -36,6 +37,9 @@ fn rows(context: &Context, catalog: &Catalog) -> Result<Rows> {
         let Some(statistics) = context.txn().statistics(table)? else { continue };
         for column in table.live_columns() {
             let Some(found) = statistics.column(column.id) else { continue };
+            if !privileges::may_see(context, table.id, column.id) {
+                continue;
+            }
             let list = |values: Vec<Value>, ty: &DataType| match values.is_empty() {
                 true => Value::Null,
                 false => {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use cairn_engine::Table;
-use cairn_engine::catalog::{Relation, Returns, RoutineKind, TriggerDescriptor, TriggerTiming};
+use cairn_engine::catalog::{Privileges, Relation, Returns, RoutineKind, TriggerDescriptor, TriggerTiming};
+use cairn_engine::{Catalog, Table};
 use sqlparser::ast::ObjectName;
 
 use super::row;
@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::ddl::{self, names};
 use crate::results::StatementResult;
 use crate::routine::{define, named};
-use crate::{Error, Result, catalog};
+use crate::{Error, Result, catalog, privileges};
 
 fn invalid(message: impl Into<String>) -> Error {
     Error::new("42P17", message)
@@ -31,6 +31,14 @@ fn relation(context: &Context, name: &ObjectName) -> Result<Option<(Arc<Table>, 
     }
 }
 
+/// What a table, or a view as one, is.
+fn as_relation(all: &Catalog, table: &Arc<Table>) -> Relation {
+    match all.view_by_id(table.id) {
+        Some(view) => Relation::View(Arc::clone(view)),
+        None => Relation::Table(Arc::clone(table)),
+    }
+}
+
 fn missing(name: &ObjectName) -> Error {
     Error::new("42P01", format!("relation \"{name}\" does not exist"))
 }
@@ -38,14 +46,20 @@ fn missing(name: &ObjectName) -> Error {
 /// CREATE [OR REPLACE] TRIGGER.
 pub(crate) fn create(context: &Context, create: &CreateTrigger) -> Result<StatementResult> {
     let (table, is_view) = relation(context, &create.table)?.ok_or_else(|| missing(&create.table))?;
-    refuse(create, &table, is_view)?;
     let all = context.catalog()?;
+    let own = as_relation(&all, &table);
+    privileges::require_relation(context, &own, Privileges::TRIGGER)?;
+    if create.replace && table.triggers.iter().any(|own| own.name == names::stored(&create.name)) {
+        privileges::require_owner(context, &own)?;
+    }
+    refuse(create, &table, is_view)?;
     let (schema, name) = define::name_of(&create.function)?;
     let found = named(context, &all, schema.as_deref(), &name);
     let function = found.iter().find(|f| f.kind == RoutineKind::Function && f.inputs().next().is_none());
     let Some(function) = function else {
         return Err(Error::new("42883", format!("function {name}() does not exist")));
     };
+    privileges::require_execute(context, function)?;
     if function.returns != Returns::Trigger {
         return Err(Error::new("42P17", format!("function {name} must return type trigger")));
     }
@@ -67,7 +81,7 @@ pub(crate) fn create(context: &Context, create: &CreateTrigger) -> Result<Statem
         per_row: create.per_row,
         old_table: create.old_table.as_ref().map(names::stored),
         new_table: create.new_table.as_ref().map(names::stored),
-        when: create.when.as_ref().map(ToString::to_string),
+        when: create.when.as_ref().map(|when| catalog::view::bound_expr(context, when)).transpose()?,
         function: function.id,
         arguments: create.arguments.clone(),
         enabled: true,
@@ -160,6 +174,7 @@ pub(crate) fn drop(context: &Context, drop: &DropTrigger) -> Result<StatementRes
                 ddl::notice(context, "00000", message);
                 return done();
             }
+            privileges::require_owner(context, &as_relation(&*context.catalog()?, &table))?;
             context.txn().drop_trigger(table.id, &name)?;
         }
     }
@@ -169,6 +184,7 @@ pub(crate) fn drop(context: &Context, drop: &DropTrigger) -> Result<StatementRes
 /// ALTER TRIGGER … RENAME TO.
 pub(crate) fn rename(context: &Context, rename: &RenameTrigger) -> Result<StatementResult> {
     let Some((table, _)) = relation(context, &rename.table)? else { return Err(missing(&rename.table)) };
+    privileges::require_owner(context, &as_relation(&*context.catalog()?, &table))?;
     context.txn().rename_trigger(table.id, &names::stored(&rename.name), &names::stored(&rename.new))?;
     Ok(StatementResult::command("ALTER TRIGGER"))
 }
@@ -183,6 +199,7 @@ pub(crate) fn enable(context: &Context, enable: &EnableTrigger) -> Result<Statem
         }
         return Err(missing(&enable.table));
     };
+    privileges::require_owner(context, &as_relation(&*context.catalog()?, &table))?;
     let name = enable.name.as_ref().map(names::stored);
     context.txn().enable_trigger(table.id, name.as_deref(), enable.enabled)?;
     done()

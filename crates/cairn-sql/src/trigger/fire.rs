@@ -17,6 +17,7 @@ use crate::context::{Body as Surroundings, Context, Modified};
 use crate::dml::default::parse_expr;
 use crate::dml::relations::{self, Relation, arrow_error, concat};
 use crate::dml::target::{batch_of, relaxed};
+use crate::routine::run_as;
 use crate::{Error, Result};
 
 /// What happens to rows.
@@ -147,7 +148,7 @@ impl<'c> Firing<'c> {
             let surroundings = self.surroundings(ready)?;
             let code = self.code(ready, &surroundings)?;
             code.run(
-                self.context,
+                &run_as(self.context, &ready.function)?,
                 &self.table,
                 &ready.trigger,
                 self.event.word(),
@@ -172,7 +173,8 @@ impl<'c> Firing<'c> {
     /// The function's body; its names mean what they mean with those surroundings.
     fn code(&self, ready: &Ready, surroundings: &Surroundings) -> Result<Code> {
         let surroundings = Surroundings { depth: self.context.scope.depth(), ..surroundings.clone() };
-        let context = Context { scope: Arc::new(self.context.scope.in_body(surroundings)) };
+        let context = run_as(self.context, &ready.function)?;
+        let context = Context { scope: Arc::new(context.scope.in_body(surroundings)) };
         Code::read(&context, &self.table, &ready.trigger, &ready.function)
     }
 
@@ -209,7 +211,8 @@ impl<'c> Firing<'c> {
                 let rows = (old_row, new_row);
                 let word = self.event.word();
                 let surroundings = surroundings.clone();
-                match code.run(self.context, &self.table, &ready.trigger, word, rows, surroundings)? {
+                let context = &run_as(self.context, &ready.function)?;
+                match code.run(context, &self.table, &ready.trigger, word, rows, surroundings)? {
                     Given::Unchanged => {}
                     Given::Nothing => {
                         kept[row] = false;

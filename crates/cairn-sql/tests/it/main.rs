@@ -13,6 +13,7 @@ mod notifications;
 mod partitions;
 mod plans;
 mod point_changes;
+mod privileges;
 mod queries;
 mod repeated;
 mod slots;

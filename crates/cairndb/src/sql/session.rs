@@ -111,6 +111,31 @@ impl Database {
 }
 
 impl Session {
+    /// Has the session act as a role from now on, with its privileges, its policies and its settings, as if it had
+    /// logged in. Without it a session is that of `cairn`, which may do everything.
+    ///
+    /// ```
+    /// use cairndb::Database;
+    /// let db = Database::in_memory()?;
+    /// db.execute("CREATE TABLE t (a INTEGER)", &[])?;
+    /// db.execute("CREATE ROLE reader", &[])?;
+    /// let mut session = db.session();
+    /// session.begin_as("reader")?;
+    /// assert_eq!(session.run("SELECT a FROM t").unwrap_err().sqlstate(), "42501");
+    /// # Ok::<(), cairndb::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// SQLSTATE `22023` where there is no such role, `25001` within a transaction block.
+    pub fn begin_as(&mut self, role: &str) -> Result<()> {
+        Ok(self.inner.begin_as(role)?)
+    }
+
+    /// What a server has to know before it lets a role log in; `None` where there is no such role.
+    pub fn login(&self, role: &str) -> Option<cairn_sql::Login> {
+        self.inner.login(role)
+    }
+
     /// Runs one statement.
     ///
     /// # Errors

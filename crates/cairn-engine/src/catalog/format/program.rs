@@ -7,6 +7,9 @@ use crate::catalog::routine::{
 };
 use crate::error::Result;
 
+/// Extras of a routine: as whom and with which settings it runs.
+const EXTRA_RUN_AS: u8 = 40;
+
 /// A value of an enumeration by its place in `all`.
 fn read_one<T: Copy>(from: &mut Decoder<'_>, all: &[T], what: &str) -> Result<T> {
     let code = from.u8()?;
@@ -104,7 +107,31 @@ impl Descriptor for RoutineDescriptor {
             form: read_one(from, &FORMS, "a form of body")?,
             body: from.text()?,
             depends_on: from.list(Decoder::u32)?,
+            definer: false,
+            settings: Vec::new(),
         })
+    }
+
+    fn extras(&self) -> Result<Vec<(u8, Vec<u8>)>> {
+        if !self.definer && self.settings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut out = Encoder { bytes: Vec::new() };
+        out.bool(self.definer);
+        out.list(&self.settings, |out, (name, value)| {
+            out.text(name);
+            out.text(value);
+        });
+        Ok(vec![(EXTRA_RUN_AS, out.bytes)])
+    }
+
+    fn read_extra(&mut self, tag: u8, from: &mut Decoder<'_>) -> Result<()> {
+        if tag != EXTRA_RUN_AS {
+            return Err(from.damage(&format!("an extra of kind {tag}, which this program does not know")));
+        }
+        self.definer = from.bool()?;
+        self.settings = from.list(|from| Ok((from.text()?, from.text()?)))?;
+        Ok(())
     }
 }
 
@@ -177,6 +204,8 @@ mod tests {
             form: BodyForm::Atomic,
             body: "SELECT a".to_owned(),
             depends_on: vec![1000],
+            definer: true,
+            settings: vec![("a".to_owned(), "b".to_owned())],
         };
         let bytes = routine.encode().unwrap();
         assert_eq!(RoutineDescriptor::decode(&bytes).unwrap(), routine);

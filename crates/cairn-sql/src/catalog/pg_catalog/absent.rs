@@ -61,17 +61,6 @@ pub(super) const TABLES: &[SystemTable] = &[
         ],
     ),
     SystemTable::empty(
-        "pg_auth_members",
-        &[
-            ("roleid", Oid),
-            ("member", Oid),
-            ("grantor", Oid),
-            ("admin_option", Bool),
-            ("inherit_option", Bool),
-            ("set_option", Bool),
-        ],
-    ),
-    SystemTable::empty(
         "pg_available_extension_versions",
         &[
             ("name", Name),
@@ -111,20 +100,6 @@ pub(super) const TABLES: &[SystemTable] = &[
             ("contoencoding", Int4),
             ("conproc", Oid),
             ("condefault", Bool),
-        ],
-    ),
-    SystemTable::empty(
-        "pg_db_role_setting",
-        &[("setdatabase", Oid), ("setrole", Oid), ("setconfig", TextList)],
-    ),
-    SystemTable::empty(
-        "pg_default_acl",
-        &[
-            ("oid", Oid),
-            ("defaclrole", Oid),
-            ("defaclnamespace", Oid),
-            ("defaclobjtype", Char),
-            ("defaclacl", TextList),
         ],
     ),
     SystemTable::empty(
@@ -210,32 +185,6 @@ pub(super) const TABLES: &[SystemTable] = &[
         ],
     ),
     SystemTable::empty("pg_parameter_acl", &[("oid", Oid), ("parname", Text), ("paracl", TextList)]),
-    SystemTable::empty(
-        "pg_policies",
-        &[
-            ("schemaname", Name),
-            ("tablename", Name),
-            ("policyname", Name),
-            ("permissive", Text),
-            ("roles", TextList),
-            ("cmd", Text),
-            ("qual", Text),
-            ("with_check", Text),
-        ],
-    ),
-    SystemTable::empty(
-        "pg_policy",
-        &[
-            ("oid", Oid),
-            ("polname", Name),
-            ("polrelid", Oid),
-            ("polcmd", Char),
-            ("polpermissive", Bool),
-            ("polroles", OidList),
-            ("polqual", Text),
-            ("polwithcheck", Text),
-        ],
-    ),
     SystemTable::empty(
         "pg_prepared_xacts",
         &[

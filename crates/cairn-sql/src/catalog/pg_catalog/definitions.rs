@@ -9,6 +9,7 @@ use cairn_engine::catalog::{
 use super::programs::{arguments, trigger_id, triggers};
 use crate::context::Scope;
 use crate::functions::text::quote_ident;
+use crate::parse::bound::{unbound, unbound_statements};
 
 /// A function or procedure of the catalog.
 fn routine(scope: &Scope, oid: i64) -> Option<RoutineDescriptor> {
@@ -30,6 +31,7 @@ fn parameter(own: &Parameter, procedure: bool, defaults: bool) -> String {
     }
     text.push_str(&own.ty.sql_name());
     if let Some(default) = own.default.as_ref().filter(|_| defaults) {
+        let default = unbound(default, &[PUBLIC.to_owned()]);
         text.push_str(&format!(" DEFAULT {default}"));
     }
     text
@@ -113,13 +115,26 @@ pub(crate) fn function_definition(scope: &Scope, oid: i64) -> Option<String> {
     if routine.strict {
         attributes.push("STRICT");
     }
+    if routine.definer {
+        attributes.push("SECURITY DEFINER");
+    }
     if !attributes.is_empty() {
         text.push_str(&format!(" {}\n", attributes.join(" ")));
     }
+    for (name, value) in &routine.settings {
+        let values: Vec<String> = match name.as_str() {
+            "search_path" => value.split(',').map(|own| own.trim().trim_matches('"').to_owned()).collect(),
+            _ => vec![value.clone()],
+        };
+        let values: Vec<String> = values.iter().map(|own| format!("'{}'", own.replace('\'', "''"))).collect();
+        text.push_str(&format!(" SET {name} TO {}\n", values.join(", ")));
+    }
+    let path = &scope.settings.search_path;
     match routine.form {
-        BodyForm::Return => text.push_str(&format!("RETURN {}\n", routine.body)),
+        BodyForm::Return => text.push_str(&format!("RETURN {}\n", unbound(&routine.body, path))),
         BodyForm::Atomic => {
-            text.push_str(&format!("BEGIN ATOMIC\n {};\nEND\n", routine.body.trim_end_matches(';')))
+            let body = unbound_statements(&routine.body, path);
+            text.push_str(&format!("BEGIN ATOMIC\n {};\nEND\n", body.trim_end_matches(';')))
         }
         BodyForm::Text => {
             // A quote that the body does not have.
@@ -167,6 +182,7 @@ pub(crate) fn trigger_definition(scope: &Scope, oid: i64) -> Option<String> {
     }
     text.push_str(if trigger.per_row { " FOR EACH ROW" } else { " FOR EACH STATEMENT" });
     if let Some(when) = &trigger.when {
+        let when = unbound(when, &scope.settings.search_path);
         text.push_str(&format!(" WHEN (({when}))"));
     }
     let function = catalog.routine_by_id(trigger.function)?;

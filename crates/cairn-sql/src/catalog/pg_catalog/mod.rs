@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{PUBLIC, STORE, Table};
+use cairn_engine::catalog::{Class, PUBLIC, STORE, Table};
 use cairn_types::Value;
 
 pub(crate) use constraints::constraint_definition;
@@ -37,7 +37,7 @@ pub(crate) use types::{format_type, type_of};
 
 use super::column_type::ColumnType;
 use super::system::{SystemTable, text};
-use crate::functions::system::USER;
+use crate::privileges::shown;
 
 const T: ColumnType = ColumnType::Text;
 const N: ColumnType = ColumnType::Name;
@@ -104,22 +104,22 @@ const TABLES: &[SystemTable] = &[
         name: "pg_namespace",
         columns: &[("oid", O), ("nspname", N), ("nspowner", O), ("nspacl", ColumnType::TextList)],
         rows: |_, catalog| {
-            let own = catalog.schemas().map(|s| (i64::from(s.id), s.name.clone()));
+            let row = |id: i64, name: &str, owner: Value, acl: Value| {
+                vec![Value::BigInt(id), text(name), owner, acl]
+            };
+            let own = catalog.schemas().map(|s| {
+                let acl = (Class::Schema, s.id);
+                // What the schema `public` has is not what a new one has.
+                let acl = match s.name == PUBLIC {
+                    true => shown::acl(catalog, Some(&catalog.acl(acl))),
+                    false => shown::acl_of(catalog, s.id),
+                };
+                row(i64::from(s.id), &s.name, shown::owner(catalog, s.id), acl)
+            });
+            let user = || Value::BigInt(USER_ID);
             let fixed = [(PG_CATALOG_ID, "pg_catalog"), (INFORMATION_SCHEMA_ID, "information_schema")]
-                .map(|(id, name)| (id, name.to_owned()));
-            Ok(own
-                .chain(fixed)
-                .map(|(id, name)| {
-                    // What PostgreSQL grants when it makes a database, so that dumps do not take it away.
-                    let acl = match name == PUBLIC {
-                        true => [format!("{USER}=UC/{USER}"), format!("=U/{USER}")].map(Value::Text).to_vec(),
-                        false => {
-                            return vec![Value::BigInt(id), text(name), Value::BigInt(USER_ID), Value::Null];
-                        }
-                    };
-                    vec![Value::BigInt(id), text(name), Value::BigInt(USER_ID), Value::Array(acl)]
-                })
-                .collect())
+                .map(|(id, name)| row(id, name, user(), Value::Null));
+            Ok(own.chain(fixed).collect())
         },
     },
     relations::PG_CLASS,
@@ -127,7 +127,8 @@ const TABLES: &[SystemTable] = &[
     SystemTable {
         name: "pg_attrdef",
         columns: &[("oid", O), ("adrelid", O), ("adnum", S), ("adbin", T)],
-        rows: |_, catalog| {
+        rows: |context, catalog| {
+            let path = &context.scope.settings.search_path;
             Ok(catalog
                 .tables()
                 .flat_map(|table| {
@@ -139,7 +140,7 @@ const TABLES: &[SystemTable] = &[
                             Value::BigInt(default_id(table.id, at)),
                             Value::BigInt(i64::from(table.id)),
                             Value::SmallInt(number),
-                            text(default),
+                            text(crate::parse::bound::unbound(default, path)),
                         ])
                     })
                 })
@@ -172,24 +173,25 @@ const TABLES: &[SystemTable] = &[
             ("rowsecurity", B),
         ],
         rows: |_, catalog| {
-            let row = |schema: &str, name: &str, indexed: bool, triggers: bool| {
+            let row = |(id, schema, name): (u32, &str, &str), indexed: bool, triggers: bool| {
+                let secured = catalog.access(id).is_some_and(|access| access.row_security);
                 vec![
                     text(schema),
                     text(name),
-                    text(USER),
+                    shown::owner_name(catalog, id),
                     Value::Null,
                     Value::Boolean(indexed),
                     Value::Boolean(false),
                     Value::Boolean(triggers),
-                    Value::Boolean(false),
+                    Value::Boolean(secured),
                 ]
             };
             let own = catalog.tables().filter(|t| t.materialized.is_none()).map(|t| {
                 let keys = !t.foreign_keys.is_empty() || catalog.children(t.id).next().is_some();
                 let indexed = !t.has_hidden_key() || !t.indexes.is_empty();
-                row(&t.schema, &t.name, indexed, keys || !t.triggers.is_empty())
+                row((t.id, &t.schema, &t.name), indexed, keys || !t.triggers.is_empty())
             });
-            let store = row("pg_catalog", STORE, false, false);
+            let store = row((STORE_ID as u32, "pg_catalog", STORE), false, false);
             Ok(own.chain(std::iter::once(store)).collect())
         },
     },
@@ -204,18 +206,19 @@ const TABLES: &[SystemTable] = &[
             ("ispopulated", B),
             ("definition", T),
         ],
-        rows: |_, catalog| {
+        rows: |context, catalog| {
+            let path = &context.scope.settings.search_path;
             let own = catalog.tables().filter_map(|t| t.materialized.as_ref().map(|own| (t, own)));
             Ok(own
                 .map(|(t, own)| {
                     vec![
                         text(&t.schema),
                         text(&t.name),
-                        text(USER),
+                        shown::owner_name(catalog, t.id),
                         Value::Null,
                         Value::Boolean(!t.indexes.is_empty()),
                         Value::Boolean(own.populated),
-                        text(format!("{};", crate::parse::shown::shown(&own.sql))),
+                        text(format!("{};", crate::catalog::view::shown(&own.sql, path))),
                     ]
                 })
                 .collect())
@@ -231,7 +234,7 @@ const TABLES: &[SystemTable] = &[
                     vec![
                         text(&v.schema),
                         text(&v.name),
-                        text(USER),
+                        shown::owner_name(catalog, v.id),
                         text(crate::catalog::view::definition(v, &context.scope.settings.search_path)),
                     ]
                 })
@@ -266,6 +269,11 @@ const TABLES: &[SystemTable] = &[
     roles::PG_USER,
     roles::PG_SHADOW,
     roles::PG_GROUP,
+    roles::PG_AUTH_MEMBERS,
+    roles::PG_DB_ROLE_SETTING,
+    roles::PG_DEFAULT_ACL,
+    roles::PG_POLICY,
+    roles::PG_POLICIES,
     server::PG_SETTINGS,
     depend::PG_DEPEND,
     depend::PG_REWRITE,

@@ -6,9 +6,8 @@ use cairn_types::{DataType, Value};
 use super::access;
 use super::indexes::all_indexes;
 use super::traits::{function_id, function_name};
-use super::{STORE_ID, USER_ID, derived, derived_parts, schema_ids, system_tables};
+use super::{STORE_ID, derived, derived_parts, schema_ids, system_tables};
 use crate::context::Scope;
-use crate::functions::system::USER;
 use crate::functions::text::quote_ident;
 use crate::{Error, Result};
 
@@ -100,7 +99,7 @@ pub(crate) fn find(scope: &Scope, kind: Kind, name: &str) -> Result<Option<i64>>
     };
     Ok(match kind {
         Kind::Schema if schema.is_none() => schema_ids(&catalog).get(object).copied(),
-        Kind::Role if schema.is_none() => (object == USER).then_some(USER_ID),
+        Kind::Role if schema.is_none() => catalog.role_named(object).map(|role| i64::from(role.id)),
         Kind::Relation => {
             let known = |schema: &str| relation_id(scope, schema, object);
             match schema {
@@ -229,7 +228,10 @@ pub(crate) fn name(scope: &Scope, kind: Kind, id: i64) -> Result<Option<String>>
             let found = schema_ids(&catalog).into_iter().find(|(_, own)| *own == id);
             return Ok(found.map(|(name, _)| quote_ident(name)));
         }
-        Kind::Role => return Ok((id == USER_ID).then(|| USER.to_owned())),
+        Kind::Role => {
+            let role = u32::try_from(id).ok().and_then(|id| catalog.role(id));
+            return Ok(role.map(|role| quote_ident(&role.name)));
+        }
         Kind::Type => {
             let name = super::format_type(&catalog, &scope.settings.search_path, id, -1);
             return Ok((name != "???").then_some(name));

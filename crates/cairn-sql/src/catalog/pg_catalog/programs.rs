@@ -15,6 +15,8 @@ use crate::catalog::column_type::ColumnType::{
 };
 use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, optional, text, texts};
 use crate::context::Context;
+use crate::parse::bound::unbound;
+use crate::privileges::shown;
 use crate::routine::is_set;
 
 /// The type `void`.
@@ -107,9 +109,9 @@ const TRIGGER: Columns = &[
 fn pg_proc(_: &Context, catalog: &Catalog) -> Result<Rows> {
     let schemas = schema_ids(catalog);
     let of_types = traits::FUNCTIONS.iter().map(|own| type_function(*own));
-    let made = catalog
-        .routines()
-        .map(|routine| proc_row(routine, schemas.get(routine.schema.as_str()).copied().unwrap_or_default()));
+    let made = catalog.routines().map(|routine| {
+        proc_row(catalog, routine, schemas.get(routine.schema.as_str()).copied().unwrap_or_default())
+    });
     Ok(of_types.chain(made).collect())
 }
 
@@ -145,7 +147,7 @@ fn type_function((name, returns, arguments): (&str, u32, &str)) -> Vec<Value> {
     )
 }
 
-fn proc_row(routine: &RoutineDescriptor, namespace: i64) -> Vec<Value> {
+fn proc_row(catalog: &Catalog, routine: &RoutineDescriptor, namespace: i64) -> Vec<Value> {
     let parameters = &routine.parameters;
     let inputs: Vec<Value> = routine.inputs().map(|input| oid(input.ty.pg_oid())).collect();
     let table = match &routine.returns {
@@ -176,14 +178,14 @@ fn proc_row(routine: &RoutineDescriptor, namespace: i64) -> Vec<Value> {
             ("oid", oid(routine.id)),
             ("proname", text(&routine.name)),
             ("pronamespace", oid(namespace)),
-            ("proowner", oid(USER_ID)),
+            ("proowner", shown::owner(catalog, routine.id)),
             ("prolang", oid(SQL_LANGUAGE_OID)),
             ("procost", Value::Real(100.0)),
             ("prorows", Value::Real(if set { 1000.0 } else { 0.0 })),
             ("provariadic", oid(variadic)),
             ("prosupport", text("-")),
             ("prokind", text(if routine.kind == RoutineKind::Function { "f" } else { "p" })),
-            ("prosecdef", Value::Boolean(false)),
+            ("prosecdef", Value::Boolean(routine.definer)),
             ("proleakproof", Value::Boolean(false)),
             ("proisstrict", Value::Boolean(routine.strict)),
             ("proretset", Value::Boolean(set)),
@@ -206,6 +208,8 @@ fn proc_row(routine: &RoutineDescriptor, namespace: i64) -> Vec<Value> {
             ("proargdefaults", either(!defaults.is_empty(), text(defaults.join(", ")))),
             ("prosrc", text(if text_form { routine.body.as_str() } else { "" })),
             ("prosqlbody", either(!text_form, text(&routine.body))),
+            ("proconfig", texts(routine.settings.iter().map(|(name, value)| format!("{name}={value}")))),
+            ("proacl", shown::acl_of(catalog, routine.id)),
         ],
     )
 }
@@ -247,7 +251,8 @@ fn kind_of(trigger: &TriggerDescriptor) -> i16 {
         | bit(trigger.timing == TriggerTiming::InsteadOf, 6)
 }
 
-fn pg_trigger(_: &Context, catalog: &Catalog) -> Result<Rows> {
+fn pg_trigger(context: &Context, catalog: &Catalog) -> Result<Rows> {
+    let path = &context.scope.settings.search_path;
     let row = |(relation, _, _, at, trigger): (u32, &str, &str, usize, &TriggerDescriptor)| {
         let table = catalog.table_by_id(relation);
         let number = |id: &u32| table.and_then(|t| t.place_of(*id)).map(|place| place as i16 + 1);
@@ -272,7 +277,7 @@ fn pg_trigger(_: &Context, catalog: &Catalog) -> Result<Rows> {
                 ("tgnargs", Value::SmallInt(trigger.arguments.len() as i16)),
                 ("tgattr", Value::Array(columns)),
                 ("tgargs", Value::Bytea(arguments)),
-                ("tgqual", optional(trigger.when.as_deref())),
+                ("tgqual", optional(trigger.when.as_deref().map(|when| unbound(when, path)).as_deref())),
                 ("tgoldtable", optional(trigger.old_table.as_deref())),
                 ("tgnewtable", optional(trigger.new_table.as_deref())),
             ],
@@ -349,7 +354,8 @@ pub(in crate::catalog) fn parameters(_: &Context, catalog: &Catalog) -> Result<R
     Ok(rows)
 }
 
-pub(in crate::catalog) fn information_schema_triggers(_: &Context, catalog: &Catalog) -> Result<Rows> {
+pub(in crate::catalog) fn information_schema_triggers(context: &Context, catalog: &Catalog) -> Result<Rows> {
+    let path = &context.scope.settings.search_path;
     let mut rows = Rows::new();
     for (_, schema, relation, _, trigger) in triggers(catalog) {
         let events = trigger.events;
@@ -365,7 +371,7 @@ pub(in crate::catalog) fn information_schema_triggers(_: &Context, catalog: &Cat
                 text(DATABASE),
                 text(schema),
                 text(relation),
-                optional(trigger.when.as_deref()),
+                optional(trigger.when.as_deref().map(|when| unbound(when, path)).as_deref()),
                 optional(call.as_deref()),
                 text(if trigger.per_row { "ROW" } else { "STATEMENT" }),
                 text(match trigger.timing {

@@ -11,13 +11,14 @@ use super::indexes::all_indexes;
 use super::partitions;
 use super::traits::{collation, dimensions, stored_as};
 use super::types::{modifier, type_oid};
-use super::{STORE_ID, USER_ID, class_id, derived, is_view, schema_ids, system_tables};
+use super::{STORE_ID, USER_ID, class_id, derived, derived_parts, is_view, schema_ids, system_tables};
 use crate::Result;
 use crate::catalog::column_type::ColumnType::{Bool, Char, Float4, Int2, Int4, Name, Oid, Text, TextList};
 use crate::catalog::system::{
     Columns, Rows, SEQUENCE_COLUMNS, SystemTable, named, oid, optional, set, text, texts,
 };
 use crate::context::{Context, Scope};
+use crate::privileges::shown;
 use crate::session::temporary::is_temporary;
 
 /// `pg_class`.
@@ -145,6 +146,18 @@ impl<'a> ClassRow<'a> {
         let stored = matches!(kind, "r" | "m" | "i" | "S");
         let namespace = schemas.get(self.schema).map_or(Value::Null, |id| oid(*id));
         let flag = Value::Boolean;
+        // Indexes have the owner of their table.
+        let own = match kind {
+            "i" | "I" => derived_parts(catalog, self.id).map(|(table, _)| table.id),
+            _ => u32::try_from(self.id).ok(),
+        };
+        let access = u32::try_from(self.id).ok().and_then(|id| catalog.access(id));
+        let system = system_tables().any(|own| own.0 == self.id) && self.schema != PUBLIC;
+        // What all may read needs no grant, which pg_dump would repeat.
+        let acl = match system {
+            true => Value::Null,
+            false => shown::acl(catalog, access.and_then(|access| access.acl.as_ref())),
+        };
         named(
             CLASS,
             [
@@ -153,7 +166,7 @@ impl<'a> ClassRow<'a> {
                 ("relnamespace", namespace),
                 ("reltype", oid(own_type)),
                 ("reloftype", oid(0)),
-                ("relowner", oid(USER_ID)),
+                ("relowner", own.map_or(oid(USER_ID), |id| shown::owner(catalog, id))),
                 ("relam", oid(method)),
                 ("relfilenode", oid(if stored { self.id } else { 0 })),
                 ("reltablespace", oid(0)),
@@ -170,14 +183,15 @@ impl<'a> ClassRow<'a> {
                 ("relhasrules", flag(matches!(kind, "v" | "m"))),
                 ("relhastriggers", flag(self.has_triggers)),
                 ("relhassubclass", flag(self.has_children)),
-                ("relrowsecurity", flag(false)),
-                ("relforcerowsecurity", flag(false)),
+                ("relrowsecurity", flag(access.is_some_and(|access| access.row_security))),
+                ("relforcerowsecurity", flag(access.is_some_and(|access| access.force_row_security))),
                 ("relispopulated", flag(self.populated)),
                 ("relreplident", text(if matches!(kind, "r" | "m" | "p") { "d" } else { "n" })),
                 ("relispartition", flag(self.bound.is_some())),
                 ("relrewrite", oid(0)),
                 ("relfrozenxid", oid(0)),
                 ("relminmxid", oid(0)),
+                ("relacl", acl),
                 ("reloptions", texts(self.options)),
                 ("relpartbound", optional(self.bound.as_deref())),
             ],
@@ -297,6 +311,7 @@ struct AttributeRow<'a> {
     identity: &'static str,
     generated: &'static str,
     inherited: bool,
+    acl: Option<Value>,
 }
 
 impl AttributeRow<'_> {
@@ -326,7 +341,7 @@ impl AttributeRow<'_> {
             Value::SmallInt(i16::from(self.inherited)),
             oid(collation(ty)),
             Value::SmallInt(-1),
-            Value::Null,
+            self.acl.clone().unwrap_or(Value::Null),
             Value::Null,
             Value::Null,
             Value::Null,
@@ -355,6 +370,7 @@ fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows> {
                 identity,
                 generated: if column.generated.is_some() { "s" } else { "" },
                 inherited: table.partition.is_some(),
+                acl: column_acl(catalog, table.id, column.id),
             };
             rows.push(row.values(&column.ty));
         }
@@ -366,15 +382,21 @@ fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows> {
             }
         }
     }
+    for view in catalog.views() {
+        for (at, column) in view.columns.iter().enumerate() {
+            let acl = column_acl(catalog, view.id, at as u32 + 1);
+            let relation = i64::from(view.id);
+            let row =
+                AttributeRow { relation, name: &column.name, number: at + 1, acl, ..AttributeRow::default() };
+            rows.push(row.values(&column.ty));
+        }
+    }
     let mut plain = |relation: i64, columns: &mut dyn Iterator<Item = (&str, DataType)>, not_null: bool| {
         for (at, (name, ty)) in columns.enumerate() {
             let row = AttributeRow { relation, name, number: at + 1, not_null, ..AttributeRow::default() };
             rows.push(row.values(&ty));
         }
     };
-    for view in catalog.views() {
-        plain(i64::from(view.id), &mut view.columns.iter().map(|c| (c.name.as_str(), c.ty.clone())), false);
-    }
     for sequence in catalog.sequences() {
         let columns = SEQUENCE_COLUMNS.iter().map(|(name, ty)| (*name, ty.data_type()));
         plain(i64::from(sequence.id), &mut columns.into_iter(), true);
@@ -392,6 +414,13 @@ fn pg_attribute(_context: &Context, catalog: &Catalog) -> Result<Rows> {
         }
     }
     Ok(rows)
+}
+
+/// What is granted on a column.
+fn column_acl(catalog: &Catalog, relation: u32, column: u32) -> Option<Value> {
+    let access = catalog.access(relation)?;
+    let acl = access.columns.iter().find(|own| own.0 == column)?;
+    Some(shown::acl(catalog, Some(&acl.1)))
 }
 
 pub(super) fn pg_description(_context: &Context, catalog: &Catalog) -> Result<Rows> {
@@ -433,9 +462,12 @@ pub(super) fn pg_description(_context: &Context, catalog: &Catalog) -> Result<Ro
     Ok(rows)
 }
 
-/// A view's query.
+/// The query of a view, or of a materialized one.
 pub(crate) fn view_definition(scope: &Scope, oid: i64) -> Result<Option<String>> {
-    let catalog = scope.txn.catalog();
-    let view = u32::try_from(oid).ok().and_then(|id| catalog.view_by_id(id).cloned());
-    Ok(view.map(|view| format!(" {};", crate::catalog::view::definition(&view, &scope.settings.search_path))))
+    let (catalog, path) = (scope.txn.catalog(), &scope.settings.search_path);
+    let Ok(id) = u32::try_from(oid) else { return Ok(None) };
+    let of_view = catalog.view_by_id(id).map(|view| crate::catalog::view::definition(view, path));
+    let kept = || catalog.table_by_id(id)?.materialized.as_ref();
+    let query = of_view.or_else(|| kept().map(|own| crate::catalog::view::shown(&own.sql, path)));
+    Ok(query.map(|query| format!(" {query};")))
 }

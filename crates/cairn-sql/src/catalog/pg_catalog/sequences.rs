@@ -1,13 +1,14 @@
 //! `pg_sequence` and `pg_sequences`.
 
 use cairn_engine::Catalog;
+use cairn_engine::catalog::Privileges;
 use cairn_types::Value;
 
 use crate::Result;
 use crate::catalog::column_type::ColumnType::{Bool, Int8, Name, Oid, Text};
 use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, text};
 use crate::context::Context;
-use crate::functions::system::USER;
+use crate::privileges::{require_sequence, shown};
 
 /// `pg_sequence`.
 pub(super) const PG_SEQUENCE: SystemTable =
@@ -63,12 +64,14 @@ fn sequences(context: &Context, catalog: &Catalog) -> Result<Rows> {
     let mut rows = Rows::new();
     for own in catalog.sequences() {
         let (last, called) = context.txn().sequence_state(own.id)?;
+        let any = Privileges::SELECT | Privileges::USAGE;
+        let called = called && require_sequence(context, own.id, &own.name, any).is_ok();
         rows.push(named(
             SEQUENCES,
             [
                 ("schemaname", text(&own.schema)),
                 ("sequencename", text(&own.name)),
-                ("sequenceowner", text(USER)),
+                ("sequenceowner", shown::owner_name(catalog, own.id)),
                 ("data_type", text(own.ty.base_name())),
                 ("start_value", Value::BigInt(own.start)),
                 ("min_value", Value::BigInt(own.min)),

@@ -1,5 +1,7 @@
 //! The database, its places, its languages and its parameters.
 
+use cairn_engine::Catalog;
+use cairn_engine::catalog::DATABASE_ID;
 use cairn_types::Value;
 
 use super::USER_ID;
@@ -8,6 +10,7 @@ use crate::catalog::DATABASE;
 use crate::catalog::column_type::ColumnType::{Bool, Char, Int4, Name, Oid, Text, TextList};
 use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, text};
 use crate::context::Context;
+use crate::privileges::shown;
 use crate::session::settings::Settings;
 
 /// `pg_language`.
@@ -15,7 +18,7 @@ pub(super) const PG_LANGUAGE: SystemTable =
     SystemTable { name: "pg_language", columns: LANGUAGE, rows: |_, _| Ok(languages()) };
 /// `pg_database`.
 pub(super) const PG_DATABASE: SystemTable =
-    SystemTable { name: "pg_database", columns: DATABASES, rows: |_, _| Ok(databases()) };
+    SystemTable { name: "pg_database", columns: DATABASES, rows: |_, catalog| Ok(databases(catalog)) };
 /// `pg_tablespace`.
 pub(super) const PG_TABLESPACE: SystemTable =
     SystemTable { name: "pg_tablespace", columns: TABLESPACE, rows: |_, _| Ok(tablespaces()) };
@@ -102,13 +105,13 @@ fn languages() -> Rows {
     vec![row(INTERNAL_LANGUAGE_OID, "internal", false), row(SQL_LANGUAGE_OID, "sql", true)]
 }
 
-fn databases() -> Rows {
+fn databases(catalog: &Catalog) -> Rows {
     vec![named(
         DATABASES,
         [
             ("oid", oid(DATABASE_OID)),
             ("datname", text(DATABASE)),
-            ("datdba", oid(USER_ID)),
+            ("datdba", shown::owner(catalog, DATABASE_ID)),
             // UTF8.
             ("encoding", Value::Integer(6)),
             ("datlocprovider", text("c")),
@@ -121,6 +124,7 @@ fn databases() -> Rows {
             ("dattablespace", oid(DEFAULT_TABLESPACE_OID)),
             ("datcollate", text("C")),
             ("datctype", text("C")),
+            ("datacl", shown::acl_of(catalog, DATABASE_ID)),
         ],
     )]
 }

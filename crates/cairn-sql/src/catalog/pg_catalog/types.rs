@@ -1,5 +1,6 @@
 //! `pg_type`, and what other tables say of types.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cairn_engine::Catalog;
@@ -14,9 +15,10 @@ use super::traits::{Traits, collation, dimensions, function_id, named_as, stored
 use super::{PG_CATALOG_ID, USER_ID};
 use crate::Result;
 use crate::catalog::column_type::ColumnType::{Bool, Char, Int2, Int4, Name, Oid, Text, TextList};
-use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, optional, text};
+use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, optional, set, text};
 use crate::context::Context;
 use crate::functions::text::quote_ident;
+use crate::privileges::shown;
 
 /// The type modifier: what `format_type` needs to print parameters.
 pub(super) fn modifier(ty: &DataType) -> i32 {
@@ -329,6 +331,19 @@ fn pg_type(_context: &Context, catalog: &Catalog) -> Result<Rows> {
     for table in catalog.tables() {
         let ty = TypeDescriptor::of_rows(table).data_type();
         rows.extend(of_relation(&ty, &table.name, namespace(&table.schema)));
+    }
+    // Those that users made have owners.
+    let made = catalog.types().map(|ty| (type_oid(ty.id), ty.id));
+    let owned: BTreeMap<i64, u32> =
+        made.chain(catalog.tables().map(|table| (type_oid(table.id), table.id))).collect();
+    for row in &mut rows {
+        let id = row.first().and_then(Value::as_i64).and_then(|id| owned.get(&id));
+        if let Some(id) = id {
+            set(row, TYPE, "typowner", shown::owner(catalog, *id));
+            if catalog.type_by_id(*id).is_some() {
+                set(row, TYPE, "typacl", shown::acl_of(catalog, *id));
+            }
+        }
     }
     Ok(rows)
 }

@@ -1,6 +1,10 @@
 //! Parameters and columns of INSERT, UPDATE, DELETE and MERGE: a parameter that alone is what a column is set to has the
 //! column's type; what the others are, queries over the same relations tell.
 
+use std::sync::Arc;
+
+use cairn_engine::Table;
+use cairn_types::DataType;
 use sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, DoUpdate, Expr, FromTable, Insert, Merge, MergeAction,
     MergeInsertKind, ObjectName, OnConflict, OnConflictAction, OnInsert, Query, SelectItem, SetExpr,
@@ -14,8 +18,6 @@ use crate::results::Column;
 use crate::session::variables::fold;
 use crate::{Result, catalog, parse};
 
-use cairn_types::DataType;
-
 /// The columns of what a statement changes, a table or a view.
 struct Target(Vec<(String, DataType)>);
 
@@ -23,12 +25,12 @@ impl Target {
     fn of(context: &Context, name: &ObjectName) -> Result<Target> {
         let all = context.catalog()?;
         let (schema, relation) = catalog::resolve_name(context, &all, name)?;
-        if let Ok(table) = all.table(&schema, &relation) {
-            let columns = table.live_columns().map(|column| (column.name.clone(), column.ty.clone()));
-            return Ok(Target(columns.collect()));
-        }
-        let columns = of_text(context, &format!("SELECT * FROM {name}"), &mut Types::new())?;
-        Ok(Target(columns.into_iter().map(|column| (column.name, column.ty)).collect()))
+        let table = match all.view(&schema, &relation) {
+            Ok(view) => Arc::new(Table::of_view(&view)),
+            Err(_) => all.table(&schema, &relation)?,
+        };
+        let columns = table.live_columns().map(|column| (column.name.clone(), column.ty.clone()));
+        Ok(Target(columns.collect()))
     }
 
     fn in_factor(context: &Context, factor: &TableFactor) -> Result<Target> {

@@ -28,6 +28,7 @@ use crate::context::Context;
 use crate::dml::changed::newest;
 use crate::dml::relations::{arrow_error, empty_query, quoted, select_of};
 use crate::parse::locking::{Locking, Strength};
+use crate::privileges::changes;
 use crate::results::Results;
 use crate::{Error, Result};
 
@@ -63,6 +64,9 @@ pub(crate) fn select(context: &Context, query: &Query) -> Result<Results> {
     keyed.locks.clear();
     let limit = Limit::take(context, &mut keyed)?;
     let locked = search::prepare(context, &mut keyed, &clauses)?;
+    for own in &locked {
+        changes::require_lock(context, &own.table)?;
+    }
     let plan = plan(context, &keyed, &locked, None).or_else(|error| {
         // The row keys do not go with aggregates: what is wrong shows without them.
         let mut plain = query.clone();

@@ -20,6 +20,7 @@ use crate::dml::relations::{column, item, quoted, select_of, table_factor, wildc
 use crate::parse;
 use crate::parse::locking::{Locking, Strength};
 use crate::parse::only;
+use crate::privileges::relations::Reads;
 use crate::query::nested;
 use crate::session::variables::fold;
 use crate::{Error, Result, catalog};
@@ -278,7 +279,8 @@ impl<'s> Search<'s> {
         if alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()) {
             return Err(Error::unsupported("a column list in the alias of a locked table"));
         }
-        *factor = table_factor(catalog::with_row_key(&table.schema, &table.name), &known_as)?;
+        let mark = Reads::Lock.mark(None);
+        *factor = table_factor(catalog::with_row_key_for(&table.schema, &table.name, &mark), &known_as)?;
         if let Some(named) = self.names.last_mut() {
             named.columns = Some(table.live_columns().map(|column| column.name.clone()).collect());
         }
