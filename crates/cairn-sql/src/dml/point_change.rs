@@ -14,7 +14,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use bytes::Bytes;
-use cairn_engine::{Error as EngineError, Table, table};
+use cairn_engine::table::RowLock;
+use cairn_engine::{Error as EngineError, KeyLock, ReadView, Table, Wait, table};
 use cairn_types::{ColumnBuilder, DataType, Value};
 use datafusion::physical_expr::PhysicalExpr;
 use sqlparser::ast::{
@@ -214,19 +215,39 @@ impl PointChange {
     /// As any UPDATE or DELETE.
     pub(super) fn run(&self, context: &Context) -> Result<Option<u64>> {
         let Some(key) = self.key.encode(&context.scope.params) else { return Ok(None) };
-        let done = match &self.change {
-            Change::Delete => self.delete(context, key)?,
-            Change::Update(assignments) => match self.update(context, assignments, key)? {
-                Some(done) => done,
-                None => return Ok(None),
-            },
+        let given = match &self.change {
+            Change::Delete => Vec::new(),
+            Change::Update(assignments) => {
+                let params = &context.scope.params;
+                let is_alike =
+                    |(at, ty): (&usize, &DataType)| params.get(*at).and_then(type_of).as_ref() == Some(ty);
+                if !assignments.parameters.iter().all(is_alike) {
+                    return Ok(None);
+                }
+                // What does not fit is an error, which the general way words, perhaps even where no row is met.
+                let Ok(given) = assignments.given(context, &self.table) else { return Ok(None) };
+                given
+            }
         };
-        match done {
-            Ok(rows) => Ok(Some(rows as u64)),
-            // Somebody else has changed it: the general way looks again at what it has become.
-            Err(EngineError::RowsChanged) => Ok(None),
-            Err(error) => Err(error.into()),
+        let txn = context.txn();
+        let view = txn.view()?;
+        let Some(row) = self.key.row_key(&view, &self.table, key.clone())? else { return Ok(Some(0)) };
+        match self.change_row(context, &view, &row, &given)? {
+            Ok(rows) => return Ok(Some(rows as u64)),
+            Err(EngineError::RowsChanged) => {}
+            Err(error) => return Err(error.into()),
         }
+        // Somebody else has changed it: locked, it is looked at as it is now, if it still has the key.
+        let mode = match &self.change {
+            Change::Delete => KeyLock::Update,
+            Change::Update(assignments) => table::update_lock(&self.table, &assignments.changed)?,
+        };
+        let locked = table::lock_rows(txn, &self.table, std::slice::from_ref(&row), mode, Wait::Block)?;
+        let still = self.key.row_key(&locked.view, &self.table, key)?;
+        if locked.rows == [RowLock::Gone] || still.as_ref() != Some(&row) {
+            return Ok(Some(0));
+        }
+        Ok(Some(self.change_row(context, &locked.view, &row, &given)?? as u64))
     }
 
     /// The command's word.
@@ -237,39 +258,31 @@ impl PointChange {
         }
     }
 
-    fn delete(&self, context: &Context, key: Bytes) -> Result<std::result::Result<usize, EngineError>> {
-        let view = context.txn().view()?;
-        let Some(key) = self.key.row_key(&view, &self.table, key)? else { return Ok(Ok(0)) };
-        let keys = [key];
-        if table::get(&view, &self.table, &keys, &[])?.found.is_empty() {
-            return Ok(Ok(0));
-        }
-        Ok(table::delete(context.txn(), &self.table, &keys))
-    }
-
-    fn update(
+    /// Changes the row of a row key as a view shows it; how many there were.
+    fn change_row(
         &self,
         context: &Context,
-        assignments: &Assignments,
-        key: Bytes,
-    ) -> Result<Option<std::result::Result<usize, EngineError>>> {
-        let params = &context.scope.params;
-        let is_alike = |(at, ty): (&usize, &DataType)| params.get(*at).and_then(type_of).as_ref() == Some(ty);
-        if !assignments.parameters.iter().all(is_alike) {
-            return Ok(None);
-        }
-        // What does not fit is an error, which the general way words, perhaps even where no row is met.
-        let Ok(given) = assignments.given(context, &self.table) else { return Ok(None) };
-        let view = context.txn().view()?;
-        let Some(key) = self.key.row_key(&view, &self.table, key)? else { return Ok(Some(Ok(0))) };
-        let keys = [key];
+        view: &ReadView,
+        row: &Bytes,
+        given: &[Option<ArrayRef>],
+    ) -> Result<std::result::Result<usize, EngineError>> {
+        let keys = std::slice::from_ref(row);
+        let assignments = match &self.change {
+            Change::Delete => {
+                if table::get(view, &self.table, keys, &[])?.found.is_empty() {
+                    return Ok(Ok(0));
+                }
+                return Ok(table::delete(context.txn(), &self.table, keys));
+            }
+            Change::Update(assignments) => assignments,
+        };
         let all: Vec<usize> = (0..self.table.live_columns().len()).collect();
-        let old = table::get(&view, &self.table, &keys, &all)?;
+        let old = table::get(view, &self.table, keys, &all)?;
         if old.found.is_empty() {
-            return Ok(Some(Ok(0)));
+            return Ok(Ok(0));
         }
         let new = assignments.new_row(context, &self.table, &old.batch, given)?;
-        Ok(Some(table::update(context.txn(), &self.table, &keys, &new, &assignments.changed)))
+        Ok(table::update(context.txn(), &self.table, keys, &new, &assignments.changed))
     }
 }
 
@@ -292,7 +305,7 @@ impl Assignments {
         context: &Context,
         table: &Table,
         old: &RecordBatch,
-        given: Vec<Option<ArrayRef>>,
+        given: &[Option<ArrayRef>],
     ) -> Result<RecordBatch> {
         let mut columns = old.columns().to_vec();
         let mut inputs = columns.clone();
@@ -303,7 +316,7 @@ impl Assignments {
         for ((place, new), given) in self.new.iter().zip(given) {
             let column = table.live_column(*place);
             columns[*place] = match (new, given) {
-                (_, Some(given)) => given,
+                (_, Some(given)) => Arc::clone(given),
                 (New::Computed(expr, from), None) => {
                     let value = expr.evaluate(&inputs)?.into_array(1)?;
                     assign_array(&value, from, &column.ty, &column.name, false, context.zone())?

@@ -22,6 +22,7 @@ pub(crate) mod lock;
 mod merge_filter;
 pub(crate) mod nested;
 mod numeric_keys;
+mod open_parameters;
 pub(crate) mod operators;
 mod optional;
 mod ordered_input;

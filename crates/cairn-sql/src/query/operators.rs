@@ -41,6 +41,7 @@ impl ExprPlanner for Operators {
         if matches!(raw.op, BinaryOperator::And | BinaryOperator::Or) {
             return Ok(PlannerResult::Original(raw));
         }
+        super::open_parameters::tell(&mut raw, schema);
         let (Ok(left), Ok(right)) = (type_of(&raw.left, schema), type_of(&raw.right, schema)) else {
             return Ok(PlannerResult::Original(raw));
         };

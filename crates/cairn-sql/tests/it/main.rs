@@ -10,6 +10,7 @@ mod join_order;
 mod limits;
 mod lookups;
 mod notifications;
+mod parameters;
 mod partitions;
 mod plans;
 mod point_changes;

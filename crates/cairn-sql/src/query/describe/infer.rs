@@ -182,7 +182,12 @@ impl Open<'_> {
         let found: Vec<Option<DataType>> = args.iter().map(|arg| self.ty(arg)).collect();
         if let Some(overloaded) = call.func.inner().downcast_ref::<Overloaded>() {
             if let Ok(types) = overloaded.taken(&found) {
-                args.iter().zip(types).for_each(|(arg, ty)| self.note(arg, Some(ty)));
+                let long = found.contains(&Some(DataType::BigInt));
+                for (arg, ty) in args.iter().zip(types) {
+                    // Functions that take the widest integers have an INTEGER one in PostgreSQL, which it takes.
+                    let ty = if ty == DataType::BigInt && !long { DataType::Integer } else { ty };
+                    self.note(arg, Some(ty));
+                }
             }
             return;
         }

@@ -58,8 +58,17 @@ pub(crate) fn statement(
         }
         _ => Vec::new(),
     };
-    let types = (1..=count).map(|number| types.remove(&number).unwrap_or(DataType::Text)).collect();
+    let types = (1..=count).map(|number| types.remove(&number).map_or(DataType::Text, free)).collect();
     Ok((types, columns))
+}
+
+/// A parameter's type beside a column of a type: its values have any length and as many digits as they have.
+fn free(ty: DataType) -> DataType {
+    match ty {
+        DataType::Numeric(_) => DataType::Numeric(None),
+        DataType::Varchar(_) => DataType::Varchar(None),
+        other => other.without_limit(),
+    }
 }
 
 /// The types of parameters, counted from 1.
