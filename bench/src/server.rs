@@ -23,6 +23,8 @@ const SCRIPTS: [(&str, &[&str]); 2] = [("select-only", &["-S"]), ("tpcb-like", &
 const PROTOCOLS: [&str; 2] = ["simple", "prepared"];
 const CLIENTS: [usize; 3] = [1, 8, 64];
 const MANY_CLIENTS: usize = 1000;
+/// How long they have to connect, besides.
+const MANY_CLIENTS_SECONDS: u64 = 10;
 /// Sessions that do nothing.
 const IDLE: usize = 500;
 
@@ -97,8 +99,10 @@ fn pgbench(
     }
     let mut rates = vec![Vec::new(); peers.len()];
     let mut latencies = vec![Vec::new(); peers.len()];
+    // pgbench's time begins before its clients are connected.
+    let connecting = if clients == MANY_CLIENTS { MANY_CLIENTS_SECONDS } else { 0 };
     let (seconds, count, threads) =
-        (size.seconds.to_string(), clients.to_string(), clients.min(2).to_string());
+        ((size.seconds + connecting).to_string(), clients.to_string(), clients.min(2).to_string());
     for _ in 0..plan.runs {
         for (at, peer) in peers.iter().enumerate() {
             let log = plan.directory.join("pgbench_log");

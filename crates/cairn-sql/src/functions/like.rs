@@ -8,6 +8,40 @@ use datafusion::logical_expr::ScalarUDF;
 use super::overload::{Args, Code, Overload, Returns, function, is};
 use crate::{Error, Result};
 
+/// A pattern with an escape character of its own, written with backslashes.
+///
+/// # Errors
+/// `22025`: more than one character, a pattern that ends with it.
+pub(crate) fn with_backslashes(pattern: &str, escape: &str) -> Result<String> {
+    let mut characters = escape.chars();
+    let (first, second) = (characters.next(), characters.next());
+    if second.is_some() {
+        return Err(Error::new("22025", "invalid escape string")
+            .with_hint("Escape string must be empty or one character."));
+    }
+    if first == Some('\\') {
+        return Ok(pattern.to_owned());
+    }
+    let mut out = String::with_capacity(pattern.len());
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
+        if Some(c) == first {
+            let Some(next) = rest.next() else {
+                return Err(Error::new("22025", "LIKE pattern must not end with escape character"));
+            };
+            if matches!(next, '%' | '_' | '\\') {
+                out.push('\\');
+            }
+            out.push(next);
+        } else if c == '\\' {
+            out.push_str("\\\\");
+        } else {
+            out.push(c);
+        }
+    }
+    Ok(out)
+}
+
 /// The name of the function for one of the eight forms.
 pub(crate) fn name(all: bool, any_case: bool, negated: bool) -> &'static str {
     match (all, any_case, negated) {
@@ -28,7 +62,10 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         let takes = vec![is(T::Text), is(T::Array(Box::new(T::Text)))];
         function(name(all, any_case, negated), vec![Overload::new(takes, Returns::Is(T::Boolean), code)])
     };
+    let escape = |args: &Args<'_>| Ok(Value::Text(with_backslashes(args.text(0)?, args.text(1)?)?));
+    let texts = vec![is(T::Text), is(T::Text)];
     vec![
+        function("like_escape", vec![Overload::new(texts, Returns::Is(T::Text), escape)]),
         made(false, false, false, matches::<false, false, false>),
         made(false, false, true, matches::<false, false, true>),
         made(false, true, false, matches::<false, true, false>),

@@ -8,6 +8,7 @@ use sqlparser::ast::{
 
 use super::rewrite::{call, string, take};
 use crate::functions::date_field::{EXTRACT, PART};
+use crate::functions::like;
 use crate::session::variables::fold;
 use crate::{Error, Result};
 
@@ -199,39 +200,14 @@ fn escaped(pattern: &mut Expr, escape: &mut Option<ValueWithSpan>) -> Result<()>
     let Some(character) = escape.as_ref().and_then(|value| value.value.clone().into_string()) else {
         return Ok(());
     };
-    let mut characters = character.chars();
-    let (first, second) = (characters.next(), characters.next());
-    if second.is_some() {
-        return Err(Error::new("22025", "invalid escape string")
-            .with_hint("Escape string must be empty or one character."));
-    }
-    if first == Some('\\') {
-        return Ok(());
-    }
     let text = match pattern {
-        Expr::Value(value) if is_quoted(&value.value) => {
-            value.value.clone().into_string().unwrap_or_default()
-        }
-        _ => return Err(Error::unsupported("ESCAPE with a pattern that is no literal")),
+        Expr::Value(value) if is_quoted(&value.value) => value.value.clone().into_string(),
+        _ => None,
     };
-    let mut out = String::new();
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        if Some(c) == first {
-            let Some(next) = rest.next() else {
-                return Err(Error::new("22025", "LIKE pattern must not end with escape character"));
-            };
-            if matches!(next, '%' | '_' | '\\') {
-                out.push('\\');
-            }
-            out.push(next);
-        } else if c == '\\' {
-            out.push_str("\\\\");
-        } else {
-            out.push(c);
-        }
-    }
-    *pattern = string(out);
+    *pattern = match text {
+        Some(text) => string(like::with_backslashes(&text, &character)?),
+        None => call("like_escape", vec![take(pattern), string(character)]),
+    };
     *escape = None;
     Ok(())
 }

@@ -67,6 +67,7 @@ fn free(ty: DataType) -> DataType {
     match ty {
         DataType::Numeric(_) => DataType::Numeric(None),
         DataType::Varchar(_) => DataType::Varchar(None),
+        DataType::Array(item) => DataType::Array(Box::new(free(*item))),
         other => other.without_limit(),
     }
 }
