@@ -7,7 +7,8 @@
 //! I1: every listener gets the messages of all channels in the order of the commits, and those of one transaction in the order
 //! in which it sent them. Transactions that send commit one after the other for that ([`Hub::in_order`]).
 //! I2: the messages that wait, counted once for each listener that has not taken them, have at most [`WAITING_BYTES_MAX`]: a
-//! transaction whose messages have no room does not commit.
+//! transaction whose messages have no room does not commit. What it sends to listeners that it makes itself is not counted
+//! before, and has at most as much again.
 //! I3: locks are taken in the order `turn`, `channels`, `waiting`; a listener is dropped while none is held.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};

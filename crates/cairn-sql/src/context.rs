@@ -142,17 +142,21 @@ impl Scope {
         }
     }
 
-    /// The same statement at a moment of the past.
-    pub(crate) fn in_past(&self, view: ReadView) -> Scope {
+    /// The same statement, as far as it has come.
+    fn again(&self) -> Scope {
         Scope {
             params: self.params.clone(),
             sources: Mutex::new(self.sources.lock().clone()),
-            past: Some(view),
+            past: self.past.clone(),
             modified: self.modified.clone(),
             body: self.body.clone(),
-            checks_as: self.checks_as,
             ..self.anew()
         }
+    }
+
+    /// The same statement at a moment of the past.
+    pub(crate) fn in_past(&self, view: ReadView) -> Scope {
+        Scope { past: Some(view), checks_as: self.checks_as, ..self.again() }
     }
 
     /// A statement of a body that this statement calls.
@@ -215,30 +219,12 @@ impl Context {
 
     /// The same statement with other settings.
     pub(crate) fn with_settings(&self, settings: Arc<Settings>) -> Context {
-        let mut scope = Scope {
-            params: self.scope.params.clone(),
-            sources: Mutex::new(self.scope.sources.lock().clone()),
-            past: self.scope.past.clone(),
-            modified: self.scope.modified.clone(),
-            body: self.scope.body.clone(),
-            ..self.scope.anew()
-        };
-        scope.settings = settings;
-        Context { scope: Arc::new(scope) }
+        Context { scope: Arc::new(Scope { settings, ..self.scope.again() }) }
     }
 
     /// The same statement, whose names are looked at as those of another role.
     pub(crate) fn checking_as(&self, role: ObjectId) -> Context {
-        let mut scope = Scope {
-            params: self.scope.params.clone(),
-            sources: Mutex::new(self.scope.sources.lock().clone()),
-            past: self.scope.past.clone(),
-            modified: self.scope.modified.clone(),
-            body: self.scope.body.clone(),
-            ..self.scope.anew()
-        };
-        scope.checks_as = Some(role);
-        Context { scope: Arc::new(scope) }
+        Context { scope: Arc::new(Scope { checks_as: Some(role), ..self.scope.again() }) }
     }
 
     /// What the statement reads: what the transaction sees now, or the past.
