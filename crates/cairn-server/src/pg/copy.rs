@@ -5,7 +5,7 @@
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use cairndb::copy::{Begun, Format, Streams};
 use cairndb::{Outcome, Result};
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +15,8 @@ use super::message::{Form, Message};
 use super::reply::Report;
 use super::wire::{Received, Wire};
 
+/// Bytes of the client's messages that are passed on as one piece, where so many have come.
+const GATHERED: usize = 64 << 10;
 /// Pieces that wait between the client and the statement.
 const QUEUED_MAX: usize = 4;
 /// Bytes that the statement writes before they are passed on.
@@ -219,13 +221,17 @@ async fn feed(
     queue: mpsc::Sender<Piece>,
 ) -> io::Result<(Result<Outcome>, Option<Report>)> {
     let mut gone = false;
+    let mut ahead = None;
     let failed = loop {
-        let received = tokio::select! {
-            outcome = &mut statement => return Ok((outcome, None)),
-            received = wire.next(false) => received?,
+        let received = match ahead.take() {
+            Some(received) => received,
+            None => tokio::select! {
+                outcome = &mut statement => return Ok((outcome, None)),
+                received = wire.next(false) => received?,
+            },
         };
         let piece = match received {
-            Received::Message(Message::CopyData(piece)) => Piece::Data(piece),
+            Received::Message(Message::CopyData(piece)) => Piece::Data(gather(wire, piece, &mut ahead)),
             Received::Message(Message::CopyDone) => Piece::End,
             // Drivers that send a series ahead.
             Received::Message(Message::Flush | Message::Sync) => continue,
@@ -256,6 +262,30 @@ async fn feed(
     drop(queue);
     let outcome = statement.await;
     if gone { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok((outcome, failed)) }
+}
+
+/// A piece, and those behind it that have come already: each row is a message of its own, and to hand it over costs more than
+/// to read it. What follows that is none of them is left in `ahead`.
+fn gather(wire: &mut Wire, first: Bytes, ahead: &mut Option<Received>) -> Bytes {
+    let mut all = BytesMut::new();
+    let mut piece = first;
+    while all.len() + piece.len() < GATHERED {
+        match wire.buffered() {
+            Some(Received::Message(Message::CopyData(next))) => {
+                all.extend_from_slice(&piece);
+                piece = next;
+            }
+            other => {
+                *ahead = other;
+                break;
+            }
+        }
+    }
+    if all.is_empty() {
+        return piece;
+    }
+    all.extend_from_slice(&piece);
+    all.freeze()
 }
 
 /// Sends the client what a statement writes.

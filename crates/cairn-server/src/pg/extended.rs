@@ -7,6 +7,7 @@ use cairndb::{Column, DataType, Outcome, Prepared, Rows, SessionStatus, Value, s
 
 use super::connection::{Connection, Done, Failure};
 use super::message::{Form, Object};
+use super::object_number;
 use super::reply::Report;
 use super::rows::{self, Rest};
 use super::simple::{Control, deallocated};
@@ -48,11 +49,6 @@ enum State {
     Done,
 }
 
-/// Types whose numbers of four bytes are numbers of eight here: oid, xid and those that name objects.
-fn is_object_number(oid: u32) -> bool {
-    matches!(oid, 24 | 26 | 28 | 29 | 2205 | 2206 | 4089 | 4096)
-}
-
 /// A type that the client leaves open: none, or `unknown`.
 fn is_open(oid: u32) -> bool {
     oid == 0 || oid == 705
@@ -92,14 +88,11 @@ impl Connection {
             0 => None,
             _ => Some(self.session.prepare_async(&text, &declared).await?),
         };
-        let found = prepared.as_ref().map_or(&[][..], Prepared::parameter_types);
+        let found = prepared.as_ref().map(Prepared::parameter_type_oids).unwrap_or_default();
         let types = found
-            .iter()
+            .into_iter()
             .enumerate()
-            .map(|(at, ty)| match types.get(at) {
-                Some(oid) if !is_open(*oid) => *oid,
-                _ => ty.pg_oid(),
-            })
+            .map(|(at, own)| types.get(at).copied().filter(|declared| !is_open(*declared)).unwrap_or(own))
             .collect();
         self.statements.insert(name, Arc::new(Statement { sql: text, prepared, types, control }));
         self.wire.replies.parse_complete();
@@ -316,11 +309,9 @@ fn is_as_described(columns: &[Column], described: &[Column]) -> bool {
 
 fn parameter(bytes: &[u8], form: Form, ty: &DataType, oid: u32) -> Done<Value> {
     let value = match form {
-        Form::Binary if is_object_number(oid) => {
-            let number = <[u8; 4]>::try_from(bytes).map(u32::from_be_bytes);
-            return number
-                .map(|number| Value::BigInt(i64::from(number)))
-                .map_err(|_| Report::error("22P03", "incorrect binary data format").into());
+        Form::Binary if object_number::is_of(oid) => {
+            return object_number::read(bytes, oid)
+                .ok_or_else(|| Report::error("22P03", "incorrect binary data format").into());
         }
         Form::Binary => Value::parse_binary(bytes, ty),
         Form::Text => match std::str::from_utf8(bytes) {

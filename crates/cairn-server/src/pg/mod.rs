@@ -4,6 +4,7 @@ mod connection;
 mod copy;
 mod extended;
 mod message;
+mod object_number;
 mod opening;
 mod reply;
 mod rows;

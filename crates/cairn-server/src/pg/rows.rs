@@ -6,6 +6,7 @@ use cairndb::{Column, DataType, Rows, Value, format_cell};
 
 use super::connection::{Done, Failure};
 use super::message::Form;
+use super::object_number;
 use super::reply::{Field, Replies, Report};
 use super::simple::told;
 use super::wire::Wire;
@@ -65,6 +66,7 @@ pub(super) fn describe(replies: &mut Replies, columns: &[Column], forms: &[Form]
             type_length: match column.type_oid() {
                 18 => 1,
                 19 => 64,
+                26 => 4,
                 _ => length_of(column.data_type()),
             },
             modifier: modifier_of(column.data_type()),
@@ -98,7 +100,7 @@ pub(super) async fn send(
             wire.replies.data_row(columns.len(), |out| {
                 for (place, column) in columns.iter().enumerate() {
                     let array = batch.column(place).as_ref();
-                    put(out, array, row, column.data_type(), form_of(forms, place), &mut scratch)?;
+                    put(out, array, row, column, form_of(forms, place), &mut scratch)?;
                 }
                 Ok::<(), Failure>(())
             })?;
@@ -128,7 +130,7 @@ fn put(
     out: &mut BytesMut,
     array: &dyn Array,
     row: usize,
-    ty: &DataType,
+    column: &Column,
     form: Form,
     scratch: &mut Scratch,
 ) -> Done {
@@ -136,6 +138,7 @@ fn put(
         out.put_i32(-1);
         return Ok(());
     }
+    let ty = column.data_type();
     let bytes = match form {
         Form::Text => {
             scratch.text.clear();
@@ -145,9 +148,14 @@ fn put(
         Form::Binary => {
             scratch.bytes.clear();
             let value = Value::from_array(array, row, ty);
-            value
-                .write_binary(ty, &mut scratch.bytes)
-                .map_err(|error| Failure::from(Report::error(error.sqlstate(), error.to_string())))?;
+            if object_number::is_told(column.type_oid()) {
+                object_number::write(&value, column.type_oid(), &mut scratch.bytes)
+                    .ok_or_else(|| Failure::from(Report::error("22003", "OID out of range")))?;
+            } else {
+                value
+                    .write_binary(ty, &mut scratch.bytes)
+                    .map_err(|error| Failure::from(Report::error(error.sqlstate(), error.to_string())))?;
+            }
             scratch.bytes.as_slice()
         }
     };

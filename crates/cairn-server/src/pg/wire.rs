@@ -18,12 +18,17 @@ use crate::tls::common_name;
 
 /// Replies that are sent without waiting for more.
 const SEND_AT: usize = 32 << 10;
+/// What is read at once: from a client that sends little, and from one that has filled that.
+const READ: usize = 4 << 10;
+const READ_MANY: usize = 64 << 10;
 /// Capacity that an idle connection keeps.
 const KEPT: usize = 8 << 10;
 
 pub(crate) struct Wire {
     stream: Box<dyn Io>,
     input: BytesMut,
+    /// Whether the last read took all there was room for.
+    filled: bool,
     pub(crate) replies: Replies,
     message_bytes_max: usize,
     stages: watch::Receiver<Stage>,
@@ -48,6 +53,7 @@ impl Wire {
         Wire {
             stream,
             input: BytesMut::new(),
+            filled: false,
             replies: Replies::default(),
             message_bytes_max,
             stages: registry.stages(),
@@ -86,8 +92,11 @@ impl Wire {
         if self.input.is_empty() && self.input.capacity() > KEPT {
             self.input = BytesMut::new();
         }
-        self.input.reserve(4096);
-        self.stream.read_buf(&mut self.input).await
+        self.input.reserve(if self.filled { READ_MANY } else { READ });
+        let room = self.input.capacity() - self.input.len();
+        let read = self.stream.read_buf(&mut self.input).await?;
+        self.filled = read == room;
+        Ok(read)
     }
 
     /// Sends all replies.

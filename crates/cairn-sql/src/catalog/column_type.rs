@@ -2,19 +2,39 @@
 
 use std::collections::HashMap;
 
-use arrow::datatypes::Field;
+use arrow::datatypes::{DataType as ArrowType, Field};
 use cairn_types::DataType;
 
 /// Says of a field which of PostgreSQL's types it is told as.
 pub(crate) const TOLD_KEY: &str = "cairn.told";
 /// The number of PostgreSQL's type `name`.
 pub(crate) const NAME_ID: u32 = 19;
+/// The number of PostgreSQL's type `oid`.
+pub(crate) const OID_ID: u32 = 26;
+/// That of lists of them.
+pub(crate) const OID_LIST_ID: u32 = 1028;
 /// Under that key: the list is shown as its numbers with blanks between them.
 pub(crate) const VECTOR: &str = "vector";
 
 /// The number of PostgreSQL's type that clients are told of a result's field, where it is another than the field's own.
 pub(crate) fn told(field: &Field) -> Option<u32> {
-    field.metadata().get(TOLD_KEY)?.parse().ok()
+    let told = field.metadata().get(TOLD_KEY)?.parse().ok()?;
+    // A conversion may have kept the mark.
+    let fits = match told {
+        OID_ID => *field.data_type() == ArrowType::Int64,
+        OID_LIST_ID => {
+            matches!(field.data_type(), ArrowType::List(item) if *item.data_type() == ArrowType::Int64)
+        }
+        _ => matches!(field.data_type(), ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View),
+    };
+    fits.then_some(told)
+}
+
+/// A field with what clients are told of it.
+pub(crate) fn telling(field: Field, told: impl ToString) -> Field {
+    let mut metadata: HashMap<String, String> = field.metadata().clone();
+    metadata.insert(TOLD_KEY.to_owned(), told.to_string());
+    field.with_metadata(metadata)
 }
 
 /// A column's type.
@@ -66,6 +86,8 @@ impl ColumnType {
         match self {
             Self::Char => Some("18"),
             Self::Name => Some("19"),
+            Self::Oid => Some("26"),
+            Self::OidList => Some("1028"),
             Self::Int2Vector | Self::OidVector => Some(VECTOR),
             _ => None,
         }
@@ -74,9 +96,9 @@ impl ColumnType {
     /// A column of the type.
     pub(super) fn field(self, name: &str) -> Field {
         let field = self.data_type().to_field(name, true);
-        let Some(told) = self.told() else { return field };
-        let mut metadata: HashMap<String, String> = field.metadata().clone();
-        metadata.insert(TOLD_KEY.to_owned(), told.to_string());
-        field.with_metadata(metadata)
+        match self.told() {
+            Some(told) => telling(field, told),
+            None => field,
+        }
     }
 }

@@ -4,7 +4,6 @@
 
 pub(crate) mod column_type;
 pub(crate) mod file;
-mod information_privileges;
 pub(crate) mod information_schema;
 pub(crate) mod locks;
 pub(crate) mod pg_catalog;

@@ -40,7 +40,7 @@ impl SystemTable {
 pub(crate) fn tables(schema: &str) -> &'static [SystemTable] {
     match schema {
         "pg_catalog" => pg_catalog::tables(),
-        "information_schema" => information_schema::TABLES,
+        "information_schema" => information_schema::tables(),
         _ => &[],
     }
 }

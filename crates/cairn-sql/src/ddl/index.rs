@@ -8,6 +8,7 @@ use sqlparser::ast::{AlterIndexOperation, CreateIndex, Expr, IndexColumn, IndexT
 
 use super::names::{self, Kind};
 use super::{expression, notice};
+use crate::catalog::pg_catalog;
 use crate::context::Context;
 use crate::dml::default::parse_expr;
 use crate::parse::only;
@@ -102,16 +103,13 @@ fn kind(create: &CreateIndex) -> Result<String> {
 }
 
 fn key_column(context: &Context, table: &Table, column: &IndexColumn) -> Result<IndexColumnSpec> {
-    if column.operator_class.is_some() {
-        return Err(Error::unsupported("an operator class"));
-    }
     let order = &column.column;
     if order.with_fill.is_some() {
         return Err(Error::unsupported("WITH FILL"));
     }
     let descending = order.options.asc == Some(false);
     let nulls_first = order.options.nulls_first.unwrap_or(descending);
-    Ok(match &order.expr {
+    let spec = match &order.expr {
         Expr::Identifier(ident) => {
             IndexColumnSpec { column: fold(ident), expression: None, descending, nulls_first }
         }
@@ -121,7 +119,18 @@ fn key_column(context: &Context, table: &Table, column: &IndexColumn) -> Result<
             descending,
             nulls_first,
         },
-    })
+    };
+    if let Some(class) = column.operator_class.as_ref().and_then(|name| name.0.last()?.as_ident()) {
+        let ty = match &spec.expression {
+            Some(own) => Some(own.ty.clone()),
+            None => table.live_columns().find(|own| own.name == spec.column).map(|own| own.ty.clone()),
+        };
+        // A column that is not there is told by what makes the index.
+        if let Some(ty) = ty {
+            pg_catalog::accept_class(&fold(class), &ty)?;
+        }
+    }
+    Ok(spec)
 }
 
 /// What stands for an expression in the index's name, as PostgreSQL chooses it.

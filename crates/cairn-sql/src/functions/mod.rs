@@ -75,6 +75,7 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
+use crate::catalog::column_type;
 use crate::query::state::register_scalar;
 use crate::{Error, Result};
 
@@ -198,6 +199,8 @@ pub(crate) struct Simple {
     result: DataType,
     /// NULL in, NULL out, without calling.
     strict: bool,
+    /// What clients are told of its result, see [`column_type`].
+    told: Option<u32>,
     code: Code,
 }
 
@@ -259,12 +262,18 @@ impl Simple {
                 volatility,
             ),
         };
-        Self { name, aliases: Vec::new(), signature, result, strict: true, code }
+        Self { name, aliases: Vec::new(), signature, result, strict: true, told: None, code }
     }
 
     /// Calls the code for NULL arguments too.
     pub(crate) fn with_nulls(mut self) -> Self {
         self.strict = false;
+        self
+    }
+
+    /// Its result is told as PostgreSQL's type of this number.
+    pub(crate) fn told(mut self, number: u32) -> Self {
+        self.told = Some(number);
         self
     }
 
@@ -292,7 +301,11 @@ impl ScalarUDFImpl for Simple {
     }
 
     fn return_field_from_args(&self, _args: ReturnFieldArgs<'_>) -> datafusion::error::Result<FieldRef> {
-        Ok(Arc::new(self.result.to_field(self.name, true)))
+        let field = self.result.to_field(self.name, true);
+        Ok(Arc::new(match self.told {
+            Some(number) => column_type::telling(field, number),
+            None => field,
+        }))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> datafusion::error::Result<ColumnarValue> {

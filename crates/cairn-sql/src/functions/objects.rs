@@ -6,6 +6,7 @@ use datafusion::logical_expr::{ScalarUDF, Volatility};
 
 use super::{Call, Simple, Takes};
 use crate::catalog::DATABASE;
+use crate::catalog::column_type::{OID_ID, OID_LIST_ID};
 use crate::catalog::pg_catalog::objects::{self, Kind};
 use crate::context::ScopeExtension;
 use crate::{Error, Result};
@@ -40,6 +41,7 @@ const STABLE: Volatility = Volatility::Stable;
 /// Registers them.
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let mut all = names();
+    all.extend(numbers());
     all.extend(visibility());
     all.extend(sizes());
     all.extend(descriptions());
@@ -77,6 +79,39 @@ fn name(call: &Call<'_>, kind: Kind) -> Result<Value> {
     Ok(Value::Text(found.unwrap_or_else(|| if id == 0 { "-".to_owned() } else { id.to_string() })))
 }
 
+/// The functions around casts to `oid` and to lists of them: what numbers there are, and what clients are told.
+pub(crate) const OID_CASTS: [(&str, &str); 2] = [("oid", "cairn_oid"), ("oid[]", "cairn_oid_list")];
+
+/// What clients are told of a parameter that is cast by the function of a name.
+pub(crate) fn told(function: &str) -> Option<u32> {
+    let [(_, one), (_, list)] = OID_CASTS;
+    (function == one).then_some(OID_ID).or((function == list).then_some(OID_LIST_ID))
+}
+
+/// A number as that of an object: four bytes, negative ones as PostgreSQL reads them.
+fn object_number(value: &Value) -> Result<Value> {
+    let Some(number) = value.as_i64() else { return Ok(value.clone()) };
+    let own = u32::try_from(number).or_else(|_| i32::try_from(number).map(i32::cast_unsigned));
+    own.map(|own| Value::BigInt(i64::from(own))).map_err(|_| Error::new("22003", "OID out of range"))
+}
+
+fn numbers() -> Vec<Simple> {
+    let immutable = Volatility::Immutable;
+    let list = T::Array(Box::new(T::BigInt));
+    let [(_, one), (_, all)] = OID_CASTS;
+    vec![
+        Simple::new(one, Takes::Exact(vec![T::BigInt]), T::BigInt, immutable, |call| {
+            object_number(&call.values[0])
+        })
+        .told(OID_ID),
+        Simple::new(all, Takes::Exact(vec![list.clone()]), list, immutable, |call| match &call.values[0] {
+            Value::Array(items) => Ok(Value::Array(items.iter().map(object_number).collect::<Result<_>>()?)),
+            other => Ok(other.clone()),
+        })
+        .told(OID_LIST_ID),
+    ]
+}
+
 fn names() -> Vec<Simple> {
     macro_rules! kind {
         ($to:literal, $cast:literal, $name:literal, $kind:expr) => {
@@ -84,10 +119,12 @@ fn names() -> Vec<Simple> {
                 Simple::new($to, Takes::Exact(vec![T::Text]), T::BigInt, STABLE, |call| {
                     let scope = ScopeExtension::of(&call.args.config_options)?;
                     Ok(objects::find(&scope, $kind, call.text(0)?)?.map_or(Value::Null, Value::BigInt))
-                }),
+                })
+                .told(OID_ID),
                 Simple::new($cast, Takes::Any(1), T::BigInt, STABLE, |call| {
                     id(call, 0, $kind).map(Value::BigInt)
-                }),
+                })
+                .told(OID_ID),
                 Simple::new($name, Takes::Any(1), T::Text, STABLE, |call| name(call, $kind)),
             ]
         };
@@ -197,6 +234,9 @@ fn input_error_row(call: &Call<'_>) -> Result<Value> {
     Ok(Value::Array(vec![Value::Text(out)]))
 }
 
+/// The catalog's tables of which no object has a comment.
+const NO_COMMENTS: [&str; 5] = ["pg_attrdef", "pg_constraint", "pg_policy", "pg_rewrite", "pg_trigger"];
+
 fn descriptions() -> Vec<Simple> {
     vec![
         Simple::new(
@@ -230,7 +270,12 @@ fn descriptions() -> Vec<Simple> {
         ),
         Simple::new("obj_description", Takes::Variadic, T::Text, STABLE, |call| {
             let id = id(call, 0, Kind::Relation)?;
-            Ok(text_of(objects::comment(&*ScopeExtension::of(&call.args.config_options)?, id, 0)))
+            let scope = ScopeExtension::of(&call.args.config_options)?;
+            Ok(text_of(match call.values.get(1) {
+                // Constraints, triggers and rules, whose numbers are those of indexes, have no comments.
+                Some(Value::Text(class)) if NO_COMMENTS.contains(&class.as_str()) => None,
+                _ => objects::comment(&scope, id, 0),
+            }))
         }),
         Simple::new("col_description", Takes::Any(2), T::Text, STABLE, |call| {
             let (id, part) = (id(call, 0, Kind::Relation)?, call.integer(1)?);

@@ -321,6 +321,8 @@ pub(super) fn after(expr: &mut Expr) -> Result<bool> {
                 take(inner)
             } else if let Some(call) = registered(inner, data_type) {
                 call
+            } else if let Some((function, ty)) = numbered(data_type) {
+                call(function, vec![cast_to(take(inner), &ty)])
             } else {
                 return Ok(false);
             }
@@ -451,9 +453,14 @@ pub(super) fn with_dimensions(text: &Expr, ty: cairn_types::DataType) -> cairn_t
 
 /// The functions of `regclass` and its kin, where a type is one of these.
 fn reg(ty: &SqlType) -> Option<&'static (&'static str, &'static str, &'static str)> {
-    let name = ty.to_string().to_ascii_lowercase();
-    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+    let name = catalog_name(ty);
     crate::functions::objects::CASTS.iter().find(|(own, ..)| *own == name)
+}
+
+/// The name of a type of `pg_catalog`, quoted or not.
+fn catalog_name(ty: &SqlType) -> String {
+    let name = ty.to_string().replace('"', "").to_ascii_lowercase();
+    name.strip_prefix("pg_catalog.").unwrap_or(&name).to_owned()
 }
 
 /// A cast to `regclass`, which is an id, or of one to text, which is a name.
@@ -473,6 +480,13 @@ fn registered(inner: &mut Expr, ty: &SqlType) -> Option<Expr> {
     }
     function.name = ObjectName::from(Ident::new(*to_name));
     Some(take(inner))
+}
+
+/// The function around a cast to `oid` or a list of them, and the type that the value is cast to first.
+fn numbered(ty: &SqlType) -> Option<(&'static str, cairn_types::DataType)> {
+    let name = catalog_name(ty);
+    let (_, function) = crate::functions::objects::OID_CASTS.iter().find(|(own, _)| *own == name)?;
+    Some((function, super::types::data_type(ty).ok()?))
 }
 
 /// What looks for the id of a name, by the function that it became.

@@ -3,8 +3,10 @@
 
 mod aliases;
 mod array_query;
+mod array_types;
 pub(crate) mod as_of;
 pub(crate) mod balance;
+mod beside_stars;
 pub(crate) mod bound;
 mod case_type;
 pub(crate) mod check;
@@ -35,6 +37,7 @@ pub(crate) mod only;
 pub(crate) mod parameters;
 pub(crate) mod partition_columns;
 mod presence;
+mod qualified_stars;
 mod quantified_values;
 mod recursive;
 pub(crate) mod rewrite;
@@ -43,6 +46,7 @@ pub(crate) mod rows_from;
 pub(crate) mod sample;
 mod scopes;
 mod search;
+mod set_aliases;
 pub(crate) mod sets;
 mod shadowed;
 pub(crate) mod shown;
@@ -115,6 +119,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let typed = likes::before_parsing(&typed);
     let typed = composites::before_parsing(&typed);
     let typed = element_targets::before_parsing(&typed);
+    let typed = array_types::before_parsing(&typed);
     let text = &*typed;
     let own = crate::copy::parse(text)
         .or_else(|| crate::ddl::parse(text))
@@ -198,12 +203,15 @@ pub(crate) fn resolve(
     query: &mut Query,
 ) -> Result<()> {
     recursive::check(query)?;
+    qualified_stars::complete(query);
+    set_aliases::wrap(query);
     windows::resolve(query)?;
     system_ids::resolve(query)?;
     shadowed::rename(query);
     let scopes = scopes::Scopes::new(context, catalog, plan);
     aliases::complete(scopes.clone(), query);
     using::resolve(scopes.clone(), query)?;
+    beside_stars::name(scopes.clone(), query);
     table_ids::resolve(scopes.clone(), catalog, query)?;
     whole_rows::resolve(scopes.clone(), catalog, query)?;
     hidden_tables::rename(scopes, query);

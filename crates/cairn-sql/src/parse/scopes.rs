@@ -192,7 +192,8 @@ impl<'a> Scopes<'a> {
             }
             TableFactor::Derived { subquery, alias, .. } => {
                 let name = alias.as_ref().map(|alias| fold(&alias.name)).unwrap_or_default();
-                let mut columns = renamed(self.columns_of(subquery), alias.as_ref());
+                let said = self.columns_of(subquery).or_else(|| (self.plan)((**subquery).clone()));
+                let mut columns = renamed(said, alias.as_ref());
                 let mut present = None;
                 if let Some(columns) = &mut columns
                     && columns.last().is_some_and(|name| name == THERE)

@@ -531,11 +531,8 @@ pub(super) fn flat(array: &mut Expr) {
     }
 }
 
-/// Refuses functions that yield sets within CASE and COALESCE, whose parts are not all looked at.
-///
-/// # Errors
-/// `0A000`.
-pub(super) fn refuse_within(expr: &Expr) -> Result<()> {
+/// Whether a function that yields a set is called in an expression, queries within aside.
+pub(super) fn within(expr: &Expr) -> bool {
     struct Sets {
         queries: usize,
     }
@@ -560,12 +557,20 @@ pub(super) fn refuse_within(expr: &Expr) -> Result<()> {
             }
         }
     }
+    expr.visit(&mut Sets { queries: 0 }).is_break()
+}
+
+/// Refuses functions that yield sets within CASE and COALESCE, whose parts are not all looked at.
+///
+/// # Errors
+/// `0A000`.
+pub(super) fn refuse_within(expr: &Expr) -> Result<()> {
     let word = match expr {
         Expr::Case { .. } => "CASE",
         Expr::Function(call) if bare_name(&call.name).as_deref() == Some("coalesce") => "COALESCE",
         _ => return Ok(()),
     };
-    if expr.visit(&mut Sets { queries: 0 }).is_continue() {
+    if !within(expr) {
         return Ok(());
     }
     Err(Error::new("0A000", format!("set-returning functions are not allowed in {word}"))

@@ -21,8 +21,12 @@ pub(crate) fn data_type(sql: &SqlType) -> Result<DataType> {
         };
     }
     let text = sql.to_string();
-    let unquoted = text.trim_matches('"');
-    DataType::parse(unquoted).ok_or_else(|| missing(unquoted))
+    let bare = text.strip_prefix("\"pg_catalog\".").unwrap_or(&text);
+    let unquoted = bare.trim_matches('"');
+    // What PostgreSQL calls the types of arrays.
+    let element = unquoted.strip_prefix('_').and_then(DataType::parse);
+    let list = element.map(|element| DataType::Array(Box::new(element)));
+    DataType::parse(unquoted).or(list).ok_or_else(|| missing(unquoted))
 }
 
 /// A type as [`data_type`] reads it, whichever it is.

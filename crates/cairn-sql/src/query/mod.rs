@@ -44,6 +44,7 @@ pub(crate) mod slots;
 mod sound;
 pub(crate) mod state;
 pub(crate) mod ties;
+mod told;
 pub(crate) mod typed_operators;
 pub(crate) mod unnest;
 pub(crate) mod unprepared;

@@ -8,7 +8,7 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
 use cairn_types::{ColumnBuilder, DataType, Value};
 
-use crate::catalog::column_type::{TOLD_KEY, VECTOR};
+use crate::catalog::column_type::{self, TOLD_KEY, VECTOR};
 use crate::{Error, Result};
 
 /// Separates a column's name from what makes it unique within a plan.
@@ -59,10 +59,7 @@ fn leaving(field: &Field) -> Field {
             DataType::Text.to_field(name, field.is_nullable())
         }
         Some(told) if told != VECTOR => {
-            let own = data_type(field).to_field(name, field.is_nullable());
-            let mut metadata = own.metadata().clone();
-            metadata.insert(TOLD_KEY.to_owned(), told.clone());
-            own.with_metadata(metadata)
+            column_type::telling(data_type(field).to_field(name, field.is_nullable()), told)
         }
         _ => data_type(field).to_field(name, field.is_nullable()),
     }

@@ -140,6 +140,7 @@ impl<'s> Planner<'s> {
             .and_then(super::common_types::rewrite)
             .and_then(super::outer_aggregates::refuse)
             .and_then(super::optional::rewrite)
+            .and_then(super::told::marked)
             .map_err(Error::from)
     }
 

@@ -322,7 +322,7 @@ fn check_statements(
             | Statement::Update(_)
             | Statement::Delete(_)
             | Statement::Merge(_) => {
-                let (_, columns) = query::describe::statement(context, &bound, &[])?;
+                let columns = query::describe::statement(context, &bound, &[])?.columns;
                 Some(columns).filter(|columns| !columns.is_empty() || matches!(bound, Statement::Query(_)))
             }
             _ => None,

@@ -104,6 +104,11 @@ impl Prepared {
         &self.statement.parameters
     }
 
+    /// What clients are told of each parameter, where it is another of PostgreSQL's types than its own.
+    pub fn parameters_told(&self) -> &[Option<u32>] {
+        &self.statement.told
+    }
+
     /// Columns of the result; empty for a statement without rows.
     pub fn columns(&self) -> &[Column] {
         &self.statement.columns

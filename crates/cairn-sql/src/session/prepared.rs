@@ -27,6 +27,8 @@ pub(crate) struct Statement {
     pub(crate) sql: String,
     pub(crate) statement: ast::Statement,
     pub(crate) parameters: Vec<DataType>,
+    /// What clients are told of them, where it is another type than their own.
+    pub(crate) told: Vec<Option<u32>>,
     pub(crate) columns: Vec<Column>,
 }
 
@@ -185,18 +187,21 @@ fn describe(
     statement: ast::Statement,
     declared: &[Option<DataType>],
 ) -> Result<Arc<Statement>> {
-    if let Some((parameters, columns)) = of_session(state, &statement)? {
-        return Ok(Arc::new(Statement { sql: sql.to_owned(), statement, parameters, columns }));
-    }
-    let context = context(shared, state, Vec::new())?;
-    let (parameters, columns) = query::describe::statement(&context, &statement, declared)?;
-    // Its plan is worth keeping from the first execution on.
-    shared.reuse.is_seen(sql);
-    Ok(Arc::new(Statement { sql: sql.to_owned(), statement, parameters, columns }))
+    let query::describe::Described { parameters, told, columns } = match of_session(state, &statement)? {
+        Some(columns) => query::describe::Described { columns, ..Default::default() },
+        None => {
+            let context = context(shared, state, Vec::new())?;
+            let described = query::describe::statement(&context, &statement, declared)?;
+            // Its plan is worth keeping from the first execution on.
+            shared.reuse.is_seen(sql);
+            described
+        }
+    };
+    Ok(Arc::new(Statement { sql: sql.to_owned(), statement, parameters, told, columns }))
 }
 
-/// Parameters and columns of a statement that asks the session: SHOW, EXECUTE, FETCH.
-fn of_session(state: &State, statement: &ast::Statement) -> Result<Option<(Vec<DataType>, Vec<Column>)>> {
+/// The columns of a statement that asks the session: SHOW, EXECUTE, FETCH.
+fn of_session(state: &State, statement: &ast::Statement) -> Result<Option<Vec<Column>>> {
     let columns = match statement {
         ast::Statement::ShowVariable { variable } => super::variables::shown_columns(variable),
         ast::Statement::Execute { name, .. } => {
@@ -207,7 +212,7 @@ fn of_session(state: &State, statement: &ast::Statement) -> Result<Option<(Vec<D
         ast::Statement::Fetch { name, .. } => state.cursors.columns(&fold(name))?,
         _ => return Ok(None),
     };
-    Ok(Some((Vec::new(), columns)))
+    Ok(Some(columns))
 }
 
 /// PREPARE name [(types)] AS statement.

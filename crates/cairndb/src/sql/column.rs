@@ -38,7 +38,8 @@ impl Column {
         &self.data_type
     }
 
-    /// PostgreSQL's number of the type; of columns of `pg_catalog` that of `name` and `"char"` where PostgreSQL has these.
+    /// PostgreSQL's number of the type; of columns of `pg_catalog` that of `name`, `"char"`, `oid` and `oid[]`
+    /// where PostgreSQL has these.
     pub fn type_oid(&self) -> u32 {
         self.told.unwrap_or_else(|| self.data_type.pg_oid())
     }

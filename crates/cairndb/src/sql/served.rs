@@ -36,6 +36,13 @@ impl Prepared {
         self.inner.parameter_types()
     }
 
+    /// PostgreSQL's numbers of the parameters' types, `$1` first: that of `oid` or of lists of them (26, 1028) where a
+    /// parameter of [`DataType::BigInt`] stands for the number of an object, as `$1` of `attrelid = $1`.
+    pub fn parameter_type_oids(&self) -> Vec<u32> {
+        let types = self.inner.parameter_types().iter().zip(self.inner.parameters_told());
+        types.map(|(ty, told)| told.unwrap_or_else(|| ty.pg_oid())).collect()
+    }
+
     /// The columns of the result; empty for a statement without rows.
     pub fn columns(&self) -> &[Column] {
         self.columns.all()

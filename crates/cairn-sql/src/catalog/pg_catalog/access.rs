@@ -5,6 +5,7 @@ use cairn_types::{Coded, DataType, Value};
 use super::{PG_CATALOG_ID, USER_ID};
 use crate::catalog::column_type::ColumnType::{Bool, Char, Int4, Name, Oid, Text};
 use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, optional, text};
+use crate::{Error, Result};
 
 /// The access method of tables.
 pub(super) const HEAP: i64 = 2;
@@ -116,6 +117,39 @@ pub(super) fn class_of(ty: &DataType) -> i64 {
         other => format!("{}_ops", other.pg_name()),
     };
     CLASSES.iter().find(|own| own.1 == name).map_or(0, |own| own.0)
+}
+
+/// Whether an index over values of a type may be given an operator class: that of the type, or one of those for patterns, which ask
+/// for the order of bytes that texts have here anyway.
+///
+/// # Errors
+/// `42704` for the name of none, `42804` for one of other types.
+pub(crate) fn accept_class(name: &str, ty: &DataType) -> Result<()> {
+    let of_patterns = match name {
+        "text_pattern_ops" | "varchar_pattern_ops" => {
+            Some(matches!(ty, DataType::Text | DataType::Varchar(_)))
+        }
+        "bpchar_pattern_ops" => Some(matches!(ty, DataType::Char(_))),
+        _ => None,
+    };
+    let fits = match (of_patterns, CLASSES.iter().find(|own| own.1 == name)) {
+        (Some(fits), _) => fits,
+        (None, Some(own)) => {
+            let of_type = class_of(ty);
+            let text = matches!(ty, DataType::Text | DataType::Varchar(_)) && name == "varchar_ops";
+            let network = matches!(ty, DataType::Coded(Coded::Inet | Coded::Cidr)) && name == "cidr_ops";
+            own.0 == of_type || text || network
+        }
+        (None, None) => {
+            let message = format!("operator class \"{name}\" does not exist for access method \"btree\"");
+            return Err(Error::new("42704", message));
+        }
+    };
+    if fits {
+        return Ok(());
+    }
+    let message = format!("operator class \"{name}\" does not accept data type {}", ty.base_name());
+    Err(Error::new("42804", message))
 }
 
 fn classes() -> Rows {

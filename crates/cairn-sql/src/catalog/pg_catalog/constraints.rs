@@ -5,7 +5,7 @@ use cairn_engine::catalog::{ForeignKey, PUBLIC, Table, TypeKind};
 use cairn_types::Value;
 
 use super::types::type_oid;
-use super::{CONSTRAINT_OFFSET, derived, derived_parts, schema_ids};
+use super::{derived, derived_parts, schema_ids};
 use crate::Result;
 use crate::catalog::column_type::ColumnType::{Bool, Char, Int2, Int2List, Name, Oid, OidList, Text};
 use crate::catalog::information_schema::{action_name, keys};
@@ -49,7 +49,7 @@ fn referenced_index(catalog: &Catalog, key: &ForeignKey) -> i64 {
 
 pub(super) fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constraint<'t>> {
     let mut all = Vec::new();
-    let mut next = CONSTRAINT_OFFSET;
+    let mut next = 0;
     let mut id = || {
         next += 1;
         derived(table.id, next)
@@ -196,7 +196,7 @@ const CONSTRAINT: Columns = &[
 
 /// The number of a domain's constraint.
 pub(super) fn of_domain_id(domain: u32, at: usize) -> i64 {
-    derived(domain, CONSTRAINT_OFFSET + 1 + at as i64)
+    derived(domain, 1 + at as i64)
 }
 
 fn list(numbers: Vec<i16>) -> Value {

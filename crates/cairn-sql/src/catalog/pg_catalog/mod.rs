@@ -26,6 +26,7 @@ use cairn_engine::Catalog;
 use cairn_engine::catalog::{Class, PUBLIC, STORE, Table};
 use cairn_types::Value;
 
+pub(crate) use access::accept_class;
 pub(crate) use constraints::constraint_definition;
 pub(crate) use definitions::{
     function_arguments, function_definition, function_identity, function_result, trigger_definition,
@@ -54,10 +55,13 @@ const PG_CATALOG_ID: i64 = 11;
 const INFORMATION_SCHEMA_ID: i64 = 12;
 /// The id of the key-value space's table.
 pub(in crate::catalog) const STORE_ID: i64 = 900;
-/// Ids of indexes and constraints begin here; each table has 65,536 of them.
-const DERIVED_ID: i64 = 1 << 32;
-/// Within a table's derived ids: constraints that are no indexes.
-const CONSTRAINT_OFFSET: i64 = 1 << 15;
+/// Ids of indexes, constraints and what else belongs to an object begin here, those of types behind them.
+const DERIVED_ID: i64 = 1 << 30;
+/// How many there are: of objects whose ids are a multiple of `DERIVED_IDS / PLACES` apart, one at most may live.
+const DERIVED_IDS: i64 = 1 << 30;
+/// How many an object has, more than a table's columns. Each of the catalog's tables has its own: an index and a
+/// constraint may have the same.
+const PLACES: i64 = 1 << 11;
 
 /// The tables of this schema.
 pub(crate) fn tables() -> &'static [SystemTable] {
@@ -95,7 +99,7 @@ const VIEWS: &[&str] = &[
 ];
 
 /// Whether a computed table is a view in `pg_class`.
-fn is_view(schema: &str, name: &str) -> bool {
+pub(in crate::catalog) fn is_view(schema: &str, name: &str) -> bool {
     schema != "pg_catalog" || VIEWS.contains(&name)
 }
 
@@ -312,13 +316,14 @@ const TABLES: &[SystemTable] = &[
     },
 ];
 
-pub(in crate::catalog) fn derived(table: u32, offset: i64) -> i64 {
-    DERIVED_ID + i64::from(table) * 65_536 + offset
+/// The number of what belongs to an object and has a place there: see decision 0025.
+pub(in crate::catalog) fn derived(object: u32, place: i64) -> i64 {
+    DERIVED_ID + (i64::from(object) * PLACES + place) % DERIVED_IDS
 }
 
 /// The number of the default of a table's column at a place.
 fn default_id(table: u32, at: usize) -> i64 {
-    derived(table, CONSTRAINT_OFFSET * 5 / 4 + at as i64)
+    derived(table, at as i64)
 }
 
 /// The number of a table of `pg_catalog`: what `tableoid` is for its rows.
@@ -354,8 +359,12 @@ fn system_tables() -> impl Iterator<Item = (i64, &'static str, &'static SystemTa
         })
 }
 
+/// The table, and the place there, that a number was derived from.
 fn derived_parts(catalog: &Catalog, oid: i64) -> Option<(std::sync::Arc<Table>, i64)> {
-    let own = oid.checked_sub(DERIVED_ID).filter(|own| *own >= 0)?;
-    let table = catalog.table_by_id(u32::try_from(own / 65_536).ok()?)?;
-    Some((std::sync::Arc::clone(table), own % 65_536))
+    let own = oid.checked_sub(DERIVED_ID).filter(|own| (0..DERIVED_IDS).contains(own))?;
+    let first = u32::try_from(own / PLACES).ok()?;
+    let apart = |id: u32| i64::from(id.abs_diff(first)) % (DERIVED_IDS / PLACES) == 0;
+    let table = catalog.table_by_id(first);
+    let table = table.or_else(|| catalog.tables().find(|table| apart(table.id)))?;
+    Some((std::sync::Arc::clone(table), own % PLACES))
 }

@@ -7,6 +7,7 @@ use super::access;
 use super::indexes::all_indexes;
 use super::traits::{function_id, function_name};
 use super::{STORE_ID, derived, derived_parts, schema_ids, system_tables};
+use crate::catalog::DATABASE;
 use crate::context::Scope;
 use crate::functions::text::quote_ident;
 use crate::{Error, Result};
@@ -95,6 +96,11 @@ pub(crate) fn find(scope: &Scope, kind: Kind, name: &str) -> Result<Option<i64>>
     let (schema, object) = match parts.as_slice() {
         [object] => (None, object.as_str()),
         [schema, object] => (Some(schema.as_str()), object.as_str()),
+        [database, schema, object] if database == DATABASE => (Some(schema.as_str()), object.as_str()),
+        [_, _, _] => {
+            let message = format!("cross-database references are not implemented: {bare}");
+            return Err(Error::new("0A000", message));
+        }
         _ => return Ok(None),
     };
     Ok(match kind {
@@ -164,8 +170,16 @@ fn type_id(scope: &Scope, name: &str) -> Option<i64> {
     if let Some(own) = own {
         return Some(super::types::type_oid(own.id));
     }
-    let bare = name.trim().strip_prefix("pg_catalog.").unwrap_or(name.trim());
-    DataType::parse(&bare.to_lowercase()).map(|ty| i64::from(ty.pg_oid()))
+    let name = name.trim();
+    let bare = match parts(name).ok().as_deref() {
+        // A quoted name stands for itself.
+        Some([schema, ty]) if schema == "pg_catalog" => ty.clone(),
+        Some([ty]) if name.starts_with('"') => ty.clone(),
+        _ => name.strip_prefix("pg_catalog.").unwrap_or(name).to_lowercase(),
+    };
+    let element = bare.strip_prefix('_').and_then(DataType::parse);
+    let list = || element.map(|element| DataType::Array(Box::new(element)));
+    DataType::parse(&bare).or_else(list).map(|ty| i64::from(ty.pg_oid()))
 }
 
 /// The schema and the name of a relation or type.

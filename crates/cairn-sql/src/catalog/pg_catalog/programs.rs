@@ -1,4 +1,4 @@
-//! `pg_proc` and `pg_trigger`, and the views of `information_schema` over the same.
+//! `pg_proc` and `pg_trigger`.
 
 use cairn_engine::Catalog;
 use cairn_engine::catalog::{
@@ -9,7 +9,6 @@ use cairn_types::{DataType, Value};
 
 use super::{PG_CATALOG_ID, USER_ID, derived, schema_ids, traits};
 use crate::Result;
-use crate::catalog::DATABASE;
 use crate::catalog::column_type::ColumnType::{
     Bool, Bytea, Char, Float4, Int2, Int2Vector, Name, Oid, OidList, OidVector, Text, TextList,
 };
@@ -29,8 +28,6 @@ const RECORD_OID: u32 = 2249;
 pub(super) const SQL_LANGUAGE_OID: i64 = 14;
 /// The language of what is built in.
 pub(super) const INTERNAL_LANGUAGE_OID: i64 = 12;
-/// Within a table's derived ids: its triggers.
-const TRIGGER_OFFSET: i64 = 3 << 14;
 
 fn return_oid(routine: &RoutineDescriptor) -> u32 {
     match &routine.returns {
@@ -225,11 +222,11 @@ fn mode(mode: ParameterMode) -> &'static str {
 
 /// The id of a relation's trigger at a place.
 pub(super) fn trigger_id(relation: u32, at: usize) -> i64 {
-    derived(relation, TRIGGER_OFFSET + at as i64)
+    derived(relation, at as i64)
 }
 
 /// All triggers with their relation's id and name.
-pub(super) fn triggers(
+pub(in crate::catalog) fn triggers(
     catalog: &Catalog,
 ) -> impl Iterator<Item = (u32, &str, &str, usize, &TriggerDescriptor)> {
     let tables = catalog.tables().map(|t| (t.id, t.schema.as_str(), t.name.as_str(), &t.triggers));
@@ -286,108 +283,7 @@ fn pg_trigger(context: &Context, catalog: &Catalog) -> Result<Rows> {
     Ok(triggers(catalog).map(row).collect())
 }
 
-pub(in crate::catalog) fn routines(_: &Context, catalog: &Catalog) -> Result<Rows> {
-    let row = |routine: &RoutineDescriptor| {
-        let procedure = routine.kind == RoutineKind::Procedure;
-        let ty = match &routine.returns {
-            _ if procedure => None,
-            Returns::Void => Some("void".to_owned()),
-            Returns::Trigger => Some("trigger".to_owned()),
-            Returns::Value { ty, .. } => Some(type_word(ty)),
-            Returns::Rows { columns, .. } => Some(match columns.as_slice() {
-                [(_, ty)] => type_word(ty),
-                _ => "record".to_owned(),
-            }),
-            Returns::Relation { .. } => Some("USER-DEFINED".to_owned()),
-        };
-        let deterministic = routine.volatility == RoutineVolatility::Immutable;
-        vec![
-            text(DATABASE),
-            text(&routine.schema),
-            text(format!("{}_{}", routine.name, routine.id)),
-            text(DATABASE),
-            text(&routine.schema),
-            text(&routine.name),
-            text(if procedure { "PROCEDURE" } else { "FUNCTION" }),
-            optional(ty.as_deref()),
-            text("SQL"),
-            match routine.form {
-                BodyForm::Text => text(&routine.body),
-                BodyForm::Return | BodyForm::Atomic => Value::Null,
-            },
-            text("SQL"),
-            text(if deterministic { "YES" } else { "NO" }),
-            text("MODIFIES"),
-            text(if routine.strict { "YES" } else { "NO" }),
-        ]
-    };
-    Ok(catalog.routines().map(|routine| row(routine)).collect())
-}
-
-fn type_word(ty: &DataType) -> String {
-    match ty {
-        DataType::Array(_) => "ARRAY".to_owned(),
-        other => other.base_name().to_owned(),
-    }
-}
-
-pub(in crate::catalog) fn parameters(_: &Context, catalog: &Catalog) -> Result<Rows> {
-    let mut rows = Rows::new();
-    for routine in catalog.routines() {
-        for (at, parameter) in routine.parameters.iter().enumerate() {
-            rows.push(vec![
-                text(DATABASE),
-                text(&routine.schema),
-                text(format!("{}_{}", routine.name, routine.id)),
-                Value::Integer(at as i32 + 1),
-                text(match parameter.mode {
-                    ParameterMode::In | ParameterMode::Variadic => "IN",
-                    ParameterMode::Out => "OUT",
-                    ParameterMode::InOut => "INOUT",
-                }),
-                optional(Some(parameter.name.as_str()).filter(|name| !name.is_empty())),
-                text(type_word(&parameter.ty)),
-                optional(parameter.default.as_deref()),
-            ]);
-        }
-    }
-    Ok(rows)
-}
-
-pub(in crate::catalog) fn information_schema_triggers(context: &Context, catalog: &Catalog) -> Result<Rows> {
-    let path = &context.scope.settings.search_path;
-    let mut rows = Rows::new();
-    for (_, schema, relation, _, trigger) in triggers(catalog) {
-        let events = trigger.events;
-        let all = [("INSERT", events.insert), ("DELETE", events.delete), ("UPDATE", events.update)];
-        for (event, _) in all.into_iter().filter(|(_, set)| *set) {
-            let function = catalog.routine_by_id(trigger.function);
-            let call = function.map(|f| format!("EXECUTE FUNCTION {}({})", f.name, arguments(trigger)));
-            rows.push(vec![
-                text(DATABASE),
-                text(schema),
-                text(&trigger.name),
-                text(event),
-                text(DATABASE),
-                text(schema),
-                text(relation),
-                optional(trigger.when.as_deref().map(|when| unbound(when, path)).as_deref()),
-                optional(call.as_deref()),
-                text(if trigger.per_row { "ROW" } else { "STATEMENT" }),
-                text(match trigger.timing {
-                    TriggerTiming::Before => "BEFORE",
-                    TriggerTiming::After => "AFTER",
-                    TriggerTiming::InsteadOf => "INSTEAD OF",
-                }),
-                optional(trigger.old_table.as_deref()),
-                optional(trigger.new_table.as_deref()),
-            ]);
-        }
-    }
-    Ok(rows)
-}
-
-pub(super) fn arguments(trigger: &TriggerDescriptor) -> String {
+pub(in crate::catalog) fn arguments(trigger: &TriggerDescriptor) -> String {
     let quoted = trigger.arguments.iter().map(|argument| format!("'{}'", argument.replace('\'', "''")));
     quoted.collect::<Vec<_>>().join(", ")
 }

@@ -4,7 +4,7 @@ use cairn_engine::Catalog;
 use cairn_engine::catalog::{Membership, Policy, RoleDescriptor, Table};
 use cairn_types::Value;
 
-use super::{CONSTRAINT_OFFSET, derived};
+use super::derived;
 use crate::catalog::column_type::ColumnType::{
     Bool, Char, Int4, Name, Oid, OidList, Text, TextList, Timestamptz,
 };
@@ -105,7 +105,7 @@ pub(super) const PG_DEFAULT_ACL: SystemTable = SystemTable {
                     letter => letter,
                 };
                 rows.push(vec![
-                    oid(derived(role.id, CONSTRAINT_OFFSET + at as i64)),
+                    oid(derived(role.id, at as i64)),
                     oid(role.id),
                     oid(own.schema.unwrap_or(0)),
                     text(letter.to_string()),
@@ -133,7 +133,7 @@ pub(super) const PG_POLICY: SystemTable = SystemTable {
         let shown = |own: &Option<String>| condition(context, own.as_deref());
         let row = |(table, at, own): (&Table, usize, &Policy)| {
             vec![
-                oid(derived(table.id, CONSTRAINT_OFFSET * 7 / 4 + at as i64)),
+                oid(derived(table.id, at as i64)),
                 text(&own.name),
                 oid(table.id),
                 text(own.command.to_string()),

@@ -16,7 +16,7 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Ope
 use super::Types;
 use crate::Result;
 use crate::functions::overload::Overloaded;
-use crate::functions::{Simple, cast, sql_type};
+use crate::functions::{Simple, cast, objects, sql_type};
 
 /// Functions whose arguments have one type.
 const ALIKE: [&str; 5] = ["coalesce", "nullif", "greatest", "least", "nvl"];
@@ -153,11 +153,17 @@ impl Open<'_> {
     }
 
     fn call(&mut self, call: &ScalarFunction) {
-        let args = &call.args;
+        let (name, args) = (call.func.name(), &call.args);
+        if let Some(told) = objects::told(name)
+            && let [Expr::ScalarFunction(inner)] = args.as_slice()
+            && let Some(number) = inner.args.first().and_then(open)
+        {
+            self.types.told.entry(number).or_insert(told);
+            return;
+        }
         if !args.iter().any(|arg| open(arg).is_some()) {
             return;
         }
-        let name = call.func.name();
         if name == cast::NAME {
             if let [value, Expr::Literal(ScalarValue::Utf8(Some(target)), _)] = args.as_slice() {
                 self.note(value, DataType::parse(target));

@@ -5,6 +5,7 @@ mod changes;
 mod infer;
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use arrow::array::Array;
@@ -15,37 +16,51 @@ use datafusion::logical_expr::{Expr as Planned, LogicalPlan};
 use sqlparser::ast::{Expr, Ident, Query, Statement};
 
 use super::plan::Planner;
+use crate::catalog::column_type::{self, OID_ID, OID_LIST_ID};
 use crate::context::Context;
 use crate::functions::sql_type;
 use crate::results::Column;
 use crate::{Error, Result, parse};
+
+/// What a statement takes and gives.
+#[derive(Debug, Default)]
+pub(crate) struct Described {
+    /// The types of its parameters.
+    pub(crate) parameters: Vec<DataType>,
+    /// For each the number of PostgreSQL's type that clients are told, where it is another than the type's own.
+    pub(crate) told: Vec<Option<u32>>,
+    pub(crate) columns: Vec<Column>,
+}
 
 /// The parameter types and result columns of a statement; `declared` are the types that are known of parameters.
 pub(crate) fn statement(
     context: &Context,
     statement: &Statement,
     declared: &[Option<DataType>],
-) -> Result<(Vec<DataType>, Vec<Column>)> {
+) -> Result<Described> {
     let unlocked = super::nested::without(statement);
     let statement = unlocked.as_ref().unwrap_or(statement);
     if let Some(read) = crate::dml::with::described(statement)? {
         // A parameter may stand in any of the parts: the first that tells its type tells it.
-        let (mut types, columns) = self::statement(context, &read, declared)?;
+        let mut all = self::statement(context, &read, declared)?;
         for part in crate::dml::with::statements(statement) {
-            let (more, _) = self::statement(context, part, declared)?;
-            for (n, ty) in more.into_iter().enumerate() {
-                match types.get_mut(n) {
-                    Some(known) if *known == DataType::Text => *known = ty,
+            let more = self::statement(context, part, declared)?;
+            for (n, (ty, told)) in more.parameters.into_iter().zip(more.told).enumerate() {
+                match all.parameters.get_mut(n) {
+                    Some(known) if *known == DataType::Text => (*known, all.told[n]) = (ty, told),
                     Some(_) => {}
-                    None => types.push(ty),
+                    None => {
+                        all.parameters.push(ty);
+                        all.told.push(told);
+                    }
                 }
             }
         }
-        return Ok((types, columns));
+        return Ok(all);
     }
     let count = parse::parameters::count(statement).max(declared.len());
-    let mut types: Types =
-        declared.iter().enumerate().filter_map(|(at, ty)| Some((at + 1, ty.clone()?))).collect();
+    let known = declared.iter().enumerate().filter_map(|(at, ty)| Some((at + 1, ty.clone()?)));
+    let mut types = Types { types: known.collect(), told: BTreeMap::new() };
     let columns = match statement {
         Statement::Query(query) => of_query(context, query, &mut types)?,
         Statement::Insert(insert) => changes::of_insert(context, insert, &mut types)?,
@@ -53,13 +68,25 @@ pub(crate) fn statement(
         Statement::Delete(delete) => changes::of_delete(context, delete, &mut types)?,
         Statement::Merge(merge) => changes::of_merge(context, merge, &mut types)?,
         Statement::Explain { statement, .. } => {
-            let (types, _) = self::statement(context, statement, declared)?;
-            return Ok((types, vec![Column::new("QUERY PLAN", DataType::Text)]));
+            let explained = self::statement(context, statement, declared)?;
+            return Ok(Described { columns: vec![Column::new("QUERY PLAN", DataType::Text)], ..explained });
         }
         _ => Vec::new(),
     };
-    let types = (1..=count).map(|number| types.remove(&number).map_or(DataType::Text, free)).collect();
-    Ok((types, columns))
+    let parameters =
+        (1..=count).map(|number| types.remove(&number).map_or(DataType::Text, free)).collect::<Vec<_>>();
+    let told = (1..=count).map(|number| types.told.get(&number).copied());
+    let told = told.zip(&parameters).map(|(told, ty)| told.filter(|told| is_told(*told, ty))).collect();
+    Ok(Described { parameters, told, columns })
+}
+
+/// Whether values of a type may be told as PostgreSQL's of a number.
+fn is_told(told: u32, ty: &DataType) -> bool {
+    match ty {
+        DataType::BigInt => told == OID_ID,
+        DataType::Array(item) => told == OID_LIST_ID && **item == DataType::BigInt,
+        _ => false,
+    }
 }
 
 /// A parameter's type beside a column of a type: its values have any length and as many digits as they have.
@@ -73,7 +100,26 @@ fn free(ty: DataType) -> DataType {
 }
 
 /// The types of parameters, counted from 1.
-type Types = BTreeMap<usize, DataType>;
+#[derive(Debug, Clone)]
+struct Types {
+    types: BTreeMap<usize, DataType>,
+    /// What clients are told of those that stand for numbers of objects.
+    told: BTreeMap<usize, u32>,
+}
+
+impl Deref for Types {
+    type Target = BTreeMap<usize, DataType>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.types
+    }
+}
+
+impl DerefMut for Types {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.types
+    }
+}
 
 fn of_query(context: &Context, query: &Query, types: &mut Types) -> Result<Vec<Column>> {
     let state = super::state::of(context);
@@ -117,6 +163,9 @@ fn collect_types(plan: &LogicalPlan, types: &mut Types) -> Result<()> {
                     && let Some(number) = id.strip_prefix('$').and_then(|number| number.parse().ok())
                 {
                     types.entry(number).or_insert_with(|| sql_type(field));
+                    if let Some(told) = column_type::told(field) {
+                        types.told.entry(number).or_insert(told);
+                    }
                 }
                 Ok(TreeNodeRecursion::Continue)
             })

@@ -2,41 +2,104 @@
 //! may act as.
 
 use cairn_engine::Catalog;
-use cairn_engine::catalog::{Acl, BOOTSTRAP, Class, ObjectId, PUBLIC_ROLE, Privileges};
+use cairn_engine::catalog::{Acl, BOOTSTRAP, Class, ObjectId, PUBLIC_ROLE, Privileges, TypeKind};
 use cairn_types::Value;
 
-use super::DATABASE;
-use super::column_type::ColumnType;
-use super::system::{Rows, SystemTable, text, yes_no};
+use super::absent::COLLATIONS;
+use super::{DATABASE, T};
 use crate::Result;
+use crate::catalog::system::{Rows, SystemTable, text, yes_no};
 use crate::context::Context;
 use crate::privileges::role_name;
 
-const T: ColumnType = ColumnType::Text;
+/// The tables of this part.
+pub(super) const TABLES: &[SystemTable] = &[
+    TABLE_PRIVILEGES,
+    ROLE_TABLE_GRANTS,
+    COLUMN_PRIVILEGES,
+    ROLE_COLUMN_GRANTS,
+    USAGE_PRIVILEGES,
+    ROLE_USAGE_GRANTS,
+    ROUTINE_PRIVILEGES,
+    ROLE_ROUTINE_GRANTS,
+    UDT_PRIVILEGES,
+    ROLE_UDT_GRANTS,
+    ENABLED_ROLES,
+    APPLICABLE_ROLES,
+    ADMINISTRABLE_ROLES,
+];
 
 /// `table_privileges`.
-pub(super) const TABLE_PRIVILEGES: SystemTable = SystemTable {
+const TABLE_PRIVILEGES: SystemTable = SystemTable {
     name: "table_privileges",
-    columns: TABLES,
+    columns: TABLE_COLUMNS,
     rows: |context, catalog| tables(context, catalog, true),
 };
 /// `role_table_grants`.
-pub(super) const ROLE_TABLE_GRANTS: SystemTable = SystemTable {
+const ROLE_TABLE_GRANTS: SystemTable = SystemTable {
     name: "role_table_grants",
-    columns: TABLES,
+    columns: TABLE_COLUMNS,
     rows: |context, catalog| tables(context, catalog, false),
 };
 /// `column_privileges`.
-pub(super) const COLUMN_PRIVILEGES: SystemTable =
-    SystemTable { name: "column_privileges", columns: COLUMNS, rows: columns };
+const COLUMN_PRIVILEGES: SystemTable = SystemTable {
+    name: "column_privileges",
+    columns: COLUMNS,
+    rows: |context, catalog| columns(context, catalog, true),
+};
 /// `usage_privileges`.
-pub(super) const USAGE_PRIVILEGES: SystemTable =
-    SystemTable { name: "usage_privileges", columns: USAGE, rows: usage };
+const USAGE_PRIVILEGES: SystemTable = SystemTable {
+    name: "usage_privileges",
+    columns: USAGE,
+    rows: |context, catalog| usage(context, catalog, true),
+};
 /// `routine_privileges`.
-pub(super) const ROUTINE_PRIVILEGES: SystemTable =
-    SystemTable { name: "routine_privileges", columns: ROUTINES, rows: routines };
+const ROUTINE_PRIVILEGES: SystemTable = SystemTable {
+    name: "routine_privileges",
+    columns: ROUTINES,
+    rows: |context, catalog| routines(context, catalog, true),
+};
+/// `role_column_grants`.
+const ROLE_COLUMN_GRANTS: SystemTable = SystemTable {
+    name: "role_column_grants",
+    columns: COLUMNS,
+    rows: |context, catalog| columns(context, catalog, false),
+};
+/// `role_usage_grants`.
+const ROLE_USAGE_GRANTS: SystemTable = SystemTable {
+    name: "role_usage_grants",
+    columns: USAGE,
+    rows: |context, catalog| usage(context, catalog, false),
+};
+/// `role_routine_grants`.
+const ROLE_ROUTINE_GRANTS: SystemTable = SystemTable {
+    name: "role_routine_grants",
+    columns: ROUTINES,
+    rows: |context, catalog| routines(context, catalog, false),
+};
+/// `udt_privileges`.
+const UDT_PRIVILEGES: SystemTable = SystemTable {
+    name: "udt_privileges",
+    columns: UDTS,
+    rows: |context, catalog| udts(context, catalog, true),
+};
+/// `role_udt_grants`.
+const ROLE_UDT_GRANTS: SystemTable = SystemTable {
+    name: "role_udt_grants",
+    columns: UDTS,
+    rows: |context, catalog| udts(context, catalog, false),
+};
+/// `administrable_role_authorizations`.
+const ADMINISTRABLE_ROLES: SystemTable = SystemTable {
+    name: "administrable_role_authorizations",
+    columns: &[("grantee", T), ("role_name", T), ("is_grantable", T)],
+    rows: |context, catalog| {
+        let all = (APPLICABLE_ROLES.rows)(context, catalog)?;
+        Ok(all.into_iter().filter(|row| row.last() == Some(&yes_no(true))).collect())
+    },
+};
 /// `enabled_roles`.
-pub(super) const ENABLED_ROLES: SystemTable = SystemTable {
+const ENABLED_ROLES: SystemTable = SystemTable {
     name: "enabled_roles",
     columns: &[("role_name", T)],
     rows: |context, catalog| {
@@ -45,7 +108,7 @@ pub(super) const ENABLED_ROLES: SystemTable = SystemTable {
     },
 };
 /// `applicable_roles`.
-pub(super) const APPLICABLE_ROLES: SystemTable = SystemTable {
+const APPLICABLE_ROLES: SystemTable = SystemTable {
     name: "applicable_roles",
     columns: &[("grantee", T), ("role_name", T), ("is_grantable", T)],
     rows: |context, catalog| {
@@ -59,7 +122,7 @@ pub(super) const APPLICABLE_ROLES: SystemTable = SystemTable {
     },
 };
 
-const TABLES: super::system::Columns = &[
+const TABLE_COLUMNS: crate::catalog::system::Columns = &[
     ("grantor", T),
     ("grantee", T),
     ("table_catalog", T),
@@ -69,7 +132,7 @@ const TABLES: super::system::Columns = &[
     ("is_grantable", T),
     ("with_hierarchy", T),
 ];
-const COLUMNS: super::system::Columns = &[
+const COLUMNS: crate::catalog::system::Columns = &[
     ("grantor", T),
     ("grantee", T),
     ("table_catalog", T),
@@ -79,7 +142,7 @@ const COLUMNS: super::system::Columns = &[
     ("privilege_type", T),
     ("is_grantable", T),
 ];
-const USAGE: super::system::Columns = &[
+const USAGE: crate::catalog::system::Columns = &[
     ("grantor", T),
     ("grantee", T),
     ("object_catalog", T),
@@ -89,7 +152,7 @@ const USAGE: super::system::Columns = &[
     ("privilege_type", T),
     ("is_grantable", T),
 ];
-const ROUTINES: super::system::Columns = &[
+const ROUTINES: crate::catalog::system::Columns = &[
     ("grantor", T),
     ("grantee", T),
     ("specific_catalog", T),
@@ -102,6 +165,15 @@ const ROUTINES: super::system::Columns = &[
     ("is_grantable", T),
 ];
 
+const UDTS: crate::catalog::system::Columns = &[
+    ("grantor", T),
+    ("grantee", T),
+    ("udt_catalog", T),
+    ("udt_schema", T),
+    ("udt_name", T),
+    ("privilege_type", T),
+    ("is_grantable", T),
+];
 /// A privilege that somebody has: grantor, grantee, what, and whether it may be granted on.
 struct Held {
     grantor: ObjectId,
@@ -165,7 +237,7 @@ fn tables(context: &Context, catalog: &Catalog, public: bool) -> Result<Rows> {
     Ok(rows)
 }
 
-fn columns(context: &Context, catalog: &Catalog) -> Result<Rows> {
+fn columns(context: &Context, catalog: &Catalog, public: bool) -> Result<Rows> {
     let mut rows = Rows::new();
     for (schema, name, id) in relations(catalog) {
         let owner = catalog.owner(id);
@@ -182,7 +254,7 @@ fn columns(context: &Context, catalog: &Catalog) -> Result<Rows> {
             let access = catalog.access(id);
             let own = access.and_then(|access| access.columns.iter().find(|own| own.0 == number));
             let all = whole.iter().chain(own.iter().flat_map(|own| &own.1)).copied().collect();
-            for own in held(catalog, context.role(), owner, &all, true) {
+            for own in held(catalog, context.role(), owner, &all, public) {
                 if !Class::Column.all().contains(own.privilege) {
                     continue;
                 }
@@ -198,7 +270,7 @@ fn columns(context: &Context, catalog: &Catalog) -> Result<Rows> {
     Ok(rows)
 }
 
-fn usage(context: &Context, catalog: &Catalog) -> Result<Rows> {
+fn usage(context: &Context, catalog: &Catalog, public: bool) -> Result<Rows> {
     let sequences =
         catalog.sequences().map(|own| (&own.schema, &own.name, own.id, "SEQUENCE", Class::Sequence));
     let domains = catalog.types().filter(|own| own.is_domain());
@@ -206,7 +278,7 @@ fn usage(context: &Context, catalog: &Catalog) -> Result<Rows> {
     let mut rows = Rows::new();
     for (schema, name, id, kind, class) in sequences.chain(domains) {
         let acl = catalog.acl((class, id));
-        for own in held(catalog, context.role(), catalog.owner(id), &acl, true) {
+        for own in held(catalog, context.role(), catalog.owner(id), &acl, public) {
             if own.privilege != Privileges::USAGE {
                 continue;
             }
@@ -217,20 +289,40 @@ fn usage(context: &Context, catalog: &Catalog) -> Result<Rows> {
         }
     }
     // The collations are everybody's.
-    for name in ["default", "C", "POSIX", "ucs_basic"] {
+    for name in if public { &COLLATIONS[..] } else { &[] } {
         let who = [text(role_name(catalog, BOOTSTRAP)), text("PUBLIC")];
-        let what =
-            [text(DATABASE), text("pg_catalog"), text(name), text("COLLATION"), text("USAGE"), yes_no(false)];
+        let what = [
+            text(DATABASE),
+            text("pg_catalog"),
+            text(*name),
+            text("COLLATION"),
+            text("USAGE"),
+            yes_no(false),
+        ];
         rows.push(who.into_iter().chain(what).collect());
     }
     Ok(rows)
 }
 
-fn routines(context: &Context, catalog: &Catalog) -> Result<Rows> {
+fn udts(context: &Context, catalog: &Catalog, public: bool) -> Result<Rows> {
+    let mut rows = Rows::new();
+    for ty in catalog.types().filter(|own| matches!(own.kind, TypeKind::Composite(_))) {
+        let acl = catalog.acl((Class::Type, ty.id));
+        for own in held(catalog, context.role(), catalog.owner(ty.id), &acl, public) {
+            let mut row = own.who(catalog).to_vec();
+            row.extend([text(DATABASE), text(&ty.schema), text(&ty.name)]);
+            row.extend([text("TYPE USAGE"), yes_no(own.grantable)]);
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+fn routines(context: &Context, catalog: &Catalog, public: bool) -> Result<Rows> {
     let mut rows = Rows::new();
     for routine in catalog.routines() {
         let acl = catalog.acl((Class::Routine, routine.id));
-        for own in held(catalog, context.role(), catalog.owner(routine.id), &acl, true) {
+        for own in held(catalog, context.role(), catalog.owner(routine.id), &acl, public) {
             let specific = format!("{}_{}", routine.name, routine.id);
             let mut row = own.who(catalog).to_vec();
             row.extend([text(DATABASE), text(&routine.schema), text(specific)]);
