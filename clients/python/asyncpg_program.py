@@ -89,9 +89,14 @@ async def transactions(connection):
 
 async def notifications(connection, other):
     heard = asyncio.Queue()
-    await connection.add_listener("ap_news", lambda *message: heard.put_nowait(message[3]))
+
+    def hear(_connection, _process, _channel, payload):
+        heard.put_nowait(payload)
+
+    await connection.add_listener("ap_news", hear)
     await other.execute("NOTIFY ap_news, 'hello'")
     assert await asyncio.wait_for(heard.get(), 30) == "hello"
+    await connection.remove_listener("ap_news", hear)
 
 
 async def errors(connection):

@@ -141,7 +141,7 @@ def inspect():
         "name = models.CharField(unique=True, max_length=40)",
         "data = models.JSONField()",
         "total = models.DecimalField(max_digits=10, decimal_places=2)",
-        "customer = models.ForeignKey('ShopCustomer', models.DO_NOTHING)",
+        "customer = models.ForeignKey(ShopCustomer, models.DO_NOTHING)",
     ):
         assert line in text, f"{line}\n{text}"
     assert "Unable to inspect" not in text, text

@@ -10,7 +10,15 @@ use anyhow::{Context, bail, ensure};
 use crate::cargo::cargo;
 
 /// The programs: a folder's name, and how it is run.
-const CLIENTS: &[(&str, Run)] = &[("tokio-postgres", rust), ("python", python), ("postgresql", postgresql)];
+const CLIENTS: &[(&str, Run)] =
+    &[("tokio-postgres", rust), ("python", python), ("node", node), ("postgresql", postgresql)];
+
+/// The programs of `clients/python`.
+const PYTHON: [&str; 5] =
+    ["psycopg_3.py", "psycopg_2.py", "asyncpg_program.py", "sqlalchemy_program.py", "django_program.py"];
+/// Those of `clients/node`.
+const NODE: [&str; 5] =
+    ["node_postgres.js", "postgres_js.js", "knex_program.js", "drizzle_program.js", "typeorm_program.js"];
 
 /// What psql is asked to describe.
 const DESCRIBED: &[&str] = &[
@@ -148,9 +156,29 @@ fn python(root: &Path, server: &Server) -> anyhow::Result<()> {
     let mut install = Command::new(environment.join("bin/pip"));
     install.args(["install", "--quiet", "--requirement"]).arg(directory.join("requirements.txt"));
     status(install)?;
-    for program in ["psycopg_3.py", "psycopg_2.py"] {
+    for program in PYTHON {
         let mut command = Command::new(environment.join("bin/python"));
         command.arg(directory.join(program));
+        server.tell(&mut command);
+        status(command)?;
+    }
+    Ok(())
+}
+
+/// Node 20 and npm are there (Debian: `apt-get install nodejs npm`).
+fn node(root: &Path, server: &Server) -> anyhow::Result<()> {
+    // Programs find their packages beside themselves.
+    let place = crate::cargo::target(root).join("clients/node");
+    std::fs::create_dir_all(&place)?;
+    for file in ["package.json"].iter().chain(&NODE) {
+        std::fs::copy(root.join("clients/node").join(file), place.join(file))?;
+    }
+    let mut install = Command::new("npm");
+    install.args(["install", "--silent", "--no-audit", "--no-fund"]).current_dir(&place);
+    status(install)?;
+    for program in NODE {
+        let mut command = Command::new("node");
+        command.arg(place.join(program));
         server.tell(&mut command);
         status(command)?;
     }

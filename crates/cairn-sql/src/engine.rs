@@ -13,6 +13,7 @@ use crate::query::cache::PlanCache;
 use crate::query::reuse::Plans;
 use crate::runtime::Runtime;
 use crate::scan::derived::DerivedIndexes;
+use crate::session::activity::Activities;
 use crate::session::prepared::Described;
 use crate::{Error, Result, Session};
 
@@ -71,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) closures: Closures,
     /// Statements that were prepared.
     pub(crate) described: Described,
+    /// Its sessions.
+    pub(crate) activities: Activities,
     /// When the database was opened, microseconds since 1970 UTC.
     pub(crate) opened_us: i64,
 }
@@ -108,6 +111,7 @@ impl Engine {
             derived: DerivedIndexes::default(),
             closures: Closures::default(),
             described: Described::default(),
+            activities: Activities::default(),
         });
         if crate::dml::install_expressions(&shared) {
             crate::session::temporary::clear(&shared.database);

@@ -39,7 +39,7 @@ pub use functions::closure::{Code, ScalarFunction, Volatility};
 pub use parse::split::{Split, split_statements};
 pub use privileges::login::Login;
 pub use results::{Column, Results, StatementResult};
-pub use session::{Notification, Parameters, Prepared, Script, Session, StatementCancel};
+pub use session::{ClientAddress, Notification, Parameters, Prepared, Script, Session, StatementCancel};
 
 /// The names of the `:name` parameters of a statement, without their colon, in the order in which they get `$1`,
 /// `$2` …; empty where parameters are numbered.

@@ -10,6 +10,7 @@ use cairn_types::datetime::Zone;
 use crate::Result;
 use crate::query::interrupt::OnDrop;
 use crate::runtime::block_on;
+use crate::session::activity::Active;
 
 /// Batches that wait between the query's threads and its reader.
 const QUEUED_BATCHES_MAX: usize = 4;
@@ -74,6 +75,8 @@ pub struct Results {
     rezoned: bool,
     /// What still runs for these rows ends with them.
     _interrupts: Option<OnDrop>,
+    /// The session is at work while they are read.
+    active: Option<Active>,
 }
 
 enum Source {
@@ -103,6 +106,7 @@ impl Results {
             on_error: None,
             rezoned: false,
             _interrupts: None,
+            active: None,
         }
     }
 
@@ -117,6 +121,7 @@ impl Results {
             on_error: None,
             rezoned: false,
             _interrupts: None,
+            active: None,
         }
     }
 
@@ -135,6 +140,7 @@ impl Results {
                 on_error: None,
                 rezoned: false,
                 _interrupts: None,
+                active: None,
             },
             send,
         )
@@ -158,6 +164,13 @@ impl Results {
     #[must_use]
     pub(crate) fn on_error(mut self, hook: impl FnOnce() + Send + Sync + 'static) -> Self {
         self.on_error = Some(Box::new(hook));
+        self
+    }
+
+    /// The same, which has the session be shown at work until they have been read or dropped.
+    #[must_use]
+    pub(crate) fn keeping(mut self, active: Active) -> Self {
+        self.active = Some(active);
         self
     }
 
@@ -223,6 +236,9 @@ impl Results {
             },
         };
         self.count(next.as_ref());
+        if next.is_none() {
+            self.active = None;
+        }
         self.shown(next)
     }
 
@@ -240,6 +256,9 @@ impl Results {
             },
         };
         self.count(next.as_ref());
+        if next.is_none() {
+            self.active = None;
+        }
         self.shown(next)
     }
 

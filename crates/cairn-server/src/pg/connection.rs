@@ -96,6 +96,9 @@ impl Connection {
     /// Serves messages until the client or the server ends the session.
     pub(crate) async fn run(mut self) -> io::Result<()> {
         loop {
+            if self.session.is_terminated() {
+                return self.end().await;
+            }
             let idle = self.session.status() == SessionStatus::Idle;
             let received = match self.wire.buffered() {
                 Some(received) => received,
@@ -108,6 +111,7 @@ impl Connection {
                             self.tell_notifications();
                             continue;
                         }
+                        () = self.session.terminated() => continue,
                     }
                 }
             };
@@ -122,13 +126,16 @@ impl Connection {
                     self.wire.replies.error(&Report::fatal(violation.sqlstate(), violation.to_string()));
                     return self.wire.flush().await;
                 }
-                Received::Stopping => {
-                    let message = "terminating connection due to administrator command";
-                    self.wire.replies.error(&Report::fatal("57P01", message));
-                    return self.wire.flush().await;
-                }
+                Received::Stopping => return self.end().await,
             }
         }
+    }
+
+    /// Tells the client that an administrator has ended the session.
+    async fn end(&mut self) -> io::Result<()> {
+        let message = "terminating connection due to administrator command";
+        self.wire.replies.error(&Report::fatal("57P01", message));
+        self.wire.flush().await
     }
 
     async fn handle(&mut self, message: Message) -> io::Result<()> {
@@ -183,6 +190,10 @@ impl Connection {
 
     /// Tells of an error. A series is skipped to its end; otherwise the session is ready again.
     async fn failed(&mut self, report: &Report, series: bool) -> io::Result<()> {
+        if self.session.is_terminated() {
+            // That is all the client is told.
+            return Ok(());
+        }
         self.tell_notices();
         self.wire.replies.error(report);
         if self.implicit {

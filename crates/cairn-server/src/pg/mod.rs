@@ -24,8 +24,8 @@ use crate::server::Shared;
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Peer {
-    /// Someone who came over the network, and from where.
-    Network(IpAddr),
+    /// Someone who came over the network, from an address and a port.
+    Network(IpAddr, u16),
     /// A process of this machine, and the user that it runs as.
     Local { user: Option<u32> },
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use cairndb::{Login, Session};
+use cairndb::{ClientAddress, Login, Session};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::Peer;
@@ -34,7 +34,7 @@ pub(crate) async fn open(shared: &Arc<Shared>, wire: &mut Wire, peer: Peer) -> i
             Some(Err(violation)) => {
                 return refuse(wire, &Report::fatal(violation.sqlstate(), violation.to_string())).await;
             }
-            Some(Ok(Opening::Tls)) if !protected && matches!(peer, Peer::Network(_)) => {
+            Some(Ok(Opening::Tls)) if !protected && matches!(peer, Peer::Network(..)) => {
                 match &shared.options.tls {
                     Some(tls) => {
                         wire.replies.raw(b'S');
@@ -86,6 +86,10 @@ async fn begin(
             .await;
     };
     let mut session = shared.database.session();
+    session.set_client(match peer {
+        Peer::Network(address, port) => ClientAddress::Network(address, port),
+        Peer::Local { .. } => ClientAddress::Local,
+    });
     let login = session.login(user);
     let database = given("database").unwrap_or(user);
     let admitted =
@@ -168,7 +172,7 @@ async fn admit(
         None => method(shared, (peer, protected), user),
         Some(rules) => {
             let address = match peer {
-                Peer::Network(address) => Some(address),
+                Peer::Network(address, _) => Some(address),
                 Peer::Local { .. } => None,
             };
             let roles = login.map(|login| &login.member_of[..]).unwrap_or_default();
@@ -201,7 +205,7 @@ async fn admit(
 fn method(shared: &Shared, (peer, protected): (Peer, bool), user: &str) -> Result<Method, String> {
     match peer {
         Peer::Local { user: Some(uid) } if is_own(uid) && user == crate::SUPERUSER => Ok(Method::Trust),
-        Peer::Network(_) if shared.options.tls_only && !protected => {
+        Peer::Network(..) if shared.options.tls_only && !protected => {
             Err(format!("user \"{user}\" has to use TLS"))
         }
         _ => Ok(Method::Scram),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use arrow::datatypes::{DataType as ArrowType, Field};
-use cairn_types::DataType;
+use cairn_types::{Coded, DataType};
 
 /// Says of a field which of PostgreSQL's types it is told as.
 pub(crate) const TOLD_KEY: &str = "cairn.told";
@@ -48,6 +48,7 @@ pub(crate) enum ColumnType {
     Text,
     Bytea,
     Timestamptz,
+    Inet,
     /// A name: TEXT here.
     Name,
     /// One letter: TEXT here.
@@ -75,6 +76,7 @@ impl ColumnType {
             Self::Text | Self::Name | Self::Char => DataType::Text,
             Self::Bytea => DataType::Bytea,
             Self::Timestamptz => DataType::TimestampTz(None),
+            Self::Inet => DataType::Coded(Coded::Inet),
             Self::Int2Vector | Self::Int2List => list(DataType::SmallInt),
             Self::OidVector | Self::OidList => list(DataType::BigInt),
             Self::TextList => list(DataType::Text),

@@ -44,30 +44,37 @@ fn rows(context: &Context, _: &Catalog) -> Result<Rows> {
     Ok(context.scope.shared.database.locks().iter().map(row).collect())
 }
 
+/// What kind of thing a lock is on.
+pub(super) fn kind(lock: &LockInfo) -> &'static str {
+    match LockedThing::of(&lock.target) {
+        LockedThing::Table(_) => "relation",
+        LockedThing::Row { .. } => "tuple",
+        LockedThing::Key(_) => "key",
+        LockedThing::Name => "object",
+        LockedThing::Keys(..) => "keys",
+        LockedThing::Advisory(_) => "advisory",
+    }
+}
+
 fn row(lock: &LockInfo) -> Vec<Value> {
     let mut relation = Value::Null;
     let (mut class, mut object, mut sub) = (Value::Null, Value::Null, Value::Null);
-    let kind = match LockedThing::of(&lock.target) {
+    match LockedThing::of(&lock.target) {
         LockedThing::Table(table) => {
             relation = Value::BigInt(i64::from(table));
-            "relation"
         }
         LockedThing::Row { table, index: 0, .. } => {
             relation = Value::BigInt(i64::from(table));
-            "tuple"
         }
         LockedThing::Row { table, index, .. } => {
             relation = Value::BigInt(derived(table, i64::from(index)));
-            "tuple"
         }
         LockedThing::Key(_) => {
             relation = Value::BigInt(STORE_ID);
-            "key"
         }
-        LockedThing::Name => "object",
+        LockedThing::Name => {}
         LockedThing::Keys(..) => {
             relation = Value::BigInt(STORE_ID);
-            "keys"
         }
         LockedThing::Advisory(key) => {
             let parts = match key {
@@ -77,11 +84,10 @@ fn row(lock: &LockInfo) -> Vec<Value> {
             class = Value::BigInt(parts.0);
             object = Value::BigInt(parts.1);
             sub = Value::SmallInt(parts.2);
-            "advisory"
         }
-    };
+    }
     vec![
-        text(kind),
+        text(kind(lock)),
         Value::Null,
         relation,
         Value::Null,

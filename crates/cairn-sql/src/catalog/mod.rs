@@ -2,6 +2,7 @@
 //!
 //! Order for an unqualified name: `pg_catalog`, then the search path. `public.store` is the raw key-value space.
 
+mod activity;
 pub(crate) mod column_type;
 pub(crate) mod file;
 pub(crate) mod information_schema;

@@ -47,6 +47,7 @@ mod range;
 pub(crate) mod regex;
 mod series;
 pub(crate) mod shift;
+mod signal;
 mod similar;
 mod strings;
 pub(crate) mod sum;
@@ -88,6 +89,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     all.extend(listed::functions());
     all.extend(lock::functions());
     all.extend(notify::functions());
+    all.extend(signal::functions());
     all.extend(bytes::functions());
     all.extend(case_type::functions());
     all.extend(catalog::functions());

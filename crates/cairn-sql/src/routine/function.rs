@@ -162,7 +162,7 @@ fn has_effect(expr: &Expr) -> bool {
     let Expr::ScalarFunction(call) = expr else { return false };
     call.func.signature().volatility == Volatility::Volatile
         && (call.func.inner().downcast_ref::<Function>().is_some()
-            || call.func.name() == "pg_notify"
+            || matches!(call.func.name(), "pg_notify" | "pg_cancel_backend" | "pg_terminate_backend")
             || call.func.name().contains("advisory"))
 }
 

@@ -15,6 +15,7 @@
 //! I2: the state is locked only while one statement starts; rows stream without the lock.
 
 mod accepted;
+pub(crate) mod activity;
 pub(crate) mod constraints;
 mod current_of;
 mod cursor;
@@ -43,6 +44,7 @@ use crate::engine::Shared;
 use crate::results::{Column, Results, StatementResult};
 use crate::{Error, Result};
 
+pub use activity::ClientAddress;
 pub use notify::Notification;
 pub(crate) use route::{first_words, run};
 pub use timeouts::StatementCancel;
@@ -50,6 +52,7 @@ pub(crate) use transaction::Block;
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.shared.activities.remove(&self.activity);
         let mut state = self.state.lock();
         if temporary::is_used(&state) {
             if let Some(block) = state.block.take().filter(|block| !block.is_adopted()) {
@@ -70,6 +73,8 @@ pub struct Session {
     running: timeouts::Running,
     /// The settings that the client was told last.
     told: Option<Arc<settings::Settings>>,
+    /// What other sessions see of this one.
+    activity: Arc<activity::Activity>,
 }
 
 impl std::fmt::Debug for Session {
@@ -124,17 +129,21 @@ impl Session {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let running = timeouts::Running::default();
         let exchange = Exchange { running: running.clone(), ..Exchange::default() };
+        let locks = Arc::new(shared.database.session());
+        let process_id = crate::functions::lock::pid(locks.id());
+        let activity = shared.activities.add(process_id, shared.now_us(), running.clone());
         let state = State {
             settings: Arc::new(settings::Settings::default()),
             block: None,
-            locks: Arc::new(shared.database.session()),
+            locks,
             idle: timeouts::IdleTimer::default(),
             prepared: prepared::PreparedStatements::default(),
             sequences: Arc::new(Mutex::new(SequenceMemory::default())),
             exchange: Arc::new(Mutex::new(exchange)),
             cursors: cursor::Cursors::default(),
         };
-        Self { shared, state: Arc::new(Mutex::new(state)), running, told: None }
+        activity.note(&state.settings);
+        Self { shared, state: Arc::new(Mutex::new(state)), running, told: None, activity }
     }
 
     /// What ends the newest statement of this session, from another thread.
@@ -147,21 +156,22 @@ impl Session {
     /// # Errors
     /// Any error of the statement; the transaction is then as before it, and an open block is failed.
     pub fn execute(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<StatementResult> {
-        if let Some(result) = route::fast(&self.shared, &self.state, sql, parameters) {
-            return self.shown(result);
-        }
-        let result = self.shared.runtime.run(route::job(&self.shared, &self.state, sql, parameters, false));
-        self.shown(result)
+        let active = self.activity.begin(&self.shared, &self.state, sql)?;
+        let result = match route::fast(&self.shared, &self.state, sql, parameters) {
+            Some(result) => result,
+            None => self.shared.runtime.run(route::job(&self.shared, &self.state, sql, parameters, false)),
+        };
+        self.shown(result, active)
     }
 
-    /// Rows as this session's time zone shows them.
-    fn shown(&self, result: Result<StatementResult>) -> Result<StatementResult> {
+    /// Rows as this session's time zone shows them; the session is at work until they have been read.
+    fn shown(&self, result: Result<StatementResult>, active: activity::Active) -> Result<StatementResult> {
         match result {
             Ok(StatementResult::Rows(rows)) => {
                 let settings = Arc::clone(&self.state.lock().settings);
-                Ok(StatementResult::Rows(rows.in_zone(&settings.time_zone)))
+                Ok(StatementResult::Rows(rows.in_zone(&settings.time_zone).keeping(active)))
             }
-            other => other,
+            other => self.activity.told(other),
         }
     }
 
@@ -170,9 +180,10 @@ impl Session {
     /// # Errors
     /// As [`Session::execute`].
     pub async fn execute_async(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<StatementResult> {
+        let active = self.activity.begin(&self.shared, &self.state, sql)?;
         let job = route::job(&self.shared, &self.state, sql, parameters, true);
         let result = self.shared.runtime.run_async(job).await;
-        self.shown(result)
+        self.shown(result, active)
     }
 
     /// Runs one statement and gives its rows; a statement without rows gives no columns and no rows.
@@ -231,7 +242,13 @@ impl Session {
     /// Runs a statement here and now where it reads only and its plan is kept: it waits for nothing but the disk. `None`
     /// where [`Session::execute_async`] is to run it.
     pub fn execute_now(&self, sql: &str, parameters: Parameters<'_>) -> Option<Result<StatementResult>> {
-        route::fast_read(&self.shared, &self.state, sql, parameters).map(|result| self.shown(result))
+        if self.activity.is_terminated() {
+            return None;
+        }
+        let result = route::fast_read(&self.shared, &self.state, sql, parameters)?;
+        Some(
+            self.activity.begin(&self.shared, &self.state, sql).and_then(|active| self.shown(result, active)),
+        )
     }
 
     /// The number that `pg_backend_pid()` gives in this session.
@@ -252,7 +269,11 @@ impl Session {
     /// # Errors
     /// `42704` for a name that there is not, and what is wrong with the value.
     pub fn begin_with(&mut self, name: &str, value: &str) -> Result<()> {
-        Arc::make_mut(&mut self.state.lock().settings).begin_with(name, value)
+        let mut state = self.state.lock();
+        let settings = Arc::make_mut(&mut state.settings);
+        settings.begin_with(name, value)?;
+        self.activity.note(settings);
+        Ok(())
     }
 
     /// Has the session be that of a role from now on, as if it had logged in, with the settings that are its own.
@@ -273,6 +294,7 @@ impl Session {
             // Whoever set it saw to it that it can be.
             let _ = settings.begin_with(&name, &value);
         }
+        self.activity.note(settings);
         Ok(())
     }
 

@@ -347,6 +347,11 @@ impl Settings {
         })
     }
 
+    /// What the client calls itself.
+    pub(crate) fn application_name(&self) -> &str {
+        self.values.get("application_name").map_or("", String::as_str)
+    }
+
     /// The name under which SHOW reports a parameter.
     pub(crate) fn display_name(name: &str) -> &str {
         match find(name).map(|p| p.0) {

@@ -14,7 +14,7 @@ mod session;
 mod statement;
 mod transaction;
 
-pub use cairn_sql::{Login, Notification, Split, StatementCancel, split_statements};
+pub use cairn_sql::{ClientAddress, Login, Notification, Split, StatementCancel, split_statements};
 pub use cairn_types::text::format_cell;
 pub use cairn_types::{DataType, Decimal, Interval, Value};
 pub use column::Column;

@@ -1,7 +1,7 @@
 //! What a server needs of a session: statements with declared parameter types, values as they came in, reads without a change
 //! of thread, and what the client has to be told.
 
-use cairn_sql::StatementCancel;
+use cairn_sql::{ClientAddress, StatementCancel};
 use cairn_sql::copy::Streams;
 use cairn_types::{DataType, Value};
 
@@ -108,6 +108,32 @@ impl Session {
     /// The number that `pg_backend_pid()` gives in this session.
     pub fn process_id(&self) -> i32 {
         self.inner.process_id()
+    }
+
+    /// Says where the client is that the session is for; `pg_stat_activity` shows it.
+    pub fn set_client(&mut self, client: ClientAddress) {
+        self.inner.set_client(client);
+    }
+
+    /// Whether `pg_terminate_backend` has ended the session. All its statements fail with SQLSTATE `57P01` then; the
+    /// first of them, or dropping the session, rolls its open transaction back.
+    ///
+    /// ```
+    /// use cairndb::Database;
+    /// let db = Database::in_memory()?;
+    /// let (mut session, mut other) = (db.session(), db.session());
+    /// other.run(&format!("SELECT pg_terminate_backend({})", session.process_id()))?;
+    /// assert!(session.is_terminated());
+    /// assert_eq!(session.run("SELECT 1").unwrap_err().sqlstate(), "57P01");
+    /// # Ok::<(), cairndb::Error>(())
+    /// ```
+    pub fn is_terminated(&self) -> bool {
+        self.inner.is_terminated()
+    }
+
+    /// Waits until [`Session::is_terminated`].
+    pub async fn terminated(&self) {
+        self.inner.terminated().await;
     }
 
     /// Has the session begin with this value of a parameter (`SHOW ALL` lists them), to which RESET comes back.

@@ -34,6 +34,7 @@ pub(crate) use definitions::{
 pub(crate) use indexes::{index_column, index_definition};
 pub(crate) use partitions::key_definition;
 pub(crate) use relations::view_definition;
+pub(in crate::catalog) use server::DATABASE_OID;
 pub(crate) use types::{format_type, type_of};
 
 use super::column_type::ColumnType;
@@ -83,6 +84,7 @@ const VIEWS: &[&str] = &[
     "pg_group",
     "pg_settings",
     "pg_locks",
+    "pg_stat_activity",
     "pg_rules",
     "pg_policies",
     "pg_seclabels",
@@ -283,6 +285,7 @@ const TABLES: &[SystemTable] = &[
     depend::PG_REWRITE,
     depend::PG_RULES,
     sequences::PG_SEQUENCE,
+    crate::catalog::activity::PG_STAT_ACTIVITY,
     crate::catalog::locks::PG_LOCKS,
     crate::catalog::snapshots::CAIRN_SNAPSHOTS,
     crate::catalog::plans::CAIRN_PLANS,

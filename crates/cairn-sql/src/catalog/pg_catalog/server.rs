@@ -27,7 +27,7 @@ pub(super) const PG_SETTINGS: SystemTable =
     SystemTable { name: "pg_settings", columns: SETTINGS, rows: |context, _| Ok(settings(context)) };
 
 /// The number of the one database.
-const DATABASE_OID: i64 = 1;
+pub(in crate::catalog) const DATABASE_OID: i64 = 1;
 /// PostgreSQL's number of the tablespace `pg_default`.
 const DEFAULT_TABLESPACE_OID: i64 = 1663;
 
