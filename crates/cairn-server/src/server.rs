@@ -106,7 +106,11 @@ impl Server {
                         Ok((stream, from)) => {
                             // Small answers are not to wait for more of them.
                             let _ = stream.set_nodelay(true);
-                            tokio::spawn(pg::serve(Arc::clone(&shared), stream, Peer::Network(from.ip(), from.port())));
+                            tokio::spawn(pg::serve(
+                                Arc::clone(&shared),
+                                stream,
+                                Peer::Network(from.ip(), from.port()),
+                            ));
                         }
                         Err(_) => pause().await,
                     }

@@ -96,7 +96,8 @@ async fn roles_end_their_own_sessions() {
     let mut bert = server.client_as("bert", "b").await.unwrap();
     let mut chief = server.client_as("chief", "c").await.unwrap();
     let (of_root, of_anna) = (pid(&mut root).await, pid(&mut anna).await);
-    let seen = format!("SELECT usename, coalesce(state, ''), query FROM pg_stat_activity WHERE pid = {of_anna}");
+    let seen =
+        format!("SELECT usename, coalesce(state, ''), query FROM pg_stat_activity WHERE pid = {of_anna}");
     anna.query("SELECT 'a secret'").await.unwrap();
     assert_eq!(bert.query(&seen).await.unwrap(), [row(&["anna", "", "<insufficient privilege>"])]);
     assert_eq!(chief.query(&seen).await.unwrap(), [row(&["anna", "idle", "SELECT 'a secret'"])]);

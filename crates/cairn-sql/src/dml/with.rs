@@ -25,6 +25,11 @@ use crate::results::{Results, StatementResult};
 use crate::session::variables::fold;
 use crate::{Error, Result, parse};
 
+/// The statement of DML that a query is, with the WITH before it.
+pub(crate) fn change(query: &Query) -> Option<(Option<&With>, &Statement)> {
+    Some((query.with.as_ref(), inner(query)?))
+}
+
 /// Whether a CTE changes data.
 pub(crate) fn modifies(cte: &Cte) -> bool {
     matches!(
@@ -311,6 +316,5 @@ pub(crate) fn described(statement: &Statement) -> Result<Option<Statement>> {
         };
         cte.query = rows;
     }
-    let body = inner(&query).filter(|_| query.with.is_some()).cloned();
-    Ok(Some(body.unwrap_or_else(|| Statement::Query(Box::new(query)))))
+    Ok(Some(Statement::Query(Box::new(query))))
 }

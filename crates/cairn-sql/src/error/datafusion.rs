@@ -136,6 +136,9 @@ fn not_implemented(text: &str) -> Error {
             "The subquery depends on its outer query in a way that cannot be turned into a join.",
         );
     }
+    if let Some(qualifier) = first.strip_prefix("Invalid qualifier ") {
+        return Error::new("42P01", format!("missing FROM-clause entry for table \"{qualifier}\""));
+    }
     if let Some(ty) = first.strip_prefix("Unsupported SQL type ") {
         return Error::new("42704", format!("type \"{}\" does not exist", ty.to_lowercase()));
     }

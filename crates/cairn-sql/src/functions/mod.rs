@@ -4,6 +4,7 @@
 //! `ScalarUDFImpl` of its own; either way one line in [`register`].
 
 mod aggregate;
+pub(crate) mod alike;
 pub(crate) mod array;
 mod average;
 mod bits;
@@ -86,6 +87,7 @@ pub(crate) const POSTGRES_VERSION: &str = "15.0 (CairnDB 0.1.0)";
 /// Registers everything.
 pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     let mut all = vec![ScalarUDF::from(cast::Cast::new())];
+    all.extend(alike::functions());
     all.extend(listed::functions());
     all.extend(lock::functions());
     all.extend(notify::functions());

@@ -1,6 +1,6 @@
 //! `SELECT a.*, b.y` in a subquery: columns beside a star get their names as aliases where no column of the star is called so. Others
-//! are made unique later, because the query engine refuses two columns of one name; who asks for one of these by name is told that it
-//! is ambiguous.
+//! are made unique later, because the query engine refuses two columns of one name: who asks for that name gets the star's column, where
+//! PostgreSQL says that it is ambiguous.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;

@@ -12,12 +12,14 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::expr::{InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::planner::RawBinaryExpr;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, Union, Values,
 };
 
 use super::operators::as_float;
+use crate::functions::alike::with_type;
 use crate::functions::{case_type, cast, sql_type, wide};
 
 /// The plan with values of one place in one type.
@@ -79,7 +81,14 @@ fn in_expr(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
         Expr::Case(mut case) => {
             let results = case.when_then_expr.iter_mut().map(|(_, then)| &mut **then);
             let changed = alike(results.chain(case.else_expr.as_deref_mut()).collect(), schema)?;
-            Ok(Transformed::new_transformed(Expr::Case(case), changed))
+            let results: Vec<Expr> = case.when_then_expr.iter().map(|(_, then)| Expr::clone(then)).collect();
+            let last = case.else_expr.as_deref().cloned();
+            let case = Expr::Case(case);
+            // A CASE has the type that Arrow has for it.
+            match with_type(&case, results.iter().chain(&last), schema) {
+                Some(typed) => Ok(Transformed::yes(typed)),
+                None => Ok(Transformed::new_transformed(case, changed)),
+            }
         }
         Expr::ScalarFunction(mut function) if takes_alike(function.func.name()) => {
             let changed = alike(function.args.iter_mut().collect(), schema)?;
@@ -109,6 +118,18 @@ fn in_expr(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
             })
         }
         other => Ok(Transformed::no(other)),
+    }
+}
+
+/// Gives operands that are a CASE the type that their results have.
+pub(super) fn with_types(raw: &mut RawBinaryExpr, schema: &DFSchema) {
+    for side in [&mut raw.left, &mut raw.right] {
+        if let Expr::Case(case) = &*side {
+            let results = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+            if let Some(typed) = with_type(side, results.chain(case.else_expr.as_deref()), schema) {
+                *side = typed;
+            }
+        }
     }
 }
 

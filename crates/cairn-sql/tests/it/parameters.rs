@@ -46,6 +46,18 @@ const STATEMENTS: &[(&str, &str)] = &[
          WHEN NOT MATCHED THEN INSERT (id, t) VALUES ($5, $6)",
         "text, bigint, numeric, text, integer, text -> ",
     ),
+    (
+        "WITH c AS (SELECT id FROM pt WHERE id = $1) UPDATE pt SET t = $2, b = b + $3 FROM c WHERE c.id = pt.id RETURNING c.id",
+        "integer, text, bigint -> integer",
+    ),
+    (
+        "WITH c AS (SELECT pt.id, w FROM pu JOIN pt ON pu.pt_id = pt.id WHERE w IN ($1, $2)) INSERT INTO pt (id, t) SELECT c.id + $3, c.w FROM c",
+        "text, text, integer -> ",
+    ),
+    (
+        "WITH c AS (SELECT id FROM pt WHERE b > $1) DELETE FROM pt WHERE id = (SELECT c.id FROM c) AND n < $2",
+        "bigint, numeric -> ",
+    ),
     ("SELECT id FROM pt WHERE id = ANY($1) AND $2 = ANY(ta)", "integer[], text -> integer"),
     (
         "SELECT id FROM pt WHERE ts > now() - $1::interval LIMIT $2 OFFSET $3",
@@ -148,5 +160,41 @@ fn what_is_prepared_runs_with_values_of_those_types() {
             cairn_sql::StatementResult::Command { tag, .. } => vec![tag],
         };
         assert_eq!(rows, expected, "{sql}");
+    }
+}
+
+/// Numbers of objects are BIGINT here; clients are told `oid` and `oid[]`.
+#[test]
+fn numbers_of_objects_are_told_as_such() {
+    let mut session = session();
+    let told = |session: &mut Session, sql: &str| {
+        let prepared = session.prepare(sql).unwrap();
+        let columns: Vec<_> = prepared.columns().iter().map(|column| column.told).collect();
+        (prepared.parameters_told().to_vec(), columns)
+    };
+    for (sql, parameters, columns) in [
+        (
+            "SELECT oid, relname, relkind FROM pg_class WHERE oid = $1",
+            vec![Some(26)],
+            [Some(26), Some(19), Some(18)],
+        ),
+        (
+            "SELECT typelem, array_agg(oid), count(*) FROM pg_type WHERE oid = ANY($1::oid[]) GROUP BY 1",
+            vec![Some(1028)],
+            [Some(26), Some(1028), None],
+        ),
+        (
+            "WITH RECURSIVE r(a, b, c) AS (SELECT oid, CASE WHEN typtype = 'b' THEN typelem END, typtype FROM pg_type WHERE oid = $1 \
+             UNION ALL SELECT t.oid, t.typelem, t.typtype FROM r, pg_type t WHERE t.oid = r.b) SELECT DISTINCT * FROM r",
+            vec![Some(26)],
+            [Some(26), Some(26), Some(18)],
+        ),
+        (
+            "SELECT $1::oid, coalesce((SELECT max(oid) FROM pg_class), 0::oid), 'pg_class'::regclass::oid + 1",
+            vec![Some(26)],
+            [Some(26), Some(26), None],
+        ),
+    ] {
+        assert_eq!(told(&mut session, sql), (parameters, columns.to_vec()), "{sql}");
     }
 }

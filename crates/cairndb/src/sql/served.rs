@@ -1,8 +1,8 @@
 //! What a server needs of a session: statements with declared parameter types, values as they came in, reads without a change
 //! of thread, and what the client has to be told.
 
-use cairn_sql::{ClientAddress, StatementCancel};
 use cairn_sql::copy::Streams;
+use cairn_sql::{ClientAddress, StatementCancel};
 use cairn_types::{DataType, Value};
 
 use super::column::Columns;

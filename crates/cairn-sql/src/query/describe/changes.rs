@@ -1,6 +1,7 @@
 //! Parameters and columns of INSERT, UPDATE, DELETE and MERGE: a parameter that alone is what a column is set to has the
 //! column's type; what the others are, queries over the same relations tell.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use cairn_engine::Table;
@@ -8,7 +9,7 @@ use cairn_types::DataType;
 use sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, DoUpdate, Expr, FromTable, Insert, Merge, MergeAction,
     MergeInsertKind, ObjectName, OnConflict, OnConflictAction, OnInsert, Query, SelectItem, SetExpr,
-    Statement, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind, Value as Literal,
+    Statement, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind, Value as Literal, With,
 };
 
 use super::{Types, of_query};
@@ -52,7 +53,9 @@ fn last_name(name: &ObjectName) -> Option<String> {
 }
 
 /// What a statement computes over some relations.
-struct Computed {
+struct Computed<'w> {
+    /// The WITH before the statement.
+    with: Option<&'w With>,
     /// FROM.
     from: String,
     exprs: Vec<String>,
@@ -60,10 +63,10 @@ struct Computed {
     conditions: Vec<String>,
 }
 
-impl Computed {
-    fn over(relations: impl IntoIterator<Item = String>) -> Computed {
+impl<'w> Computed<'w> {
+    fn over(with: Option<&'w With>, relations: impl IntoIterator<Item = String>) -> Self {
         let from = relations.into_iter().collect::<Vec<_>>().join(", ");
-        Computed { from, exprs: Vec::new(), conditions: Vec::new() }
+        Computed { with, from, exprs: Vec::new(), conditions: Vec::new() }
     }
 
     /// Takes what a column of type `ty` is set to.
@@ -112,15 +115,21 @@ impl Computed {
             [] => String::new(),
             all => format!(" WHERE ({})", all.join(") AND (")),
         };
-        if of_text(context, &format!("SELECT {list}{from}{condition}"), types).is_ok() || pieces == 1 {
+        if self.of_text(context, &format!("SELECT {list}{from}{condition}"), types).is_ok() || pieces == 1 {
             return;
         }
         for expr in &self.exprs {
-            let _ = of_text(context, &format!("SELECT {expr}{from}"), types);
+            let _ = self.of_text(context, &format!("SELECT {expr}{from}"), types);
         }
         for condition in &self.conditions {
-            let _ = of_text(context, &format!("SELECT 1{from} WHERE {condition}"), types);
+            let _ = self.of_text(context, &format!("SELECT 1{from} WHERE {condition}"), types);
         }
+    }
+
+    fn of_text(&self, context: &Context, sql: &str, types: &mut Types) -> Result<Vec<Column>> {
+        let Statement::Query(mut query) = parse::parse_text(sql)? else { return Ok(Vec::new()) };
+        query.with = self.with.cloned();
+        of_query(context, &query, types)
     }
 
     /// The columns of RETURNING.
@@ -132,14 +141,7 @@ impl Computed {
     ) -> Result<Vec<Column>> {
         let Some(items) = items else { return Ok(Vec::new()) };
         let list = items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        of_text(context, &format!("SELECT {list} FROM {}", self.from), types)
-    }
-}
-
-fn of_text(context: &Context, sql: &str, types: &mut Types) -> Result<Vec<Column>> {
-    match parse::parse_text(sql)? {
-        Statement::Query(query) => of_query(context, &query, types),
-        _ => Ok(Vec::new()),
+        self.of_text(context, &format!("SELECT {list} FROM {}", self.from), types)
     }
 }
 
@@ -170,29 +172,74 @@ fn texts(tables: &[TableWithJoins]) -> impl Iterator<Item = String> {
     tables.iter().map(ToString::to_string)
 }
 
-pub(super) fn of_update(context: &Context, update: &Update, types: &mut Types) -> Result<Vec<Column>> {
+/// Parameters and columns of a statement that changes data, with the WITH before it.
+pub(super) fn of_change(
+    context: &Context,
+    with: Option<&With>,
+    statement: &Statement,
+    types: &mut Types,
+) -> Result<Vec<Column>> {
+    match statement {
+        Statement::Insert(insert) => of_insert(context, with, insert, types),
+        Statement::Update(update) => of_update(context, with, update, types),
+        Statement::Delete(delete) => of_delete(context, with, delete, types),
+        Statement::Merge(merge) => of_merge(context, with, merge, types),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// A query with the WITH of the statement that it is part of.
+fn under<'q>(with: Option<&With>, query: &'q Query) -> Cow<'q, Query> {
+    let Some(with) = with else { return Cow::Borrowed(query) };
+    let mut query = query.clone();
+    match &mut query.with {
+        None => query.with = Some(with.clone()),
+        Some(own) => {
+            own.recursive |= with.recursive;
+            own.cte_tables.splice(0..0, with.cte_tables.iter().cloned());
+        }
+    }
+    Cow::Owned(query)
+}
+
+fn of_update(
+    context: &Context,
+    with: Option<&With>,
+    update: &Update,
+    types: &mut Types,
+) -> Result<Vec<Column>> {
     let target = Target::in_factor(context, &update.table.relation)?;
     let more: &[TableWithJoins] = match &update.from {
         Some(UpdateTableFromKind::BeforeSet(tables) | UpdateTableFromKind::AfterSet(tables)) => tables,
         None => &[],
     };
-    let mut computed = Computed::over(std::iter::once(update.table.to_string()).chain(texts(more)));
+    let mut computed = Computed::over(with, std::iter::once(update.table.to_string()).chain(texts(more)));
     computed.assignments(&target, &update.assignments, types);
     computed.condition(update.selection.as_ref());
     computed.tell(context, types);
     computed.returning(context, update.returning.as_deref(), types)
 }
 
-pub(super) fn of_delete(context: &Context, delete: &Delete, types: &mut Types) -> Result<Vec<Column>> {
+fn of_delete(
+    context: &Context,
+    with: Option<&With>,
+    delete: &Delete,
+    types: &mut Types,
+) -> Result<Vec<Column>> {
     let (FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables)) = &delete.from;
     let more = delete.using.as_deref().unwrap_or(&[]);
-    let mut computed = Computed::over(texts(tables).chain(texts(more)));
+    let mut computed = Computed::over(with, texts(tables).chain(texts(more)));
     computed.condition(delete.selection.as_ref());
     computed.tell(context, types);
     computed.returning(context, delete.returning.as_deref(), types)
 }
 
-pub(super) fn of_insert(context: &Context, insert: &Insert, types: &mut Types) -> Result<Vec<Column>> {
+fn of_insert(
+    context: &Context,
+    with: Option<&With>,
+    insert: &Insert,
+    types: &mut Types,
+) -> Result<Vec<Column>> {
     let TableObject::TableName(name) = &insert.table else { return Ok(Vec::new()) };
     let target = Target::of(context, name)?;
     let columns: Vec<Option<&DataType>> = match insert.columns.as_slice() {
@@ -202,7 +249,7 @@ pub(super) fn of_insert(context: &Context, insert: &Insert, types: &mut Types) -
     match insert.source.as_deref() {
         Some(Query { body, with: None, .. }) if matches!(**body, SetExpr::Values(_)) => {
             let SetExpr::Values(values) = &**body else { return Ok(Vec::new()) };
-            let mut computed = Computed::over(None);
+            let mut computed = Computed::over(with, None);
             for row in &values.rows {
                 row.content.iter().zip(&columns).for_each(|(expr, ty)| computed.value(expr, *ty, types));
             }
@@ -210,7 +257,7 @@ pub(super) fn of_insert(context: &Context, insert: &Insert, types: &mut Types) -
         }
         Some(query) => {
             note_selected(query, columns.iter().copied(), types);
-            of_query(context, query, types)?;
+            of_query(context, &under(with, query), types)?;
         }
         None => {}
     }
@@ -221,17 +268,17 @@ pub(super) fn of_insert(context: &Context, insert: &Insert, types: &mut Types) -
         ..
     })) = &insert.on
     {
-        let mut computed = Computed::over([own.clone(), format!("{name} AS excluded")]);
+        let mut computed = Computed::over(with, [own.clone(), format!("{name} AS excluded")]);
         computed.assignments(&target, assignments, types);
         computed.condition(selection.as_ref());
         computed.tell(context, types);
     }
-    Computed::over([own]).returning(context, insert.returning.as_deref(), types)
+    Computed::over(with, [own]).returning(context, insert.returning.as_deref(), types)
 }
 
-pub(super) fn of_merge(context: &Context, merge: &Merge, types: &mut Types) -> Result<Vec<Column>> {
+fn of_merge(context: &Context, with: Option<&With>, merge: &Merge, types: &mut Types) -> Result<Vec<Column>> {
     let target = Target::in_factor(context, &merge.table)?;
-    let mut computed = Computed::over([merge.source.to_string(), merge.table.to_string()]);
+    let mut computed = Computed::over(with, [merge.source.to_string(), merge.table.to_string()]);
     computed.condition(Some(&merge.on));
     for clause in &merge.clauses {
         computed.condition(clause.predicate.as_ref());

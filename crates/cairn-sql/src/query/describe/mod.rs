@@ -62,11 +62,13 @@ pub(crate) fn statement(
     let known = declared.iter().enumerate().filter_map(|(at, ty)| Some((at + 1, ty.clone()?)));
     let mut types = Types { types: known.collect(), told: BTreeMap::new() };
     let columns = match statement {
-        Statement::Query(query) => of_query(context, query, &mut types)?,
-        Statement::Insert(insert) => changes::of_insert(context, insert, &mut types)?,
-        Statement::Update(update) => changes::of_update(context, update, &mut types)?,
-        Statement::Delete(delete) => changes::of_delete(context, delete, &mut types)?,
-        Statement::Merge(merge) => changes::of_merge(context, merge, &mut types)?,
+        Statement::Query(query) => match crate::dml::with::change(query) {
+            Some((with, change)) => changes::of_change(context, with, change, &mut types)?,
+            None => of_query(context, query, &mut types)?,
+        },
+        Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_) => {
+            changes::of_change(context, None, statement, &mut types)?
+        }
         Statement::Explain { statement, .. } => {
             let explained = self::statement(context, statement, declared)?;
             return Ok(Described { columns: vec![Column::new("QUERY PLAN", DataType::Text)], ..explained });

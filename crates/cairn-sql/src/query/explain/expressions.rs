@@ -108,6 +108,10 @@ fn shown(expr: &Arc<dyn PhysicalExpr>, names: &[String]) -> String {
         return of(cast.expr());
     }
     if let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() {
+        // A value with its type.
+        if let (crate::functions::alike::TYPED, Some(value)) = (call.name(), call.args().first()) {
+            return of(value);
+        }
         if let Some(number) = crate::query::slots::slot_of(call.fun()) {
             return format!("${}", number + 1);
         }
