@@ -74,9 +74,9 @@ pub struct Results {
     /// Whether the schema names another zone than the batches from the source do.
     rezoned: bool,
     /// What still runs for these rows ends with them.
-    _interrupts: Option<OnDrop>,
+    _interrupts: Option<Box<OnDrop>>,
     /// The session is at work while they are read.
-    active: Option<Active>,
+    active: Option<Box<Active>>,
 }
 
 enum Source {
@@ -149,7 +149,7 @@ impl Results {
     /// Has the query end with its reader, also in the midst of a join.
     #[must_use]
     pub(crate) fn interrupting(mut self, looks: OnDrop) -> Self {
-        self._interrupts = Some(looks);
+        self._interrupts = Some(Box::new(looks));
         self
     }
 
@@ -170,7 +170,7 @@ impl Results {
     /// The same, which has the session be shown at work until they have been read or dropped.
     #[must_use]
     pub(crate) fn keeping(mut self, active: Active) -> Self {
-        self.active = Some(active);
+        self.active = Some(Box::new(active));
         self
     }
 

@@ -113,7 +113,7 @@ mod tests {
 
     fn written(value: &Value, oid: u32) -> Vec<u8> {
         let mut out = Vec::new();
-        write(value, oid, &mut out).unwrap();
+        assert_eq!(write(value, oid, &mut out), Some(()));
         out
     }
 

@@ -136,9 +136,6 @@ fn not_implemented(text: &str) -> Error {
             "The subquery depends on its outer query in a way that cannot be turned into a join.",
         );
     }
-    if let Some(qualifier) = first.strip_prefix("Invalid qualifier ") {
-        return Error::new("42P01", format!("missing FROM-clause entry for table \"{qualifier}\""));
-    }
     if let Some(ty) = first.strip_prefix("Unsupported SQL type ") {
         return Error::new("42704", format!("type \"{}\" does not exist", ty.to_lowercase()));
     }
@@ -147,6 +144,9 @@ fn not_implemented(text: &str) -> Error {
 
 fn plan(text: &str) -> Error {
     let first = first_line(text);
+    if let Some(qualifier) = first.strip_prefix("Invalid qualifier ") {
+        return Error::new("42P01", format!("missing FROM-clause entry for table \"{qualifier}\""));
+    }
     if let Some(name) = between(first, "Invalid function '", "'") {
         return function_missing(name, first);
     }

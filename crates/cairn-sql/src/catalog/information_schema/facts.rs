@@ -42,7 +42,7 @@ impl<'t> Facts<'t> {
         let integer = |n: Option<i32>| n.map_or(Value::Null, Value::Integer);
         let bytes = |n: u32| i32::try_from(n).ok().and_then(|n| n.checked_mul(CHARACTER_BYTES_MAX));
         let (length, octets) = match self.0 {
-            DataType::Varchar(Some(n)) | DataType::Char(n) => (Some(*n as i32), bytes(*n as u32)),
+            DataType::Varchar(Some(n)) | DataType::Char(n) => (Some(*n as i32), bytes(*n)),
             DataType::Varchar(None) | DataType::Text => (None, Some(OCTETS_MAX)),
             DataType::Coded(Coded::Bit(n) | Coded::VarBit(n)) => (n.map(|n| n as i32), None),
             _ => (None, None),

@@ -61,7 +61,9 @@ pub(super) const TABLES: &[SystemTable] = &[
 ];
 
 /// Schema, name and columns of a table or view.
-fn relation(catalog: &Catalog, id: ObjectId) -> Option<(String, String, Vec<(ColumnId, String)>)> {
+type Relation = (String, String, Vec<(ColumnId, String)>);
+
+fn relation(catalog: &Catalog, id: ObjectId) -> Option<Relation> {
     if let Some(own) = catalog.table_by_id(id) {
         let columns = own.live_columns().map(|column| (column.id, column.name.clone()));
         return Some((own.schema.clone(), own.name.clone(), columns.collect()));
