@@ -11,7 +11,16 @@ use crate::cargo::cargo;
 
 /// The programs: a folder's name, and how it is run.
 const CLIENTS: &[(&str, Run)] =
-    &[("tokio-postgres", rust), ("python", python), ("node", node), ("postgresql", postgresql)];
+    &[
+        ("tokio-postgres", rust),
+        ("python", python),
+        ("node", node),
+        ("java", java),
+        ("go", go),
+        ("php", php),
+        ("ruby", ruby),
+        ("postgresql", postgresql),
+    ];
 
 /// The programs of `clients/python`.
 const PYTHON: [&str; 5] =
@@ -183,6 +192,39 @@ fn node(root: &Path, server: &Server) -> anyhow::Result<()> {
         status(command)?;
     }
     Ok(())
+}
+
+/// A program that needs nothing built (Debian's packages are named beside each).
+fn program(server: &Server, mut command: Command, packages: &str) -> anyhow::Result<()> {
+    server.tell(&mut command);
+    status(command).with_context(|| format!("Debian: apt-get install {packages}"))
+}
+
+fn java(root: &Path, server: &Server) -> anyhow::Result<()> {
+    let mut command = Command::new("java");
+    command.args(["-cp", "/usr/share/java/postgresql.jar"]).arg(root.join("clients/java/Jdbc.java"));
+    program(server, command, "default-jdk-headless libpostgresql-jdbc-java")
+}
+
+fn go(root: &Path, server: &Server) -> anyhow::Result<()> {
+    let mut command = Command::new("go");
+    command.args(["run", "main.go"]).current_dir(root.join("clients/go"));
+    // Debian's packages are sources in this place.
+    command.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode");
+    command.env("GOCACHE", crate::cargo::target(root).join("clients/go"));
+    program(server, command, "golang-go golang-github-lib-pq-dev")
+}
+
+fn php(root: &Path, server: &Server) -> anyhow::Result<()> {
+    let mut command = Command::new("php");
+    command.arg(root.join("clients/php/program.php"));
+    program(server, command, "php-cli php-pgsql")
+}
+
+fn ruby(root: &Path, server: &Server) -> anyhow::Result<()> {
+    let mut command = Command::new("ruby");
+    command.arg(root.join("clients/ruby/program.rb"));
+    program(server, command, "ruby-pg")
 }
 
 /// PostgreSQL's own programs (Debian: `apt-get install postgresql-client`): psql describes a database, pg_dump writes it out, psql

@@ -20,7 +20,7 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
     version.args(["fuzz", "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
     ensure!(version.status().is_ok_and(|status| status.success()), INSTALL);
     let corpus = root.join("fuzz/corpus");
-    for package in ["cairn-storage", "cairn-types", "cairn-engine"] {
+    for package in ["cairn-storage", "cairn-types", "cairn-engine", "cairn-server"] {
         let env = [("CAIRN_CORPUS", corpus.display().to_string())];
         let args = ["test", "--package", package, "--lib", "fuzzing::tests::write_corpus", "--", "--ignored"];
         cargo_with(root, &args, &env)?;
@@ -36,8 +36,11 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
     let time = format!("-max_total_time={seconds}");
     for target in &targets {
         // The one stable toolchain has no sanitizers: what is looked for are panics and broken promises.
-        let args =
-            ["fuzz", "run", target, "--sanitizer", "none", "--", &time, "-max_len=20000", "-timeout=20"];
+        let mut args = vec!["fuzz", "run", target, "--sanitizer", "none"];
+        if target.starts_with("server_") {
+            args.extend(["--features", "server"]);
+        }
+        args.extend(["--", &time, "-max_len=20000", "-timeout=20"]);
         cargo_with(root, &args, &[])?;
     }
     println!("{} targets, {seconds} s each, no finding", targets.len());

@@ -14,6 +14,8 @@
 // Sockets are files that only the server names.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod hba;
 mod options;
 mod pg;

@@ -4,6 +4,8 @@
 //! evaluates. Ids are never given twice in the life of a database, columns' and indexes' ids never twice in
 //! the life of a table.
 
+use std::collections::BTreeMap;
+
 use cairn_types::{DataType, Value};
 
 use super::partition::{PartitionOf, Partitioning};
@@ -292,6 +294,25 @@ pub struct TableDescriptor {
     pub partitioning: Option<Partitioning>,
     /// Of a partition: of which table, and which rows.
     pub partition: Option<PartitionOf>,
+    /// COMMENT ON CONSTRAINT, by the constraint's name.
+    pub constraint_comments: BTreeMap<String, String>,
+}
+
+impl TableDescriptor {
+    /// Whether it has a constraint of that name.
+    pub fn has_constraint(&self, name: &str) -> bool {
+        (!self.primary_key.is_empty() && self.primary_key_name == name)
+            || self.indexes.iter().any(|i| i.constraint && i.name == name)
+            || self.checks.iter().any(|c| c.name == name)
+            || self.foreign_keys.iter().any(|k| k.name == name)
+    }
+
+    /// Has the comment on a constraint be on another name.
+    pub(crate) fn move_comment(&mut self, name: &str, new_name: &str) {
+        if let Some(comment) = self.constraint_comments.remove(name) {
+            self.constraint_comments.insert(new_name.to_owned(), comment);
+        }
+    }
 }
 
 /// An output column of a view.

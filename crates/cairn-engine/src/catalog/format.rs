@@ -12,6 +12,7 @@ mod types;
 
 use cairn_types::row::{RowEncoder, decode_row};
 use cairn_types::{DataType, Value};
+use std::collections::BTreeMap;
 
 use super::descriptor::{
     Check, CheckOption, Column, Dependency, ForeignKey, Generated, Identity, IndexColumn, IndexDescriptor,
@@ -38,6 +39,8 @@ const EXTRA_DEFERRABLE: u8 = 10;
 const EXTRA_MATERIALIZED: u8 = 9;
 /// Extras of a column: its domain.
 const EXTRA_DOMAIN: u8 = 11;
+/// Comments on constraints.
+const EXTRA_CONSTRAINT_COMMENTS: u8 = 12;
 /// PARTITION BY.
 const EXTRA_PARTITIONING: u8 = 20;
 /// Of which table it is a partition, and of which rows.
@@ -470,6 +473,7 @@ impl Descriptor for TableDescriptor {
             materialized: None,
             partitioning: None,
             partition: None,
+            constraint_comments: BTreeMap::new(),
         })
     }
 
@@ -517,6 +521,15 @@ impl Descriptor for TableDescriptor {
             out.list(&own.depends_on, write_dependency);
             out.bool(own.populated);
             extras.push((EXTRA_MATERIALIZED, out.bytes));
+        }
+        if !self.constraint_comments.is_empty() {
+            let all: Vec<_> = self.constraint_comments.iter().collect();
+            let mut out = Encoder { bytes: Vec::new() };
+            out.list(&all, |out, (name, comment)| {
+                out.text(name);
+                out.text(comment);
+            });
+            extras.push((EXTRA_CONSTRAINT_COMMENTS, out.bytes));
         }
         partition::extras(self, &mut extras)?;
         let late: Vec<_> =
@@ -588,6 +601,11 @@ impl Descriptor for TableDescriptor {
                     let index = index.ok_or_else(|| from.damage("extras of an index that is not there"))?;
                     (index.deferrable, index.primary) = (Some(initially), primary);
                 }
+                Ok(())
+            }
+            EXTRA_CONSTRAINT_COMMENTS => {
+                let all = from.list(|from| Ok((from.text()?, from.text()?)))?;
+                self.constraint_comments = all.into_iter().collect();
                 Ok(())
             }
             EXTRA_PARTITIONING => partition::read_partitioning(self, from),

@@ -234,7 +234,11 @@ impl Writer<'_> {
         Ok(())
     }
 
-    pub(crate) fn put_table(&mut self, table: TableDescriptor) -> Result<Arc<super::Table>> {
+    pub(crate) fn put_table(&mut self, mut table: TableDescriptor) -> Result<Arc<super::Table>> {
+        // A comment goes with what it is on.
+        let mut comments = std::mem::take(&mut table.constraint_comments);
+        comments.retain(|name, _| table.has_constraint(name));
+        table.constraint_comments = comments;
         let bytes = table.encode()?;
         self.begin_definitions()?;
         self.claim_table_names(&table)?;

@@ -3,6 +3,7 @@
 //! *Live* columns are those not dropped; batches carry exactly these, in order. *Ordinal* is a column's place in
 //! the descriptor and in the row code, dropped ones counted.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
@@ -154,6 +155,7 @@ impl Table {
                 materialized: None,
                 partitioning: None,
                 partition: None,
+                constraint_comments: BTreeMap::new(),
             },
             Vec::new(),
         )

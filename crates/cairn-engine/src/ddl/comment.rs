@@ -31,6 +31,19 @@ impl Transaction {
                     column_mut(&mut new, id)?.comment = text;
                     writer.put_table(new)?;
                 }
+                CommentTarget::Constraint(schema, table, name) => {
+                    let old = find(writer, schema, table)?;
+                    if !old.has_constraint(name) {
+                        let message = format!("constraint \"{name}\" for table \"{table}\" does not exist");
+                        return Err(Error::Undefined { kind: ObjectKind::Constraint, message });
+                    }
+                    let mut new = old.descriptor().clone();
+                    match text {
+                        Some(text) => new.constraint_comments.insert(name.clone(), text),
+                        None => new.constraint_comments.remove(name),
+                    };
+                    writer.put_table(new)?;
+                }
                 CommentTarget::Index(schema, name) => {
                     let (table, id) = writer.catalog.index(schema, name)?;
                     let mut new = table.descriptor().clone();

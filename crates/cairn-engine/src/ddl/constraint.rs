@@ -129,7 +129,7 @@ impl Transaction {
                 );
             }
             if let Some(name) = name.filter(|name| *name != index) {
-                if name::has_constraint(&table, name) {
+                if table.has_constraint(name) {
                     return Err(Error::duplicate_in(ObjectKind::Constraint, name, &table.name));
                 }
                 name::free(&writer.catalog, schema, name)?;
@@ -148,10 +148,10 @@ impl Transaction {
     pub fn rename_constraint(&self, schema: &str, table: &str, name: &str, new_name: &str) -> Result<()> {
         self.write("ALTER TABLE", |writer| {
             let old = find(writer, schema, table)?;
-            if !name::has_constraint(&old, name) {
+            if !old.has_constraint(name) {
                 return Err(Error::undefined_constraint(table, name));
             }
-            if name::has_constraint(&old, new_name) {
+            if old.has_constraint(new_name) {
                 return Err(Error::duplicate_in(ObjectKind::Constraint, new_name, table));
             }
             if partition::is_inherited(writer, &old, name) && !is_index(&old, name) {
@@ -164,6 +164,7 @@ impl Transaction {
                     let checks = new.checks.iter_mut().map(|check| &mut check.name);
                     let keys = new.foreign_keys.iter_mut().map(|key| &mut key.name);
                     checks.chain(keys).filter(|own| *own == name).for_each(|own| *own = new_name.to_owned());
+                    new.move_comment(name, new_name);
                     writer.put_table(new)?;
                 }
             }
@@ -178,6 +179,7 @@ impl Transaction {
             }
             new.checks.iter_mut().filter(|c| c.name == name).for_each(|c| c.name = new_name.to_owned());
             new.foreign_keys.iter_mut().filter(|k| k.name == name).for_each(|k| k.name = new_name.to_owned());
+            new.move_comment(name, new_name);
             writer.put_table(new)?;
             Ok(())
         })
@@ -290,10 +292,10 @@ fn constraint_name(
     is_relation: bool,
 ) -> Result<String> {
     let used = |name: &str| {
-        name::has_constraint(table, name) || (is_relation && writer.catalog.name_taken(&table.schema, name))
+        table.has_constraint(name) || (is_relation && writer.catalog.name_taken(&table.schema, name))
     };
     match given {
-        Some(name) if name::has_constraint(table, &name) => {
+        Some(name) if table.has_constraint(&name) => {
             Err(Error::duplicate_in(ObjectKind::Constraint, &name, &table.name))
         }
         Some(name) if is_relation && writer.catalog.name_taken(&table.schema, &name) => {
@@ -525,7 +527,7 @@ fn validate(writer: &mut Writer<'_>, table: &Arc<Table>, name: &str) -> Result<(
             check_rows(writer, table, &table.foreign_keys[at])?;
         }
         descriptor.foreign_keys[at].not_valid = false;
-    } else if name::has_constraint(table, name) {
+    } else if table.has_constraint(name) {
         return Err(Error::definition(
             "42809",
             format!(
@@ -603,7 +605,7 @@ pub(super) fn drop(
     cascade: bool,
 ) -> Result<()> {
     let old = find(writer, schema, table)?;
-    if !name::has_constraint(&old, name) {
+    if !old.has_constraint(name) {
         return Err(Error::undefined_constraint(table, name));
     }
     if !old.primary_key.is_empty() && old.primary_key_name == name {
@@ -625,7 +627,7 @@ pub(super) fn drop(
         return index::remove(writer, old.id, index.id);
     }
     let below: Vec<Arc<Table>> = writer.catalog.partition_tables(old.id).cloned().collect();
-    for own in below.iter().filter(|own| name::has_constraint(own, name)) {
+    for own in below.iter().filter(|own| own.has_constraint(name)) {
         drop(writer, &own.schema, &own.name, name, cascade)?;
     }
     let mut new = old.descriptor().clone();

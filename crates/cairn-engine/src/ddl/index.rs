@@ -188,6 +188,7 @@ impl Transaction {
             for index in descriptor.indexes.iter_mut().filter(|i| i.id == id) {
                 index.name = new_name.to_owned();
             }
+            descriptor.move_comment(index, new_name);
             writer.put_table(descriptor)?;
             Ok(())
         })

@@ -1,6 +1,6 @@
 //! Names: which may be used, which PostgreSQL would choose, and where a column's name stands in SQL text.
 
-use crate::catalog::{Catalog, RESERVED_SCHEMAS, TableDescriptor};
+use crate::catalog::{Catalog, RESERVED_SCHEMAS};
 use crate::error::{Error, ObjectKind, Result};
 
 /// The longest name, in bytes, as PostgreSQL has it.
@@ -57,14 +57,6 @@ fn floor_char(text: &str, mut at: usize) -> &str {
         at -= 1;
     }
     &text[..at]
-}
-
-/// Whether the table has a constraint of that name.
-pub(super) fn has_constraint(table: &TableDescriptor, name: &str) -> bool {
-    (!table.primary_key.is_empty() && table.primary_key_name == name)
-        || table.indexes.iter().any(|i| i.constraint && i.name == name)
-        || table.checks.iter().any(|c| c.name == name)
-        || table.foreign_keys.iter().any(|k| k.name == name)
 }
 
 /// A name as it stands in SQL: quoted where it must be.

@@ -588,8 +588,7 @@ fn index_in(table: &Table, child: &Table, index: &IndexDescriptor) -> Result<Ind
 
 /// The name of an index that a partition gets, from what its columns are called.
 pub(super) fn index_name(writer: &Writer<'_>, child: &Table, index: &IndexDescriptor) -> String {
-    let taken =
-        |name: &str| writer.catalog.name_taken(&child.schema, name) || name::has_constraint(child, name);
+    let taken = |name: &str| writer.catalog.name_taken(&child.schema, name) || child.has_constraint(name);
     name::choose(&child.name, &index.name, if index.constraint { "key" } else { "idx" }, taken)
 }
 

@@ -288,6 +288,8 @@ pub enum CommentTarget {
     Table(String, String),
     /// COMMENT ON COLUMN schema.table.column.
     Column(String, String, String),
+    /// COMMENT ON CONSTRAINT name ON schema.table.
+    Constraint(String, String, String),
     /// COMMENT ON INDEX.
     Index(String, String),
     /// COMMENT ON VIEW.

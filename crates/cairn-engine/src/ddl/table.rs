@@ -1,5 +1,6 @@
 //! CREATE, DROP and ALTER TABLE as a whole.
 
+use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -47,6 +48,7 @@ impl Transaction {
                 materialized: spec.materialized,
                 partitioning: None,
                 partition: None,
+                constraint_comments: BTreeMap::new(),
             };
             if spec.columns.len() > COLUMNS_MAX {
                 let message = format!("tables can have at most {COLUMNS_MAX} columns");

@@ -95,6 +95,13 @@ impl Connection {
 
     /// Serves messages until the client or the server ends the session.
     pub(crate) async fn run(mut self) -> io::Result<()> {
+        let ended = self.serve().await;
+        // Nobody reads what still runs for it.
+        self.session.cancel_handle().cancel();
+        ended
+    }
+
+    async fn serve(&mut self) -> io::Result<()> {
         loop {
             if self.session.is_terminated() {
                 return self.end().await;

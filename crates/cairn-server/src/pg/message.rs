@@ -272,6 +272,21 @@ impl Body {
     }
 }
 
+/// The messages that are whole, up to a violation that ends the connection.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn messages(buffer: &mut BytesMut) -> Vec<Result<Message>> {
+    const BYTES_MAX: usize = 1 << 20;
+    let mut all = Vec::new();
+    while let Some(read) = next(buffer, BYTES_MAX).transpose() {
+        let ends = read.as_ref().is_err_and(|violation| *violation != Violation::Text);
+        all.push(read);
+        if ends {
+            break;
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use message::messages;
 pub use scram::Verifier;
 
 use crate::server::Shared;

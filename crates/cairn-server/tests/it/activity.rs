@@ -112,3 +112,29 @@ async fn roles_end_their_own_sessions() {
     chief.query(&format!("SELECT pg_terminate_backend({of_anna})")).await.unwrap();
     assert_eq!(anna.until_ready().await.unwrap_err(), "57P01");
 }
+
+/// Those who sleep keep nobody from working, and wake when they are told.
+#[tokio::test]
+async fn many_sleepers_hold_nobody_up() {
+    let server = start(|_| {}).await;
+    let mut other = server.client().await;
+    let mut sleepers = Vec::new();
+    for _ in 0..8 {
+        let mut client = server.client().await;
+        let number = pid(&mut client).await;
+        client.send(&message(b'Q', b"SELECT pg_sleep(600)\0")).await;
+        sleepers.push((client, number));
+    }
+    until(
+        &mut other,
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)' AND state = 'active'",
+        &["8"],
+    )
+    .await;
+    let sum = "SELECT sum(n), count(DISTINCT n % 7) FROM generate_series(1, 10000) AS s(n)";
+    assert_eq!(other.query(sum).await.unwrap(), [row(&["50005000", "7"])]);
+    for (client, number) in &mut sleepers {
+        other.query(&format!("SELECT pg_cancel_backend({number})")).await.unwrap();
+        assert_eq!(client.until_ready().await.unwrap_err(), "57014");
+    }
+}

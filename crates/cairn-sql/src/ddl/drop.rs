@@ -13,6 +13,7 @@ use sqlparser::ast::{
 use super::names::{self, Kind};
 use super::notice;
 use crate::context::Context;
+use crate::parse::spelling::CONSTRAINT_MARK;
 use crate::results::StatementResult;
 use crate::session::variables::fold;
 use crate::trigger::{Event, Firing};
@@ -210,7 +211,10 @@ pub(super) fn comment(
                 return Err(Error::new("42601", "column name must be qualified"));
             }
             let (schema, table) = pair(Kind::Table, &ObjectName::from(table.to_vec()))?;
-            CommentTarget::Column(schema, table, fold(column))
+            match fold(column).strip_prefix(CONSTRAINT_MARK) {
+                Some(name) => CommentTarget::Constraint(schema, table, name.to_owned()),
+                None => CommentTarget::Column(schema, table, fold(column)),
+            }
         }
         other => return Err(Error::unsupported(format!("COMMENT ON {other}"))),
     };

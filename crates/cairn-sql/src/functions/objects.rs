@@ -109,7 +109,24 @@ fn numbers() -> Vec<Simple> {
             other => Ok(other.clone()),
         })
         .told(OID_LIST_ID),
+        Simple::new(
+            "cairn_set__pg_expandarray",
+            Takes::Any(1),
+            T::Array(Box::new(T::Text)),
+            immutable,
+            expanded,
+        ),
     ]
+}
+
+/// The elements of a list of numbers with their places.
+fn expanded(call: &Call<'_>) -> Result<Value> {
+    let Value::Array(items) = &call.values[0] else { return Ok(Value::Null) };
+    let numbered = items.iter().zip(1..).map(|(item, place)| {
+        let number = item.as_i64().map_or_else(|| "null".to_owned(), |number| number.to_string());
+        Value::Text(format!("[{number},{place}]"))
+    });
+    Ok(Value::Array(numbered.collect()))
 }
 
 fn names() -> Vec<Simple> {
@@ -235,7 +252,7 @@ fn input_error_row(call: &Call<'_>) -> Result<Value> {
 }
 
 /// The catalog's tables of which no object has a comment.
-const NO_COMMENTS: [&str; 5] = ["pg_attrdef", "pg_constraint", "pg_policy", "pg_rewrite", "pg_trigger"];
+const NO_COMMENTS: [&str; 4] = ["pg_attrdef", "pg_policy", "pg_rewrite", "pg_trigger"];
 
 fn descriptions() -> Vec<Simple> {
     vec![
@@ -272,7 +289,10 @@ fn descriptions() -> Vec<Simple> {
             let id = id(call, 0, Kind::Relation)?;
             let scope = ScopeExtension::of(&call.args.config_options)?;
             Ok(text_of(match call.values.get(1) {
-                // Constraints, triggers and rules, whose numbers are those of indexes, have no comments.
+                Some(Value::Text(class)) if class == "pg_constraint" => {
+                    objects::constraint_comment(&scope, id)
+                }
+                // Triggers and rules, whose numbers are those of indexes, have no comments.
                 Some(Value::Text(class)) if NO_COMMENTS.contains(&class.as_str()) => None,
                 _ => objects::comment(&scope, id, 0),
             }))

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use cairn_types::{Coded, DataType, Value};
 use datafusion::logical_expr::{ScalarUDF, Volatility};
 
@@ -171,8 +173,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             if !(0.0..=3600.0).contains(&seconds) {
                 return Err(Error::new("22023", "sleep must be between 0 and 3600 seconds"));
             }
-            let scope = scope(call)?;
-            scope.shared.database.env().clock().sleep(std::time::Duration::from_secs_f64(seconds));
+            sleep(&*scope(call)?, Duration::from_secs_f64(seconds))?;
             text("")
         }),
     ]
@@ -184,6 +185,25 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 /// What the catalog says of its argument, an id.
 fn told(call: &Call<'_>, of: fn(&Scope, i64) -> Option<String>) -> Result<Value> {
     Ok(of(&*scope(call)?, call.integer(0)?).map_or(Value::Null, Value::Text))
+}
+
+/// Sleeps, and looks in between whether the statement is to end; the thread makes room for another one meanwhile.
+fn sleep(scope: &Scope, time: Duration) -> Result<()> {
+    const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+    let token = scope.exchange.lock().running.token();
+    let clock = scope.shared.database.env().clock();
+    tokio::task::block_in_place(|| {
+        let mut left = time;
+        while !left.is_zero() {
+            if token.load(std::sync::atomic::Ordering::Relaxed) {
+                return Err(Error::new("57014", "canceling statement due to user request"));
+            }
+            let part = left.min(BETWEEN_LOOKS);
+            clock.sleep(part);
+            left -= part;
+        }
+        Ok(())
+    })
 }
 
 /// A type's name without parameters, as `pg_typeof` gives it.

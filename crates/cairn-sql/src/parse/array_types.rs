@@ -36,6 +36,10 @@ pub(crate) fn before_parsing(text: &str) -> Cow<'_, str> {
             }
             last = last.saturating_sub(1);
         }
+        // `x IS JSON ARRAY`
+        if word(last) == "json" && matches!(word(last.wrapping_sub(1)), "is" | "not") {
+            continue;
+        }
         if !LAST_WORDS.contains(&word(last)) && DataType::parse(word(last)).is_none() {
             continue;
         }
@@ -73,6 +77,7 @@ mod tests {
         for text in [
             "SELECT ARRAY[1, 2], array(SELECT 1), f(a) = ANY (ARRAY[1])",
             "INSERT INTO t VALUES (ARRAY['a'], 'text array')",
+            "SELECT a IS JSON ARRAY, b IS NOT JSON ARRAY",
             "SELECT 1 WHERE (a) IN (ARRAY[1]) AND ARRAY[1] = b",
         ] {
             assert_eq!(before_parsing(text), text);

@@ -51,7 +51,7 @@ pub(crate) mod sets;
 mod shadowed;
 pub(crate) mod shown;
 mod spelled;
-mod spelling;
+pub(crate) mod spelling;
 pub mod split;
 pub(crate) mod substitute;
 mod system_ids;

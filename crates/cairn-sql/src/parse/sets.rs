@@ -82,6 +82,11 @@ const ACL_ITEMS: &[Column] = &[
     column("privilege_type", "cairn_json_get_text(item::json, 2)"),
     column("is_grantable", "cairn_json_get_text(item::json, 3)::boolean"),
 ];
+const EXPANDED: &str = "_pg_expandarray";
+const ELEMENTS: &[Column] = &[
+    column("x", "cairn_json_get_text(item::json, 0)::bigint"),
+    column("n", "cairn_json_get_text(item::json, 1)::integer"),
+];
 const RELATION: &[Column] = &[column("relid", "item")];
 
 const fn set(name: &'static str, list: &'static str, columns: &'static [Column]) -> Set {
@@ -113,6 +118,7 @@ const SETS: &[Set] = &[
     set("pg_partition_ancestors", "", RELATION),
     set("pg_partition_tree", "", PARTITION_TREE),
     set("aclexplode", "", ACL_ITEMS),
+    set(EXPANDED, "", ELEMENTS),
 ];
 
 /// Functions whose columns are named where they are called.
@@ -175,6 +181,12 @@ pub(crate) fn bare_name(name: &ObjectName) -> Option<String> {
         [ObjectNamePart::Identifier(name)] => Some(fold(name)),
         [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(name)]
             if fold(schema) == "pg_catalog" =>
+        {
+            Some(fold(name))
+        }
+        // The one function of this schema that programs call.
+        [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(name)]
+            if fold(schema) == "information_schema" && fold(name) == EXPANDED =>
         {
             Some(fold(name))
         }
@@ -602,9 +614,11 @@ pub(crate) fn in_list(expr: &Expr) -> Result<Option<Expr>> {
     let text = match set.columns {
         [column] => format!("SELECT {}", column.expr.replace("item", &unnested)),
         columns => {
-            let all: Vec<String> =
-                columns.iter().map(|column| column.expr.replace("item", &unnested)).collect();
-            format!("SELECT CASE WHEN {unnested} IS NOT NULL THEN ROW({}) END", all.join(", "))
+            // A record whose fields have names: `(f(x)).n`.
+            let field =
+                |column: &Column| format!("'{}', {}", column.name, column.expr.replace("item", &unnested));
+            let all: Vec<String> = columns.iter().map(field).collect();
+            format!("SELECT CASE WHEN {unnested} IS NOT NULL THEN named_struct({}) END", all.join(", "))
         }
     };
     let Statement::Query(query) = super::parse_text(&text)? else { return Ok(None) };

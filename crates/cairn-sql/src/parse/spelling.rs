@@ -271,10 +271,32 @@ pub(super) fn statements(text: &str) -> Cow<'_, str> {
         // Nobody is kept from the table while an index is dropped.
         return Cow::Owned(format!("DROP INDEX{}", &text[words.tokens[2].end..]));
     }
+    if words.is(0, "COMMENT") && words.is(1, "ON") && words.is(2, "CONSTRAINT") && words.is(4, "ON") {
+        return comment_on_constraint(text).map_or(Cow::Borrowed(text), Cow::Owned);
+    }
     if words.is(0, "CREATE") {
         return recursive_view(text).map_or(Cow::Borrowed(text), Cow::Owned);
     }
     Cow::Borrowed(text)
+}
+
+/// Before the name of a constraint that stands in the place of a column's.
+pub(crate) const CONSTRAINT_MARK: &str = "\u{1}constraint ";
+
+/// `COMMENT ON CONSTRAINT c ON t IS …` as one on a column of the table, whose name says that it is a constraint's.
+fn comment_on_constraint(text: &str) -> Option<String> {
+    let words = Words::of(text);
+    let behind = words.behind_name(5);
+    if words.is(5, "DOMAIN") || !words.is(behind, "IS") {
+        return None;
+    }
+    let name = match words.at(3) {
+        quoted if quoted.starts_with('"') => quoted.trim_matches('"').to_owned(),
+        word => word.to_lowercase(),
+    };
+    let table = &text[words.tokens[5].start..words.tokens[behind - 1].end];
+    let rest = &text[words.tokens[behind].start..];
+    Some(format!("COMMENT ON COLUMN {table}.\"{CONSTRAINT_MARK}{name}\" {rest}"))
 }
 
 fn recursive_view(text: &str) -> Option<String> {

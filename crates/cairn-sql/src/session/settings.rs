@@ -210,6 +210,7 @@ const PARAMETERS: &[Parameter] = &[
     ("intervalstyle", "postgres", Form::Only(&["postgres"]), "Sets the display format for interval values."),
     ("is_superuser", "on", Form::Fixed, "Shows whether the current user is a superuser."),
     ("lock_timeout", "0", Form::Duration, "Sets the maximum allowed duration of any wait for a lock."),
+    ("max_index_keys", "32", Form::Fixed, "Shows the maximum number of index keys."),
     ("max_identifier_length", "65535", Form::Fixed, "Shows the maximum identifier length."),
     ("role", "none", Form::Fixed, "Sets the current role."),
     ("row_security", "on", Form::Boolean, "Enables row security."),

@@ -52,6 +52,11 @@ impl Running {
         Looking::at(handles, token)
     }
 
+    /// What is set when the statement that runs is to end, its rows included.
+    pub(crate) fn token(&self) -> Token {
+        Arc::clone(&self.0.lock().token)
+    }
+
     /// The statement has returned: what was tripped for it does nothing to the next (I1).
     pub(super) fn end(&self) {
         let mut ending = self.0.lock();

@@ -62,6 +62,7 @@ pub(crate) fn table() -> TableDescriptor {
         materialized: None,
         partitioning: None,
         partition: None,
+        constraint_comments: BTreeMap::new(),
     }
 }
 
@@ -91,6 +92,7 @@ pub(crate) fn extended() -> TableDescriptor {
         },
         indexes: vec![(0, 1)],
     });
+    table.constraint_comments.insert("positive".to_owned(), "why".to_owned());
     table.foreign_keys[0].not_valid = true;
     (table.foreign_keys[0].deferrable, table.foreign_keys[0].initially_deferred) = (true, true);
     table.indexes.push(IndexDescriptor {
@@ -124,6 +126,7 @@ fn extras_make_version_two_and_come_back() {
     (plain.foreign_keys[0].deferrable, plain.foreign_keys[0].initially_deferred) = (false, false);
     (plain.triggers, plain.materialized) = (Vec::new(), None);
     (plain.partitioning, plain.partition) = (None, None);
+    plain.constraint_comments.clear();
     let index = plain.indexes.last_mut().unwrap();
     (index.expressions, index.include) = (Vec::new(), Vec::new());
     (index.predicate, index.nulls_not_distinct) = (None, false);

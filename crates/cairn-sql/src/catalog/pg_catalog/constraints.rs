@@ -16,7 +16,7 @@ use crate::functions::text::quote_ident;
 /// A constraint: id, name, kind as in `contype`, its index, the foreign key.
 pub(super) struct Constraint<'t> {
     pub(super) id: i64,
-    name: String,
+    pub(super) name: String,
     kind: &'static str,
     pub(super) index: i64,
     pub(super) foreign: Option<&'t ForeignKey>,

@@ -300,6 +300,14 @@ pub(crate) fn bytes(scope: &Scope, id: i64, rows: bool, indexes: bool) -> Option
     Some(own + if indexes { of_indexes.sum() } else { 0 })
 }
 
+/// The comment on a constraint.
+pub(crate) fn constraint_comment(scope: &Scope, id: i64) -> Option<String> {
+    let catalog = scope.txn.catalog();
+    let (table, _) = derived_parts(&catalog, id)?;
+    let found = super::constraints::constraints(&catalog, &table).into_iter().find(|own| own.id == id)?;
+    table.constraint_comments.get(&found.name).cloned()
+}
+
 /// The comment on a relation (0) or on one of its columns.
 pub(crate) fn comment(scope: &Scope, id: i64, part: i64) -> Option<String> {
     let catalog = scope.txn.catalog();

@@ -7,6 +7,7 @@ use cairn_engine::catalog::{CheckOption, PUBLIC, STORE, TypeKind, ViewDescriptor
 use cairn_types::{DataType, Value};
 
 use super::access::{HEAP, method_id};
+use super::constraints;
 use super::indexes::all_indexes;
 use super::partitions;
 use super::traits::{collation, dimensions, stored_as};
@@ -443,6 +444,12 @@ pub(super) fn pg_description(_context: &Context, catalog: &Catalog) -> Result<Ro
         }
         for index in &table.indexes {
             push_of(derived(table.id, i64::from(index.id)), relation, 0, &index.comment);
+        }
+        if !table.constraint_comments.is_empty() {
+            for constraint in constraints::constraints(catalog, table) {
+                let comment = table.constraint_comments.get(&constraint.name).cloned();
+                push_of(constraint.id, class_id("pg_constraint"), 0, &comment);
+            }
         }
     }
     for view in catalog.views() {

@@ -1,0 +1,6 @@
+//! Fuzzes `cairn_server::fuzzing::session`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| cairn_server::fuzzing::session(data));
