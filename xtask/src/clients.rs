@@ -10,17 +10,16 @@ use anyhow::{Context, bail, ensure};
 use crate::cargo::cargo;
 
 /// The programs: a folder's name, and how it is run.
-const CLIENTS: &[(&str, Run)] =
-    &[
-        ("tokio-postgres", rust),
-        ("python", python),
-        ("node", node),
-        ("java", java),
-        ("go", go),
-        ("php", php),
-        ("ruby", ruby),
-        ("postgresql", postgresql),
-    ];
+const CLIENTS: &[(&str, Run)] = &[
+    ("tokio-postgres", rust),
+    ("python", python),
+    ("node", node),
+    ("java", java),
+    ("go", go),
+    ("php", php),
+    ("ruby", ruby),
+    ("postgresql", postgresql),
+];
 
 /// The programs of `clients/python`.
 const PYTHON: [&str; 5] =
