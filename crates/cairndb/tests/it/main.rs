@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod care;
+#[cfg(feature = "sql")]
 mod copy_binary;
 mod isolation;
 mod keys;
