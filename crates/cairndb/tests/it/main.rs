@@ -2,13 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod care;
-#[cfg(feature = "sql")]
-mod copy_binary;
 mod isolation;
 mod keys;
 mod locks;
 mod transactions;
 
+#[cfg(feature = "sql")]
+mod copy_binary;
 #[cfg(feature = "sql")]
 mod functions;
 #[cfg(feature = "sql")]
