@@ -1,7 +1,7 @@
 //! `cargo xtask clients [NAME]`: the programs under `clients/`, each of a driver that knows PostgreSQL only, against a server of their
 //! own. What a driver needs is installed from its registry, into the target directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,7 +11,9 @@ use crate::cargo::cargo;
 
 /// The programs: a folder's name, and how it is run.
 const CLIENTS: &[(&str, Run)] = &[
-    ("tokio-postgres", rust),
+    ("tokio-postgres", tokio_postgres),
+    ("sqlx", sqlx),
+    ("diesel", diesel),
     ("python", python),
     ("node", node),
     ("java", java),
@@ -21,12 +23,30 @@ const CLIENTS: &[(&str, Run)] = &[
     ("postgresql", postgresql),
 ];
 
+/// What runs only where it is named, because it takes half an hour.
+const LONG: &[(&str, Run)] = &[("sqlalchemy-suite", sqlalchemy_suite)];
+
+/// The version of SQLAlchemy whose suite is run.
+const SQLALCHEMY: &str = "2.1.9";
+
 /// The programs of `clients/python`.
-const PYTHON: [&str; 5] =
-    ["psycopg_3.py", "psycopg_2.py", "asyncpg_program.py", "sqlalchemy_program.py", "django_program.py"];
+const PYTHON: [&str; 6] = [
+    "psycopg_3.py",
+    "psycopg_2.py",
+    "asyncpg_program.py",
+    "sqlalchemy_program.py",
+    "django_program.py",
+    "odbc_program.py",
+];
 /// Those of `clients/node`.
-const NODE: [&str; 5] =
-    ["node_postgres.js", "postgres_js.js", "knex_program.js", "drizzle_program.js", "typeorm_program.js"];
+const NODE: [&str; 6] = [
+    "node_postgres.js",
+    "postgres_js.js",
+    "knex_program.js",
+    "drizzle_program.js",
+    "typeorm_program.js",
+    "prisma_program.js",
+];
 
 /// What psql is asked to describe.
 const DESCRIBED: &[&str] = &[
@@ -67,7 +87,7 @@ const PASSWORD: &str = "for the test only";
 /// A server that ends with this.
 struct Server {
     child: Child,
-    directory: std::path::PathBuf,
+    directory: PathBuf,
     port: u16,
 }
 
@@ -123,15 +143,17 @@ impl Server {
 /// Runs the programs that are asked for.
 pub fn run(root: &Path) -> anyhow::Result<()> {
     let wanted: Vec<String> = std::env::args().skip(2).collect();
-    if let Some(unknown) = wanted.iter().find(|name| !CLIENTS.iter().any(|(known, _)| known == name)) {
-        let known: Vec<_> = CLIENTS.iter().map(|(name, _)| *name).collect();
+    let all = || CLIENTS.iter().chain(LONG);
+    if let Some(unknown) = wanted.iter().find(|name| !all().any(|(known, _)| known == name)) {
+        let known: Vec<_> = all().map(|(name, _)| *name).collect();
         bail!("there is no client {unknown}; there are {}", known.join(", "));
     }
     cargo(root, &["build", "--workspace", "--bin", "cairn"])?;
-    for (name, client) in CLIENTS {
-        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
-            continue;
-        }
+    let chosen = all().filter(|(name, _)| match wanted.is_empty() {
+        true => CLIENTS.iter().any(|(usual, _)| usual == name),
+        false => wanted.iter().any(|wanted| wanted == name),
+    });
+    for (name, client) in chosen {
         println!("== {name}");
         let server = Server::start(root)?;
         client(root, &server).with_context(|| (*name).to_owned())?;
@@ -145,25 +167,89 @@ fn status(mut command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn rust(root: &Path, server: &Server) -> anyhow::Result<()> {
+/// A program of a workspace of its own, which finds the server by DATABASE_URL too.
+fn rust(root: &Path, server: &Server, folder: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let mut command = Command::new("cargo");
     command.args(["run", "--quiet", "--target-dir"]).arg(crate::cargo::target(root).join("clients"));
-    command.current_dir(root.join("clients/tokio-postgres"));
+    command.args(arguments).current_dir(root.join("clients").join(folder));
     server.tell(&mut command);
+    let password = PASSWORD.replace(' ', "%20");
+    command.env("DATABASE_URL", format!("postgres://cairn:{password}@127.0.0.1:{}/cairn", server.port));
     status(command)
 }
 
-fn python(root: &Path, server: &Server) -> anyhow::Result<()> {
-    let directory = root.join("clients/python");
-    let environment = crate::cargo::target(root).join("clients/python");
+fn tokio_postgres(root: &Path, server: &Server) -> anyhow::Result<()> {
+    rust(root, server, "tokio-postgres", &[])
+}
+
+/// The program is checked against the tables that the migrations make.
+fn sqlx(root: &Path, server: &Server) -> anyhow::Result<()> {
+    rust(root, server, "sqlx", &["--bin", "migrate"])?;
+    rust(root, server, "sqlx", &["--bin", "program"])
+}
+
+/// Diesel stands on libpq.
+fn diesel(root: &Path, server: &Server) -> anyhow::Result<()> {
+    rust(root, server, "diesel", &[]).context("Debian: apt-get install libpq-dev")
+}
+
+/// An environment of Python with what `requirements` names.
+fn environment(root: &Path, name: &str, requirements: &[&str]) -> anyhow::Result<PathBuf> {
+    let environment = crate::cargo::target(root).join("clients").join(name);
     if !environment.join("bin/python").exists() {
         let mut make = Command::new("python3");
         make.args(["-m", "venv"]).arg(&environment);
         status(make)?;
     }
     let mut install = Command::new(environment.join("bin/pip"));
-    install.args(["install", "--quiet", "--requirement"]).arg(directory.join("requirements.txt"));
+    install.args(["install", "--quiet"]).args(requirements);
     status(install)?;
+    Ok(environment)
+}
+
+/// SQLAlchemy's own dialect suite, without what `clients/sqlalchemy/excluded.txt` names.
+fn sqlalchemy_suite(root: &Path, server: &Server) -> anyhow::Result<()> {
+    let package = format!("sqlalchemy=={SQLALCHEMY}");
+    let needed = [&package, "psycopg[binary]", "pytest", "setuptools", "cython", "wheel"];
+    let environment = environment(root, "sqlalchemy", &needed)?;
+    // The suite comes with the sources only.
+    let sources = environment.join(format!("sqlalchemy-{SQLALCHEMY}"));
+    if !sources.exists() {
+        let mut download = Command::new(environment.join("bin/pip"));
+        download.args([
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--no-binary",
+            "sqlalchemy",
+        ]);
+        download.arg(&package).arg("--dest").arg(&environment);
+        status(download)?;
+        let mut unpack = Command::new("tar");
+        unpack
+            .arg("--extract")
+            .arg("--file")
+            .arg(environment.join(format!("sqlalchemy-{SQLALCHEMY}.tar.gz")));
+        unpack.arg("--directory").arg(&environment);
+        status(unpack)?;
+    }
+    let host = server.directory.join("db");
+    let address = format!("postgresql+psycopg://cairn@/cairn?host={}&port=5432", host.display());
+    told(server, "psql", &["-q", "-c", "CREATE SCHEMA test_schema"])?;
+    let mut suite = Command::new(environment.join("bin/python"));
+    suite.args(["-m", "pytest", "test/dialect/test_suite.py", "--dburi", &address]);
+    suite.args(["-p", "cairn_suite", "-p", "no:logging", "-q", "--maxfail", "1000"]);
+    suite.current_dir(&sources).env("PYTHONPATH", root.join("clients/sqlalchemy"));
+    status(suite)
+}
+
+/// Python 3.11 is there, and psqlodbc (Debian: `apt-get install python3-venv odbc-postgresql`).
+fn python(root: &Path, server: &Server) -> anyhow::Result<()> {
+    let directory = root.join("clients/python");
+    let requirements = directory.join("requirements.txt");
+    let requirements = requirements.to_str().context("a path that is text")?;
+    let environment = environment(root, "python", &["--requirement", requirements])?;
     for program in PYTHON {
         let mut command = Command::new(environment.join("bin/python"));
         command.arg(directory.join(program));
@@ -182,7 +268,7 @@ fn node(root: &Path, server: &Server) -> anyhow::Result<()> {
         std::fs::copy(root.join("clients/node").join(file), place.join(file))?;
     }
     let mut install = Command::new("npm");
-    install.args(["install", "--silent", "--no-audit", "--no-fund"]).current_dir(&place);
+    install.args(["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&place);
     status(install)?;
     for program in NODE {
         let mut command = Command::new("node");
@@ -200,9 +286,18 @@ fn program(server: &Server, mut command: Command, packages: &str) -> anyhow::Res
 }
 
 fn java(root: &Path, server: &Server) -> anyhow::Result<()> {
-    let mut command = Command::new("java");
-    command.args(["-cp", "/usr/share/java/postgresql.jar"]).arg(root.join("clients/java/Jdbc.java"));
-    program(server, command, "default-jdk-headless libpostgresql-jdbc-java")
+    let jars = ["postgresql", "HikariCP", "slf4j-api", "slf4j-nop"];
+    let path = jars.map(|jar| format!("/usr/share/java/{jar}.jar")).join(":");
+    for name in ["Jdbc.java", "Pool.java"] {
+        let mut command = Command::new("java");
+        command.args(["-cp", &path]).arg(root.join("clients/java").join(name));
+        program(
+            server,
+            command,
+            "default-jdk-headless libpostgresql-jdbc-java libhikaricp-java libslf4j-java",
+        )?;
+    }
+    Ok(())
 }
 
 fn go(root: &Path, server: &Server) -> anyhow::Result<()> {

@@ -464,6 +464,16 @@ impl Transaction {
         Ok(())
     }
 
+    /// Has calls fail with [`Error::LockNotAvailable`] where they would wait for a lock, or wait again. A call that fails leaves the
+    /// transaction as before it, but for locks that it has taken.
+    ///
+    /// # Errors
+    /// [`Error::TransactionEnded`].
+    pub fn set_impatient(&self, impatient: bool) -> Result<()> {
+        self.lock()?.txn.set_impatient(impatient);
+        Ok(())
+    }
+
     /// What ends its waits and its writing from another thread. Get it before: a transaction that waits answers no calls.
     ///
     /// # Errors

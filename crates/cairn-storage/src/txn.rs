@@ -79,6 +79,8 @@ pub struct Txn {
     locks: Option<Box<HeldLocks>>,
     owner: LockOwner,
     lock_timeout: Option<Duration>,
+    /// It fails where it would wait for a lock.
+    impatient: bool,
     cancel: Option<CancelHandle>,
     /// The newest commit when a lock was last taken.
     locked_at: CommitSeq,
@@ -109,6 +111,7 @@ impl Txn {
             locks: None,
             owner: id,
             lock_timeout: None,
+            impatient: false,
             cancel: None,
             locked_at: 0,
             many_locks: 0,
@@ -471,6 +474,7 @@ impl Txn {
         if range.is_empty() {
             return Ok(Locked::Before);
         }
+        let wait = self.patient(wait);
         let table = &self.hold.core().locks;
         let locks = self.locks.get_or_insert_with(|| Box::new(HeldLocks::new(table, self.owner)));
         let patience = Patience { wait, timeout: self.lock_timeout, cancel: self.cancel.as_ref() };
@@ -570,7 +574,13 @@ impl Txn {
         Ok(taken != Taken::Skipped)
     }
 
+    /// What to do where a lock is not free, where it is asked to do this.
+    fn patient(&self, wait: Wait) -> Wait {
+        if self.impatient && wait == Wait::Block { Wait::NoWait } else { wait }
+    }
+
     fn take(&mut self, name: Name<'_>, mode: LockMode, wait: Wait) -> Result<Taken> {
+        let wait = self.patient(wait);
         let table = &self.hold.core().locks;
         let locks = self.locks.get_or_insert_with(|| Box::new(HeldLocks::new(table, self.owner)));
         let patience = Patience { wait, timeout: self.lock_timeout, cancel: self.cancel.as_ref() };
@@ -630,6 +640,11 @@ impl Txn {
     /// How long it waits for a lock; `None`, the default, is for ever (in a session: what the session says).
     pub fn set_lock_timeout(&mut self, timeout: Option<Duration>) {
         self.lock_timeout = timeout;
+    }
+
+    /// Has what would wait for a lock fail with [`Error::LockNotAvailable`] from now on, or wait again. The commit waits in any case.
+    pub fn set_impatient(&mut self, impatient: bool) {
+        self.impatient = impatient;
     }
 
     /// For work that takes long: whether its handle was tripped.

@@ -30,6 +30,12 @@ pub(crate) fn told(field: &Field) -> Option<u32> {
     fits.then_some(told)
 }
 
+/// Whether a field holds `int2vector` or `oidvector`: its elements count from 0.
+pub(crate) fn is_vector(field: &Field) -> bool {
+    matches!(field.data_type(), ArrowType::List(_))
+        && field.metadata().get(TOLD_KEY).is_some_and(|told| told == VECTOR)
+}
+
 /// A field with what clients are told of it.
 pub(crate) fn telling(field: Field, told: impl ToString) -> Field {
     let mut metadata: HashMap<String, String> = field.metadata().clone();

@@ -128,6 +128,14 @@ impl PointWrite {
         }
     }
 
+    /// Whether it writes by one call of the engine, so that nothing has happened where it fails.
+    pub(crate) fn is_one_call(&self) -> bool {
+        match &self.kind {
+            Kind::Insert(insert) => insert.on.is_none(),
+            Kind::Change(_) => true,
+        }
+    }
+
     /// Writes; `None` where the statement must go the general way, and nothing has happened.
     ///
     /// # Errors

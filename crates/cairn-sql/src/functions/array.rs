@@ -86,11 +86,19 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             ],
         ),
         function("array_length", list(vec![Array, is(T::Integer)], integer(), length)),
-        function("array_upper", list(vec![Array, is(T::Integer)], integer(), length)),
+        function(
+            "array_upper",
+            list(vec![Array, is(T::Integer)], integer(), |args| {
+                Ok(match length(args)? {
+                    Value::Integer(count) => Value::Integer(count - 1 + args.lower_bound(0)),
+                    none => none,
+                })
+            }),
+        ),
         function(
             "array_lower",
             list(vec![Array, is(T::Integer)], integer(), |args| {
-                Ok(if length(args)?.is_null() { Value::Null } else { Value::Integer(1) })
+                Ok(if length(args)?.is_null() { Value::Null } else { Value::Integer(args.lower_bound(0)) })
             }),
         ),
         function(
@@ -168,7 +176,8 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             vec![
                 Overload::new(vec![Array, is(T::Integer), is(T::Boolean)], Returns::Is(integers()), |args| {
                     let count = length(args)?.as_i64().unwrap_or(0) as i32;
-                    let all = (1..=count).map(Value::Integer);
+                    let first = args.lower_bound(0);
+                    let all = (first..first + count).map(Value::Integer);
                     Ok(Value::Array(if args.bool_or(2, false)? {
                         all.rev().collect()
                     } else {

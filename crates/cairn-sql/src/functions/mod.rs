@@ -51,6 +51,7 @@ pub(crate) mod shift;
 mod signal;
 mod similar;
 mod strings;
+pub(crate) mod subscript;
 pub(crate) mod sum;
 pub(crate) mod system;
 pub(crate) mod text;
@@ -142,6 +143,7 @@ pub(crate) fn of_operators() -> Vec<ScalarUDF> {
     all.extend(json::functions());
     all.extend(regex::functions());
     all.extend(strings::functions());
+    all.push(subscript::function());
     all.extend(zip::functions());
     all.extend(zoned_time::functions());
     all

@@ -20,6 +20,7 @@ use datafusion::logical_expr::{
 };
 
 use super::missing;
+use crate::catalog::column_type::is_vector;
 use crate::context::{Scope, ScopeExtension};
 use crate::{Error, Result};
 
@@ -337,9 +338,18 @@ pub(crate) struct Args<'a> {
     pub(crate) types: &'a [DataType],
     pub(crate) result: &'a DataType,
     config: Option<&'a ConfigOptions>,
+    fields: &'a [FieldRef],
 }
 
 impl<'a> Args<'a> {
+    /// The subscript of an array's first element.
+    pub(crate) fn lower_bound(&self, at: usize) -> i32 {
+        match self.fields.get(at) {
+            Some(field) if is_vector(field) => 0,
+            _ => 1,
+        }
+    }
+
     fn wrong(&self, at: usize, what: &str) -> Error {
         Error::internal(format!("argument {} is no {what}", at + 1))
     }
@@ -356,13 +366,19 @@ impl<'a> Args<'a> {
             other => other.clone(),
         };
         types.extend(std::iter::repeat_n(item, elements.len()));
-        code(&Args { values, types: &types, result: self.result, config: self.config })
+        code(&Args { values, types: &types, result: self.result, config: self.config, fields: self.fields })
     }
 
     /// Calls code with the first arguments alone.
     pub(crate) fn first(&self, count: usize, code: Code) -> Result<Value> {
         let values = self.values[..count].to_vec();
-        code(&Args { values, types: &self.types[..count], result: self.result, config: self.config })
+        code(&Args {
+            values,
+            types: &self.types[..count],
+            result: self.result,
+            config: self.config,
+            fields: self.fields,
+        })
     }
 
     /// How many arguments there are.
@@ -599,6 +615,7 @@ impl ScalarUDFImpl for Overloaded {
                 types: &choice.types,
                 result: &result,
                 config: Some(&config),
+                fields: &args.arg_fields,
             })
         })
     }

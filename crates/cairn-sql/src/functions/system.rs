@@ -124,7 +124,9 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         }),
         Simple::new("pg_get_constraintdef", Takes::Variadic, T::Text, stable, |call| {
             let scope = scope(call)?;
-            let definition = crate::catalog::pg_catalog::constraint_definition(&scope, call.integer(0)?)?;
+            let pretty = matches!(call.values.get(1), Some(Value::Boolean(true)));
+            let definition =
+                crate::catalog::pg_catalog::constraint_definition(&scope, call.integer(0)?, pretty)?;
             Ok(definition.map_or(Value::Null, Value::Text))
         }),
         Simple::new("pg_get_functiondef", one(T::BigInt), T::Text, stable, |call| {

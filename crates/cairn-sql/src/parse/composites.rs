@@ -64,6 +64,19 @@ impl VisitorMut for Fields {
             && access_chain.iter().any(|access| matches!(access, AccessExpr::Dot(Expr::Identifier(_))))
         {
             let mut value = take(root);
+            // `t.c[1]`: names up to the first subscript are one. (`(t).c` is a field of a value.)
+            if let Expr::Identifier(first) = &value {
+                let is_name = |access: &AccessExpr| matches!(access, AccessExpr::Dot(Expr::Identifier(_)));
+                let count = access_chain.iter().take_while(|access| is_name(access)).count();
+                let mut parts = vec![first.clone()];
+                parts.extend(access_chain.drain(..count).filter_map(|access| match access {
+                    AccessExpr::Dot(Expr::Identifier(name)) => Some(name),
+                    _ => None,
+                }));
+                if parts.len() > 1 {
+                    value = Expr::CompoundIdentifier(parts);
+                }
+            }
             let mut subscripts = Vec::new();
             let subscripted = |value: Expr, chain: Vec<AccessExpr>| match chain.is_empty() {
                 true => value,

@@ -27,6 +27,52 @@ impl CairnDialect {
     }
 }
 
+/// Words that are no name of a column without AS: those of PostgreSQL, and four with which clauses of other statements begin.
+const NO_LABELS: &[Keyword] = &[
+    Keyword::ARRAY,
+    Keyword::AS,
+    Keyword::CHAR,
+    Keyword::CHARACTER,
+    Keyword::CREATE,
+    Keyword::DAY,
+    Keyword::EXCEPT,
+    Keyword::FETCH,
+    Keyword::FILTER,
+    Keyword::FOR,
+    Keyword::FROM,
+    Keyword::GRANT,
+    Keyword::GROUP,
+    Keyword::HAVING,
+    Keyword::HOUR,
+    Keyword::INTERSECT,
+    Keyword::INTO,
+    Keyword::LIMIT,
+    Keyword::MINUTE,
+    Keyword::MONTH,
+    Keyword::NOTNULL,
+    Keyword::OFFSET,
+    Keyword::ON,
+    Keyword::ORDER,
+    Keyword::OVER,
+    Keyword::OVERLAPS,
+    Keyword::PRECISION,
+    Keyword::RETURNING,
+    Keyword::SECOND,
+    Keyword::TO,
+    Keyword::UNION,
+    Keyword::VARYING,
+    Keyword::WHERE,
+    Keyword::WINDOW,
+    Keyword::WITH,
+    Keyword::WITHIN,
+    Keyword::WITHOUT,
+    Keyword::YEAR,
+    Keyword::END,
+    Keyword::LATERAL,
+    Keyword::SELECT,
+    Keyword::VALUES,
+];
+
 macro_rules! as_postgresql {
     ($($name:ident)*) => {
         $(fn $name(&self) -> bool {
@@ -55,6 +101,10 @@ impl Dialect for CairnDialect {
 
     fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
         self.postgresql.identifier_quote_style(identifier)
+    }
+
+    fn is_column_alias(&self, word: &Keyword, _parser: &mut Parser) -> bool {
+        !NO_LABELS.contains(word)
     }
 
     fn is_delimited_identifier_start(&self, ch: char) -> bool {

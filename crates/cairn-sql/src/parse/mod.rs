@@ -19,7 +19,9 @@ pub(crate) mod dialect;
 pub(crate) mod element_targets;
 mod exclude;
 pub(crate) mod executed;
+pub(crate) mod fetch;
 mod forms;
+pub(crate) mod frame_bounds;
 mod grouping;
 pub mod guard;
 mod hidden_tables;
@@ -34,6 +36,7 @@ pub(crate) mod named_types;
 pub(crate) mod names;
 pub(crate) mod noted_aliases;
 pub(crate) mod only;
+mod order_names;
 pub(crate) mod parameters;
 pub(crate) mod partition_columns;
 mod presence;
@@ -150,6 +153,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let patched = merge::before_parsing(&patched);
     let patched = conflict::before_parsing(&patched);
     let patched = cursor::before_parsing(&patched);
+    let patched = fetch::before_parsing(&patched);
     let (patched, overriding) = names::take_overriding(&patched);
     let patched = locking::before_parsing(&patched);
     let patched = names::without_deferrable(&patched);
@@ -180,6 +184,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     if patched.contains(element_targets::MARK) {
         element_targets::unpack(&mut statement)?;
     }
+    fetch::read(&patched, &mut statement)?;
     balance::statement(&mut statement);
     check::statement(&statement)?;
     search::rewrite(&patched, &mut statement)?;

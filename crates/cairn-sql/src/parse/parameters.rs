@@ -102,8 +102,17 @@ impl VisitorMut for Binder<'_> {
     }
 }
 
+/// Whether an expression has parameters.
+pub(crate) fn has(expr: &Expr) -> bool {
+    greatest(expr) > 0
+}
+
 /// The greatest `$n` of a statement.
 pub(crate) fn count(statement: &Statement) -> usize {
+    greatest(statement)
+}
+
+fn greatest<N: ast::Visit>(node: &N) -> usize {
     struct Counter(usize);
     impl ast::Visitor for Counter {
         type Break = ();
@@ -119,7 +128,7 @@ pub(crate) fn count(statement: &Statement) -> usize {
     }
     let mut counter = Counter(0);
     // Never breaks.
-    let _ = ast::Visit::visit(statement, &mut counter);
+    let _ = node.visit(&mut counter);
     counter.0
 }
 

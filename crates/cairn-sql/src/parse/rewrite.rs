@@ -46,7 +46,10 @@ impl VisitorMut for Rewrite {
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         self.depth -= 1;
         order_by_alias(query);
-        ControlFlow::Continue(())
+        match super::order_names::resolve(query, self.depth > 0) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
     }
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
@@ -541,6 +544,8 @@ fn argument_count(function: &Function) -> Option<usize> {
 fn name_columns(select: &mut Select, nested: bool) {
     let mut taken: HashSet<String> = HashSet::new();
     let mut plain: HashSet<String> = HashSet::new();
+    // Names of columns that keep their qualifiers: others of such a name get another.
+    let mut kept: HashSet<String> = HashSet::new();
     let wildcard = select
         .projection
         .iter()
@@ -570,16 +575,19 @@ fn name_columns(select: &mut Select, nested: bool) {
             // A column keeps its qualifier, by which ORDER BY may name it.
             if nested || matches!(expr, Expr::Identifier(_)) {
                 taken.insert(name);
+            } else {
+                kept.insert(name);
             }
             continue;
         }
         // A column by its own name is no other name for it.
-        let alias = if !bare && taken.insert(name.clone()) { name } else { unique(&name, &mut taken) };
+        let free = !bare && !kept.contains(&name) && taken.insert(name.clone());
+        let alias = if free { name } else { unique(&name, &mut taken) };
         *item = SelectItem::ExprWithAlias { expr: take(expr), alias: super::names::exact(&alias) };
     }
 }
 
-fn unique(name: &str, taken: &mut HashSet<String>) -> String {
+pub(super) fn unique(name: &str, taken: &mut HashSet<String>) -> String {
     let mut number = taken.len() + 1;
     loop {
         let candidate = format!("{name}{UNIQUE_MARK}{number}");

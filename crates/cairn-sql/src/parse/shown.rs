@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use sqlparser::ast::Expr;
+
 use super::exclude::MARK;
 use super::lexer::{Kind, Lexer, Token};
 
@@ -22,6 +24,25 @@ pub(crate) fn shown(text: &str) -> Cow<'_, str> {
         shown.replace_range(from..to, &with);
     }
     Cow::Owned(shown)
+}
+
+/// The condition of a CHECK as PostgreSQL shows it: operators within brackets, however many it was written in. `pretty` leaves them out.
+pub(crate) fn condition(text: &str, pretty: bool) -> String {
+    let Ok(mut expr) = crate::dml::default::parse_expr(text) else { return shown(text).into_owned() };
+    while let Expr::Nested(inner) = expr {
+        expr = *inner;
+    }
+    let whole = matches!(
+        expr,
+        Expr::Function(_)
+            | Expr::Identifier(_)
+            | Expr::CompoundIdentifier(_)
+            | Expr::Value(_)
+            | Expr::Case { .. }
+    );
+    let text = expr.to_string();
+    let text = shown(&text);
+    if whole || pretty { text.into_owned() } else { format!("({text})") }
 }
 
 /// The last place to be changed: from, to, and what stands there then.

@@ -16,7 +16,7 @@ use sqlparser::ast::BinaryOperator;
 
 use crate::catalog::column_type;
 use crate::functions::operators::{Arithmetic, chained};
-use crate::functions::{cast as cast_function, sql_type};
+use crate::functions::{cast as cast_function, sql_type, subscript};
 use crate::{Error, Result};
 
 /// Plans our operators; stands before DataFusion's own planners.
@@ -162,7 +162,7 @@ impl ExprPlanner for Operators {
             && matches!(raw.field_access, GetFieldAccess::ListIndex { .. })
         {
             // The query engine forgets how long the elements are.
-            let raw = from_one(raw);
+            let raw = from_one(raw)?;
             let GetFieldAccess::ListIndex { key } = raw.field_access else {
                 return Err(Error::internal("a subscript became another").into());
             };
@@ -182,8 +182,11 @@ impl ExprPlanner for Operators {
             let part = datafusion::functions::expr_fn::substring(raw.expr, place, lit(1_i64));
             return Ok(PlannerResult::Planned(part));
         }
+        if matches!(own, Ok(DataType::Array(_))) && column_type::is_vector(&raw.expr.to_field(schema)?.1) {
+            return Ok(PlannerResult::Original(from_one(from_zero(raw))?));
+        }
         if !matches!(own, Ok(DataType::Jsonb)) {
-            return Ok(PlannerResult::Original(from_one(raw)));
+            return Ok(PlannerResult::Original(from_one(raw)?));
         }
         let key = match raw.field_access {
             GetFieldAccess::NamedStructField { name } => Expr::Literal(name, None),
@@ -197,32 +200,60 @@ impl ExprPlanner for Operators {
     }
 }
 
-/// Subscripts below 1, which the query engine counts from the end: there is nothing.
-fn from_one(mut raw: RawFieldAccessExpr) -> RawFieldAccessExpr {
-    let low = |expr: &Expr| {
-        let number = match expr {
-            Expr::Negative(inner) => constant(inner).map(|value| (value, -1)),
-            other => constant(other).map(|value| (value, 1)),
+/// Subscripts that count from 0, as subscripts that count from 1.
+fn from_zero(mut raw: RawFieldAccessExpr) -> RawFieldAccessExpr {
+    let next = |key: &mut Expr| {
+        let own = std::mem::take(key);
+        *key = match constant(&own).and_then(|value| value.cast_to(&ArrowType::Int64).ok()) {
+            Some(ScalarValue::Int64(Some(number))) => lit(number.saturating_add(1)),
+            _ => cast(own, ArrowType::Int64) + lit(1_i64),
         };
-        match number.map(|(value, sign)| (value.cast_to(&ArrowType::Int64), sign)) {
-            Some((Ok(ScalarValue::Int64(Some(number))), sign)) => number * sign < 1,
-            _ => false,
-        }
     };
-    let number = |n: Option<i64>| Expr::Literal(ScalarValue::Int64(n), None);
     match &mut raw.field_access {
-        GetFieldAccess::ListIndex { key } if low(key) => **key = number(None),
+        GetFieldAccess::ListIndex { key } => next(key),
         GetFieldAccess::ListRange { start, stop, .. } => {
-            if low(start) {
-                **start = number(Some(1));
-            }
-            if low(stop) {
-                **stop = number(Some(0));
-            }
+            next(start);
+            next(stop);
         }
-        _ => {}
+        GetFieldAccess::NamedStructField { .. } => {}
     }
     raw
+}
+
+/// Subscripts below 1, which the query engine counts from the end: there is nothing.
+fn from_one(mut raw: RawFieldAccessExpr) -> Result<RawFieldAccessExpr> {
+    let number = |n: Option<i64>| Expr::Literal(ScalarValue::Int64(n), None);
+    let known = |expr: &Expr| {
+        let (value, sign) = match expr {
+            Expr::Negative(inner) => (constant(inner)?, -1),
+            other => (constant(other)?, 1),
+        };
+        match value.cast_to(&ArrowType::Int64) {
+            Ok(ScalarValue::Int64(Some(number))) => Some(number * sign),
+            _ => None,
+        }
+    };
+    let bounded = |key: &mut Expr, lowest: i64, instead: Option<i64>| -> Result<()> {
+        match known(key) {
+            Some(place) if place < lowest => *key = number(instead),
+            Some(_) => {}
+            None => {
+                let place = cast(std::mem::take(key), ArrowType::Int64);
+                let arguments = vec![place, number(Some(lowest)), number(instead)];
+                *key = super::typed_operators::call(subscript::NAME, arguments)?;
+            }
+        }
+        Ok(())
+    };
+    match &mut raw.field_access {
+        GetFieldAccess::ListIndex { key } => bounded(key, 1, None)?,
+        GetFieldAccess::ListRange { start, stop, .. } => {
+            bounded(start, 1, Some(1))?;
+            bounded(stop, 1, Some(0))?;
+        }
+        GetFieldAccess::NamedStructField { .. } => {}
+    }
+    Ok(raw)
 }
 
 /// The value of an operation on constants. Folding at once keeps long sums short: planning costs with the cube

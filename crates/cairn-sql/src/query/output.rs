@@ -54,10 +54,10 @@ impl Output {
 /// A plan's column as it leaves: with what clients are told of those of `pg_catalog`.
 fn leaving(field: &Field) -> Field {
     let name = display_name(field.name());
+    if column_type::is_vector(field) {
+        return DataType::Text.to_field(name, field.is_nullable());
+    }
     match field.metadata().get(TOLD_KEY) {
-        Some(told) if told == VECTOR && matches!(field.data_type(), ArrowType::List(_)) => {
-            DataType::Text.to_field(name, field.is_nullable())
-        }
         Some(told) if told != VECTOR => {
             column_type::telling(data_type(field).to_field(name, field.is_nullable()), told)
         }

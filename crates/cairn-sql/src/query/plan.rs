@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType as ArrowType, FieldRef, SchemaRef};
 use cairn_engine::Table;
 use cairn_engine::catalog::{Dependency, ObjectId};
+use cairn_types::Value;
 use datafusion::catalog::TableFunctionArgs;
 use datafusion::catalog::cte_worktable::CteWorkTable;
 use datafusion::common::config::ConfigOptions;
@@ -62,6 +63,8 @@ pub(crate) struct Planner<'s> {
     views_open: RefCell<usize>,
     /// Whether scans are told what their tables are called.
     explaining: bool,
+    /// Whether the query is only described: its parameters have no values.
+    describing: bool,
 }
 
 fn parser_options() -> ParserOptions {
@@ -88,12 +91,31 @@ impl<'s> Planner<'s> {
             policies_open: RefCell::default(),
             views_open: RefCell::new(0),
             explaining: false,
+            describing: false,
         })
     }
 
     /// The same for EXPLAIN: scans know the aliases of their tables.
     pub(crate) fn explaining(self) -> Self {
         Self { explaining: true, ..self }
+    }
+
+    /// The same for a query that is described.
+    pub(crate) fn describing(self) -> Self {
+        Self { describing: true, ..self }
+    }
+
+    /// The value of a constant; `None` where a query is described and it has parameters.
+    fn constant(&self, expr: &sqlparser::ast::Expr) -> Result<Option<Value>> {
+        if self.describing && parse::parameters::has(expr) {
+            return Ok(None);
+        }
+        let query = parse::frame_bounds::query_of(expr)?;
+        let (schema, batches) = self.context.collect(self.context.plan_query(&query)?)?;
+        let batch = batches.iter().find(|batch| batch.num_rows() > 0);
+        let batch = batch.ok_or_else(|| Error::internal("a constant without a row"))?;
+        let ty = crate::query::output::data_type(schema.field(0));
+        Ok(Some(Value::from_array(batch.column(0).as_ref(), 0, &ty)))
     }
 
     /// Lets `name` stand for that source, before anything else is looked for.
@@ -122,6 +144,7 @@ impl<'s> Planner<'s> {
             Some(plan.schema().fields().iter().map(|field| display_name(field.name()).to_owned()).collect())
         };
         parse::resolve(self.context, &self.catalog, &columns, &mut query)?;
+        parse::frame_bounds::write_out(&mut query, &|expr| self.constant(expr))?;
         parse::named_types::resolve(self.context, &self.catalog, &mut query)?;
         parse::rewrite::query(&mut query)?;
         parse::integers::query(&mut query);

@@ -239,13 +239,13 @@ impl Session {
         move || prepared::prepare(&shared, &state, &sql, &types)
     }
 
-    /// Runs a statement here and now where it reads only and its plan is kept: it waits for nothing but the disk. `None`
-    /// where [`Session::execute_async`] is to run it.
+    /// Runs a statement here and now where it waits for nothing but the disk: BEGIN, what reads only and whose plan is kept, and writes of
+    /// single rows within a block that meet no lock. `None` where [`Session::execute_async`] is to run it.
     pub fn execute_now(&self, sql: &str, parameters: Parameters<'_>) -> Option<Result<StatementResult>> {
         if self.activity.is_terminated() {
             return None;
         }
-        let result = route::fast_read(&self.shared, &self.state, sql, parameters)?;
+        let result = route::fast_now(&self.shared, &self.state, sql, parameters)?;
         Some(
             self.activity.begin(&self.shared, &self.state, sql).and_then(|active| self.shown(result, active)),
         )

@@ -14,6 +14,7 @@ use super::transaction::{self, Modes};
 use super::waits::wait_for_tables;
 use super::{Parameters, State, current_of, cursor, identity, prepared, variables};
 use crate::context::{Context, Scope};
+use crate::dml::point::PointWrite;
 use crate::engine::Shared;
 use crate::error::{Class, locate};
 use crate::query::unprepared::Lifted;
@@ -21,6 +22,9 @@ use crate::results::StatementResult;
 use crate::{Error, Result, copy, ddl, dml, parse, privileges, query, routine};
 
 use cairn_types::Value;
+
+/// A longer text may write many rows, which takes its time.
+const NOW_BYTES_MAX: usize = 1024;
 
 /// The statement's work, to be run on a big stack; the short way where `try_fast`.
 pub(super) fn job(
@@ -49,25 +53,38 @@ pub(super) fn fast(
     fast_with(shared, state, sql, parameters, point_write)
 }
 
-/// The same for statements that read only.
-pub(super) fn fast_read(
+/// The same for statements that wait for nothing but the disk: those that read only, and writes of single rows within a block that meet
+/// no lock of others.
+pub(super) fn fast_now(
     shared: &Arc<Shared>,
     state: &Arc<Mutex<State>>,
     sql: &str,
     parameters: Parameters<'_>,
 ) -> Option<Result<StatementResult>> {
-    fast_with(shared, state, sql, parameters, |_, _, _, _| None)
+    if is_plain_begin(sql) {
+        let idle = {
+            let state = state.lock();
+            state.block.is_none() && state.settings.statement_timeout_ms == 0 && !state.idle.is_set()
+        };
+        return idle.then(|| run_text(shared, state, sql, Vec::new()));
+    }
+    fast_with(shared, state, sql, parameters, point_write_now)
 }
 
-type PointWrite =
-    fn(&Arc<Shared>, &Arc<Mutex<State>>, &str, Parameters<'_>) -> Option<Result<StatementResult>>;
+/// Whether a text is BEGIN without modes.
+fn is_plain_begin(sql: &str) -> bool {
+    let text = sql.trim().trim_end_matches(';').trim_end();
+    ["BEGIN", "START TRANSACTION", "BEGIN TRANSACTION"].iter().any(|begin| text.eq_ignore_ascii_case(begin))
+}
+
+type Writing = fn(&Arc<Shared>, &Arc<Mutex<State>>, &str, Parameters<'_>) -> Option<Result<StatementResult>>;
 
 fn fast_with(
     shared: &Arc<Shared>,
     state: &Arc<Mutex<State>>,
     sql: &str,
     parameters: Parameters<'_>,
-    point_write: PointWrite,
+    point_write: Writing,
 ) -> Option<Result<StatementResult>> {
     let (by_key, kept) = {
         let state = state.lock();
@@ -198,9 +215,43 @@ fn point_write(
     let _looking = running.begin(&handles);
     let result = point_write_again(shared, &mut state, sql, parameters);
     running.end();
+    told(shared, &mut state, result)
+}
+
+/// The same within a block, where it waits for no lock; `None` too where it would.
+fn point_write_now(
+    shared: &Arc<Shared>,
+    state: &Arc<Mutex<State>>,
+    sql: &str,
+    parameters: Parameters<'_>,
+) -> Option<Result<StatementResult>> {
+    if sql.len() > NOW_BYTES_MAX || !shared.point_writes.knows(sql) {
+        return None;
+    }
+    let mut state = state.lock();
+    let txn = match &state.block {
+        Some(block) if !block.failed && !state.settings.transaction_read_only => Arc::clone(&block.txn),
+        _ => return None,
+    };
+    txn.set_impatient(true).ok()?;
+    let result = try_point_write(shared, &mut state, sql, parameters, PointWrite::is_one_call);
+    // It fails only where the transaction has ended, which then says so itself.
+    let _ = txn.set_impatient(false);
+    match result {
+        Err(error) if error.sqlstate() == "55P03" => None,
+        result => told(shared, &mut state, result),
+    }
+}
+
+/// What a session is told of a point write; one that failed fails the block.
+fn told(
+    shared: &Shared,
+    state: &mut State,
+    result: Result<Option<StatementResult>>,
+) -> Option<Result<StatementResult>> {
     let result = result.map_err(|error| {
-        let error = as_told(shared, &state, state.settings.identity.current, error);
-        fail_block(&mut state);
+        let error = as_told(shared, state, state.settings.identity.current, error);
+        fail_block(state);
         error
     });
     result.transpose()
@@ -215,7 +266,7 @@ fn point_write_again(
 ) -> Result<Option<StatementResult>> {
     let mut attempts = 0;
     loop {
-        match try_point_write(shared, state, sql, parameters) {
+        match try_point_write(shared, state, sql, parameters, |_| true) {
             Err(error)
                 if state.block.is_none()
                     && error.class() == Class::Conflict
@@ -228,20 +279,22 @@ fn point_write_again(
     }
 }
 
-/// What the write gave; `None` where the statement must go the long way.
+/// What the write gave; `None` where the statement must go the long way, as those that do not suit.
 fn try_point_write(
     shared: &Arc<Shared>,
     state: &mut State,
     sql: &str,
     parameters: Parameters<'_>,
+    suits: fn(&PointWrite) -> bool,
 ) -> Result<Option<StatementResult>> {
     let context = context(shared, state, parameters.to_vec())?;
-    let Some(mut plan) = shared.point_writes.get(&context, sql) else { return Ok(None) };
+    let found = || shared.point_writes.get(&context, sql).filter(|plan| suits(plan));
+    let Some(mut plan) = found() else { return Ok(None) };
     if state.block.is_some() && context.txn().options().isolation.is_locking() {
         // As `waits::wait_for_tables`; outside of a block the statement is simply run again.
         context.txn().lock_table(plan.table_id(), ObjectLock::RowExclusive, Wait::Block)?;
         context.txn().begin_statement()?;
-        let Some(still) = shared.point_writes.get(&context, sql) else { return Ok(None) };
+        let Some(still) = found() else { return Ok(None) };
         plan = still;
     }
     // The engine undoes a call that fails, so no savepoint is needed.

@@ -117,7 +117,12 @@ fn not_null_name(catalog: &Catalog, table: &Table, place: usize) -> String {
 
 fn check_constraints(_: &Context, catalog: &Catalog) -> Result<Rows> {
     let row = |schema: &str, name: &str, sql: &str| {
-        vec![text(DATABASE), text(schema), text(name), text(crate::parse::shown::shown(sql))]
+        vec![
+            text(DATABASE),
+            text(schema),
+            text(name),
+            text(format!("({})", crate::parse::shown::condition(sql, false))),
+        ]
     };
     let mut rows = Rows::new();
     for table in catalog.tables() {

@@ -12,6 +12,7 @@ use crate::catalog::information_schema::{action_name, keys};
 use crate::catalog::system::{Columns, Rows, SystemTable, named, oid, optional, text};
 use crate::context::{Context, Scope};
 use crate::functions::text::quote_ident;
+use crate::parse::shown::condition;
 
 /// A constraint: id, name, kind as in `contype`, its index, the foreign key.
 pub(super) struct Constraint<'t> {
@@ -22,6 +23,7 @@ pub(super) struct Constraint<'t> {
     pub(super) foreign: Option<&'t ForeignKey>,
     /// DEFERRABLE: whether INITIALLY DEFERRED too.
     late: Option<bool>,
+    /// Its clause; that of CHECK follows from its condition.
     definition: String,
     valid: bool,
     /// Numbers of its columns.
@@ -88,11 +90,7 @@ pub(super) fn constraints<'t>(catalog: &Catalog, table: &'t Table) -> Vec<Constr
             index: 0,
             foreign: None,
             late: None,
-            definition: format!(
-                "CHECK ({}){}",
-                crate::parse::shown::shown(&check.sql),
-                if check.not_valid { " NOT VALID" } else { "" }
-            ),
+            definition: String::new(),
             valid: !check.not_valid,
             columns: numbers(table, check.columns.iter().copied()),
             condition: Some(&check.sql),
@@ -277,22 +275,26 @@ fn pg_constraint(_context: &Context, catalog: &Catalog) -> Result<Rows> {
     Ok(rows)
 }
 
-/// A constraint's clause.
-pub(crate) fn constraint_definition(scope: &Scope, id: i64) -> Result<Option<String>> {
+/// The clause of a CHECK.
+fn check_definition(sql: &str, not_valid: bool, pretty: bool) -> String {
+    let late = if not_valid { " NOT VALID" } else { "" };
+    format!("CHECK ({}){late}", condition(sql, pretty))
+}
+
+/// A constraint's clause; `pretty` with no more brackets than needed.
+pub(crate) fn constraint_definition(scope: &Scope, id: i64, pretty: bool) -> Result<Option<String>> {
     let catalog = scope.txn.catalog();
     if let Some((table, _)) = derived_parts(&catalog, id) {
         let found = constraints(&catalog, &table).into_iter().find(|c| c.id == id);
-        return Ok(found.map(|own| match own.foreign {
-            Some(key) => foreign_definition(&catalog, &scope.settings.search_path, &table, key),
-            None => own.definition,
+        return Ok(found.map(|own| match (own.foreign, own.condition) {
+            (Some(key), _) => foreign_definition(&catalog, &scope.settings.search_path, &table, key),
+            (None, Some(sql)) => check_definition(sql, !own.valid, pretty),
+            (None, None) => own.definition,
         }));
     }
     let of_domain = catalog.types().find_map(|ty| {
         let TypeKind::Domain { checks, .. } = &ty.kind else { return None };
         checks.iter().enumerate().find(|(at, _)| of_domain_id(ty.id, *at) == id).map(|(_, check)| check)
     });
-    Ok(of_domain.map(|check| {
-        let late = if check.not_valid { " NOT VALID" } else { "" };
-        format!("CHECK ({}){late}", crate::parse::shown::shown(&check.sql))
-    }))
+    Ok(of_domain.map(|check| check_definition(&check.sql, check.not_valid, pretty)))
 }

@@ -125,7 +125,10 @@ impl DerefMut for Types {
 
 fn of_query(context: &Context, query: &Query, types: &mut Types) -> Result<Vec<Column>> {
     let state = super::state::of(context);
-    let planner = Planner::new(context, &state)?;
+    for number in parse::frame_bounds::counts(query) {
+        types.entry(number).or_insert(DataType::BigInt);
+    }
+    let planner = Planner::new(context, &state)?.describing();
     let planned = |types: &Types| {
         let last = types.keys().next_back().copied().unwrap_or(0);
         let declared = (1..=last)

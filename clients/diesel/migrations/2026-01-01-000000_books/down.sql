@@ -1,0 +1,3 @@
+DROP TABLE works;
+DROP TABLE writers;
+DROP TYPE shelf;
