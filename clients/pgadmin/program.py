@@ -13,8 +13,32 @@ import psycopg
 
 VERSION = 15
 # What is PostgreSQL's relatives' only, what runs another program's functions, what writes.
-OTHERS = re.compile(r"/(ppas|debugger|sqleditor|schema_diff|dbms_\w+|edb\w+|packages|synonyms|pga_\w+|pgagent|pga_schedule|misc|bgprocess|erd|psql|grant_wizard|import_export|backup|maintenance|restore|search_objects|replication_nodes|pgd\w*|server_groups/servers/resource_groups)/")
+OTHERS = re.compile(r"/(ppas|debugger|sqleditor|schema_diff|dbms_\w+|edb\w+|packages|synonyms|pga_\w+|pgagent|pga_schedule|misc|bgprocess|erd|psql|grant_wizard|import_export|backup|maintenance|restore|search_objects|replication_nodes|pgd\w*|server_groups/servers/resource_groups|directories)/")
 NAMES = re.compile(r"(nodes|properties|node|count|stats|coll_stats|coll_table_stats|get_\w+|acl|depend\w*|is_catalog|backend_support|locks|variables|schema|functions|view_id|attributes|allowed_\w+|template\w*)\.sql")
+
+# Templates of which only a form knows what belongs into them, and of tables that PostgreSQL has no more.
+UNFILLED = (
+    "languages/templates/languages/sql/default/templates.sql",
+    "publications/pg/15_plus/sql/get_pub_schemas.sql",
+    "publications/pg/15_plus/sql/get_tables.sql",
+    "catalog_object_column/sql/default/nodes.sql",
+    "catalog_object_column/sql/default/properties.sql",
+    "domain_constraints/sql/default/get_type_category.sql",
+    "foreign_tables/sql/default/acl.sql",
+    "foreign_tables/sql/default/get_columns.sql",
+    "foreign_tables/sql/default/get_constraints.sql",
+    "fts_configurations/sql/default/schema.sql",
+    "fts_dictionaries/sql/default/schema.sql",
+    "fts_parsers/sql/default/schema.sql",
+    "fts_templates/sql/default/schema.sql",
+    "sql/default/get_out_types.sql",
+    "sequences/sql/default/get_def.sql",
+    "templates/columns/sql/default/nodes.sql",
+    "exclusion_constraint/sql/default/stats.sql",
+    "row_security_policies/sql/default/properties.sql",
+    "tables/sql/default/get_application_name.sql",
+    "triggers/sql/pg/default/get_columns.sql",
+)
 
 SCHEMA = """
 CREATE SCHEMA pga;
@@ -33,7 +57,7 @@ CREATE VIEW named AS SELECT id, name FROM people;
 CREATE MATERIALIZED VIEW counted AS SELECT count(*) AS n FROM people;
 CREATE FUNCTION plus(a int, b int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT a + b';
 CREATE PROCEDURE nothing(a int) LANGUAGE sql AS 'SELECT a';
-CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE sql AS 'SELECT NEW.*';
 CREATE TRIGGER people_noted BEFORE INSERT ON people FOR EACH ROW EXECUTE FUNCTION noted();
 ALTER TABLE orders ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON orders USING (person > 0);
@@ -47,7 +71,7 @@ folder = pathlib.Path(sys.argv[1])
 connection = psycopg.connect(
     host=os.environ["CAIRN_HOST"], port=os.environ["CAIRN_PORT"], user=os.environ.get("CAIRN_USER", "cairn"), dbname="cairn", autocommit=True
 )
-for statement in re.split(r";\n(?!.*END \$\$)", SCHEMA.strip()):
+for statement in SCHEMA.strip().split(";\n"):
     connection.execute(statement)
 
 
@@ -92,10 +116,10 @@ kinds = {
     "/domains/": {"doid": of("pg_type", "typname", "positive"), "coid": 0},
     "/domain_constraints/": {"doid": of("pg_type", "typname", "positive"), "coid": of("pg_constraint", "conname", "above")},
     "/partitions/": {"tid": relation("parts"), "ptid": relation("part_1")},
-    "/languages/": {"lid": of("pg_language", "lanname", "plpgsql")},
+    "/languages/": {"lid": of("pg_language", "lanname", "sql")},
     "/roles/": {"rid": of("pg_roles", "rolname", "reader")},
     "/tablespaces/": {"tsid": of("pg_tablespace", "spcname", "pg_default")},
-    "/aggregates/": {"agid": of("pg_proc", "proname", "count")},
+    "/aggregates/": {"agid": 0},
     "/operators/": {"opid": 0},
     "/collations/": {"coid": of("pg_collation", "collname", "C")},
     "/depends/": {"where_clause": f"WHERE dep.objid = {people}::oid", "object_id": people},
@@ -110,7 +134,7 @@ def version(part):
 chosen = {}
 for path in sorted(folder.rglob("*.sql")):
     inner = "/" + str(path.relative_to(folder))
-    if "/templates/" not in inner or OTHERS.search(inner) or not NAMES.fullmatch(path.name):
+    if "/templates/" not in inner or OTHERS.search(inner) or not NAMES.fullmatch(path.name) or inner.endswith(UNFILLED):
         continue
     versions = [number for number in map(version, path.parts) if number is not None]
     if versions and versions[0] > VERSION:
