@@ -21,6 +21,7 @@ UNFILLED = (
     "languages/templates/languages/sql/default/templates.sql",
     "publications/pg/15_plus/sql/get_pub_schemas.sql",
     "publications/pg/15_plus/sql/get_tables.sql",
+    "publications/pg/default/sql/get_tables.sql",
     "catalog_object_column/sql/default/nodes.sql",
     "catalog_object_column/sql/default/properties.sql",
     "domain_constraints/sql/default/get_type_category.sql",

@@ -21,6 +21,7 @@ const CLIENTS: &[(&str, Run)] = &[
     ("php", php),
     ("ruby", ruby),
     ("postgresql", postgresql),
+    ("pgadmin", pgadmin),
 ];
 
 /// What runs only where it is named, because it takes half an hour.
@@ -28,6 +29,8 @@ const LONG: &[(&str, Run)] = &[("sqlalchemy-suite", sqlalchemy_suite)];
 
 /// The version of SQLAlchemy whose suite is run.
 const SQLALCHEMY: &str = "2.1.9";
+/// The version of pgAdmin whose queries are asked.
+const PGADMIN: &str = "9.18";
 
 /// The programs of `clients/python`.
 const PYTHON: [&str; 6] = [
@@ -161,7 +164,7 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn status(mut command: Command) -> anyhow::Result<()> {
+fn status(command: &mut Command) -> anyhow::Result<()> {
     let status = command.status().with_context(|| format!("{command:?}"))?;
     ensure!(status.success(), "{status}");
     Ok(())
@@ -175,7 +178,7 @@ fn rust(root: &Path, server: &Server, folder: &str, arguments: &[&str]) -> anyho
     server.tell(&mut command);
     let password = PASSWORD.replace(' ', "%20");
     command.env("DATABASE_URL", format!("postgres://cairn:{password}@127.0.0.1:{}/cairn", server.port));
-    status(command)
+    status(&mut command)
 }
 
 fn tokio_postgres(root: &Path, server: &Server) -> anyhow::Result<()> {
@@ -199,12 +202,30 @@ fn environment(root: &Path, name: &str, requirements: &[&str]) -> anyhow::Result
     if !environment.join("bin/python").exists() {
         let mut make = Command::new("python3");
         make.args(["-m", "venv"]).arg(&environment);
-        status(make)?;
+        status(&mut make)?;
     }
     let mut install = Command::new(environment.join("bin/pip"));
     install.args(["install", "--quiet"]).args(requirements);
-    status(install)?;
+    status(&mut install)?;
     Ok(environment)
+}
+
+/// The queries by which pgAdmin looks at a database, out of its package.
+fn pgadmin(root: &Path, server: &Server) -> anyhow::Result<()> {
+    let environment = environment(root, "pgadmin", &["jinja2", "psycopg[binary]"])?;
+    let python = environment.join("bin/python");
+    let package = format!("pgadmin4-{PGADMIN}-py3-none-any.whl");
+    if !environment.join("pgadmin4").exists() {
+        let mut download = Command::new(&python);
+        download.args(["-m", "pip", "download", "--quiet", "--no-deps", &format!("pgadmin4=={PGADMIN}")]);
+        status(download.arg("--dest").arg(&environment))?;
+        let mut unpack = Command::new(&python);
+        status(unpack.args(["-m", "zipfile", "--extract"]).arg(environment.join(package)).arg(&environment))?;
+    }
+    let mut command = Command::new(&python);
+    command.arg(root.join("clients/pgadmin/program.py")).arg(environment.join("pgadmin4"));
+    server.tell(&mut command);
+    status(&mut command)
 }
 
 /// SQLAlchemy's own dialect suite, without what `clients/sqlalchemy/excluded.txt` names.
@@ -225,14 +246,14 @@ fn sqlalchemy_suite(root: &Path, server: &Server) -> anyhow::Result<()> {
             "sqlalchemy",
         ]);
         download.arg(&package).arg("--dest").arg(&environment);
-        status(download)?;
+        status(&mut download)?;
         let mut unpack = Command::new("tar");
         unpack
             .arg("--extract")
             .arg("--file")
             .arg(environment.join(format!("sqlalchemy-{SQLALCHEMY}.tar.gz")));
         unpack.arg("--directory").arg(&environment);
-        status(unpack)?;
+        status(&mut unpack)?;
     }
     let host = server.directory.join("db");
     let address = format!("postgresql+psycopg://cairn@/cairn?host={}&port=5432", host.display());
@@ -241,7 +262,7 @@ fn sqlalchemy_suite(root: &Path, server: &Server) -> anyhow::Result<()> {
     suite.args(["-m", "pytest", "test/dialect/test_suite.py", "--dburi", &address]);
     suite.args(["-p", "cairn_suite", "-p", "no:logging", "-q", "--maxfail", "1000"]);
     suite.current_dir(&sources).env("PYTHONPATH", root.join("clients/sqlalchemy"));
-    status(suite)
+    status(&mut suite)
 }
 
 /// Python 3.11 is there, and psqlodbc (Debian: `apt-get install python3-venv odbc-postgresql`).
@@ -254,7 +275,7 @@ fn python(root: &Path, server: &Server) -> anyhow::Result<()> {
         let mut command = Command::new(environment.join("bin/python"));
         command.arg(directory.join(program));
         server.tell(&mut command);
-        status(command)?;
+        status(&mut command)?;
     }
     Ok(())
 }
@@ -269,12 +290,12 @@ fn node(root: &Path, server: &Server) -> anyhow::Result<()> {
     }
     let mut install = Command::new("npm");
     install.args(["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&place);
-    status(install)?;
+    status(&mut install)?;
     for program in NODE {
         let mut command = Command::new("node");
         command.arg(place.join(program));
         server.tell(&mut command);
-        status(command)?;
+        status(&mut command)?;
     }
     Ok(())
 }
@@ -282,7 +303,7 @@ fn node(root: &Path, server: &Server) -> anyhow::Result<()> {
 /// A program that needs nothing built (Debian's packages are named beside each).
 fn program(server: &Server, mut command: Command, packages: &str) -> anyhow::Result<()> {
     server.tell(&mut command);
-    status(command).with_context(|| format!("Debian: apt-get install {packages}"))
+    status(&mut command).with_context(|| format!("Debian: apt-get install {packages}"))
 }
 
 fn java(root: &Path, server: &Server) -> anyhow::Result<()> {

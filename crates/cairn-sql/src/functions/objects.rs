@@ -186,6 +186,14 @@ fn size(call: &Call<'_>, rows: bool, indexes: bool) -> Result<Value> {
     Ok(objects::bytes(&scope, id, rows, indexes).map_or(Value::Null, |bytes| Value::BigInt(bytes as i64)))
 }
 
+/// What the whole database takes.
+fn database_bytes(call: &Call<'_>) -> Result<Value> {
+    let stats = ScopeExtension::of(&call.args.config_options)?.shared.database.stats();
+    let files: u64 = stats.tree.levels.iter().map(|level| level.bytes).sum();
+    let bytes = files + stats.tree.blobs.bytes + stats.wal_bytes + stats.memtable_bytes as u64;
+    Ok(Value::BigInt(bytes as i64))
+}
+
 fn sizes() -> Vec<Simple> {
     vec![
         Simple::new("pg_relation_size", Takes::Variadic, T::BigInt, STABLE, |call| size(call, true, false)),
@@ -200,10 +208,13 @@ fn sizes() -> Vec<Simple> {
             {
                 return Err(Error::new("3D000", format!("database \"{name}\" does not exist")));
             }
-            let stats = ScopeExtension::of(&call.args.config_options)?.shared.database.stats();
-            let files: u64 = stats.tree.levels.iter().map(|level| level.bytes).sum();
-            let bytes = files + stats.tree.blobs.bytes + stats.wal_bytes + stats.memtable_bytes as u64;
-            Ok(Value::BigInt(bytes as i64))
+            database_bytes(call)
+        }),
+        Simple::new("pg_tablespace_size", Takes::Any(1), T::BigInt, STABLE, |call| match &call.values[0] {
+            Value::Text(name) if !["pg_default", "pg_global"].contains(&name.as_str()) => {
+                Err(Error::new("42704", format!("tablespace \"{name}\" does not exist")))
+            }
+            _ => database_bytes(call),
         }),
         Simple::new("pg_column_size", Takes::Any(1), T::Integer, STABLE, |call| {
             let ty = super::sql_type(&call.args.arg_fields[0]);

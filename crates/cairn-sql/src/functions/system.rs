@@ -122,6 +122,16 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             };
             Ok(definition.map_or(Value::Null, Value::Text))
         }),
+        Simple::new("oidvectortypes", Takes::Any(1), T::Text, stable, |call| {
+            let Value::Array(types) = &call.values[0] else {
+                return Err(Error::new("42804", "the argument of oidvectortypes must be an oidvector"));
+            };
+            let scope = scope(call)?;
+            let (catalog, path) = (scope.txn.catalog(), &scope.settings.search_path);
+            let names = types.iter().filter_map(Value::as_i64);
+            let names = names.map(|ty| crate::catalog::pg_catalog::format_type(&catalog, path, ty, -1));
+            Ok(Value::Text(names.collect::<Vec<_>>().join(", ")))
+        }),
         Simple::new("pg_get_constraintdef", Takes::Variadic, T::Text, stable, |call| {
             let scope = scope(call)?;
             let pretty = matches!(call.values.get(1), Some(Value::Boolean(true)));

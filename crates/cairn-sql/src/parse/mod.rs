@@ -32,6 +32,7 @@ pub(crate) mod likes;
 pub(crate) mod lists;
 pub(crate) mod locking;
 pub(crate) mod merge;
+mod named_casts;
 pub(crate) mod named_types;
 pub(crate) mod names;
 pub(crate) mod noted_aliases;
@@ -114,6 +115,7 @@ fn parse_one(text: &str) -> Result<Statement> {
 pub(crate) fn parse_text(text: &str) -> Result<Statement> {
     let text = &*spelling::strings(text)?;
     let text = &*spelling::operators(text);
+    let text = &*spelling::functions(text);
     let text = &*spelling::orders(text);
     let text = &*spelling::identities(text);
     let text = &*spelling::statements(text);
@@ -185,6 +187,7 @@ pub(crate) fn parse_text(text: &str) -> Result<Statement> {
         element_targets::unpack(&mut statement)?;
     }
     fetch::read(&patched, &mut statement)?;
+    named_casts::rewrite(&patched, &mut statement);
     balance::statement(&mut statement);
     check::statement(&statement)?;
     search::rewrite(&patched, &mut statement)?;

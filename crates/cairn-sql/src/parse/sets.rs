@@ -134,7 +134,23 @@ pub(crate) fn without_schema(query: &mut Query) {
     struct Strip;
     impl VisitorMut for Strip {
         type Break = ();
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Function(function) = expr
+                && function.name.0.len() == 2
+                && bare_name(&function.name).is_some_and(|name| name == "unnest" || is_set(&name))
+            {
+                function.name.0.remove(0);
+            }
+            ControlFlow::Continue(())
+        }
         fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+            if let TableFactor::Table { name, args, .. } = factor
+                && args.as_ref().is_some_and(|args| args.args.is_empty())
+                && let Some(table) = bare_name(name).and_then(|name| shows(&name))
+            {
+                *name = ObjectName::from(vec![Ident::new("pg_catalog"), Ident::new(table)]);
+                *args = None;
+            }
             if let TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } =
                 factor
                 && name.0.len() == 2
@@ -149,6 +165,20 @@ pub(crate) fn without_schema(query: &mut Query) {
         }
     }
     let _ = query.visit(&mut Strip);
+}
+
+fn is_set(name: &str) -> bool {
+    SETS.iter().any(|set| set.name == name)
+}
+
+/// The table that a function without arguments gives the rows of.
+fn shows(function: &str) -> Option<&'static str> {
+    match function {
+        "pg_show_all_settings" => Some("pg_settings"),
+        "pg_available_extensions" => Some("pg_available_extensions"),
+        "pg_available_extension_versions" => Some("pg_available_extension_versions"),
+        _ => None,
+    }
 }
 
 /// What the parser makes of `unnest(…)` when it stands without a schema.

@@ -92,6 +92,26 @@ pub(super) fn spliced(text: &str, mut changes: Vec<(usize, usize, String)>) -> C
     Cow::Owned(out)
 }
 
+/// Functions with a syntax of their own, which the parser takes for others behind a schema.
+const OWN_SYNTAX: [&str; 7] = ["substring", "overlay", "position", "trim", "extract", "ceil", "floor"];
+
+/// Says `pg_catalog.substring(…)` as `substring(…)`.
+pub(super) fn functions(text: &str) -> Cow<'_, str> {
+    let named = text.as_bytes().windows(11).any(|word| word.eq_ignore_ascii_case(b"pg_catalog."));
+    if !named {
+        return Cow::Borrowed(text);
+    }
+    let words = Words::of(text);
+    let own = |at: usize| OWN_SYNTAX.iter().any(|name| words.is(at, name));
+    let changes = (0..words.tokens.len())
+        .filter(|at| {
+            words.is(*at, "pg_catalog") && words.at(at + 1) == "." && own(at + 2) && words.at(at + 3) == "("
+        })
+        .map(|at| (words.tokens[at].start, words.tokens[at + 1].end, String::new()))
+        .collect();
+    spliced(text, changes)
+}
+
 /// Says `OPERATOR(pg_catalog.~)` as `~`.
 pub(super) fn operators(text: &str) -> Cow<'_, str> {
     let named = text.as_bytes().windows(8).any(|word| word.eq_ignore_ascii_case(b"operator"));

@@ -1,4 +1,5 @@
-//! `tableoid` of the tables that are computed: the number of the table in `pg_class`, which their rows do not hold.
+//! `tableoid` and `xmin` of the tables that are computed, which their rows do not hold: the number of the table in `pg_class`, and the
+//! number of the transaction that PostgreSQL makes a database by, 1.
 
 use std::ops::ControlFlow;
 
@@ -13,6 +14,8 @@ use crate::session::variables::fold;
 use crate::{Error, Result};
 
 const TABLEOID: &str = "tableoid";
+const XMIN: &str = "xmin";
+const BOOTSTRAP_TRANSACTION: i64 = 1;
 
 /// Rewrites a query.
 ///
@@ -31,12 +34,13 @@ pub(super) fn resolve(query: &mut Query) -> Result<()> {
     }
 }
 
-/// The column, where an expression is it: the qualifier that it has.
-fn named(expr: &Expr) -> Option<Option<&Ident>> {
+/// The column, where an expression is one of them, and the qualifier that it has.
+fn named(expr: &Expr) -> Option<(&'static str, Option<&Ident>)> {
+    let column = |name: &Ident| [TABLEOID, XMIN].into_iter().find(|column| *column == fold(name));
     match expr {
-        Expr::Identifier(ident) if fold(ident) == TABLEOID => Some(None),
+        Expr::Identifier(name) => Some((column(name)?, None)),
         Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-            [table, column] if fold(column) == TABLEOID => Some(Some(table)),
+            [table, name] => Some((column(name)?, Some(table))),
             _ => None,
         },
         _ => None,
@@ -124,7 +128,7 @@ impl Ids {
 
     /// What stands for the column.
     fn replaced(&self, expr: &Expr) -> Result<Option<Expr>> {
-        let Some(qualifier) = named(expr) else { return Ok(None) };
+        let Some((own, qualifier)) = named(expr) else { return Ok(None) };
         let qualifier = qualifier.map(fold);
         let found = match &qualifier {
             Some(name) => self.open.iter().rev().find_map(|parts| parts.iter().find(|own| own.name == *name)),
@@ -134,6 +138,7 @@ impl Ids {
             },
         };
         let Some(Part { name, table: Some((id, column)), optional }) = found else { return Ok(None) };
+        let id = if own == XMIN { &BOOTSTRAP_TRANSACTION } else { id };
         let text = match optional {
             false => format!("CAST({id} AS BIGINT)"),
             true => {
@@ -153,9 +158,9 @@ impl VisitorMut for Ids {
         self.open.push(parts);
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) = item
-                && named(expr).is_some()
+                && let Some((column, _)) = named(expr)
             {
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: exact(TABLEOID) };
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: exact(column) };
             }
         }
         ControlFlow::Continue(())

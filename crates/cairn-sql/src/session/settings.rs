@@ -209,6 +209,8 @@ const PARAMETERS: &[Parameter] = &[
     ("integer_datetimes", "on", Form::Fixed, "Shows whether datetimes are integer based."),
     ("intervalstyle", "postgres", Form::Only(&["postgres"]), "Sets the display format for interval values."),
     ("is_superuser", "on", Form::Fixed, "Shows whether the current user is a superuser."),
+    ("lc_collate", "C", Form::Fixed, "Shows the collation order locale."),
+    ("lc_ctype", "C", Form::Fixed, "Shows the character classification and case conversion locale."),
     ("lock_timeout", "0", Form::Duration, "Sets the maximum allowed duration of any wait for a lock."),
     ("max_index_keys", "32", Form::Fixed, "Shows the maximum number of index keys."),
     ("max_identifier_length", "65535", Form::Fixed, "Shows the maximum identifier length."),

@@ -2,7 +2,7 @@
 //! catalog does not list: operators, casts and aggregates that are built in.
 
 use crate::catalog::column_type::ColumnType::{
-    Bool, Char, Int2, Int2Vector, Int4, Name, Oid, OidList, Text, TextList, Timestamptz,
+    Bool, Char, Int2, Int2Vector, Int4, Int8, Name, Oid, OidList, Text, TextList, Timestamptz,
 };
 use crate::catalog::system::SystemTable;
 
@@ -291,6 +291,26 @@ pub(super) const TABLES: &[SystemTable] = &[
             ("most_common_val_nulls", Text),
             ("most_common_freqs", Text),
             ("most_common_base_freqs", Text),
+        ],
+    ),
+    SystemTable::empty(
+        "pg_replication_slots",
+        &[
+            ("slot_name", Name),
+            ("plugin", Name),
+            ("slot_type", Text),
+            ("datoid", Oid),
+            ("database", Name),
+            ("temporary", Bool),
+            ("active", Bool),
+            ("active_pid", Int4),
+            ("xmin", Oid),
+            ("catalog_xmin", Oid),
+            ("restart_lsn", Text),
+            ("confirmed_flush_lsn", Text),
+            ("wal_status", Text),
+            ("safe_wal_size", Int8),
+            ("two_phase", Bool),
         ],
     ),
     SystemTable::empty(

@@ -4,6 +4,7 @@
 mod absent;
 mod access;
 mod constraints;
+mod counters;
 mod definitions;
 mod depend;
 mod indexes;
@@ -66,7 +67,8 @@ const PLACES: i64 = 1 << 11;
 
 /// The tables of this schema.
 pub(crate) fn tables() -> &'static [SystemTable] {
-    static ALL: LazyLock<Vec<SystemTable>> = LazyLock::new(|| [TABLES, absent::TABLES].concat());
+    static ALL: LazyLock<Vec<SystemTable>> =
+        LazyLock::new(|| [TABLES, absent::TABLES, counters::TABLES].concat());
     &ALL
 }
 
@@ -84,7 +86,6 @@ const VIEWS: &[&str] = &[
     "pg_group",
     "pg_settings",
     "pg_locks",
-    "pg_stat_activity",
     "pg_rules",
     "pg_policies",
     "pg_seclabels",
@@ -102,7 +103,10 @@ const VIEWS: &[&str] = &[
 
 /// Whether a computed table is a view in `pg_class`.
 pub(in crate::catalog) fn is_view(schema: &str, name: &str) -> bool {
-    schema != "pg_catalog" || VIEWS.contains(&name)
+    schema != "pg_catalog"
+        || VIEWS.contains(&name)
+        || name.starts_with("pg_stat_")
+        || name.starts_with("pg_statio_")
 }
 
 const TABLES: &[SystemTable] = &[

@@ -179,7 +179,8 @@ fn type_id(scope: &Scope, name: &str) -> Option<i64> {
     };
     let element = bare.strip_prefix('_').and_then(DataType::parse);
     let list = || element.map(|element| DataType::Array(Box::new(element)));
-    DataType::parse(&bare).or_else(list).map(|ty| i64::from(ty.pg_oid()))
+    let parsed = DataType::parse(&bare).or_else(list).map(|ty| i64::from(ty.pg_oid()));
+    parsed.or_else(|| super::types::special_id(&bare))
 }
 
 /// The schema and the name of a relation or type.

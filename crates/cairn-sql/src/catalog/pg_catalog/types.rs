@@ -148,6 +148,11 @@ const RANGE: Columns = &[
     ("rngsubdiff", Oid),
 ];
 
+/// The number of a type of [`SPECIAL`].
+pub(super) fn special_id(name: &str) -> Option<i64> {
+    SPECIAL.iter().find(|own| own.1 == name).map(|own| i64::from(own.0))
+}
+
 /// Types that stand for others here, or that only functions have: number, name, `typtype`, category, element, array.
 const SPECIAL: &[(u32, &str, &str, &str, u32, u32)] = &[
     (18, "char", "b", "Z", 0, 1002),
