@@ -47,6 +47,14 @@ pub fn run(plan: &Plan) -> Result<Table> {
         ["cairndb", "postgresql"].into_iter().filter(|name| plan.wants_peer(name)).collect();
     let mut table = Table::new("server", &names, 1);
     let peers = names.iter().map(|name| Peer::start(name, &plan.directory)).collect::<Result<Vec<_>>>()?;
+    // First: later sessions take what work has left.
+    if wants(plan, "idle") {
+        let memory = |peer: &Peer| -> Result<Vec<f64>> { Ok(vec![idle(peer)?]) };
+        let figures = peers.iter().map(memory).collect::<Result<_>>()?;
+        let description = format!("memory of each of {IDLE} idle sessions, resident and not shared");
+        table.push("idle", &description, "KiB", figures, false, None, &[]);
+        table.print_last();
+    }
     if wants(plan, "pgbench") {
         for peer in &peers {
             let scale = size.scale.to_string();
@@ -65,13 +73,6 @@ pub fn run(plan: &Plan) -> Result<Table> {
     }
     if wants(plan, "rows") {
         rows(plan, &size, &peers, &mut table)?;
-    }
-    if wants(plan, "idle") {
-        let memory = |peer: &Peer| -> Result<Vec<f64>> { Ok(vec![idle(peer)?]) };
-        let figures = peers.iter().map(memory).collect::<Result<_>>()?;
-        let description = format!("memory of each of {IDLE} idle sessions, resident and not shared");
-        table.push("idle", &description, "KiB", figures, false, None, &[]);
-        table.print_last();
     }
     for peer in peers {
         peer.stop()?;

@@ -342,7 +342,7 @@ fn ruby(root: &Path, server: &Server) -> anyhow::Result<()> {
     program(server, command, "ruby-pg")
 }
 
-/// PostgreSQL's own programs (Debian: `apt-get install postgresql-client`): psql describes a database, pg_dump writes it out, psql
+/// PostgreSQL's own programs (Debian: `apt-get install postgresql-client`): psql describes a database and asks what tools ask, pg_dump writes it out, psql
 /// restores it into another one, of which pg_dump writes the same.
 fn postgresql(root: &Path, server: &Server) -> anyhow::Result<()> {
     let schema = root.join("clients/postgresql/schema.sql");
@@ -352,6 +352,8 @@ fn postgresql(root: &Path, server: &Server) -> anyhow::Result<()> {
     for what in DESCRIBED {
         told(server, "psql", &["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", what])?;
     }
+    let tools = root.join("clients/postgresql/tools.sql");
+    told(server, "psql", &[&script[..], &[tools.to_str().context("a path that is text")?]].concat())?;
     let dump = ["--no-owner"];
     let first = told(server, "pg_dump", &dump)?;
     let second = Server::start(root)?;

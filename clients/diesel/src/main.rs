@@ -19,8 +19,6 @@ use uuid::Uuid;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
 mod schema {
-    use diesel::prelude::*;
-
     #[derive(diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
     #[diesel(postgres_type(name = "shelf"))]
     pub struct Shelf;

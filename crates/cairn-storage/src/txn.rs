@@ -643,6 +643,19 @@ impl Txn {
     }
 
     /// Has what would wait for a lock fail with [`Error::LockNotAvailable`] from now on, or wait again. The commit waits in any case.
+    ///
+    /// ```
+    /// use cairn_storage::{Error, Isolation, KeyLock, Options, Store, TxnOptions, Wait};
+    /// let store = Store::open(&cairn_env::Env::memory(), "/db".as_ref(), Options::default())?;
+    /// let options = TxnOptions { isolation: Isolation::ReadCommitted, ..TxnOptions::default() };
+    /// let (mut a, mut b) = (store.begin(options.clone()), store.begin(options));
+    /// a.lock_key(b"k", KeyLock::Update, Wait::Block)?;
+    /// b.set_impatient(true);
+    /// assert!(matches!(b.lock_key(b"k", KeyLock::Update, Wait::Block), Err(Error::LockNotAvailable { .. })));
+    /// drop(a);
+    /// b.lock_key(b"k", KeyLock::Update, Wait::Block)?;
+    /// # Ok::<(), cairn_storage::Error>(())
+    /// ```
     pub fn set_impatient(&mut self, impatient: bool) {
         self.impatient = impatient;
     }

@@ -58,7 +58,7 @@ impl Connection {
     pub(super) async fn parse(&mut self, name: String, sql: String, types: Vec<u32>) -> Done {
         if name.is_empty() {
             self.statements.remove("");
-        } else if self.statements.contains_key(&name) {
+        } else if self.statements.contains_key(&name) || self.session.named_prepared(&name).is_some() {
             let message = format!("prepared statement \"{name}\" already exists");
             return Err(Report::error("42P05", message).into());
         }
@@ -94,16 +94,28 @@ impl Connection {
             .enumerate()
             .map(|(at, own)| types.get(at).copied().filter(|declared| !is_open(*declared)).unwrap_or(own))
             .collect();
+        if let Some(prepared) = prepared.as_ref().filter(|_| !name.is_empty()) {
+            self.session.name_prepared(&name, prepared)?;
+        }
         self.statements.insert(name, Arc::new(Statement { sql: text, prepared, types, control }));
         self.wire.replies.parse_complete();
         Ok(())
     }
 
     fn statement(&self, name: &str) -> Done<Arc<Statement>> {
-        self.statements.get(name).cloned().ok_or_else(|| match name {
+        let found = self.statements.get(name).cloned().or_else(|| self.of_prepare(name));
+        found.ok_or_else(|| match name {
             "" => Report::error("26000", "unnamed prepared statement does not exist").into(),
             name => Report::error("26000", format!("prepared statement \"{name}\" does not exist")).into(),
         })
+    }
+
+    /// A statement of PREPARE.
+    fn of_prepare(&self, name: &str) -> Option<Arc<Statement>> {
+        let prepared = self.session.named_prepared(name)?;
+        let (sql, types) = (prepared.sql().to_owned(), prepared.parameter_type_oids());
+        let control = Control::of(&sql);
+        Some(Arc::new(Statement { sql, prepared: Some(prepared), types, control }))
     }
 
     pub(super) fn bind(
@@ -166,7 +178,8 @@ impl Connection {
     /// Forgets statements of Parse that DEALLOCATE or DISCARD ALL names; whether that is all that there is to do.
     pub(super) fn deallocate(&mut self, sql: &str) -> bool {
         match deallocated(sql) {
-            Some(name) => self.statements.remove(&name).is_some(),
+            // What is empty the session does not know.
+            Some(name) => self.statements.remove(&name).is_some_and(|own| own.prepared.is_none()),
             None => {
                 self.statements.clear();
                 false
@@ -205,7 +218,10 @@ impl Connection {
 
     pub(super) fn close(&mut self, object: &Object) {
         match object {
-            Object::Statement(name) => drop(self.statements.remove(name)),
+            Object::Statement(name) => {
+                self.statements.remove(name);
+                self.session.forget_prepared(name);
+            }
             Object::Portal(name) => drop(self.portals.remove(name)),
         }
         self.wire.replies.close_complete();

@@ -139,3 +139,43 @@ async fn a_copy_takes_what_comes_and_undoes_what_fails() {
     assert_eq!(rows.len(), 2, "a message for each row");
     assert_eq!(rows[1].1, b"2,\"a\nb\"\n");
 }
+
+fn named(name: &str, sql: &str) -> Vec<u8> {
+    message(b'P', format!("{name}\0{sql}\0\0\0").as_bytes())
+}
+
+/// Bind without values and Execute of a statement of that name.
+fn run_named(name: &str) -> Vec<u8> {
+    let mut all = message(b'B', [b"\0", name.as_bytes(), b"\0\0\0\0\0\0\0"].concat().as_slice());
+    all.extend(message(b'E', b"\0\0\0\0\0"));
+    all.extend(message(b'S', b""));
+    all
+}
+
+#[tokio::test]
+async fn statements_of_parse_and_of_prepare_have_one_set_of_names() {
+    let server = start(|_| {}).await;
+    let mut client = server.client().await;
+    client.send(&[named("one", "SELECT 1 + 1"), message(b'S', b"")].concat()).await;
+    client.until_ready().await.unwrap();
+    assert_eq!(client.query("EXECUTE one").await.unwrap(), [[Some("2".to_owned())]]);
+    let plan = client.query("EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE one").await.unwrap();
+    assert!(plan[0][0].as_ref().unwrap().contains("\"Output\""), "{plan:?}");
+    assert_eq!(client.query("PREPARE one AS SELECT 3").await.unwrap_err(), "42P05");
+    client.query("PREPARE two AS SELECT 4").await.unwrap();
+    client.send(&[named("two", "SELECT 5"), message(b'S', b"")].concat()).await;
+    assert_eq!(client.until_ready().await.unwrap_err(), "42P05");
+    client.send(&run_named("two")).await;
+    let answer = client.until_ready().await.unwrap();
+    assert!(answer.iter().any(|(kind, body)| *kind == b'D' && body.ends_with(b"4")), "{answer:?}");
+    // Closed, deallocated: the name is free.
+    client.send(&[message(b'C', b"Sone\0"), named("one", "SELECT 6"), message(b'S', b"")].concat()).await;
+    client.until_ready().await.unwrap();
+    assert_eq!(client.query("EXECUTE one").await.unwrap(), [[Some("6".to_owned())]]);
+    client.query("DEALLOCATE one").await.unwrap();
+    client.send(&run_named("one")).await;
+    assert_eq!(client.until_ready().await.unwrap_err(), "26000");
+    assert_eq!(client.query("DEALLOCATE one").await.unwrap_err(), "26000");
+    client.query("DEALLOCATE ALL").await.unwrap();
+    assert_eq!(client.query("EXECUTE two").await.unwrap_err(), "26000");
+}

@@ -204,9 +204,17 @@ fn sleep(scope: &Scope, time: Duration) -> Result<()> {
     const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
     let token = scope.exchange.lock().running.token();
     let clock = scope.shared.database.env().clock();
+    // The statement began before: it is over by then at the latest.
+    let over = match scope.settings.statement_timeout_ms {
+        0 => None,
+        ms => Some(clock.monotonic_nanos().saturating_add(ms.saturating_mul(1_000_000))),
+    };
     tokio::task::block_in_place(|| {
         let mut left = time;
         while !left.is_zero() {
+            if over.is_some_and(|over| clock.monotonic_nanos() >= over) {
+                return Err(crate::query::run::timed_out());
+            }
             if token.load(std::sync::atomic::Ordering::Relaxed) {
                 return Err(Error::new("57014", "canceling statement due to user request"));
             }

@@ -303,7 +303,8 @@ fn begin(
     Ok(begun)
 }
 
-fn timed_out() -> Error {
+/// `57014` of a statement whose time is over.
+pub(crate) fn timed_out() -> Error {
     Error::new("57014", "canceling statement due to statement timeout")
 }
 

@@ -229,6 +229,24 @@ impl Session {
         Ok(Prepared { statement })
     }
 
+    /// Gives a prepared statement a name among those of PREPARE: EXECUTE, EXPLAIN EXECUTE and DEALLOCATE find it.
+    ///
+    /// # Errors
+    /// `42P05` where another one has the name.
+    pub fn name_prepared(&mut self, name: &str, prepared: &Prepared) -> Result<()> {
+        self.state.lock().prepared.put(name, &prepared.statement)
+    }
+
+    /// The statement of that name.
+    pub fn named_prepared(&self, name: &str) -> Option<Prepared> {
+        self.state.lock().prepared.get(name).map(|statement| Prepared { statement })
+    }
+
+    /// Forgets the statement of that name, if there is one.
+    pub fn forget_prepared(&mut self, name: &str) {
+        self.state.lock().prepared.remove(name);
+    }
+
     fn preparation(
         &self,
         sql: &str,

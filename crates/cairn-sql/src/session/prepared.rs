@@ -42,6 +42,26 @@ impl PreparedStatements {
     pub(crate) fn clear(&mut self) {
         self.by_name.clear();
     }
+
+    /// Gives a statement a name, unless another one has it.
+    ///
+    /// # Errors
+    /// `42P05`.
+    pub(super) fn put(&mut self, name: &str, statement: &Arc<Statement>) -> Result<()> {
+        if self.by_name.contains_key(name) {
+            return Err(exists(name));
+        }
+        self.by_name.insert(name.to_owned(), Arc::clone(statement));
+        Ok(())
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<Arc<Statement>> {
+        self.by_name.get(name).cloned()
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> bool {
+        self.by_name.remove(name).is_some()
+    }
 }
 
 /// Prepares a statement of the API; `declared` are the types that its caller gives to parameters.
@@ -223,8 +243,8 @@ pub(super) fn sql_prepare(
     types: &[ast::DataType],
     statement: &ast::Statement,
 ) -> Result<StatementResult> {
-    if state.prepared.by_name.contains_key(name) {
-        return Err(Error::new("42P05", format!("prepared statement \"{name}\" already exists")));
+    if state.prepared.get(name).is_some() {
+        return Err(exists(name));
     }
     let context = context(shared, state, Vec::new())?;
     let named =
@@ -232,7 +252,7 @@ pub(super) fn sql_prepare(
     let declared = types.iter().map(named).collect::<Result<Vec<_>>>()?;
     let sql = statement.to_string();
     let prepared = describe(shared, state, &sql, statement.clone(), &declared)?;
-    state.prepared.by_name.insert(name.to_owned(), prepared);
+    state.prepared.put(name, &prepared)?;
     Ok(StatementResult::command("PREPARE"))
 }
 
@@ -243,10 +263,14 @@ pub(super) fn deallocate(state: &mut State, name: &Ident) -> Result<StatementRes
         return Ok(StatementResult::command("DEALLOCATE ALL"));
     }
     let name = fold(name);
-    match state.prepared.by_name.remove(&name) {
-        Some(_) => Ok(StatementResult::command("DEALLOCATE")),
-        None => Err(missing(&name)),
+    match state.prepared.remove(&name) {
+        true => Ok(StatementResult::command("DEALLOCATE")),
+        false => Err(missing(&name)),
     }
+}
+
+fn exists(name: &str) -> Error {
+    Error::new("42P05", format!("prepared statement \"{name}\" already exists"))
 }
 
 fn missing(name: &str) -> Error {
@@ -263,7 +287,7 @@ pub(super) fn plain_execute(state: &Mutex<State>, sql: &str) -> Option<(Arc<Stat
     let mut tokens = Lexer::new(sql).filter(|token| token.kind != Kind::Punctuation(b';')).skip(1);
     let name = tokens.next().filter(|token| token.kind == Kind::Word)?;
     let name = sql[name.start..name.end].to_lowercase();
-    let statement = state.lock().prepared.by_name.get(&name).cloned()?;
+    let statement = state.lock().prepared.get(&name)?;
     let mut values = Vec::with_capacity(statement.parameters.len());
     let mut expected = b'(';
     for ty in &statement.parameters {
@@ -305,7 +329,7 @@ pub(super) fn sql_execute(
     arguments: &[Expr],
 ) -> Result<(Arc<Statement>, Vec<Value>)> {
     let name = name.and_then(|n| n.0.last()).and_then(|part| part.as_ident()).map(fold).unwrap_or_default();
-    let statement = state.prepared.by_name.get(&name).cloned().ok_or_else(|| missing(&name))?;
+    let statement = state.prepared.get(&name).ok_or_else(|| missing(&name))?;
     if arguments.len() != statement.parameters.len() {
         return Err(Error::new(
             "42601",

@@ -10,6 +10,7 @@ mod join_order;
 mod limits;
 mod lookups;
 mod notifications;
+mod on_the_spot;
 mod parameters;
 mod partitions;
 mod plans;

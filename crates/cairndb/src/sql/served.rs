@@ -68,6 +68,25 @@ impl Session {
         Ok(Prepared { columns: Columns::new(inner.columns()), inner })
     }
 
+    /// Gives a prepared statement a name among those of PREPARE: EXECUTE, EXPLAIN EXECUTE and DEALLOCATE find it.
+    ///
+    /// # Errors
+    /// `42P05` where another one has the name.
+    pub fn name_prepared(&mut self, name: &str, prepared: &Prepared) -> Result<()> {
+        Ok(self.inner.name_prepared(name, &prepared.inner)?)
+    }
+
+    /// The statement of that name, of PREPARE or of [`Session::name_prepared`].
+    pub fn named_prepared(&self, name: &str) -> Option<Prepared> {
+        let inner = self.inner.named_prepared(name)?;
+        Some(Prepared { columns: Columns::new(inner.columns()), inner })
+    }
+
+    /// Forgets the statement of that name, if there is one.
+    pub fn forget_prepared(&mut self, name: &str) {
+        self.inner.forget_prepared(name);
+    }
+
     /// Runs one statement with the values of its parameters, `$1` first.
     ///
     /// # Errors
@@ -76,8 +95,8 @@ impl Session {
         Ok(Outcome::new(self.inner.execute_async(sql, values).await?))
     }
 
-    /// Runs a statement at once where it only reads and its plan is kept, so that it waits for nothing but the disk; `None`
-    /// where [`Session::run_values_async`] is to run it. Nothing has happened then.
+    /// Runs a statement at once where it waits for nothing but reads of the disk (BEGIN, what reads and whose plan is kept, and writes of rows
+    /// by key within a block that meet no lock); `None` where [`Session::run_values_async`] is to run it. Nothing has happened then.
     pub fn run_now(&mut self, sql: &str, values: &[Value]) -> Option<Result<Outcome>> {
         self.inner.execute_now(sql, values).map(|result| Ok(Outcome::new(result?)))
     }

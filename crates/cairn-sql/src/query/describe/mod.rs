@@ -69,9 +69,10 @@ pub(crate) fn statement(
         Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_) => {
             changes::of_change(context, None, statement, &mut types)?
         }
-        Statement::Explain { statement, .. } => {
+        explain @ Statement::Explain { statement, .. } => {
+            let columns = vec![super::explain::column(explain)?];
             let explained = self::statement(context, statement, declared)?;
-            return Ok(Described { columns: vec![Column::new("QUERY PLAN", DataType::Text)], ..explained });
+            return Ok(Described { columns, ..explained });
         }
         _ => Vec::new(),
     };

@@ -26,7 +26,7 @@ use self::node::{Actual, Node, Property, Shown};
 use self::text::Detail;
 use super::plan::Planner;
 use crate::context::Context;
-use crate::results::{Results, StatementResult};
+use crate::results::{Column, Results, StatementResult};
 use crate::scan::exec::TableScanExec;
 use crate::statistics::estimate::Estimates;
 use crate::{Error, Result};
@@ -36,6 +36,27 @@ enum Format {
     Text,
     Json,
     Tree,
+}
+
+/// What the one column is called.
+const COLUMN: &str = "QUERY PLAN";
+
+impl Format {
+    fn column_type(self) -> DataType {
+        if self == Format::Json { DataType::Json } else { DataType::Text }
+    }
+}
+
+/// The column of an EXPLAIN.
+///
+/// # Errors
+/// Those of its options.
+pub(crate) fn column(explain: &Statement) -> Result<Column> {
+    let Statement::Explain { analyze, verbose, format, options, .. } = explain else {
+        return Err(Error::internal("not an EXPLAIN"));
+    };
+    let options = read(*analyze, *verbose, format.as_ref(), options.as_deref().unwrap_or_default())?;
+    Ok(Column::new(COLUMN, options.format.column_type()))
 }
 
 /// What an EXPLAIN asks for.
@@ -65,7 +86,7 @@ pub(crate) fn execute(context: &Context, explain: &Statement) -> Result<Statemen
         }
         other => of_change(context, other, options)?.lines(options),
     };
-    let schema = Arc::new(Schema::new(vec![DataType::Text.to_field("QUERY PLAN", false)]));
+    let schema = Arc::new(Schema::new(vec![options.format.column_type().to_field(COLUMN, false)]));
     let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(StringArray::from(lines))])
         .map_err(|error| Error::internal(error.to_string()))?;
     Ok(StatementResult::Rows(Results::from_batches(schema, vec![batch]).with_tag("EXPLAIN", 0)))
