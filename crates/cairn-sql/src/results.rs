@@ -15,8 +15,8 @@ use crate::session::activity::Active;
 /// Batches that wait between the query's threads and its reader.
 const QUEUED_BATCHES_MAX: usize = 4;
 
-/// A column of a result.
-#[derive(Debug, Clone, PartialEq)]
+/// A column of a result. Two are equal that have the same name and type, wherever they come from.
+#[derive(Debug, Clone)]
 pub struct Column {
     /// The name as PostgreSQL would give it.
     pub name: String,
@@ -24,18 +24,26 @@ pub struct Column {
     pub ty: DataType,
     /// PostgreSQL's number of the type that stands in its place in PostgreSQL's catalogs: `name`, `"char"`.
     pub told: Option<u32>,
+    /// Of a statement that was described: the table and the number of its column, from 1, where it is one as it stands there.
+    pub origin: Option<(u32, i16)>,
+}
+
+impl PartialEq for Column {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.ty, self.told) == (&other.name, &other.ty, other.told)
+    }
 }
 
 impl Column {
     /// A column of a type.
     pub fn new(name: impl Into<String>, ty: DataType) -> Self {
-        Self { name: name.into(), ty, told: None }
+        Self { name: name.into(), ty, told: None, origin: None }
     }
 
     /// The column that a field of a result is.
     pub(crate) fn of(field: &arrow::datatypes::Field) -> Self {
         let told = crate::catalog::column_type::told(field);
-        Self { name: field.name().clone(), ty: DataType::from_field(field), told }
+        Self { name: field.name().clone(), ty: DataType::from_field(field), told, origin: None }
     }
 }
 

@@ -33,13 +33,13 @@ async fn main() {
 }
 
 async fn values(pool: &PgPool) {
-    let author = sqlx::query_scalar!(r#"INSERT INTO authors (name) VALUES ($1) RETURNING id AS "id!""#, "Ursula").fetch_one(pool).await.unwrap();
+    let author = sqlx::query_scalar!("INSERT INTO authors (name) VALUES ($1) RETURNING id", "Ursula").fetch_one(pool).await.unwrap();
     let mark = Uuid::new_v4();
     let day = NaiveDate::from_ymd_opt(1969, 3, 1).unwrap();
     let tags = ["winter".to_owned(), "a,b".to_owned()];
     let written = sqlx::query!(
         r#"INSERT INTO books (author_id, title, price, published, mark, notes, tags, mood)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id AS "id!", seen AS "seen!""#,
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id, seen"#,
         author,
         "The Left Hand of Darkness",
         Decimal::new(1250, 2),
@@ -55,33 +55,33 @@ async fn values(pool: &PgPool) {
     let id: i64 = written.id;
     let seen: DateTime<Utc> = written.seen;
     let book = sqlx::query!(
-        r#"SELECT title AS "title!", price, published, seen AS "seen!", mark, notes AS "notes!", tags AS "tags!",
-           mood AS "mood: Mood", a.name AS "name!" FROM books b JOIN authors a ON a.id = b.author_id WHERE b.id = $1"#,
+        r#"SELECT b.id, title, price, published, seen, mark, notes, tags, mood AS "mood: Mood", a.name
+           FROM books b JOIN authors a ON a.id = b.author_id WHERE b.id = $1"#,
         id
     )
     .fetch_one(pool)
     .await
     .unwrap();
-    // The server does not say which table a column is of, so sqlx takes each for one that may be NULL, unless it is told (`!`).
+    // NOT NULL columns are values, the others are options: the compiler knows.
     let title: String = book.title;
     assert_eq!((title.as_str(), book.name.as_str()), ("The Left Hand of Darkness", "Ursula"));
     assert_eq!((book.price, book.published, book.mark), (Some(Decimal::new(1250, 2)), Some(day), Some(mark)));
     assert_eq!((book.seen, book.notes, book.tags), (seen, serde_json::json!({"stars": 5}), tags.to_vec()));
     assert_eq!(book.mood, Some(Mood::Happy));
-    let authors = sqlx::query_as!(Author, r#"SELECT id AS "id!", name AS "name!" FROM authors WHERE id = ANY($1)"#, &[author, 77]).fetch_all(pool).await.unwrap();
+    let authors = sqlx::query_as!(Author, "SELECT id, name FROM authors WHERE id = ANY($1)", &[author, 77]).fetch_all(pool).await.unwrap();
     assert_eq!((authors.len(), authors[0].id, authors[0].name.as_str()), (1, author, "Ursula"));
 }
 
 async fn nullability(pool: &PgPool) {
-    // The outer side of a join may be NULL, and a count never is.
+    // The outer side of a join may be NULL (`?`), and a count never is (`!`).
     let rows = sqlx::query!(
-        r#"SELECT a.name AS "name!", b.title AS "title?", count(*) OVER () AS "count!" FROM authors a LEFT JOIN books b ON b.author_id = a.id AND b.id < 0"#
+        r#"SELECT a.name, b.title AS "title?", count(*) OVER () AS "count!" FROM authors a LEFT JOIN books b ON b.author_id = a.id AND b.id < 0"#
     )
     .fetch_all(pool)
     .await
     .unwrap();
     assert_eq!((rows[0].name.as_str(), rows[0].title.as_deref(), rows[0].count), ("Ursula", None, 1));
-    let none = sqlx::query!(r#"SELECT id AS "id!" FROM books WHERE title = $1"#, "nothing").fetch_optional(pool).await.unwrap();
+    let none = sqlx::query!("SELECT id FROM books WHERE title = $1", "nothing").fetch_optional(pool).await.unwrap();
     assert!(none.is_none());
 }
 

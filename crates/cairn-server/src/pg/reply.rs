@@ -8,6 +8,8 @@ use super::message::Form;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field<'a> {
     pub(crate) name: &'a str,
+    /// The table and the number of its column, 0 where it is none.
+    pub(crate) origin: (u32, i16),
     pub(crate) type_oid: u32,
     /// Bytes of a value, -1 where they differ.
     pub(crate) type_length: i16,
@@ -173,9 +175,8 @@ impl Replies {
             out.put_u16(fields.len() as u16);
             for field in fields {
                 text(out, field.name);
-                // The table and the column that it comes from are not told.
-                out.put_u32(0);
-                out.put_u16(0);
+                out.put_u32(field.origin.0);
+                out.put_i16(field.origin.1);
                 out.put_u32(field.type_oid);
                 out.put_i16(field.type_length);
                 out.put_i32(field.modifier);

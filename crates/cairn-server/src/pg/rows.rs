@@ -62,6 +62,7 @@ pub(super) fn describe(replies: &mut Replies, columns: &[Column], forms: &[Form]
         .enumerate()
         .map(|(at, column)| Field {
             name: column.name(),
+            origin: column.origin().unwrap_or_default(),
             type_oid: column.type_oid(),
             type_length: match column.type_oid() {
                 18 => 1,

@@ -179,3 +179,51 @@ async fn statements_of_parse_and_of_prepare_have_one_set_of_names() {
     client.query("DEALLOCATE ALL").await.unwrap();
     assert_eq!(client.query("EXECUTE two").await.unwrap_err(), "26000");
 }
+
+/// Names, tables and numbers of columns of a RowDescription.
+fn described(mut body: &[u8]) -> Vec<(String, u32, i16)> {
+    let count = u16::from_be_bytes([body[0], body[1]]);
+    body = &body[2..];
+    (0..count)
+        .map(|_| {
+            let end = body.iter().position(|byte| *byte == 0).unwrap();
+            let name = String::from_utf8(body[..end].to_vec()).unwrap();
+            body = &body[end + 1..];
+            let table = u32::from_be_bytes(body[..4].try_into().unwrap());
+            let number = i16::from_be_bytes(body[4..6].try_into().unwrap());
+            body = &body[18..];
+            (name, table, number)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn columns_are_told_with_the_table_that_they_are_of() {
+    let server = start(|_| {}).await;
+    let mut client = server.client().await;
+    client.query("CREATE TABLE a (id int PRIMARY KEY, gone int, n int)").await.unwrap();
+    client.query("ALTER TABLE a DROP COLUMN gone").await.unwrap();
+    client.query("CREATE TABLE b (id int PRIMARY KEY, a_id int REFERENCES a)").await.unwrap();
+    let numbers = client.query("SELECT 'a'::regclass::oid, 'b'::regclass::oid").await.unwrap();
+    let [a, b] = [0, 1].map(|at| numbers[0][at].as_ref().unwrap().parse::<u32>().unwrap());
+    let cases: [(&str, &[(u32, i16)]); 8] = [
+        ("SELECT n, id, n + 1, n::text, 1 FROM a", &[(a, 2), (a, 1), (0, 0), (0, 0), (0, 0)]),
+        (
+            "SELECT x.id, y.id AS z FROM a x LEFT JOIN b y ON y.a_id = x.id WHERE x.n > 1 ORDER BY 1",
+            &[(a, 1), (b, 1)],
+        ),
+        ("SELECT m FROM (SELECT n AS m FROM a LIMIT 3) s", &[(a, 2)]),
+        ("WITH w AS (SELECT id FROM b) SELECT id, count(*) FROM w GROUP BY id", &[(b, 1), (0, 0)]),
+        ("SELECT DISTINCT a_id, row_number() OVER (ORDER BY id) FROM b", &[(b, 2), (0, 0)]),
+        ("SELECT id FROM a UNION SELECT id FROM b", &[(0, 0)]),
+        ("INSERT INTO a VALUES (1, 2) RETURNING id, n * 2", &[(a, 1), (0, 0)]),
+        ("UPDATE b SET a_id = 1 RETURNING *", &[(b, 1), (b, 2)]),
+    ];
+    for (sql, expected) in cases {
+        client.send(&[parse(sql), message(b'D', b"S\0"), message(b'S', b"")].concat()).await;
+        let answer = client.until_ready().await.unwrap();
+        let body = &answer.iter().find(|(kind, _)| *kind == b'T').unwrap().1;
+        let found: Vec<_> = described(body).into_iter().map(|(_, table, number)| (table, number)).collect();
+        assert_eq!(found, expected, "{sql}");
+    }
+}

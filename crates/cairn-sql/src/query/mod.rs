@@ -26,6 +26,7 @@ mod open_parameters;
 pub(crate) mod operators;
 mod optional;
 mod ordered_input;
+mod origin;
 mod outer_aggregates;
 pub(crate) mod output;
 pub(crate) mod past;

@@ -100,6 +100,12 @@ impl TableScanProvider {
 }
 
 impl TableScanProvider {
+    /// The number of a column of the table, from 1.
+    pub(crate) fn column_number(&self, name: &str) -> Option<i16> {
+        let place = self.table.live_columns().position(|column| column.name == name)?;
+        i16::try_from(place + 1).ok()
+    }
+
     /// The table's number.
     pub(crate) fn table_id(&self) -> cairn_engine::catalog::ObjectId {
         self.table.id

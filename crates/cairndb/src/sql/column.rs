@@ -16,16 +16,24 @@ use crate::{Error, ErrorClass, Result};
 /// assert_eq!(columns[1].type_name(), "text");
 /// # Ok::<(), cairndb::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Column {
     name: String,
     data_type: DataType,
     told: Option<u32>,
+    origin: Option<(u32, i16)>,
+}
+
+/// Two are equal that have the same name and type, wherever they come from.
+impl PartialEq for Column {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.data_type, self.told) == (&other.name, &other.data_type, other.told)
+    }
 }
 
 impl Column {
     pub(crate) fn new(name: String, data_type: DataType) -> Column {
-        Column { name, data_type, told: None }
+        Column { name, data_type, told: None, origin: None }
     }
 
     /// The name, as the statement gives it.
@@ -44,6 +52,12 @@ impl Column {
         self.told.unwrap_or_else(|| self.data_type.pg_oid())
     }
 
+    /// Of a prepared statement: the table (`pg_class.oid`) and the number of its column (`pg_attribute.attnum`) where it is a table's column as
+    /// it stands there; `None` where it is computed.
+    pub fn origin(&self) -> Option<(u32, i16)> {
+        self.origin
+    }
+
     /// The type as PostgreSQL spells it, such as `character varying(10)`.
     pub fn type_name(&self) -> String {
         self.data_type.sql_name()
@@ -56,8 +70,12 @@ pub(crate) struct Columns(Arc<[Column]>);
 
 impl Columns {
     pub(crate) fn new(columns: &[cairn_sql::Column]) -> Columns {
-        let own =
-            |c: &cairn_sql::Column| Column { name: c.name.clone(), data_type: c.ty.clone(), told: c.told };
+        let own = |c: &cairn_sql::Column| Column {
+            name: c.name.clone(),
+            data_type: c.ty.clone(),
+            told: c.told,
+            origin: c.origin,
+        };
         Columns(columns.iter().map(own).collect())
     }
 

@@ -15,6 +15,7 @@ use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Expr as Planned, LogicalPlan};
 use sqlparser::ast::{Expr, Ident, Query, Statement};
 
+use super::origin;
 use super::plan::Planner;
 use crate::catalog::column_type::{self, OID_ID, OID_LIST_ID};
 use crate::context::Context;
@@ -157,7 +158,8 @@ fn of_query(context: &Context, query: &Query, types: &mut Types) -> Result<Vec<C
 pub(crate) fn output_columns(plan: &LogicalPlan) -> Vec<Column> {
     let output = super::output::Output::of(plan.schema().as_arrow());
     let schema = output.schema();
-    schema.fields().iter().map(|field| Column::of(field)).collect()
+    let columns = schema.fields().iter().enumerate();
+    columns.map(|(at, field)| Column { origin: origin::of(plan, at), ..Column::of(field) }).collect()
 }
 
 /// Of a parameter whose type nobody declared the first place that tells one counts.
