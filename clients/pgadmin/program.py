@@ -28,6 +28,8 @@ UNFILLED = (
     "foreign_tables/sql/default/acl.sql",
     "foreign_tables/sql/default/get_columns.sql",
     "foreign_tables/sql/default/get_constraints.sql",
+    "foreign_tables/sql/default/get_tables.sql",
+    "tables/sql/default/get_inherits.sql",
     "fts_configurations/sql/default/schema.sql",
     "fts_dictionaries/sql/default/schema.sql",
     "fts_parsers/sql/default/schema.sql",
