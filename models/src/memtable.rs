@@ -123,6 +123,27 @@ fn what_is_published_is_found_by_the_directory() {
     });
 }
 
+/// The directory is made while another thread inserts.
+#[test]
+fn what_is_inserted_beside_a_directory_being_made_is_found() {
+    model_of_two(|swapped| {
+        let list = begun(&mut Hint::default());
+        let (written, made) = (Arc::clone(&list), Arc::clone(&list));
+        let write = move || {
+            let mut hint = Hint::default();
+            insert(&written, 5, &mut hint);
+            insert(&written, 25, &mut hint);
+        };
+        together(swapped, write, move || made.set_directory(0));
+        for key in [0, 5, 10, 20, 25] {
+            assert_eq!(list.find(&[key], 1).expect("it is there").value, [key; 2], "not in the directory");
+            // Seen through the links, which the checker knows.
+            assert!(list.find(&[key], 2).is_none());
+        }
+        assert!(list.find(&[15], 1).is_none());
+    });
+}
+
 #[test]
 fn two_writers_in_one_gap_lose_nothing() {
     model_of_two(|swapped| {

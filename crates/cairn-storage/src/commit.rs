@@ -358,7 +358,6 @@ fn apply_group<'a>(
     members: impl Iterator<Item = (&'a CommitSeq, &'a &'a Request)>,
 ) {
     table.note_segment(segment);
-    table.prepare_lookups();
     let mut writes = Vec::with_capacity(TOGETHER);
     for (&seq, request) in members {
         for effect in request.record.iter() {

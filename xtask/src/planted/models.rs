@@ -71,6 +71,18 @@ pub const MODEL_PLANTS: &[Plant] = &[
         replacement: "            if held.is_null() {\n                slot.store(content, Ordering::Relaxed);",
     },
     Plant {
+        name: "directory: an insertion looks for it before its node is linked for all",
+        file: "crates/cairn-storage/src/memtable/skiplist.rs",
+        text: "        fence(Ordering::SeqCst);\n        if self.is_announced",
+        replacement: "        if self.is_announced",
+    },
+    Plant {
+        name: "directory: links are looked at before it is announced",
+        file: "crates/cairn-storage/src/memtable/skiplist.rs",
+        text: "                fence(Ordering::SeqCst);\n                self.head.as_ptr()",
+        replacement: "                self.head.as_ptr()",
+    },
+    Plant {
         name: "directory: the larger table is shown before it is filled",
         file: "crates/cairn-storage/src/memtable/directory.rs",
         text: "        for slot in old.0.iter().flat_map(|bucket| &bucket.0) {",

@@ -9,6 +9,8 @@
 //! - I2: what a reader may see was entered before its sequence was published; a slot only ever changes to a
 //!   newer entry of the same key. Older tables are kept until the list goes: a reader may be inside one.
 //! - I3: one thread at a time changes the directory (`state`).
+//! - I4: lookups go by it once it is `whole`: the entries that were there before it are entered one by one, while later
+//!   ones enter themselves.
 #![allow(unsafe_code)]
 
 use std::ptr::null_mut;
@@ -80,6 +82,7 @@ struct State {
 pub(super) struct Directory {
     current: AtomicPtr<Table>,
     state: Mutex<State>,
+    whole: AtomicBool,
     off: AtomicBool,
     allocated: AtomicUsize,
     sampled: Sampled,
@@ -111,12 +114,18 @@ impl Directory {
         let directory = Directory {
             current: AtomicPtr::new(null_mut()),
             state: Mutex::default(),
+            whole: AtomicBool::new(false),
             off: AtomicBool::new(cfg!(target_pointer_width = "32")),
             allocated: AtomicUsize::new(0),
             sampled: Sampled::default(),
         };
         directory.install(&mut directory.state.lock(), Table::new(buckets));
         directory
+    }
+
+    /// All entries that were there before it are entered (I4).
+    pub(super) fn set_whole(&self) {
+        self.whole.store(true, Ordering::Release);
     }
 
     /// Bytes taken from the system.
@@ -193,7 +202,7 @@ impl Directory {
 
     /// The newest entry of a key.
     pub(super) fn newest(&self, key: &[u8]) -> Lookup {
-        if self.off.load(Ordering::Acquire) {
+        if !self.whole.load(Ordering::Acquire) || self.off.load(Ordering::Acquire) {
             return Lookup::Unknown;
         }
         let hash = xxh3_64(key);

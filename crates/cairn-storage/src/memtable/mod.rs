@@ -1,6 +1,7 @@
 //! The memtable: the newest entries, in memory, ordered, readable while they are written.
 //!
-//! Point lookups walk the list, or where many are made find the key in a hash directory beside it.
+//! Point lookups walk the list, or where many are made find the key in a hash directory beside it, which they make in
+//! passing.
 //!
 //! Guarantees: inserts may come from several threads, reads take no lock (but a shared one where there
 //! are range tombstones). What is in a memtable with a sequence above the published one is invisible,
@@ -84,13 +85,6 @@ impl Memtable {
             list.set_directory(full.list.len());
         }
         Memtable::over(list)
-    }
-
-    /// Makes a directory of the keys if many lookups could use one. Nobody may insert meanwhile.
-    pub(crate) fn prepare_lookups(&self) {
-        if self.list.lacks_directory() {
-            self.list.set_directory(2 * self.list.len());
-        }
     }
 
     fn over(list: Skiplist) -> Memtable {

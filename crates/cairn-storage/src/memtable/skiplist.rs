@@ -11,6 +11,8 @@
 //! - I1: a node is immutable but for its tower once it is linked, and lives as long as the list.
 //! - I2: no two entries have the same (key, trailer); the caller numbers them.
 //! - I3: a node linked at level n is linked at every level below n, at last; level 0 holds them all.
+//! - I4: whoever inserts looks for a directory after linking, whoever makes one looks at links after announcing it, with a
+//!   fence between on either side: so one of the two enters the node.
 #![allow(unsafe_code)]
 
 use std::cmp::Ordering as Order;
@@ -21,16 +23,17 @@ use std::sync::{Arc, OnceLock};
 
 use super::arena::Arena;
 use super::directory::{Directory, Lookup};
-use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Mutex, Ordering, fence};
 
 const HEIGHT_MAX: usize = 16;
 /// Versions of a key that are passed one by one before the list is searched.
 const VERSIONS_STEPPED: usize = 8;
 /// Lookups that a list without a directory answers in any case before it is given one.
 const LOOKUPS_MIN: usize = 256;
-/// Entries that are entered in a new directory at once, a few milliseconds' work; a longer list has to wait for
-/// its successor.
-const INDEXED_AT_ONCE: usize = 1 << 16;
+/// Of so many lookups one goes on making the directory,
+const LOOKUPS_A_STEP: usize = 8;
+/// by so many entries: some microseconds' work.
+const ENTRIES_A_STEP: usize = 64;
 
 #[repr(C)]
 pub(super) struct Node {
@@ -112,7 +115,20 @@ pub(crate) struct Skiplist {
     // State of the height generator: deterministic, so that a simulated run repeats.
     dice: AtomicU64,
     directory: OnceLock<Directory>,
+    /// Insertions are to enter their nodes (I4).
+    is_announced: AtomicBool,
+    making: Mutex<Making>,
     lookups: Lookups,
+}
+
+/// How far the directory is made.
+#[derive(Default)]
+enum Making {
+    #[default]
+    NotBegun,
+    /// The last node entered, or the head.
+    At(*mut Node),
+    Done,
 }
 
 /// Counts lookups, away from what every reader reads.
@@ -138,6 +154,8 @@ impl Skiplist {
             bytes: AtomicUsize::new(0),
             dice: AtomicU64::new(0),
             directory: OnceLock::new(),
+            is_announced: AtomicBool::new(false),
+            making: Mutex::default(),
             lookups: Lookups::default(),
         }
     }
@@ -153,31 +171,54 @@ impl Skiplist {
         self.lookups.0.load(Ordering::Relaxed) + counted > LOOKUPS_MIN + self.len() / 8
     }
 
-    /// Whether a directory would help now, and the list is short enough to make it at once.
-    pub(crate) fn lacks_directory(&self) -> bool {
-        self.directory.get().is_none() && self.is_asked() && self.len() <= INDEXED_AT_ONCE
-    }
-
     /// About how many lookups the directory answered; `None` where there is none.
     #[cfg(test)]
     pub(crate) fn directory_lookups(&self) -> Option<usize> {
         self.directory.get().map(Directory::lookups)
     }
 
-    /// Makes a directory for about so many entries. Nobody may insert meanwhile.
+    /// Makes a directory for about so many entries.
     pub(crate) fn set_directory(&self, expected: usize) {
-        let directory = Directory::new(expected);
-        // SAFETY: the head and the nodes behind it are nodes of this list; versions of a key come newest
-        // first, and later ones do not replace it.
-        unsafe {
-            let mut node = Node::link(self.head.as_ptr(), 0).load(Ordering::Acquire);
-            while !node.is_null() {
-                directory.enter(node);
-                node = Node::link(node, 0).load(Ordering::Acquire);
+        self.make_directory(&mut self.making.lock(), expected, usize::MAX);
+    }
+
+    /// Makes some more of the directory if many lookups could use one and nobody else is making it.
+    fn help_directory(&self) {
+        if self.is_asked()
+            && let Some(mut making) = self.making.try_lock()
+        {
+            self.make_directory(&mut making, 2 * self.len(), ENTRIES_A_STEP);
+        }
+    }
+
+    /// Enters the next nodes. Others may insert and read meanwhile.
+    fn make_directory(&self, making: &mut Making, expected: usize, entries: usize) {
+        let mut node = match *making {
+            Making::Done => return,
+            Making::At(node) => node,
+            Making::NotBegun => {
+                self.directory.get_or_init(|| Directory::new(expected));
+                self.is_announced.store(true, Ordering::Relaxed);
+                fence(Ordering::SeqCst);
+                self.head.as_ptr()
+            }
+        };
+        let Some(directory) = self.directory.get() else { return };
+        for _ in 0..entries {
+            // SAFETY: the head and the nodes behind it are nodes of this list; versions of a key come newest
+            // first, and later ones do not replace it.
+            unsafe {
+                let next = Node::link(node, 0).load(Ordering::Acquire);
+                if next.is_null() {
+                    directory.set_whole();
+                    *making = Making::Done;
+                    return;
+                }
+                directory.enter(next);
+                node = next;
             }
         }
-        // Only a directory made meanwhile is dropped here.
-        let _ = self.directory.set(directory);
+        *making = Making::At(node);
     }
 
     /// Bytes of keys and values.
@@ -219,7 +260,10 @@ impl Skiplist {
             }
             hint.previous[level] = node;
         }
-        if let Some(directory) = self.directory.get() {
+        fence(Ordering::SeqCst);
+        if self.is_announced.load(Ordering::Relaxed)
+            && let Some(directory) = self.directory.get()
+        {
             // SAFETY: a node of this list.
             unsafe { directory.enter(node) };
         }
@@ -628,7 +672,10 @@ impl Skiplist {
             Lookup::Absent => return None,
             Lookup::Newest(node) => self.older(node, key, trailer),
             Lookup::Unknown => {
-                self.lookups.0.fetch_add(1, Ordering::Relaxed);
+                let before = self.lookups.0.fetch_add(1, Ordering::Relaxed);
+                if before.is_multiple_of(LOOKUPS_A_STEP) {
+                    self.help_directory();
+                }
                 self.first_not_before(key, trailer)
             }
         };
