@@ -742,12 +742,20 @@ impl Writer<'_> {
             self.state.txn.check_cancelled()?;
             key.truncate(prefix.len());
             key.extend_from_slice(row);
-            if self.state.txn.claim_unchanged(&key, mode)? == Locked::Changed && direct {
+            if self.claim_unchanged(&key, mode)? == Locked::Changed && direct {
                 return Err(Error::RowsChanged);
             }
-            self.state.lock_table_of(&key)?;
         }
         Ok(())
+    }
+
+    /// At the locking levels: locks a row that the statement has found, and tells whether it has changed since its snapshot.
+    pub(crate) fn claim_unchanged(&mut self, key: &[u8], mode: KeyLock) -> Result<Locked> {
+        let locked = self.state.txn.claim_unchanged(key, mode)?;
+        if self.is_locking() {
+            self.state.lock_table_of(key)?;
+        }
+        Ok(locked)
     }
 
     pub(crate) fn deferred(&mut self) -> &mut Deferred {

@@ -11,6 +11,7 @@
 //! I2. Every decoder is total: bytes that no encoder wrote give [`TypeError::Corrupt`], never a panic, and
 //! never a read outside the row.
 
+mod cells;
 mod decode;
 mod encode;
 mod layout;

@@ -194,8 +194,19 @@ impl IndexCodec {
             entry.exclusive = false;
             return Ok(());
         }
+        self.encode_columns(&self.columns(cells), row, row_key, entry)
+    }
+
+    /// As [`IndexCodec::entry`], of a row that has one; `cells` are the key's columns and the included ones.
+    pub(crate) fn encode_columns(
+        &self,
+        cells: &[&dyn Array],
+        row: usize,
+        row_key: &[u8],
+        entry: &mut Entry,
+    ) -> Result<()> {
         entry.key.extend_from_slice(&self.prefix);
-        Ok(self.method.encode_entry(&self.shape, &self.columns(cells), row, row_key, entry)?)
+        Ok(self.method.encode_entry(&self.shape, cells, row, row_key, entry)?)
     }
 
     /// The entries of the rows of a batch whose whole row keys are `keys`.

@@ -96,6 +96,12 @@ impl<'c> Conflict<'c> {
         Ok(Conflict { target, update })
     }
 
+    /// What DO UPDATE assigns to a row with the same primary key, if that is all there is to it.
+    pub(super) fn into_assigned(self) -> Option<Vec<Assigned>> {
+        let update = self.update.filter(|_| self.target == Target::PrimaryKey)?;
+        (update.condition.is_none() && update.firing.is_none()).then_some(update.assigned)
+    }
+
     /// Whether it reads the rows that are there.
     pub(super) fn selects(&self) -> bool {
         self.update.is_some()

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::SchemaRef;
-use cairn_engine::Table;
+use cairn_engine::table::RowInsert;
+use cairn_engine::{Isolation, Table};
+use cairn_types::key::{KeyOrder, encode_value};
 use cairn_types::{ColumnBuilder, Value};
 use parking_lot::Mutex;
 use sqlparser::ast::{Expr, Insert, OnInsert, Statement, TableObject, Value as Literal, Visit, Visitor};
@@ -20,8 +22,9 @@ use sqlparser::ast::{Expr, Insert, OnInsert, Statement, TableObject, Value as Li
 use super::conflict::Conflict;
 use super::default::Default;
 use super::inserter::Inserter;
-use super::point_change::{self, PointChange};
+use super::point_change::{self, Assignments, PointChange};
 use super::target::{batch_with, relaxed};
+use super::update::{Assigned, NewValue};
 use super::{insert, literal, target};
 use crate::Result;
 use crate::context::Context;
@@ -62,6 +65,10 @@ struct PointInsert {
     rows: Vec<Vec<Cell>>,
     /// ON CONFLICT, without parameters, and what the table goes by in it.
     on: Option<Box<(OnInsert, String)>>,
+    /// Where there is one row, which concerns nothing else.
+    single: Option<RowInsert>,
+    /// What ON CONFLICT (key) DO UPDATE does then, if it too concerns the row alone.
+    update: Option<Assignments>,
 }
 
 enum Cell {
@@ -103,7 +110,7 @@ impl PointWrites {
             return Ok(());
         }
         let kind = match statement {
-            Statement::Insert(insert) => plan(context, insert)?.map(Box::new).map(Kind::Insert),
+            Statement::Insert(insert) => plan(context, sql, insert)?.map(Box::new).map(Kind::Insert),
             // What cannot be planned with typed parameters goes the general way.
             other => point_change::plan(context, sql, other).ok().flatten().map(Kind::Change),
         };
@@ -154,7 +161,7 @@ impl PointWrite {
     }
 }
 
-fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
+fn plan(context: &Context, sql: &str, statement: &Insert) -> Result<Option<PointInsert>> {
     let (TableObject::TableName(name), None) = (&statement.table, &statement.returning) else {
         return Ok(None);
     };
@@ -201,8 +208,33 @@ fn plan(context: &Context, statement: &Insert) -> Result<Option<PointInsert>> {
     }
     let schema = relaxed(&table);
     let alias = statement.table_alias.as_ref().map_or_else(|| table.name.clone(), |alias| fold(&alias.alias));
+    let single = match rows.len() {
+        1 => RowInsert::of(&table)?,
+        _ => None,
+    };
+    let mut update = None;
+    if let (Some(on), true) = (&statement.on, single.is_some() && !table.has_hidden_key()) {
+        let assigned = Conflict::read(context, &table, &alias, on)?.into_assigned();
+        let is_simple = |assigned: &Vec<Assigned>| {
+            let is_copied =
+                |assigned: &Assigned| matches!(&assigned.value, NewValue::Expr(expr) if !is_computed(expr));
+            assigned.iter().all(is_copied)
+        };
+        // Compiling is worth it for what runs again.
+        if assigned.as_ref().is_some_and(|all| !is_simple(all) && !context.scope.shared.reuse.is_seen(sql)) {
+            return Ok(None);
+        }
+        if let Some(assigned) = assigned {
+            update = point_change::of_conflict(context, &table, &alias, assigned).ok().flatten();
+        }
+    }
     let on = statement.on.clone().map(|on| Box::new((on, alias)));
-    Ok(Some(PointInsert { table, schema, rows, on }))
+    Ok(Some(PointInsert { table, schema, rows, on, single, update }))
+}
+
+/// Whether a value is more than a literal, a parameter or a column.
+fn is_computed(expr: &Expr) -> bool {
+    !is_literal(expr) && !matches!(expr, Expr::CompoundIdentifier(_))
 }
 
 /// Whether a clause has parameters.
@@ -240,21 +272,30 @@ impl PointInsert {
     fn run(&self, context: &Context) -> Result<u64> {
         let (params, zone) = (&context.scope.params, context.zone());
         let columns: Vec<_> = self.table.live_columns().collect();
-        let mut builders: Vec<ColumnBuilder> =
-            columns.iter().map(|c| ColumnBuilder::with_capacity(&c.ty, self.rows.len())).collect();
+        let mut rows: Vec<Vec<Value>> = Vec::with_capacity(self.rows.len());
         for cells in &self.rows {
-            for ((cell, column), builder) in cells.iter().zip(&columns).zip(&mut builders) {
-                let value = match cell {
+            let mut row = Vec::with_capacity(columns.len());
+            for (cell, column) in cells.iter().zip(&columns) {
+                row.push(match cell {
                     Cell::Given(expr) => {
                         literal::value(expr, &column.ty, &column.name, params, zone)?.unwrap_or(Value::Null)
                     }
                     Cell::Default(default) => default.value(context, column)?,
-                };
-                builder.push(&value)?;
+                });
             }
+            rows.push(row);
         }
-        let arrays =
-            builders.iter_mut().map(ColumnBuilder::finish).collect::<std::result::Result<Vec<_>, _>>()?;
+        if let [row] = rows.as_slice()
+            && self.run_single(context, row)?
+        {
+            return Ok(1);
+        }
+        let mut arrays = Vec::with_capacity(columns.len());
+        for (place, column) in columns.iter().enumerate() {
+            let mut builder = ColumnBuilder::with_capacity(&column.ty, rows.len());
+            rows.iter().try_for_each(|row| builder.push(&row[place]))?;
+            arrays.push(builder.finish()?);
+        }
         if let Some((on, alias)) = self.on.as_deref() {
             let conflict = Conflict::read(context, &self.table, alias, on)?;
             let given = (0..columns.len()).collect();
@@ -271,5 +312,30 @@ impl PointInsert {
             cairn_engine::table::OnConflict::Error,
         )?;
         Ok(inserted.rows as u64)
+    }
+
+    /// Inserts a row, or updates the one in its way, where nothing else is concerned; whether it has.
+    fn run_single(&self, context: &Context, row: &[Value]) -> Result<bool> {
+        let Some(single) = &self.single else { return Ok(false) };
+        if self.on.is_none() {
+            return Ok(single.run(context.txn(), &self.table, row)?.is_some());
+        }
+        // Under Repeatable Read a row that the snapshot does not have is an error.
+        let Some(update) =
+            self.update.as_ref().filter(|_| context.txn().options().isolation != Isolation::RepeatableRead)
+        else {
+            return Ok(false);
+        };
+        let mut key = Vec::with_capacity(32);
+        for place in self.table.primary_key_places() {
+            let ty = &self.table.live_column(place).ty;
+            if encode_value(&row[place], ty, KeyOrder::ASCENDING, &mut key).is_err() {
+                return Ok(false);
+            }
+        }
+        match update.run_on_conflict(context, &self.table, &key, row)? {
+            Some(0) => Ok(single.run(context.txn(), &self.table, row)?.is_some()),
+            updated => Ok(updated.is_some()),
+        }
     }
 }

@@ -81,6 +81,11 @@ impl PointKey {
         Some(key.into())
     }
 
+    /// Whether it is the primary key, in whose order the rows lie: encoded, it is the row key.
+    pub(crate) fn is_primary(&self) -> bool {
+        self.index.is_none()
+    }
+
     /// The row key of the row that has this key, encoded; `None` where the view has no such row (a row key may lead to none,
     /// too).
     ///

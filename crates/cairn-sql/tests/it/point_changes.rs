@@ -272,6 +272,35 @@ fn a_key_that_moves_is_looked_for_again() {
     assert_eq!(ok(&mut engine.session(), "SELECT * FROM t ORDER BY id"), ["2|20", "3|0"]);
 }
 
+/// Counters that several sessions make and raise: none is lost, whatever the level.
+#[test]
+fn upserts_side_by_side_lose_nothing() {
+    for level in ["read committed", "repeatable read", "serializable"] {
+        let engine = engine();
+        ok(&mut engine.session(), "CREATE TABLE t (id int PRIMARY KEY, n int)");
+        std::thread::scope(|scope| {
+            for client in 0..3u64 {
+                let mut session = engine.session();
+                scope.spawn(move || {
+                    ok(&mut session, &format!("SET default_transaction_isolation = '{level}'"));
+                    let mut random = SeededRandom::new(client);
+                    let mut left = 100;
+                    while left > 0 {
+                        let key = Value::Integer(1 + random.below(20) as i32);
+                        let sql = "INSERT INTO t VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET n = t.n + excluded.n";
+                        match session.execute(sql, &[key, Value::Integer(1)]) {
+                            Ok(StatementResult::Command { rows: 1, .. }) => left -= 1,
+                            Err(error) if error.sqlstate() == "40001" => {}
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(ok(&mut engine.session(), "SELECT sum(n) FROM t"), ["300"], "{level}");
+    }
+}
+
 /// INSERT … ON CONFLICT of values runs from a remembered text, too.
 #[test]
 fn upserts_equal_the_general_way() {
@@ -282,6 +311,14 @@ fn upserts_equal_the_general_way() {
     for sql in [
         "CREATE TABLE t (id int PRIMARY KEY, code text UNIQUE, n int DEFAULT 7 CHECK (n < 50), twice int GENERATED ALWAYS AS (n * 2) STORED)",
         "CREATE TABLE u (id int PRIMARY KEY, code text UNIQUE, n int DEFAULT 7 CHECK (n < 50))",
+        // Rows that stand by themselves.
+        "CREATE TABLE v (id int, code varchar(4), n smallint NOT NULL DEFAULT 7, price numeric(5, 2), note char(6) DEFAULT 'x', PRIMARY KEY (id))",
+        "CREATE TABLE w (n int DEFAULT 7, dropped int, code text, id bigint PRIMARY KEY, price numeric)",
+        "ALTER TABLE w DROP COLUMN dropped",
+        "INSERT INTO w VALUES (1, 'old', 3, 1.50), (2, NULL, 4, NULL)",
+        "ALTER TABLE w ADD COLUMN note text DEFAULT 'later'",
+        "CREATE INDEX w_code ON w (code DESC) INCLUDE (n)",
+        "CREATE UNIQUE INDEX ON w (code, id)",
     ] {
         ok(&mut short, sql);
         ok(&mut general, sql);
@@ -294,32 +331,63 @@ fn upserts_equal_the_general_way() {
         "ON CONFLICT DO NOTHING",
         "ON CONFLICT ON CONSTRAINT u_pkey DO UPDATE SET (n, code) = (1, 'one')",
         "ON CONFLICT (id) DO UPDATE SET n = (SELECT count(*) FROM t)",
+        "ON CONFLICT (id) DO UPDATE SET n = x.n + excluded.n",
+        "ON CONFLICT (id) DO UPDATE SET n = excluded.n * 1000 + x.id",
+        "ON CONFLICT (id) DO UPDATE SET code = excluded.code || x.code, n = NULL",
+        "ON CONFLICT (id) DO UPDATE SET n = excluded.n, code = 'set'",
+        "ON CONFLICT (id) DO UPDATE SET id = excluded.id",
+        "ON CONFLICT (id) DO UPDATE SET id = x.id + 5",
+        "ON CONFLICT (id) DO UPDATE SET n = n + 1",
         "",
     ];
-    for round in 0..300 {
-        let clause = clauses[random.below(clauses.len() as u64) as usize];
-        let table = if random.one_in(4) { "t" } else { "u" };
+    let others = [
+        "ON CONFLICT (id) DO UPDATE SET price = x.price * 2 + excluded.n, n = excluded.n",
+        "ON CONFLICT (id) DO UPDATE SET note = excluded.code, price = x.n / 3.0",
+        "ON CONFLICT (id) DO UPDATE SET note = x.note || excluded.note || excluded.n",
+        "ON CONFLICT (id) DO UPDATE SET price = DEFAULT, note = DEFAULT",
+        "ON CONFLICT (id) DO UPDATE SET note = NULL, price = 1.005",
+    ];
+    for round in 0..600 {
+        let mut clause = clauses[random.below(clauses.len() as u64) as usize];
+        let table = ["t", "u", "u", "v", "v", "w"][random.below(6) as usize];
+        if matches!(table, "v" | "w") && random.one_in(2) {
+            clause = others[random.below(others.len() as u64) as usize];
+        }
         let rows =
             ["($1, $2, $3)", "($1, $2, DEFAULT)", "($1, $2, $3), (5, 'five', 5)"][random.below(3) as usize];
         let sql = format!("INSERT INTO {table} AS x (id, code, n) VALUES {rows} {clause}");
         let parameters = [
             if random.one_in(9) { Value::Null } else { Value::Integer(random.below(12) as i32) },
-            Value::Text(["a", "b", "five", "c"][random.below(4) as usize].to_owned()),
-            Value::Integer(random.below(60) as i32),
+            match random.below(8) {
+                0 => Value::Null,
+                at => Value::Text(
+                    ["a", "b", "five", "c", "long \u{e4}\u{e4}", "", "a"][at as usize - 1].to_owned(),
+                ),
+            },
+            match random.below(12) {
+                0 => Value::Null,
+                1 => Value::BigInt(70_000),
+                2 => Value::Text("12".into()),
+                _ => Value::Integer(random.below(60) as i32),
+            },
         ];
         let parameters = if rows.contains("$3") { &parameters[..] } else { &parameters[..2] };
         let expected = outcome(&mut general, &format!("{sql} /* {round} */"), parameters);
         assert_eq!(outcome(&mut short, &sql, parameters), expected, "round {round}: {sql} {parameters:?}");
         if random.one_in(10) {
             for session in [&mut short, &mut general] {
-                ok(session, "DELETE FROM u WHERE id % 2 = 0");
+                for table in ["u", "v", "w"] {
+                    ok(session, &format!("DELETE FROM {table} WHERE id % 2 = 0"));
+                }
             }
         }
     }
-    for table in ["t", "u"] {
+    for table in ["t", "u", "v", "w"] {
         let all = format!("SELECT * FROM {table} ORDER BY id");
         assert_eq!(ok(&mut short, &all), ok(&mut general, &all));
     }
+    let by_index = "SELECT code, id, n FROM w WHERE code >= '' ORDER BY code DESC, id";
+    assert_eq!(ok(&mut short, by_index), ok(&mut general, by_index));
     let hits = ok(&mut short, "SELECT hits > 50 FROM cairn_plans WHERE kind = 'point writes'");
     assert_eq!(hits, ["t"]);
 }

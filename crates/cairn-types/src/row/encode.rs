@@ -37,8 +37,8 @@ pub struct RowSlot {
 /// ```
 #[derive(Debug, Clone)]
 pub struct RowEncoder {
-    slots: Vec<RowSlot>,
-    layout: Layout,
+    pub(super) slots: Vec<RowSlot>,
+    pub(super) layout: Layout,
 }
 
 impl RowEncoder {
@@ -277,7 +277,7 @@ fn put_head(out: &mut [u8], form: usize, columns: u16) {
 
 /// Writes an end offset; `false` where it does not fit the form.
 #[inline]
-fn put_end(out: &mut [u8], at: usize, end: usize, form: usize) -> bool {
+pub(super) fn put_end(out: &mut [u8], at: usize, end: usize, form: usize) -> bool {
     if form == 0 {
         let Ok(end) = u16::try_from(end) else { return false };
         put(out, at, end.to_le_bytes());
