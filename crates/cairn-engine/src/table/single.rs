@@ -111,16 +111,29 @@ impl RowInsert {
     /// As [`super::insert`], but for [`Error::Constraint`].
     pub fn run(&self, txn: &Transaction, table: &Table, values: &[Value]) -> Result<Option<()>> {
         let codec = table.codec()?;
-        let lacks = |(place, value): (usize, &Value)| value.is_null() && !table.live_column(place).nullable;
-        if values.len() != table.live_columns().len() || values.iter().enumerate().any(lacks) {
-            return Ok(None);
+        match encoded(table, codec, values) {
+            Some(row) => txn.write("INSERT", |writer| insert(writer, table, codec, values, &row)),
+            None => Ok(None),
         }
-        let mut row = Vec::with_capacity(128);
-        if codec.encoder.encode_values(values, &mut row).is_err() {
-            return Ok(None);
-        }
-        txn.write("INSERT", |writer| insert(writer, table, codec, values, &row))
     }
+
+    /// Whether a row could be inserted if its keys were free: ON CONFLICT too asks that of the row that it does not insert.
+    ///
+    /// # Errors
+    /// A definition that makes no sense.
+    pub fn accepts(&self, table: &Table, values: &[Value]) -> Result<bool> {
+        Ok(encoded(table, table.codec()?, values).is_some())
+    }
+}
+
+/// The code of a row of those values; `None` where they cannot be one.
+fn encoded(table: &Table, codec: &Codec, values: &[Value]) -> Option<Vec<u8>> {
+    let lacks = |(place, value): (usize, &Value)| value.is_null() && !table.live_column(place).nullable;
+    if values.len() != table.live_columns().len() || values.iter().enumerate().any(lacks) {
+        return None;
+    }
+    let mut row = Vec::with_capacity(128);
+    codec.encoder.encode_values(values, &mut row).ok().map(|()| row)
 }
 
 fn insert(

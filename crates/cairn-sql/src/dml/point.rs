@@ -326,6 +326,9 @@ impl PointInsert {
         else {
             return Ok(false);
         };
+        if !single.accepts(&self.table, row)? {
+            return Ok(false);
+        }
         let mut key = Vec::with_capacity(32);
         for place in self.table.primary_key_places() {
             let ty = &self.table.live_column(place).ty;

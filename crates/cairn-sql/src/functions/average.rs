@@ -18,6 +18,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, ReversedUDAF, Signature, Volatility,
 };
 
+use super::distinct::Distinct;
 use super::exact_average::{self, ExactAverage};
 use super::time::scaled;
 use super::wide::is_wide;
@@ -197,13 +198,12 @@ impl AggregateUDFImpl for Average {
                 false => Box::new(WideTotals::single(true)),
             });
         }
-        if let Some(exact) = argument(args.expr_fields).and_then(ExactAverage::single) {
-            return Ok(Box::new(exact));
-        }
-        match of_intervals(args.expr_fields) {
-            true => Ok(Box::new(IntervalTotal::new(true))),
-            false => self.inner.accumulator(args),
-        }
+        let own: Box<dyn Accumulator> = match argument(args.expr_fields).and_then(ExactAverage::single) {
+            Some(exact) => Box::new(exact),
+            None if of_intervals(args.expr_fields) => Box::new(IntervalTotal::new(true)),
+            None => return self.inner.accumulator(args),
+        };
+        Ok(if args.is_distinct { Box::new(Distinct::new(own, args.expr_fields)) } else { own })
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
@@ -213,7 +213,11 @@ impl AggregateUDFImpl for Average {
                 false => wide_sum::state_fields(args.name),
             });
         }
-        if let Some(ty) = argument(args.input_fields).filter(|ty| exact_average::result_type(ty).is_some()) {
+        let exact = argument(args.input_fields).filter(|ty| exact_average::result_type(ty).is_some());
+        if args.is_distinct && (exact.is_some() || of_intervals(args.input_fields)) {
+            return Ok(Distinct::state_fields(args.name, args.input_fields));
+        }
+        if let Some(ty) = exact {
             return Ok(exact_average::state_fields(args.name, ty));
         }
         match of_intervals(args.input_fields) {
@@ -226,8 +230,10 @@ impl AggregateUDFImpl for Average {
         if of_wide(args.expr_fields) {
             return !args.is_distinct;
         }
-        argument(args.expr_fields).is_some_and(|ty| exact_average::result_type(ty).is_some())
-            || !of_intervals(args.expr_fields) && self.inner.groups_accumulator_supported(args)
+        if argument(args.expr_fields).is_some_and(|ty| exact_average::result_type(ty).is_some()) {
+            return !args.is_distinct;
+        }
+        !of_intervals(args.expr_fields) && self.inner.groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {

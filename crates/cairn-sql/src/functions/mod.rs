@@ -18,6 +18,7 @@ pub(crate) mod coded;
 pub(crate) mod composite;
 pub(crate) mod date_field;
 mod datetime;
+mod distinct;
 pub(crate) mod domain;
 pub(crate) mod elements;
 mod enums;
@@ -122,7 +123,9 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     }
     state.register_udaf(Arc::new(AggregateUDF::from(sum::Sum::new()))).map_err(Error::from)?;
     state.register_udaf(Arc::new(AggregateUDF::from(average::Average::new()))).map_err(Error::from)?;
-    for function in aggregate::functions().into_iter().chain(variance::functions()) {
+    for function in
+        aggregate::functions().into_iter().chain(variance::functions()).chain(distinct::functions())
+    {
         state.register_udaf(Arc::new(function)).map_err(Error::from)?;
     }
     Ok(())

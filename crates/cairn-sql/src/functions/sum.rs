@@ -22,6 +22,7 @@ use datafusion::logical_expr::{
 use cairn_types::decimal::wide::ARROW;
 
 use super::average::{INTERVAL, IntervalTotal, of_intervals, of_wide, state_fields};
+use super::distinct::Distinct;
 use super::wide::is_wide;
 use super::wide_sum::{self, WideDistinct, WideTotals, WideWindow};
 use crate::Error;
@@ -83,7 +84,8 @@ impl AggregateUDFImpl for Sum {
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         if of_intervals(args.expr_fields) {
-            return Ok(Box::new(IntervalTotal::new(false)));
+            let own = Box::new(IntervalTotal::new(false));
+            return Ok(if args.is_distinct { Box::new(Distinct::new(own, args.expr_fields)) } else { own });
         }
         if of_wide(args.expr_fields) {
             return Ok(match args.is_distinct {
@@ -98,7 +100,10 @@ impl AggregateUDFImpl for Sum {
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         if of_intervals(args.input_fields) {
-            return Ok(state_fields(args.name));
+            return Ok(match args.is_distinct {
+                true => Distinct::state_fields(args.name, args.input_fields),
+                false => state_fields(args.name),
+            });
         }
         if of_wide(args.input_fields) {
             return Ok(match args.is_distinct {

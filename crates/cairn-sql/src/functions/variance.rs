@@ -17,6 +17,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 use num_bigint::{BigInt, Sign};
 
+use super::distinct::Distinct;
 use crate::Error;
 
 /// What is asked for.
@@ -85,6 +86,9 @@ impl AggregateUDFImpl for Spread {
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        if args.is_distinct {
+            return Ok(Distinct::state_fields(args.name, args.input_fields));
+        }
         let field = |part: &str, ty| Arc::new(Field::new(format!("{}[{part}]", args.name), ty, true));
         let count = field("count", ArrowType::Int64);
         Ok(match args.input_fields.first().map(|f| f.data_type()) {
@@ -102,11 +106,12 @@ impl AggregateUDFImpl for Spread {
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         let (sample, root) = (self.sample, self.root);
-        Ok(match args.expr_fields.first().map(|field| field.data_type()) {
+        let own: Box<dyn Accumulator> = match args.expr_fields.first().map(|field| field.data_type()) {
             Some(ArrowType::Decimal128(_, scale)) => Box::new(Exact::new(sample, root, *scale, *scale)),
             Some(ArrowType::Decimal256(..)) => Box::new(Exact::new(sample, root, wide::DIGITS_AFTER, 0)),
             _ => Box::new(Float { sample, root, count: 0.0, sum: 0.0, squares: 0.0 }),
-        })
+        };
+        Ok(if args.is_distinct { Box::new(Distinct::new(own, args.expr_fields)) } else { own })
     }
 }
 

@@ -93,6 +93,13 @@ fn planned(context: &Context, state: &SessionState, plan: &LogicalPlan) -> Resul
     let as_it_is =
         !subqueries || decorrelate && !apply::compares_outer(plan)? && !apply::tells_unknown(plan)?;
     let mut last = Error::internal("no plan was tried").into();
+    let renamed;
+    let plan = if subqueries {
+        renamed = apply::without_captures(plan.clone())?;
+        &renamed
+    } else {
+        plan
+    };
     if as_it_is {
         match attempt(context, state, plan)? {
             Ok(physical) => return Ok(Planned { physical, applies: false }),

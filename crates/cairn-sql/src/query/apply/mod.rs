@@ -83,6 +83,44 @@ pub(crate) fn compares_outer(plan: &LogicalPlan) -> DataFusionResult<bool> {
     Ok(found)
 }
 
+/// The plan with the rows of such subqueries renamed as have a column that the value compared with them names too, as in
+/// `x > ALL (SELECT x FROM t)` over the same table: the query engine makes the comparison a condition within the subquery, where
+/// the name would be the subquery's.
+pub(crate) fn without_captures(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
+    let rewritten = plan.transform_down_with_subqueries(|node| {
+        let names = NamePreserver::new(&node);
+        node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let replaced = expr.transform_down(|expr| match expr {
+                Expr::SetComparison(comparison) if captures(&comparison)? => {
+                    let inner = renamed(comparison.subquery.subquery.as_ref().clone())?;
+                    Ok(Transformed::yes(with_plan(Expr::SetComparison(comparison), inner)))
+                }
+                other => Ok(Transformed::no(other)),
+            })?;
+            Ok(replaced.update_data(|expr| name.restore(expr)))
+        })
+    })?;
+    Ok(rewritten.data)
+}
+
+fn captures(comparison: &SetComparison) -> DataFusionResult<bool> {
+    let outer = comparison.expr.column_refs();
+    let inner = &comparison.subquery.subquery;
+    if inner.schema().field(0).name() == RENAMED {
+        return Ok(false);
+    }
+    inner.exists(|node| Ok(outer.iter().any(|column| node.schema().has_column(column))))
+}
+
+/// What such a column is called.
+const RENAMED: &str = "__cairn_value";
+
+fn renamed(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
+    let value = Expr::Column(Column::from(plan.schema().qualified_field(0))).alias(RENAMED);
+    LogicalPlanBuilder::from(plan).project([value])?.alias("__cairn_set")?.build()
+}
+
 /// Whether the output of a plan is made of outer columns.
 fn lists_outer(plan: &LogicalPlan) -> bool {
     match plan {
