@@ -10,6 +10,7 @@
 
 use super::changes;
 use super::expressions::{Maker, Scope};
+use super::outputs;
 use super::prepared;
 use super::selects;
 use super::tables::Table;
@@ -151,7 +152,7 @@ pub(super) fn case(maker: &mut Maker<'_>) -> Case {
 type Content = (Form, Vec<Node>);
 
 fn content(maker: &mut Maker<'_>) -> Content {
-    match maker.random.below(15) {
+    match maker.random.below(18) {
         0..=3 => {
             let (query, sorted) = selects::statement(maker);
             (Form::Methods { sorted }, vec![query])
@@ -161,6 +162,10 @@ fn content(maker: &mut Maker<'_>) -> Content {
         8 | 9 => change(maker),
         10 => changes::effect(maker),
         11 | 12 => prepared::prepared(maker),
+        13..=15 => {
+            let (query, sorted) = outputs::statement(maker);
+            (Form::Methods { sorted }, vec![query])
+        }
         _ => short(maker),
     }
 }
