@@ -231,7 +231,11 @@ fn partitions(maker: &mut Maker<'_>) -> Content {
                 (format!("max({})", value.sql()), T::Int),
                 (format!("bool_and({key} IS NULL)"), T::Bool),
             ];
-            let p = maker.predicate(&groups, 2);
+            // Within a query an aggregate would be that query's, or be one of the query around.
+            let p = match maker.random.one_in(2) {
+                true => maker.predicate(&groups[..1].to_vec(), 2),
+                false => outputs::flat(maker, |maker| maker.predicate(&groups, 2)),
+            };
             pair(
                 HAVING,
                 vec![from, p, Node::text(Kind::Value(ty), key), Node::text(Kind::Fixed, value.sql())],

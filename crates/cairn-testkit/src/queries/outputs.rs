@@ -79,14 +79,14 @@ pub(super) fn statement(maker: &mut Maker<'_>) -> (Node, bool) {
 /// A query of a query with stars.
 fn around(maker: &mut Maker<'_>) -> (Node, bool) {
     let (inner, width, _) = query(maker);
-    let order = order_by_places(maker, width);
-    let template = match maker.random.below(5) {
-        0 => "SELECT q.*, q.* FROM ({}) AS q{}",
-        1 => "WITH q AS ({}) SELECT *, 1 AS one FROM q{}",
-        2 => "SELECT 'x' AS y, q.* FROM ({}) AS q{}",
-        3 => "SELECT * FROM ({}) AS q(p0){}",
-        _ => "SELECT * FROM ({}) AS q{}",
+    let (template, more) = match maker.random.below(5) {
+        0 => ("SELECT q.*, q.* FROM ({}) AS q{}", width),
+        1 => ("WITH q AS ({}) SELECT *, 1 AS one FROM q{}", 1),
+        2 => ("SELECT 'x' AS y, q.* FROM ({}) AS q{}", 1),
+        3 => ("SELECT * FROM ({}) AS q(p0){}", 0),
+        _ => ("SELECT * FROM ({}) AS q{}", 0),
     };
+    let order = order_by_places(maker, width + more);
     (Node::new(Kind::Fixed, template, vec![inner, order]), true)
 }
 

@@ -1,6 +1,7 @@
 //! Functions that give rows, of columns to their left.
 
 use super::expressions::{Maker, Scope};
+use super::outputs::flat;
 use super::selects::scope_of;
 use super::tree::{Kind, Node};
 use super::types::Type;
@@ -54,12 +55,13 @@ pub(super) fn of_outer(maker: &mut Maker<'_>, lateral: &Scope, alias: &str) -> (
     let names: Vec<String> = (0..columns.len()).map(|at| format!("x{at}")).collect();
     let word = *maker.random.of(&["LATERAL ", "LATERAL ", ""]);
     let text = format!("{word}{template} AS {alias}({})", names.join(", "));
-    let mut nodes: Vec<Node> = types.iter().map(|ty| maker.expr(*ty, lateral, 1)).collect();
     // What stands in several places is the same in all of them.
-    let text = match text.contains("{0}") {
-        true => text.replace("{0}", &nodes.remove(0).sql()),
-        false => text,
+    let repeated = text.contains("{0}");
+    let mut nodes: Vec<Node> = match repeated {
+        true => types.iter().map(|ty| flat(maker, |maker| maker.expr(*ty, lateral, 1))).collect(),
+        false => types.iter().map(|ty| maker.expr(*ty, lateral, 1)).collect(),
     };
+    let text = if repeated { text.replace("{0}", &nodes.remove(0).sql()) } else { text };
     let node = match nodes.is_empty() {
         true => Node::text(Kind::From, text),
         false => Node::new(Kind::From, &text, nodes),
