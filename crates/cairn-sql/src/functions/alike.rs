@@ -1,13 +1,15 @@
-//! COALESCE, GREATEST, LEAST and NULLIF of values whose type Arrow has no word for (JSON, JSONB, VARCHAR, UUID …): the query engine's
+//! COALESCE, GREATEST, LEAST, NULLIF and ARRAY[…] of values whose type Arrow has no word for (JSON, JSONB, VARCHAR, UUID …): the query engine's
 //! functions, which forget it. And the function that gives an expression its type again, a CASE for one.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType as ArrowType, FieldRef};
 use cairn_types::DataType;
+use datafusion::common::cast::as_boolean_array;
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::functions::core;
+use datafusion::functions_nested::make_array::make_array_udf;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
@@ -21,16 +23,36 @@ use crate::Error;
 /// `cairn_typed(value, 'type')`: the value, which is one of that type.
 pub(crate) const TYPED: &str = "cairn_typed";
 
+/// `cairn_typed_like(value, other)`: the value with the type of the other, which is not computed, where that is one by Arrow's type.
+/// Stands for a CASE among a function's arguments ([`crate::parse::case_type`]) until the plan is simplified.
+pub(crate) const TYPED_LIKE: &str = "cairn_typed_like";
+
+/// `cairn_null_where(value, condition)`: the value, but NULL where the condition holds.
+const NULL_WHERE: &str = "cairn_null_where";
+
 /// The functions.
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let wrapped = [core::coalesce(), core::greatest(), core::least(), core::nullif()];
-    let mut all: Vec<ScalarUDF> = wrapped.into_iter().map(|inner| ScalarUDF::from(Alike { inner })).collect();
+    let alike = |inner, collects| ScalarUDF::from(Alike { inner, collects });
+    let mut all: Vec<ScalarUDF> = wrapped.into_iter().map(|inner| alike(inner, false)).collect();
+    all.push(alike(make_array_udf(), true));
     all.push(typed());
+    all.push(nulls());
+    all.push(ScalarUDF::from(TypedLike { signature: Signature::any(2, Volatility::Immutable) }));
     all
 }
 
 fn typed() -> ScalarUDF {
     ScalarUDF::from(Typed { signature: Signature::any(2, Volatility::Immutable) })
+}
+
+fn nulls() -> ScalarUDF {
+    ScalarUDF::from(NullWhere { signature: Signature::any(2, Volatility::Immutable) })
+}
+
+/// A value that is NULL where a condition holds.
+pub(crate) fn null_where(value: Expr, condition: Expr) -> Expr {
+    nulls().call(vec![value, condition])
 }
 
 /// The type that values have in common, where Arrow's type alone does not say it.
@@ -49,17 +71,52 @@ fn common<'f>(fields: impl IntoIterator<Item = &'f FieldRef>) -> Option<DataType
         .map(|(ty, _)| ty)
 }
 
-/// An expression with the type that all of its possible values have. Literals have been given that type, which they do not show.
+/// Whether a literal has a type of its own: that of `'1'::jsonb` is known, that of `'1'` is what others have.
+fn is_typed(literal: &FieldRef) -> bool {
+    common([literal]).is_some()
+}
+
+/// An expression that is known to have that type, where Arrow's type alone does not say it.
+pub(crate) fn typed_as(expr: Expr, ty: &DataType) -> Expr {
+    match DataType::from_arrow(&ty.to_arrow()) == *ty {
+        true => expr,
+        false => typed().call(vec![expr, lit(ty.signature())]),
+    }
+}
+
+/// An expression with the type that all of its possible values have. Bare literals have been given that type, which they do not show.
 pub(crate) fn with_type<'e>(
     expr: &Expr,
     values: impl IntoIterator<Item = &'e Expr>,
     schema: &DFSchema,
 ) -> Option<Expr> {
-    let values = values.into_iter().filter(|value| !matches!(value, Expr::Literal(..)));
-    let fields: Vec<FieldRef> =
-        values.map(|value| Ok(value.to_field(schema)?.1)).collect::<Result<_>>().ok()?;
-    let ty = common(&fields)?;
+    let ty = common_type(values, schema)?;
     Some(typed().call(vec![expr.clone(), lit(ty.signature())]))
+}
+
+/// The type that several values have in common, where Arrow's type alone does not say it.
+pub(crate) fn common_type<'e>(
+    values: impl IntoIterator<Item = &'e Expr>,
+    schema: &DFSchema,
+) -> Option<DataType> {
+    let mut fields = Vec::new();
+    for value in values {
+        fields_of(value, schema, &mut fields)?;
+    }
+    common(&fields)
+}
+
+/// The fields of a value: those of its results, of a CASE.
+fn fields_of(value: &Expr, schema: &DFSchema, fields: &mut Vec<FieldRef>) -> Option<()> {
+    if let Expr::Case(case) = value {
+        let results = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
+        return results.chain(case.else_expr.as_deref()).try_for_each(|own| fields_of(own, schema, fields));
+    }
+    let (_, field) = value.to_field(schema).ok()?;
+    if !matches!(value, Expr::Literal(..)) || is_typed(&field) {
+        fields.push(field);
+    }
+    Some(())
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -98,8 +155,99 @@ impl ScalarUDFImpl for Typed {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
+struct TypedLike {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for TypedLike {
+    fn name(&self) -> &str {
+        TYPED_LIKE
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[ArrowType]) -> Result<ArrowType> {
+        Ok(types[0].clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let [value, other] = args.arg_fields else {
+            return Err(Error::internal("a value and another one expected").into());
+        };
+        let nullable = value.is_nullable();
+        Ok(match common([other]).filter(|ty| ty.to_arrow() == *value.data_type()) {
+            Some(ty) => Arc::new(ty.to_field(TYPED_LIKE, nullable)),
+            None => Arc::clone(value),
+        })
+    }
+
+    fn simplify(&self, mut args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        let other = args.pop();
+        let value = args.swap_remove(0);
+        let same = |typed: &Expr| {
+            Ok::<_, datafusion::error::DataFusionError>(
+                typed.get_type(info.schema())? == value.get_type(info.schema())?,
+            )
+        };
+        Ok(ExprSimplifyResult::Simplified(match with_type(&value, &other, info.schema()) {
+            Some(typed) if same(&typed)? => typed,
+            _ => value,
+        }))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        args.args[0].cast_to(args.return_field.data_type(), None)
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct NullWhere {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for NullWhere {
+    fn name(&self) -> &str {
+        NULL_WHERE
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[ArrowType]) -> Result<ArrowType> {
+        Ok(types[0].clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        Ok(Arc::new(args.arg_fields[0].as_ref().clone().with_name(NULL_WHERE).with_nullable(true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [value, condition] = args.args.as_slice() else {
+            return Err(Error::internal("a value and a condition expected").into());
+        };
+        if let ColumnarValue::Scalar(condition) = condition {
+            return match condition {
+                ScalarValue::Boolean(Some(true)) => {
+                    Ok(ColumnarValue::Scalar(ScalarValue::try_from(args.return_field.data_type())?))
+                }
+                _ => Ok(value.clone()),
+            };
+        }
+        let values = value.to_array(args.number_rows)?;
+        let conditions = condition.to_array(args.number_rows)?;
+        let nulled = arrow::compute::nullif(&values, as_boolean_array(&conditions)?)?;
+        Ok(ColumnarValue::Array(nulled))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct Alike {
     inner: Arc<ScalarUDF>,
+    /// Its result is an array of the values, not one of them.
+    collects: bool,
 }
 
 impl ScalarUDFImpl for Alike {
@@ -121,7 +269,9 @@ impl ScalarUDFImpl for Alike {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let fields = args.arg_fields.iter().zip(args.scalar_arguments);
-        let ty = common(fields.filter(|(_, literal)| literal.is_none()).map(|(field, _)| field));
+        let shown = fields.filter(|(field, literal)| literal.is_none() || is_typed(field));
+        let ty = common(shown.map(|(field, _)| field));
+        let ty = if self.collects { ty.map(|element| DataType::Array(Box::new(element))) } else { ty };
         let own = self.inner.return_field_from_args(args)?;
         Ok(match ty.filter(|ty| ty.to_arrow() == *own.data_type()) {
             Some(ty) => Arc::new(ty.to_field(own.name().as_str(), own.is_nullable())),

@@ -94,10 +94,12 @@ impl Accumulator for Distinct {
 /// What is the same for values that are equal (I1).
 fn key(value: ScalarValue) -> ScalarValue {
     match value {
-        ScalarValue::Float64(Some(v)) if v == 0.0 => ScalarValue::Float64(Some(0.0)),
         ScalarValue::Float64(Some(v)) if v.is_nan() => ScalarValue::Float64(Some(f64::NAN)),
-        ScalarValue::Float32(Some(v)) if v == 0.0 => ScalarValue::Float32(Some(0.0)),
+        // -0 + 0 = 0.
+        ScalarValue::Float64(Some(v)) => ScalarValue::Float64(Some(v + 0.0)),
         ScalarValue::Float32(Some(v)) if v.is_nan() => ScalarValue::Float32(Some(f32::NAN)),
+        // -0 + 0 = 0.
+        ScalarValue::Float32(Some(v)) => ScalarValue::Float32(Some(v + 0.0)),
         ScalarValue::IntervalMonthDayNano(Some(v)) => {
             let own = Interval { months: v.months, days: v.days, nanos: v.nanoseconds };
             ScalarValue::Decimal128(Some(own.comparison_nanos()), 38, 0)

@@ -6,6 +6,7 @@
 mod aggregate;
 pub(crate) mod alike;
 pub(crate) mod array;
+mod array_agg;
 mod average;
 mod bits;
 mod bytes;
@@ -123,6 +124,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     }
     state.register_udaf(Arc::new(AggregateUDF::from(sum::Sum::new()))).map_err(Error::from)?;
     state.register_udaf(Arc::new(AggregateUDF::from(average::Average::new()))).map_err(Error::from)?;
+    state.register_udaf(Arc::new(AggregateUDF::from(array_agg::ArrayAgg::new()))).map_err(Error::from)?;
     for function in
         aggregate::functions().into_iter().chain(variance::functions()).chain(distinct::functions())
     {

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use arrow::array::Array;
-use arrow::datatypes::{DataType as ArrowType, FieldRef};
+use arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
 use cairn_types::{DataType as T, Value};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result as DataFusionResult;
@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 
+use super::json::tree::{Node, sort_key};
 use super::overload::{Args, Code, Kind, Overload, Overloaded, Returns};
 use crate::{Error, Result};
 
@@ -57,11 +58,26 @@ fn test(args: &Args<'_>, all: bool, holds: fn(Ordering) -> bool) -> Result<Value
     for item in super::array::flat(items) {
         if left.is_null() || item.is_null() {
             unknown = true;
-        } else if holds(left.cmp(item)) != all {
+        } else if holds(compare(left, item)?) != all {
             return Ok(Value::Boolean(!all));
         }
     }
     Ok(if unknown { Value::Null } else { Value::Boolean(all) })
+}
+
+/// The order of two values that are not NULL: JSONB's is not that of its texts.
+fn compare(left: &Value, right: &Value) -> Result<Ordering> {
+    Ok(match (left, right) {
+        (Value::Jsonb(a), Value::Jsonb(b)) if a != b => {
+            sort_key(&Node::parse(a)?).cmp(&sort_key(&Node::parse(b)?))
+        }
+        _ => left.cmp(right),
+    })
+}
+
+/// Whether values are equal where Arrow's are: JSONB's `1.0` is `1`, and blanks at the end of CHAR(n) do not count.
+fn is_by_bytes(field: &Field) -> bool {
+    !matches!(super::sql_type(field), T::Jsonb | T::Char(_) | T::Coded(_))
 }
 
 /// The elements of a constant array as literals of a type; `None` where they are no plain values.
@@ -115,7 +131,9 @@ impl ScalarUDFImpl for Quantified {
 
     fn simplify(&self, mut args: Vec<Expr>, info: &SimplifyContext) -> DataFusionResult<ExprSimplifyResult> {
         if let (Some(negated), [left, Expr::Literal(array, _)]) = (self.list, args.as_slice())
-            && let Some(list) = literals(array, &left.get_type(info.schema())?)
+            && let (_, field) = left.to_field(info.schema())?
+            && is_by_bytes(&field)
+            && let Some(list) = literals(array, field.data_type())
         {
             let expr = Box::new(args.swap_remove(0));
             return Ok(ExprSimplifyResult::Simplified(Expr::InList(InList { expr, list, negated })));

@@ -205,10 +205,12 @@ pub(crate) fn compute(operator: Arithmetic, left: &dyn Datum, right: &dyn Datum)
         }
     };
     let array = match (&left, &right) {
-        (Side::One(None, count), Side::One(_, other) | Side::Rows(_, other))
-        | (Side::One(Some(_), count) | Side::Rows(_, count), Side::One(None, other)) => {
-            Decimal256Array::new_null(*count.max(other))
+        // Of no rows there is none, whatever stands beside them.
+        (Side::One(None, _), Side::Rows(_, count)) | (Side::Rows(_, count), Side::One(None, _)) => {
+            Decimal256Array::new_null(*count)
         }
+        (Side::One(None, count), Side::One(_, other))
+        | (Side::One(Some(_), count), Side::One(None, other)) => Decimal256Array::new_null(*count.max(other)),
         (Side::One(Some(a), _), Side::One(Some(b), _)) => Decimal256Array::from_iter([Some(one(*a, *b)?)]),
         (Side::One(Some(a), _), Side::Rows(b, _)) => {
             b.try_unary::<_, Decimal256Type, Error>(|b| one(*a, b))?

@@ -47,7 +47,8 @@ pub(super) fn rewrite(expr: &mut Expr) -> Result<bool> {
     let Statement::Query(rewritten) = super::parse_text(&text)? else {
         return Err(Error::internal("a query was expected"));
     };
-    *expr = Expr::Subquery(rewritten);
+    // In brackets it is one value beside ANY and ALL, too.
+    *expr = Expr::Nested(Box::new(Expr::Subquery(rewritten)));
     Ok(true)
 }
 

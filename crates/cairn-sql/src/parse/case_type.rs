@@ -1,5 +1,7 @@
 //! The type of a CASE is the common one of all its results, and the planner takes that of the first: the first result becomes a
-//! call of [`crate::functions::case_type`], which has the type of all that it is given and the value of the first.
+//! call of [`crate::functions::case_type`], which has the type of all that it is given and the value of the first. The planner also
+//! forgets of a CASE what Arrow has no type for (JSONB, for one), by which functions are chosen: among their arguments a CASE is one of
+//! [`crate::functions::alike::TYPED_LIKE`], with a result beside it.
 
 use std::ops::ControlFlow;
 
@@ -8,6 +10,7 @@ use sqlparser::ast::{
 };
 
 use super::rewrite::{call, take};
+use crate::functions::alike::TYPED_LIKE;
 use crate::functions::case_type::NAME;
 
 /// Different results that are looked at.
@@ -22,6 +25,34 @@ pub(super) fn rewrite(expr: &mut Expr) {
         args.extend(others);
         *first = call(NAME, args);
     }
+}
+
+/// Gives the CASEs among the arguments of a function their types.
+pub(super) fn in_arguments(expr: &mut Expr) {
+    let Expr::Function(Function { name, args: FunctionArguments::List(list), .. }) = expr else { return };
+    if [NAME, TYPED_LIKE].iter().any(|own| name.to_string() == *own) {
+        return;
+    }
+    for arg in &mut list.args {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg else { continue };
+        let mut inner = &*arg;
+        while let Expr::Nested(nested) = inner {
+            inner = nested;
+        }
+        let Some(result) = a_result(inner).cloned() else { continue };
+        *arg = call(TYPED_LIKE, vec![take(arg), result]);
+    }
+}
+
+/// A result of a CASE that has a type of its own and may be written twice.
+fn a_result(case: &Expr) -> Option<&Expr> {
+    let Expr::Case { conditions, else_result, .. } = case else { return None };
+    let mut results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
+    results.find_map(|result| match result {
+        Expr::Case { .. } => a_result(result),
+        result if is_null(result) || is_string(result) || holds_more(result) => None,
+        result => Some(result),
+    })
 }
 
 /// The results beside the first, if types may differ.

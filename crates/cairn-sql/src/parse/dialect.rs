@@ -150,6 +150,13 @@ impl Dialect for CairnDialect {
                 Ok(Expr::Subquery(query))
             }));
         }
+        // `GROUP BY DISTINCT …`: nowhere else does the parser find the word where an expression begins.
+        if is_word(parser, 0, "distinct") {
+            parser.advance_token();
+            return Some(
+                parser.parse_expr().map(|first| super::rewrite::call(super::grouping::DISTINCT, vec![first])),
+            );
+        }
         if is_call(parser, "trim") {
             return Some(trimmed(parser));
         }
@@ -179,6 +186,9 @@ impl Dialect for CairnDialect {
         }
         if let Some(negated) = is_json(parser) {
             return Some(json_test(parser, left, negated));
+        }
+        if let Some(negated) = is_distinct(parser) {
+            return Some(distinct(parser, left, negated, self.prec_value(Precedence::Is)));
         }
         if let Some(symmetric) = Symmetric::next(parser) {
             return Some(symmetric.parse(parser, left, self.prec_value(Precedence::Between)));
@@ -462,6 +472,27 @@ fn json_array(parser: &mut Parser) -> Result<Expr, ParserError> {
             array: false,
             format: None,
         },
+    })
+}
+
+/// Whether `IS [NOT] DISTINCT FROM` comes next; whether with NOT.
+fn is_distinct(parser: &Parser) -> Option<bool> {
+    if !is_word(parser, 0, "is") {
+        return None;
+    }
+    let at = 1 + usize::from(is_word(parser, 1, "not"));
+    (is_word(parser, at, "distinct") && is_word(parser, at + 1, "from")).then_some(at == 2)
+}
+
+/// `IS [NOT] DISTINCT FROM value`: the parser would take an AND or OR behind it for a part of the value.
+fn distinct(parser: &mut Parser, left: &Expr, negated: bool, precedence: u8) -> Result<Expr, ParserError> {
+    for _ in 0..3 + usize::from(negated) {
+        parser.advance_token();
+    }
+    let (left, right) = (Box::new(left.clone()), Box::new(parser.parse_subexpr(precedence)?));
+    Ok(match negated {
+        true => Expr::IsNotDistinctFrom(left, right),
+        false => Expr::IsDistinctFrom(left, right),
     })
 }
 

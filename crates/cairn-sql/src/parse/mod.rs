@@ -29,6 +29,7 @@ pub(crate) mod integers;
 pub(crate) mod into;
 pub(crate) mod lexer;
 pub(crate) mod likes;
+mod list_names;
 pub(crate) mod lists;
 pub(crate) mod locking;
 pub(crate) mod merge;
@@ -218,7 +219,9 @@ pub(crate) fn resolve(
     shadowed::rename(query);
     let scopes = scopes::Scopes::new(context, catalog, plan);
     aliases::complete(scopes.clone(), query);
+    list_names::keys(scopes.clone(), query);
     using::resolve(scopes.clone(), query)?;
+    list_names::resolve(scopes.clone(), query)?;
     beside_stars::name(scopes.clone(), query);
     table_ids::resolve(scopes.clone(), catalog, query)?;
     whole_rows::resolve(scopes.clone(), catalog, query)?;

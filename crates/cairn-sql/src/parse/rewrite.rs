@@ -152,6 +152,7 @@ impl VisitorMut for Rewrite {
         match rewrite(expr, &mut self.frames) {
             Ok(()) => {
                 super::case_type::rewrite(expr);
+                super::case_type::in_arguments(expr);
                 ControlFlow::Continue(())
             }
             Err(error) => ControlFlow::Break(error),
@@ -571,7 +572,12 @@ fn name_columns(select: &mut Select, nested: bool) {
             }
             _ => false,
         };
-        if bare && !wildcard && !taken.contains(&name) && plain.insert(expr.to_string()) {
+        // Whether in quotes or not.
+        let said = match expr {
+            Expr::CompoundIdentifier(parts) => parts.iter().map(fold).collect::<Vec<_>>().join("."),
+            _ => name.clone(),
+        };
+        if bare && !wildcard && !taken.contains(&name) && plain.insert(said) {
             // A column keeps its qualifier, by which ORDER BY may name it.
             if nested || matches!(expr, Expr::Identifier(_)) {
                 taken.insert(name);

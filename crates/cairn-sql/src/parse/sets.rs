@@ -381,11 +381,12 @@ fn factor(factor: &mut TableFactor, used: &dyn Fn(&str) -> bool) -> Result<()> {
     }
     let numeric = args.iter().any(is_decimal);
     if bare == "generate_series" && !args.iter().any(is_moment) && !numeric {
-        if (lateral || args.iter().any(has_parameters)) && !numbered {
-            // One in FROM takes constants only; one in a select list is unnested.
+        let constant = !lateral && !args.iter().any(has_parameters) && args.iter().all(is_number);
+        if !constant && !numbered {
+            // One in FROM takes numbers only; one in a select list is unnested.
             let own = alias.as_ref().map_or_else(|| bare.clone(), |alias| fold(&alias.name));
             let text = format!("SELECT generate_series({list}) AS {}", super::names::exact(&own));
-            *factor = derived(&text, alias.unwrap_or_else(|| plain_alias(&bare)), true)?;
+            *factor = derived(&text, alias.unwrap_or_else(|| plain_alias(&bare)), lateral)?;
         }
         return Ok(());
     }
@@ -492,6 +493,16 @@ fn is_moment(arg: &FunctionArg) -> bool {
     };
     use cairn_types::DataType as T;
     matches!(super::types::data_type(ty), Ok(T::Timestamp(_) | T::TimestampTz(_) | T::Date))
+}
+
+/// Whether an argument is a number, or NULL, as its text says.
+fn is_number(arg: &FunctionArg) -> bool {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else { return false };
+    let mut expr = expr;
+    while let Expr::UnaryOp { expr: inner, .. } | Expr::Nested(inner) = expr {
+        expr = inner;
+    }
+    matches!(expr, Expr::Value(_))
 }
 
 /// Whether an argument is a NUMERIC, as its text says: a number with a point, or a cast.

@@ -69,10 +69,12 @@ fn merges(table: &TableWithJoins) -> bool {
         TableFactor::NestedJoin { table_with_joins, .. } => merges(table_with_joins),
         _ => false,
     };
-    let is_merging = |join: &Join| {
-        matches!(constraint(&join.join_operator), Some(JoinConstraint::Using(_) | JoinConstraint::Natural))
-    };
     nested(&table.relation) || table.joins.iter().any(|join| is_merging(join) || nested(&join.relation))
+}
+
+/// Whether a join merges columns.
+pub(super) fn is_merging(join: &Join) -> bool {
+    matches!(constraint(&join.join_operator), Some(JoinConstraint::Using(_) | JoinConstraint::Natural))
 }
 
 fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {

@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 
 use cairn_engine::Catalog;
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, TableAlias, TableAliasColumnDef, TableFactor, Visit,
-    VisitMut, Visitor, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, OrderBy, OrderByKind,
+    Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableAliasColumnDef,
+    TableFactor, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::names::exact;
@@ -37,7 +37,8 @@ pub(super) fn resolve(scopes: Scopes<'_>, catalog: &Catalog, query: &mut Query) 
     }
     // What `t.*` gives of a subquery beside is known once that is rewritten.
     for _ in 0..LATERAL_DEPTH_MAX {
-        let mut rows = Rows { scopes: scopes.clone(), catalog, open: Vec::new(), expanded: false };
+        let mut rows =
+            Rows { scopes: scopes.clone(), catalog, open: Vec::new(), levels: Vec::new(), expanded: false };
         if let ControlFlow::Break(error) = VisitMut::visit(query, &mut rows) {
             return Err(error);
         }
@@ -123,8 +124,21 @@ struct Rows<'a> {
     catalog: &'a Catalog,
     /// FROM of the SELECTs that are open.
     open: Vec<Vec<Item>>,
+    /// The queries that are open.
+    levels: Vec<Level>,
     /// A `t.*` of a query around was written out.
     expanded: bool,
+}
+
+/// A query that is open.
+#[derive(Default)]
+struct Level {
+    /// Its ORDER BY, kept away until its SELECT has ended.
+    order: Option<OrderBy>,
+    /// Its SELECT has ended, of which FROM is open still.
+    is_ended: bool,
+    /// The names of its result.
+    output: Vec<String>,
 }
 
 /// Tells columns of one name apart, by which the row could not be put together.
@@ -227,12 +241,31 @@ impl VisitorMut for Rows<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         self.scopes.open(query.with.as_ref());
+        let is_select = matches!(&*query.body, SetExpr::Select(_));
+        let order = if is_select { query.order_by.take() } else { None };
+        self.levels.push(Level { order, ..Level::default() });
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Error> {
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        let level = self.levels.pop().unwrap_or_default();
+        let mut flow = ControlFlow::Continue(());
+        if let Some(mut order) = level.order {
+            if let OrderByKind::Expressions(all) = &mut order.kind {
+                let is_output = |expr: &Expr| matches!(expr, Expr::Identifier(name) if level.output.contains(&fold(name)));
+                for by in all.iter_mut().filter(|by| !is_output(&by.expr)) {
+                    if flow.is_continue() {
+                        flow = VisitMut::visit(&mut by.expr, self);
+                    }
+                }
+            }
+            query.order_by = Some(order);
+        }
+        if level.is_ended {
+            self.open.pop();
+        }
         self.scopes.close();
-        ControlFlow::Continue(())
+        flow
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
@@ -292,8 +325,14 @@ impl VisitorMut for Rows<'_> {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_select(&mut self, _select: &mut Select) -> ControlFlow<Error> {
-        self.open.pop();
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        match self.levels.last_mut() {
+            Some(level) if level.order.is_some() => {
+                level.is_ended = true;
+                level.output = select.projection.iter().filter_map(super::list_names::name_of).collect();
+            }
+            _ => _ = self.open.pop(),
+        }
         ControlFlow::Continue(())
     }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType as ArrowType;
 use cairn_types::DataType;
-use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result as DataFusionResult;
-use datafusion::logical_expr::expr::{InSubquery, SetComparison, SetQuantifier};
+use datafusion::logical_expr::expr::{InSubquery, ScalarFunction, SetComparison, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::RawBinaryExpr;
 use datafusion::logical_expr::utils::merge_schema;
@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use super::operators::as_float;
-use crate::functions::alike::with_type;
+use crate::functions::alike::{common_type, null_where, with_type};
 use crate::functions::{case_type, cast, sql_type, wide};
 
 /// The plan with values of one place in one type.
@@ -90,8 +90,14 @@ fn in_expr(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
                 None => Ok(Transformed::new_transformed(case, changed)),
             }
         }
+        Expr::ScalarFunction(function)
+            if function.func.name() == "nullif" && !is_plainly_equal(&function.args, schema) =>
+        {
+            nullif(function.args, schema)
+        }
         Expr::ScalarFunction(mut function) if takes_alike(function.func.name()) => {
-            let changed = alike(function.args.iter_mut().collect(), schema)?;
+            let changed =
+                alike(function.args.iter_mut().collect(), schema)? | literals(&mut function, schema);
             Ok(Transformed::new_transformed(Expr::ScalarFunction(function), changed))
         }
         // A day is cut as a moment of the session's time zone.
@@ -119,6 +125,66 @@ fn in_expr(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>>
         }
         other => Ok(Transformed::no(other)),
     }
+}
+
+/// Bare literals in an array of JSONB, for one, are read as such.
+fn literals(function: &mut ScalarFunction, schema: &DFSchema) -> bool {
+    if function.func.name() != "make_array" {
+        return false;
+    }
+    let Some(element) = common_type(&function.args, schema) else { return false };
+    let mut changed = false;
+    for arg in &mut function.args {
+        if let Expr::Literal(ScalarValue::Utf8(Some(_)), None) = arg {
+            *arg = cast::call(std::mem::take(arg), &element);
+            changed = true;
+        }
+    }
+    changed
+}
+
+/// Whether values are equal to the query engine's NULLIF where they are equal to the operator.
+fn is_plainly_equal(values: &[Expr], schema: &DFSchema) -> bool {
+    let types: Vec<Option<DataType>> = values.iter().map(|value| type_of(value, schema)).collect();
+    let plain = |ty: &Option<DataType>| match ty {
+        Some(ty) => {
+            matches!(
+                ty,
+                DataType::SmallInt
+                    | DataType::Integer
+                    | DataType::BigInt
+                    | DataType::Numeric(Some(_))
+                    | DataType::Boolean
+                    | DataType::Text
+                    | DataType::Varchar(_)
+                    | DataType::Date
+                    | DataType::Uuid
+                    | DataType::Bytea
+            )
+        }
+        None => true,
+    };
+    types.iter().all(plain)
+}
+
+/// NULLIF by the operator.
+fn nullif(args: Vec<Expr>, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
+    let Ok([mut value, other]) = <[Expr; 2]>::try_from(args) else {
+        return Err(crate::Error::internal("NULLIF of two values expected").into());
+    };
+    let types = [&value, &other].map(|side| type_of(side, schema));
+    let float = |ty: &Option<DataType>| ty.as_ref().is_some_and(is_float);
+    if float(&types[1]) && !float(&types[0]) && types[0].as_ref().is_some_and(DataType::is_numeric) {
+        value = as_float(value);
+    }
+    // Beside text CHAR(n) is text, without the blanks.
+    if let [Some(DataType::Char(_)), Some(DataType::Text | DataType::Varchar(_))] = types
+        && !other.column_refs().is_empty()
+    {
+        value = cast::call(value, &DataType::Text);
+    }
+    let equal = super::operators::equal(value.clone(), other, schema)?;
+    Ok(Transformed::yes(null_where(value, equal)))
 }
 
 /// Gives operands that are a CASE the type that their results have.
@@ -150,11 +216,14 @@ fn in_subquery(own: InSubquery, schema: &DFSchema) -> DataFusionResult<Transform
     Ok(Transformed::yes(if negated { Expr::Not(Box::new(any)) } else { any }))
 }
 
-/// Puts a list above VALUES: the query engine asks for one to compare with.
+/// Puts a list above VALUES: the query engine asks for one to compare with. And above DISTINCT and UNION of columns that belong to no
+/// relation, which it takes for the subquery's own and lists twice (`c OR a IN (SELECT DISTINCT b + 1 …)`).
 fn with_list(own: InSubquery) -> DataFusionResult<Transformed<InSubquery>> {
     let plan = own.subquery.subquery.as_ref();
     let columns = plan.schema().columns();
-    if columns.len() != 1 || plan.head_output_expr()?.is_some() {
+    let head = plan.head_output_expr()?;
+    let is_own = matches!(&head, Some(Expr::Column(column)) if column.relation.is_none());
+    if columns.len() != 1 || head.is_some() && !is_own {
         return Ok(Transformed::no(own));
     }
     let list = columns.into_iter().map(|column| Expr::Column(column).alias("cairn_member"));
@@ -264,17 +333,26 @@ fn of_union(union: Union) -> DataFusionResult<Transformed<LogicalPlan>> {
         .iter()
         .map(|input| input.schema().fields().iter().map(|field| sql_type(field)).collect())
         .collect();
+    // A column of NULLs alone has the type of the others.
+    let untyped: Vec<Vec<bool>> = union
+        .inputs
+        .iter()
+        .map(|input| input.schema().fields().iter().map(|field| field.data_type().is_null()).collect())
+        .collect();
     let becomes: Vec<Option<Become>> = (0..width)
         .map(|at| {
-            let is = |test: fn(&DataType) -> bool| types.iter().filter_map(|side| side.get(at)).any(test);
+            let sides = types.iter().zip(&untyped);
+            let known: Vec<&DataType> =
+                sides.filter(|(_, untyped)| !untyped[at]).filter_map(|(side, _)| side.get(at)).collect();
+            let is = |test: fn(&DataType) -> bool| known.iter().any(|ty| test(ty));
             // Text before all, else the first type.
-            let first = types.first().and_then(|side| side.get(at));
+            let first = known.first();
             let text = |ty: &DataType| *ty == DataType::Text;
             if is(|ty| matches!(ty, DataType::Real | DataType::Double))
                 && is(|ty| matches!(ty, DataType::Numeric(_)))
             {
                 Some(Become::Float)
-            } else if !is(is_float) && differ(types.iter().filter_map(|side| side.get(at))) {
+            } else if !is(is_float) && differ(known.iter().copied()) {
                 Some(Become::Numeric)
             } else if (is(text) || matches!(first, Some(DataType::Varchar(_))))
                 && is(|ty| matches!(ty, DataType::Char(_)))

@@ -2,6 +2,7 @@
 //! an analyzer rule groups by their keys (`query::value_order`), and shows the first form of each group, as PostgreSQL
 //! does. IN and BETWEEN compare the keys.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use cairn_types::DataType;
@@ -9,7 +10,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema};
 use datafusion::error::Result as DataFusionResult;
-use datafusion::logical_expr::expr::{AggregateFunction, InSubquery};
+use datafusion::logical_expr::expr::{AggregateFunction, InSubquery, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
@@ -18,7 +19,8 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::typed_operators::call;
-use super::value_order::{key_of, type_of};
+use super::value_order::{key_of, sort_key_of, type_of};
+use crate::functions::sql_type;
 
 /// The rule.
 #[derive(Debug)]
@@ -55,7 +57,10 @@ fn analyze(node: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
     }
 }
 
-fn grouped(aggregate: Aggregate) -> DataFusionResult<Transformed<LogicalPlan>> {
+fn grouped(mut aggregate: Aggregate) -> DataFusionResult<Transformed<LogicalPlan>> {
+    // What is there twice is one column of the result.
+    let mut seen = HashSet::new();
+    aggregate.group_expr.retain(|group| seen.insert(group.clone()));
     let schema = aggregate.input.schema();
     let keys: Vec<Option<&'static str>> = aggregate
         .group_expr
@@ -78,7 +83,11 @@ fn grouped(aggregate: Aggregate) -> DataFusionResult<Transformed<LogicalPlan>> {
             continue;
         };
         let plain = group.clone().unalias();
-        groups.push(call(key, vec![plain.clone()])?.alias(format!("cairn_group_{at}")));
+        let by = call(key, vec![plain.clone()])?.alias(format!("cairn_group_{at}"));
+        for expr in &mut shown {
+            in_grouping(expr, &plain, &by);
+        }
+        groups.push(by);
         let some = AggregateFunction::new_udf(
             crate::functions::some_value(),
             vec![plain],
@@ -109,6 +118,21 @@ fn grouped(aggregate: Aggregate) -> DataFusionResult<Transformed<LogicalPlan>> {
     Ok(Transformed::yes(LogicalPlan::Projection(projection)))
 }
 
+/// `grouping(key)` names what groups are made by.
+fn in_grouping(expr: &mut Expr, key: &Expr, by: &Expr) {
+    let mut call = expr;
+    while let Expr::Alias(alias) = call {
+        call = &mut alias.expr;
+    }
+    if let Expr::AggregateFunction(function) = call
+        && function.func.name() == "grouping"
+    {
+        for arg in function.params.args.iter_mut().filter(|arg| *arg == key) {
+            *arg = by.clone();
+        }
+    }
+}
+
 /// IN and BETWEEN.
 fn compared(plan: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
     let schema = match plan.inputs().as_slice() {
@@ -121,6 +145,27 @@ fn compared(plan: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
         let rewritten = expr.transform_up(|expr| by_keys(expr, &schema))?;
         Ok(rewritten.update_data(|expr| name.restore(expr)))
     })
+}
+
+/// The key by which values of a type are ordered otherwise than by Arrow: NULL comes last in an array.
+fn sorted(ty: &DataType) -> Option<&'static str> {
+    match ty {
+        DataType::Array(_) => sort_key_of(ty),
+        other => key_of(other),
+    }
+}
+
+/// A subquery of one column that gives the keys of its values.
+fn of_keys(own: Subquery, name: &str) -> DataFusionResult<Subquery> {
+    let plan = own.subquery.as_ref().clone();
+    let keys: Vec<Expr> = plan
+        .schema()
+        .columns()
+        .into_iter()
+        .map(|column| Ok(call(name, vec![Expr::Column(column)])?.alias("cairn_key")))
+        .collect::<DataFusionResult<_>>()?;
+    let plan = LogicalPlanBuilder::from(plan).project(keys)?.build()?;
+    Ok(Subquery { subquery: Arc::new(plan), ..own })
 }
 
 /// IN and BETWEEN of values that are equal where their keys are, as that of their keys.
@@ -141,7 +186,8 @@ pub(super) fn by_keys(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transfo
             Ok(Transformed::yes(Expr::InList(list)))
         }
         Expr::Between(mut between) => {
-            let (Some(name), Some(ty)) = (key(&between.expr), type_of(&between.expr, schema)) else {
+            let ty = type_of(&between.expr, schema);
+            let (Some(name), Some(ty)) = (ty.as_ref().and_then(sorted), ty) else {
                 return Ok(Transformed::no(Expr::Between(between)));
             };
             if !same(&between.low, &ty) || !same(&between.high, &ty) {
@@ -154,14 +200,24 @@ pub(super) fn by_keys(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transfo
         }
         Expr::InSubquery(own) => {
             let Some(name) = key(&own.expr) else { return Ok(Transformed::no(Expr::InSubquery(own))) };
-            let plan = own.subquery.subquery.as_ref().clone();
-            let columns = plan.schema().columns();
-            let [column] = columns.as_slice() else { return Ok(Transformed::no(Expr::InSubquery(own))) };
-            let value = call(name, vec![Expr::Column(column.clone())])?.alias("cairn_key");
-            let plan = LogicalPlanBuilder::from(plan).project(vec![value])?.build()?;
-            let subquery = Subquery { subquery: Arc::new(plan), ..own.subquery };
+            if own.subquery.subquery.schema().fields().len() != 1 {
+                return Ok(Transformed::no(Expr::InSubquery(own)));
+            }
+            let subquery = of_keys(own.subquery, name)?;
             let expr = Box::new(call(name, vec![*own.expr])?);
             Ok(Transformed::yes(Expr::InSubquery(InSubquery { expr, subquery, negated: own.negated })))
+        }
+        Expr::SetComparison(own) => {
+            let inner = own.subquery.subquery.schema();
+            let member = inner.fields().first().map(|field| sql_type(field));
+            let ty = type_of(&own.expr, schema).filter(|ty| member.as_ref() == Some(ty));
+            let Some(name) = ty.as_ref().and_then(sorted) else {
+                return Ok(Transformed::no(Expr::SetComparison(own)));
+            };
+            let SetComparison { expr, subquery, op, quantifier } = own;
+            let expr = Box::new(call(name, vec![*expr])?);
+            let subquery = of_keys(subquery, name)?;
+            Ok(Transformed::yes(Expr::SetComparison(SetComparison { expr, subquery, op, quantifier })))
         }
         other => Ok(Transformed::no(other)),
     }

@@ -36,6 +36,7 @@ pub(crate) mod point;
 pub(crate) mod point_key;
 pub(crate) mod predicates;
 mod recursive_types;
+mod repeated_keys;
 pub(crate) mod reuse;
 mod row_nulls;
 pub(crate) mod run;

@@ -32,6 +32,15 @@ impl Operators {
     }
 }
 
+/// `left = right`, as the operator means it.
+pub(super) fn equal(left: Expr, right: Expr, schema: &DFSchema) -> DataFusionResult<Expr> {
+    let raw = RawBinaryExpr { op: BinaryOperator::Eq, left, right };
+    Ok(match Operators::new().plan_binary_op(raw, schema)? {
+        PlannerResult::Planned(equal) => equal,
+        PlannerResult::Original(raw) => raw.left.eq(raw.right),
+    })
+}
+
 impl ExprPlanner for Operators {
     fn plan_binary_op(
         &self,
@@ -158,16 +167,20 @@ impl ExprPlanner for Operators {
     ) -> DataFusionResult<PlannerResult<RawFieldAccessExpr>> {
         let own = type_of(&raw.expr, schema);
         if let Ok(DataType::Array(element)) = &own
-            && matches!(**element, DataType::Char(_))
+            && DataType::from_arrow(&element.to_arrow()) != **element
             && matches!(raw.field_access, GetFieldAccess::ListIndex { .. })
+            && !column_type::is_vector(&raw.expr.to_field(schema)?.1)
         {
-            // The query engine forgets how long the elements are.
+            // The query engine forgets what the elements are.
             let raw = from_one(raw)?;
             let GetFieldAccess::ListIndex { key } = raw.field_access else {
                 return Err(Error::internal("a subscript became another").into());
             };
             let part = datafusion::functions_nested::expr_fn::array_element(raw.expr, *key);
-            return Ok(PlannerResult::Planned(crate::functions::cast::call(part, element)));
+            return Ok(PlannerResult::Planned(match **element {
+                DataType::Char(_) => crate::functions::cast::call(part, element),
+                _ => crate::functions::alike::typed_as(part, element),
+            }));
         }
         if matches!(own, Ok(DataType::Text))
             && let GetFieldAccess::ListIndex { key } = &raw.field_access

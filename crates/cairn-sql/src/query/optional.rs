@@ -1,10 +1,12 @@
 //! A scalar subquery without a row is NULL, whatever its column: the query engine takes it for as nullable as the column
 //! and fails, or drops IS NULL, where `(SELECT 9 WHERE false)` is met. So those that may have no row are hidden, as soon
-//! as a query is planned, behind a function that gives its argument and may be NULL.
+//! as a query is planned, behind a function that gives its argument and may be NULL. It also forgets, once it plans how to run it, the
+//! types of subqueries that Arrow has no word for: `(SELECT j FROM t) -> 'a'` of JSONB.
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType as ArrowType, FieldRef};
+use cairn_types::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -14,9 +16,12 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 
+use crate::functions::alike::typed_as;
+use crate::functions::sql_type;
+
 /// The plan with subqueries that may have no row hidden.
 pub(super) fn rewrite(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
-    if !has_optional(&plan)? {
+    if !concerns(&plan)? {
         return Ok(plan);
     }
     let rewritten = plan.transform_up_with_subqueries(|node| {
@@ -24,7 +29,7 @@ pub(super) fn rewrite(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
         let node = node.map_expressions(|expr| {
             let name = names.save(&expr);
             let hidden = expr.transform_up(|expr| {
-                Ok(if is_optional(&expr) { Transformed::yes(nullable(expr)) } else { Transformed::no(expr) })
+                Ok(if is_concerned(&expr) { Transformed::yes(hidden(expr)) } else { Transformed::no(expr) })
             })?;
             Ok(if hidden.transformed { hidden.update_data(|expr| name.restore(expr)) } else { hidden })
         })?;
@@ -34,15 +39,36 @@ pub(super) fn rewrite(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
     Ok(rewritten.data)
 }
 
-fn has_optional(plan: &LogicalPlan) -> DataFusionResult<bool> {
+fn concerns(plan: &LogicalPlan) -> DataFusionResult<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
-            found |= expr.exists(|expr| Ok(is_optional(expr)))?;
+            found |= expr.exists(|expr| Ok(is_concerned(expr)))?;
             Ok(TreeNodeRecursion::Continue)
         })
     })?;
     Ok(found)
+}
+
+/// The type of a subquery that Arrow's type does not say.
+fn own_type(expr: &Expr) -> Option<DataType> {
+    let Expr::ScalarSubquery(subquery) = expr else { return None };
+    let field = subquery.subquery.schema().fields().first()?;
+    let ty = sql_type(field);
+    (DataType::from_arrow(field.data_type()) != ty && ty.to_arrow() == *field.data_type()).then_some(ty)
+}
+
+fn is_concerned(expr: &Expr) -> bool {
+    is_optional(expr) || own_type(expr).is_some()
+}
+
+fn hidden(expr: Expr) -> Expr {
+    let ty = own_type(&expr);
+    let expr = if is_optional(&expr) { nullable(expr) } else { expr };
+    match ty {
+        Some(ty) => typed_as(expr, &ty),
+        None => expr,
+    }
 }
 
 fn is_optional(expr: &Expr) -> bool {

@@ -78,8 +78,11 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     let looking = |rule| Arc::new(LookingAnalyzer(rule)) as Arc<dyn AnalyzerRule + Send + Sync>;
     let rules = rules.into_iter().map(looking).collect();
     let optimizers = state.optimizer().rules.iter().cloned();
-    let optimizers =
-        optimizers.map(|rule| Arc::new(LookingRule(rule)) as Arc<dyn OptimizerRule + Send + Sync>).collect();
+    let own = Arc::new(super::repeated_keys::RepeatedKeys) as Arc<dyn OptimizerRule + Send + Sync>;
+    let optimizers = optimizers
+        .chain([own])
+        .map(|rule| Arc::new(LookingRule(rule)) as Arc<dyn OptimizerRule + Send + Sync>)
+        .collect();
     let mut physical = state.physical_optimizers().to_vec();
     if let Some(rule) = physical.iter_mut().find(|rule| rule.name() == join_order::REPLACED) {
         *rule = Arc::new(join_order::JoinOrder);

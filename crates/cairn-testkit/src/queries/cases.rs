@@ -10,6 +10,7 @@
 
 use super::changes;
 use super::expressions::{Maker, Scope};
+use super::outputs;
 use super::prepared;
 use super::selects;
 use super::tables::Table;
@@ -151,7 +152,7 @@ pub(super) fn case(maker: &mut Maker<'_>) -> Case {
 type Content = (Form, Vec<Node>);
 
 fn content(maker: &mut Maker<'_>) -> Content {
-    match maker.random.below(15) {
+    match maker.random.below(18) {
         0..=3 => {
             let (query, sorted) = selects::statement(maker);
             (Form::Methods { sorted }, vec![query])
@@ -161,6 +162,10 @@ fn content(maker: &mut Maker<'_>) -> Content {
         8 | 9 => change(maker),
         10 => changes::effect(maker),
         11 | 12 => prepared::prepared(maker),
+        13..=15 => {
+            let (query, sorted) = outputs::statement(maker);
+            (Form::Methods { sorted }, vec![query])
+        }
         _ => short(maker),
     }
 }
@@ -226,7 +231,11 @@ fn partitions(maker: &mut Maker<'_>) -> Content {
                 (format!("max({})", value.sql()), T::Int),
                 (format!("bool_and({key} IS NULL)"), T::Bool),
             ];
-            let p = maker.predicate(&groups, 2);
+            // Within a query an aggregate would be that query's, or be one of the query around.
+            let p = match maker.random.one_in(2) {
+                true => maker.predicate(&groups[..1].to_vec(), 2),
+                false => outputs::flat(maker, |maker| maker.predicate(&groups, 2)),
+            };
             pair(
                 HAVING,
                 vec![from, p, Node::text(Kind::Value(ty), key), Node::text(Kind::Fixed, value.sql())],

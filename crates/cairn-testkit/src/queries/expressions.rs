@@ -20,6 +20,8 @@ pub(super) struct Maker<'m> {
     pub(super) names: usize,
     /// CTEs in scope.
     pub(super) ctes: Vec<(String, Vec<Type>)>,
+    /// Whether expressions may hold queries.
+    pub(super) subqueries: bool,
 }
 
 impl Maker<'_> {
@@ -64,8 +66,7 @@ impl Maker<'_> {
         if depth == 0 || self.random.one_in(3) {
             return self.leaf(ty, scope);
         }
-        // These are TEXT for JSONB, docs/sql.md says.
-        if ty != T::Jsonb && self.random.one_in(5) {
+        if self.random.one_in(5) {
             return self.any_type(ty, scope, depth - 1);
         }
         let (template, types) = *self.random.of(forms::of(ty));
@@ -76,7 +77,7 @@ impl Maker<'_> {
     /// Forms that there are for every type.
     fn any_type(&mut self, ty: Type, scope: &Scope, depth: usize) -> Node {
         let own = |maker: &mut Self| maker.expr(ty, scope, depth);
-        if ty == T::Ints && self.random.one_in(4) {
+        if ty == T::Ints && self.subqueries && self.random.one_in(4) {
             let query = selects::select(self, &[T::Int], scope, depth.min(1));
             return Node::value(ty, "ARRAY(SELECT s.x0 FROM ({}) AS s ORDER BY s.x0)", vec![query]);
         }
@@ -105,6 +106,7 @@ impl Maker<'_> {
                 let name = *self.random.of(&["greatest", "least"]);
                 Node::value(ty, &format!("{name}({{}}, {{}})"), vec![a, b])
             }
+            _ if !self.subqueries => self.leaf(ty, scope),
             _ => {
                 let query = selects::scalar(self, ty, scope, depth);
                 Node::value(ty, "({})", vec![query])
@@ -118,7 +120,7 @@ impl Maker<'_> {
             return self.comparison(scope, 0);
         }
         let next = depth - 1;
-        let (template, count) = match self.random.below(16) {
+        let (template, count) = match self.random.below(18) {
             0..=3 => return self.comparison(scope, next),
             4 => ("({} AND {})", 2),
             5 => ("({} OR {})", 2),
@@ -132,7 +134,7 @@ impl Maker<'_> {
                 ("({} = {})", 2),
                 ("({} < {})", 2),
             ]),
-            8 => return selects::subquery_predicate(self, scope, next),
+            8 if self.subqueries => return selects::subquery_predicate(self, scope, next),
             9 => return self.of_type_text(scope, next),
             10 => return self.row(scope, next),
             11 => return self.of_type_container(scope, next),
@@ -142,6 +144,8 @@ impl Maker<'_> {
                 return Node::value(T::Bool, "CASE WHEN {} THEN {} ELSE {} END", vec![a, b, c]);
             }
             13 => return self.leaf(T::Bool, scope),
+            15 => return self.compound(scope, next),
+            16 => return self.of_functions(scope, next),
             14 => {
                 let ty = self.some_type(scope);
                 let value = self.expr(ty, scope, next);
@@ -181,6 +185,40 @@ impl Maker<'_> {
         if template.matches("{}").count() == 3 {
             nodes.push(right(self));
         }
+        Node::value(T::Bool, template, nodes)
+    }
+
+    /// Lists and queries of members between other conditions.
+    fn compound(&mut self, scope: &Scope, depth: usize) -> Node {
+        let member = |maker: &mut Self| match maker.subqueries && maker.random.one_in(2) {
+            true => {
+                let ty = maker.some_type(scope);
+                let value = maker.leaf(ty, scope);
+                let query = selects::select(maker, &[ty], scope, depth.min(1));
+                let template = *maker.random.of(&["({} IN ({}))", "({} NOT IN ({}))"]);
+                Node::value(T::Bool, template, vec![value, query])
+            }
+            false => maker.list(scope, depth),
+        };
+        let (a, b) = (member(self), member(self));
+        let c = self.comparison(scope, depth.min(1));
+        let template = *self.random.of(&[
+            "({} AND ({} OR {}))",
+            "({} OR {} AND {})",
+            "(({} OR {}) AND NOT {})",
+            "(NOT ({} AND {}) OR {})",
+            "(({} = {}) IS DISTINCT FROM {})",
+            "CASE WHEN {} THEN {} ELSE {} END",
+            "(coalesce({}, {}) AND {})",
+            "((CASE WHEN {} THEN 1 WHEN {} THEN 2 ELSE 3 END) IN (1, 3) AND {})",
+        ]);
+        Node::value(T::Bool, template, vec![a, b, c])
+    }
+
+    /// Functions of texts, times and numbers.
+    fn of_functions(&mut self, scope: &Scope, depth: usize) -> Node {
+        let (template, types) = *self.random.of(forms::CONDITIONS);
+        let nodes = types.iter().map(|ty| self.expr(*ty, scope, depth)).collect();
         Node::value(T::Bool, template, nodes)
     }
 

@@ -6,9 +6,12 @@ mod changes;
 mod check;
 mod expressions;
 mod forms;
+mod groups;
+mod outputs;
 mod prepared;
 mod random;
 mod selects;
+mod sets;
 mod shrink;
 mod tables;
 mod tree;
@@ -138,8 +141,13 @@ fn one(
         }
     };
     for _ in 0..CASES_PER_DATABASE.min(plan.queries) {
-        let mut maker =
-            Maker { random: &mut random, tables: &generated.tables, names: 0, ctes: generated.views.clone() };
+        let mut maker = Maker {
+            random: &mut random,
+            tables: &generated.tables,
+            names: 0,
+            ctes: generated.views.clone(),
+            subqueries: true,
+        };
         let case = case(&mut maker);
         report.queries += 1;
         match bench.judge(&case) {

@@ -6,6 +6,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::expressions::{Maker, Scope};
+use super::sets;
 use super::tree::{Kind, Node};
 use super::types::Type;
 
@@ -23,7 +24,7 @@ fn some_types(maker: &mut Maker<'_>, most: usize) -> Vec<Type> {
 }
 
 /// The columns of a relation in scope.
-fn scope_of(alias: &str, prefix: &str, types: &[Type]) -> Scope {
+pub(super) fn scope_of(alias: &str, prefix: &str, types: &[Type]) -> Scope {
     types.iter().enumerate().map(|(at, ty)| (format!("{alias}.{prefix}{at}"), *ty)).collect()
 }
 
@@ -40,7 +41,7 @@ pub(super) fn filter(maker: &mut Maker<'_>, scope: &Scope, depth: usize) -> Node
 
 /// One item of FROM.
 fn source(maker: &mut Maker<'_>, outer: &Scope, lateral: &Scope, depth: usize) -> (Node, Scope) {
-    let choice = maker.random.below(12);
+    let choice = maker.random.below(13);
     let alias = maker.name("a");
     if depth > 0 && choice == 0 {
         let types = some_types(maker, 3);
@@ -73,8 +74,8 @@ fn source(maker: &mut Maker<'_>, outer: &Scope, lateral: &Scope, depth: usize) -
         let text = format!("(VALUES {}) AS {alias}({})", rows.join(", "), names.join(", "));
         return (Node::text(Kind::From, text), scope_of(&alias, "x", &types));
     }
-    if choice == 5 && !lateral.is_empty() {
-        return of_outer(maker, lateral, &alias);
+    if matches!(choice, 5 | 12) && !lateral.is_empty() {
+        return sets::of_outer(maker, lateral, &alias);
     }
     if choice == 4 && maker.random.one_in(2) {
         let text = format!("generate_series(1, {}) AS {alias}(x0)", maker.random.below(5));
@@ -83,28 +84,6 @@ fn source(maker: &mut Maker<'_>, outer: &Scope, lateral: &Scope, depth: usize) -
     let table = maker.random.of(maker.tables).clone();
     let node = Node::text(Kind::From, format!("{} AS {alias}", table.name));
     (node, scope_of(&alias, "c", &table.columns))
-}
-
-/// A function of the columns to its left.
-fn of_outer(maker: &mut Maker<'_>, lateral: &Scope, alias: &str) -> (Node, Scope) {
-    match maker.random.below(3) {
-        0 => {
-            let end = maker.expr(T::Int, lateral, 1);
-            let template = format!("LATERAL generate_series(1, ({{}}) % 4) AS {alias}(x0)");
-            // BIGINT here, INTEGER there: both add to an INTEGER.
-            (Node::new(Kind::From, &template, vec![end]), scope_of(alias, "x", &[T::Int]))
-        }
-        1 => {
-            let array = maker.expr(T::Ints, lateral, 1);
-            let template = format!("LATERAL unnest({{}}) WITH ORDINALITY AS {alias}(x0, x1)");
-            (Node::new(Kind::From, &template, vec![array]), scope_of(alias, "x", &[T::Int, T::Big]))
-        }
-        _ => {
-            let array = maker.expr(T::Texts, lateral, 1);
-            let template = format!("LATERAL unnest({{}}) AS {alias}(x0)");
-            (Node::new(Kind::From, &template, vec![array]), scope_of(alias, "x", &[T::Text]))
-        }
-    }
 }
 
 /// What stands behind FROM, and its columns.

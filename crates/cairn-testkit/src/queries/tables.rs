@@ -58,7 +58,7 @@ impl Database {
         for at in 0..random.below(3) {
             let types: Vec<Type> = (0..1 + random.below(3)).map(|_| *random.of(&Type::ALL)).collect();
             let ctes = database.views.clone();
-            let mut maker = Maker { random, tables: &database.tables, names: 0, ctes };
+            let mut maker = Maker { random, tables: &database.tables, names: 0, ctes, subqueries: true };
             let query = selects::select(&mut maker, &types, &Vec::new(), 1).sql();
             database.statements.push(format!("CREATE VIEW v{at} AS {query}"));
             database.views.push((format!("v{at}"), types));
