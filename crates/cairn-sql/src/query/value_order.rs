@@ -152,7 +152,7 @@ fn aggregate(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr
     // PostgreSQL sorts to tell values apart.
     if function.params.distinct
         && function.params.order_by.is_empty()
-        && matches!(name.as_str(), "array_agg" | "string_agg" | "json_agg" | "jsonb_agg")
+        && matches!(name.as_str(), "string_agg" | "json_agg" | "jsonb_agg")
         && let Some(first) = function.params.args.first()
         && type_of(first, schema).as_ref().is_some_and(|ty| sort_key_of(ty).is_none())
     {
