@@ -22,13 +22,13 @@ use crate::transaction::{Transaction, Writer};
 ///
 /// ```
 /// use cairn_engine::table::{RowInsert, RowUpdate, WhichRow};
-/// use cairn_engine::{Database, ddl::{ColumnSpec, TableSpec}};
+/// use cairn_engine::{Database, ddl::{ColumnSpec, ConstraintSpec, TableSpec}};
 /// use cairn_types::{DataType, Value, key};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let txn = Database::in_memory()?.begin(Default::default())?;
 /// let columns = vec![ColumnSpec::new("id", DataType::Integer), ColumnSpec::new("n", DataType::Integer)];
-/// let primary_key = Some(("t_pkey".into(), vec!["id".into()]));
-/// let t = txn.create_table(TableSpec { schema: "public".into(), name: "t".into(), columns, primary_key, ..Default::default() })?;
+/// let constraints = vec![ConstraintSpec::PrimaryKey { name: None, columns: vec!["id".into()], deferrable: None }];
+/// let t = txn.create_table(TableSpec { schema: "public".into(), name: "t".into(), columns, constraints, ..Default::default() })?;
 /// let insert = RowInsert::of(&t)?.expect("a plain table");
 /// assert_eq!(insert.run(&txn, &t, &[Value::from(1), Value::from(5)])?, Some(()));
 /// let update = RowUpdate::of(&t, &[1])?.expect("only the row is concerned");

@@ -47,6 +47,7 @@ mod sound;
 pub(crate) mod state;
 pub(crate) mod ties;
 mod told;
+mod total_rows;
 pub(crate) mod typed_operators;
 pub(crate) mod unnest;
 pub(crate) mod unprepared;

@@ -90,8 +90,7 @@ fn planned(context: &Context, state: &SessionState, plan: &LogicalPlan) -> Resul
     let subqueries = apply::has_subqueries(plan)?;
     let deep = subqueries && apply::depth(plan)? == apply::DEPTH_MAX;
     let decorrelate = context.scope.settings.methods.decorrelate && !deep;
-    let as_it_is =
-        !subqueries || decorrelate && !apply::compares_outer(plan)? && !apply::tells_unknown(plan)?;
+    let as_it_is = !subqueries || decorrelate && !apply::gives_outer(plan)? && !apply::tells_unknown(plan)?;
     let mut last = Error::internal("no plan was tried").into();
     let renamed;
     let plan = if subqueries {

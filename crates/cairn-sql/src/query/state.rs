@@ -21,6 +21,7 @@ use super::late::LateProjection;
 use super::literals::UnknownLiterals;
 use super::operators::Operators;
 use super::predicates::LongPredicates;
+use super::total_rows::TotalRows;
 use super::unnest::UnnestedKeys;
 use super::value_order::ValueOrder;
 use super::zones::SessionZone;
@@ -77,9 +78,13 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     rules.push(Arc::new(super::numeric_keys::NumericKeys));
     let looking = |rule| Arc::new(LookingAnalyzer(rule)) as Arc<dyn AnalyzerRule + Send + Sync>;
     let rules = rules.into_iter().map(looking).collect();
-    let optimizers = state.optimizer().rules.iter().cloned();
+    let mut optimizers = state.optimizer().rules.clone();
+    if let Some(at) = optimizers.iter().position(|rule| rule.name() == TotalRows::BEFORE) {
+        optimizers.insert(at, Arc::new(TotalRows));
+    }
     let own = Arc::new(super::repeated_keys::RepeatedKeys) as Arc<dyn OptimizerRule + Send + Sync>;
     let optimizers = optimizers
+        .into_iter()
         .chain([own])
         .map(|rule| Arc::new(LookingRule(rule)) as Arc<dyn OptimizerRule + Send + Sync>)
         .collect();

@@ -67,15 +67,15 @@ pub(crate) fn depth(plan: &LogicalPlan) -> DataFusionResult<usize> {
     below(plan, DEPTH_MAX)
 }
 
-/// Whether a value is compared with ALL or ANY of a subquery whose list names outer columns: the query engine takes what is
-/// unknown there for false.
-pub(crate) fn compares_outer(plan: &LogicalPlan) -> DataFusionResult<bool> {
+/// Whether a subquery that gives values names outer columns in its list: the query engine takes what is unknown there for false, or loses
+/// the condition.
+pub(crate) fn gives_outer(plan: &LogicalPlan) -> DataFusionResult<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             found |= expr.exists(|expr| match expr {
-                Expr::SetComparison(comparison) => Ok(lists_outer(&comparison.subquery.subquery)),
-                _ => Ok(false),
+                Expr::Exists(_) => Ok(false),
+                other => Ok(subquery_of(other).is_some_and(lists_outer)),
             })?;
             Ok(TreeNodeRecursion::Continue)
         })
