@@ -95,6 +95,12 @@ pub(crate) struct Serve {
     /// Address for PostgreSQL's protocol; needs a password. May be given more than once
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) pg: Vec<std::net::SocketAddr>,
+    /// Address for HTTP [default: 127.0.0.1:8080 where neither --pg nor --socket is given]. May be given more than once
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) http: Vec<std::net::SocketAddr>,
+    /// Origin whose pages may ask over HTTP, such as https://app.example; `*` for all. May be given more than once
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) http_origin: Vec<String>,
     /// Directory of the Unix socket [default: that of the database]
     #[arg(long, value_name = "DIR")]
     pub(crate) socket: Option<PathBuf>,

@@ -10,7 +10,8 @@ use cairndb::Database;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::pg::{self, Peer, Verifier};
+use crate::access::Peer;
+use crate::pg::{self, Verifier};
 use crate::registry::Registry;
 use crate::server::Shared;
 use crate::{Options, SUPERUSER};
@@ -41,7 +42,7 @@ fn standing() -> &'static Standing {
             failure_delay: std::time::Duration::ZERO,
             ..Options::default()
         };
-        let registry = Registry::new(options.connections_max);
+        let registry = Registry::new(options.connections_max, options.http_connections_max);
         Standing { runtime, shared: Arc::new(Shared { database, options, registry }) }
     })
 }

@@ -1,4 +1,4 @@
-//! The server: one process that owns a database and speaks PostgreSQL's protocol to whoever connects.
+//! The server: one process that owns a database and speaks PostgreSQL's protocol and HTTP to whoever connects.
 //!
 //! ```text
 //!   listener (TCP, Unix socket) ─ opening (TLS, authentication) ─ session
@@ -14,9 +14,11 @@
 // Sockets are files that only the server names.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod access;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod hba;
+mod http;
 mod options;
 mod pg;
 mod registry;

@@ -15,8 +15,18 @@ use crate::{Rules, Tls, Verifier};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// Addresses to listen at.
+    /// Addresses to listen at for PostgreSQL's protocol.
     pub tcp: Vec<SocketAddr>,
+    /// Addresses to listen at for HTTP.
+    pub http: Vec<SocketAddr>,
+    /// Origins (`https://app.example`) whose pages may ask over HTTP; `*` for all. Default: the server's own only.
+    pub http_origins: Vec<String>,
+    /// Connections of HTTP, at most; default 10,000. More are closed.
+    pub http_connections_max: usize,
+    /// Bytes of the body of a request, at most; default 32 MiB.
+    pub http_body_bytes_max: usize,
+    /// Time after which a session of HTTP that nobody uses ends; default 60 s.
+    pub http_session_idle: Duration,
     /// Directory of the Unix socket `.s.PGSQL.<port>`.
     pub socket_directory: Option<PathBuf>,
     /// The port in the name of that socket; default 5432.
@@ -36,7 +46,7 @@ pub struct Options {
     pub failure_delay: Duration,
     /// Told of everyone who was not let in, and why; default: nobody.
     pub refusals: Option<fn(&str)>,
-    /// Sessions at once, at most; default 1000. More are refused with SQLSTATE `53300`.
+    /// Sessions at once, at most, requests of HTTP among them; default 1000. More are refused with SQLSTATE `53300`.
     pub connections_max: usize,
     /// Bytes of one message, at most; default 256 MiB.
     pub message_bytes_max: usize,
@@ -50,6 +60,11 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             tcp: Vec::new(),
+            http: Vec::new(),
+            http_origins: Vec::new(),
+            http_connections_max: 10_000,
+            http_body_bytes_max: 32 << 20,
+            http_session_idle: Duration::from_secs(60),
             socket_directory: None,
             socket_port: 5432,
             tls: None,

@@ -1,6 +1,7 @@
 //! The sessions that are open: who may cancel which statement, how many there are.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cairndb::StatementCancel;
@@ -13,7 +14,10 @@ pub(crate) const SECRET_BYTES: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Registry {
     sessions: Mutex<HashMap<u32, Entry>>,
+    /// Connections that have no session of their own: those of HTTP.
+    visitors: AtomicUsize,
     connections_max: usize,
+    visitors_max: usize,
     stopping: watch::Sender<Stage>,
 }
 
@@ -56,10 +60,26 @@ impl Drop for Place {
     }
 }
 
+/// A place of a connection without a session.
+#[derive(Debug)]
+pub(crate) struct Visit(Arc<Registry>);
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.0.visitors.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Registry {
-    pub(crate) fn new(connections_max: usize) -> Arc<Registry> {
+    pub(crate) fn new(connections_max: usize, visitors_max: usize) -> Arc<Registry> {
         let stopping = watch::Sender::new(Stage::Open);
-        Arc::new(Registry { sessions: Mutex::default(), connections_max, stopping })
+        Arc::new(Registry {
+            sessions: Mutex::default(),
+            visitors: AtomicUsize::new(0),
+            connections_max,
+            visitors_max,
+            stopping,
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Entry>> {
@@ -85,6 +105,13 @@ impl Registry {
         Ok(Place { registry: Arc::clone(self), pid })
     }
 
+    /// A place for a connection without a session; `None` where there are as many as there may be.
+    pub(crate) fn visit(self: &Arc<Registry>) -> Option<Visit> {
+        // Given back where there are too many.
+        let visit = Visit(Arc::clone(self));
+        (self.visitors.fetch_add(1, Ordering::Relaxed) < self.visitors_max).then_some(visit)
+    }
+
     /// Ends the statement of a session, for one who knows its secret.
     pub(crate) fn cancel(&self, pid: u32, secret: &[u8]) {
         if let Some(entry) = self.lock().get(&pid)
@@ -100,7 +127,12 @@ impl Registry {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        self.lock().is_empty() && self.visitors.load(Ordering::Relaxed) == 0
+    }
+
+    /// Sessions that are open.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
     }
 
     pub(crate) fn stages(&self) -> watch::Receiver<Stage> {
@@ -113,6 +145,6 @@ impl Registry {
 }
 
 /// Compares in a time that does not tell where they differ.
-fn is_same(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }

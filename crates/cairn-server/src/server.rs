@@ -10,8 +10,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::Options;
-use crate::pg::{self, Peer};
+use crate::access::Peer;
 use crate::registry::{Registry, Stage};
+use crate::{http, pg};
 
 /// Stack of each thread.
 const STACK_BYTES: usize = 256 << 20;
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
 pub struct Server {
     shared: Arc<Shared>,
     tcp: Vec<TcpListener>,
+    http: Vec<TcpListener>,
     unix: Option<(UnixListener, PathBuf)>,
 }
 
@@ -64,11 +66,7 @@ impl Server {
     /// # Errors
     /// When one of them cannot be had, or there is none.
     pub async fn bind(database: Database, options: Options) -> Result<Server, Error> {
-        let mut tcp = Vec::new();
-        for address in &options.tcp {
-            let listener = TcpListener::bind(address).await;
-            tcp.push(listener.map_err(|error| Error::Listen(address.to_string(), error))?);
-        }
+        let (tcp, http) = (listen(&options.tcp).await?, listen(&options.http).await?);
         let unix = match &options.socket_directory {
             None => None,
             Some(directory) => {
@@ -82,14 +80,19 @@ impl Server {
                 Some((UnixListener::bind(&path).map_err(cannot)?, path.clone()))
             }
         };
-        if tcp.is_empty() && unix.is_none() {
+        if tcp.is_empty() && http.is_empty() && unix.is_none() {
             return Err(Error::NoAddress);
         }
-        let registry = Registry::new(options.connections_max);
-        Ok(Server { shared: Arc::new(Shared { database, options, registry }), tcp, unix })
+        let registry = Registry::new(options.connections_max, options.http_connections_max);
+        Ok(Server { shared: Arc::new(Shared { database, options, registry }), tcp, http, unix })
     }
 
-    /// The addresses that it listens at, ports that the system chose included.
+    /// The addresses that it listens at for HTTP.
+    pub fn http_addresses(&self) -> Vec<std::net::SocketAddr> {
+        self.http.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// The addresses that it listens at for PostgreSQL's protocol, ports that the system chose included.
     pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
         self.tcp.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
@@ -111,6 +114,22 @@ impl Server {
                                 stream,
                                 Peer::Network(from.ip(), from.port()),
                             ));
+                        }
+                        Err(_) => pause().await,
+                    }
+                }
+            });
+        }
+        let router = http::router(Arc::clone(&self.shared));
+        for listener in self.http {
+            let (shared, router) = (Arc::clone(&self.shared), router.clone());
+            listening.spawn(async move {
+                loop {
+                    match listener.accept().await {
+                        Ok((stream, from)) => {
+                            let _ = stream.set_nodelay(true);
+                            let peer = Peer::Network(from.ip(), from.port());
+                            tokio::spawn(http::serve(Arc::clone(&shared), router.clone(), stream, peer));
                         }
                         Err(_) => pause().await,
                     }
@@ -160,15 +179,11 @@ impl Server {
     }
 }
 
-/// Serves a database on threads of its own until SIGINT or SIGTERM; `ready` is called with the addresses once it listens.
+/// Serves a database on threads of its own until SIGINT or SIGTERM; `ready` is called once it listens.
 ///
 /// # Errors
 /// As [`Server::bind`], and when the system gives no threads.
-pub fn serve(
-    database: Database,
-    options: Options,
-    ready: impl FnOnce(&[std::net::SocketAddr]),
-) -> Result<(), Error> {
+pub fn serve(database: Database, options: Options, ready: impl FnOnce(&Server)) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Statements are trees, which are taken down on the stack. Address space only.
@@ -179,10 +194,19 @@ pub fn serve(
     runtime.block_on(async {
         let stop = stop_signal().map_err(Error::Threads)?;
         let server = Server::bind(database, options).await?;
-        ready(&server.addresses());
+        ready(&server);
         server.run(stop).await;
         Ok(())
     })
+}
+
+async fn listen(addresses: &[std::net::SocketAddr]) -> Result<Vec<TcpListener>, Error> {
+    let mut all = Vec::new();
+    for address in addresses {
+        let listener = TcpListener::bind(address).await;
+        all.push(listener.map_err(|error| Error::Listen(address.to_string(), error))?);
+    }
+    Ok(all)
 }
 
 /// Done when the process is told to end.

@@ -29,6 +29,8 @@ pub enum TlsError {
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<rustls::ServerConfig>,
+    /// The same for HTTP.
+    http: Arc<rustls::ServerConfig>,
     end_point: Option<Vec<u8>>,
 }
 
@@ -80,12 +82,18 @@ impl Tls {
             }
         };
         let mut config = builder.with_single_cert(chain, key).map_err(TlsError::Pair)?;
+        let mut http = config.clone();
+        http.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.alpn_protocols = vec![b"postgresql".to_vec()];
-        Ok(Tls { config: Arc::new(config), end_point })
+        Ok(Tls { config: Arc::new(config), http: Arc::new(http), end_point })
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.config))
+    }
+
+    pub(crate) fn http_acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.http))
     }
 
     /// What `tls-server-end-point` binds to: the hash of the certificate, where its signature says which (RFC 5929).

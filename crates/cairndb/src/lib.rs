@@ -47,8 +47,9 @@ mod sql;
 pub use batch::WriteBatch;
 pub use bytes::Bytes;
 pub use cairn_storage::{
-    AsOf, CancelHandle, CommitSeq, CommitStats, Damage, KeyLock, KeyRange, Latency, LockInfo, LockMode,
-    LockOwner, LockTarget, Loss, ObjectLock, RepairReport, SnapshotInfo, Stats, SyncMode, VerifyReport, Wait,
+    AsOf, CancelHandle, CommitSeq, CommitStats, Damage, KeyLock, KeyRange, Latency, LevelStats, LockInfo,
+    LockMode, LockOwner, LockTarget, Loss, ObjectLock, RepairReport, SnapshotInfo, Stats, SyncMode,
+    VerifyReport, Wait,
 };
 pub use database::Database;
 pub use error::{Error, ErrorClass, Result};
@@ -75,7 +76,9 @@ pub use cairn_engine::catalog;
 /// How files are read and written: the options of [`Database::file_columns`], and the streams of [`Session::copy_async`].
 #[cfg(feature = "sql")]
 pub mod copy {
+    pub use crate::sql::row_writer::RowWriter;
     pub use cairn_sql::copy::{Begun, Columns, Compression, CopyOptions, Encoding, Format, Header, Streams};
+    pub use cairn_sql::copy::{write_json_string, write_json_value};
 }
 
 /// The chapters of the guide, so that their examples are compiled and run as tests.

@@ -1,19 +1,28 @@
-//! `cairn serve`: a server for clients of PostgreSQL.
+//! `cairn serve`: a server for clients of PostgreSQL and of HTTP.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::Context;
-use cairn_server::{Options, Rules, SUPERUSER, Tls, Verifier};
+use cairn_server::{Options, Rules, SUPERUSER, Server, Tls, Verifier};
 use cairndb::Database;
 
 use super::open;
 use crate::arguments::{MEMORY, Serve};
 use crate::failure::{Failure, Outcome};
 
+/// Where HTTP is spoken when nothing else was asked for.
+const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
 /// Serves a database until SIGINT or SIGTERM.
 pub(crate) fn run(command: &Serve) -> Outcome {
     let mut options = Options::default();
     options.tcp.clone_from(&command.pg);
+    options.http.clone_from(&command.http);
+    if options.http.is_empty() && options.tcp.is_empty() && command.socket.is_none() {
+        options.http.push(HTTP);
+    }
+    options.http_origins.clone_from(&command.http_origin);
     options.socket_port = command.socket_port;
     options.connections_max = command.connections;
     options.password = match &command.password_file {
@@ -32,23 +41,32 @@ pub(crate) fn run(command: &Serve) -> Outcome {
         None if command.database == Path::new(MEMORY) => None,
         None => Some(command.database.clone()),
     };
-    if options.socket_directory.is_none() && options.tcp.is_empty() {
-        return Err(Failure::Usage("nothing to listen at: --pg ADDRESS or --socket DIR".to_owned()));
+    if options.socket_directory.is_none() && options.tcp.is_empty() && options.http.is_empty() {
+        return Err(Failure::Usage("nothing to listen at: --pg, --http or --socket".to_owned()));
     }
     let db = open(&command.database)?;
     options.refusals = Some(|why| eprintln!("refused: {why}"));
-    let open = options.password.is_none() && options.rules.is_none() && !options.tcp.is_empty();
-    if open && !has_passwords(&db)? {
+    let locked = options.password.is_none() && options.rules.is_none() && !has_passwords(&db)?;
+    if locked && !options.tcp.is_empty() {
         let message = "an address that others can reach needs a password: --password-file FILE, or ALTER ROLE ... PASSWORD";
         return Err(Failure::Usage(message.to_owned()));
     }
     let socket = options.socket_directory.clone();
-    let told = |addresses: &[std::net::SocketAddr]| {
+    let told = |server: &Server| {
         if let Some(directory) = &socket {
             eprintln!("listening: psql -h {} -p {} -U {SUPERUSER}", directory.display(), command.socket_port);
         }
-        for address in addresses {
+        for address in server.addresses() {
             eprintln!("listening: psql -h {} -p {} -U {SUPERUSER}", address.ip(), address.port());
+        }
+        let scheme = if command.tls_certificate.is_some() { "https" } else { "http" };
+        for address in server.http_addresses() {
+            eprintln!("listening: {scheme}://{address}");
+        }
+        if locked && !server.http_addresses().is_empty() {
+            eprintln!(
+                "nobody has a password yet, which HTTP asks for: ALTER ROLE {SUPERUSER} PASSWORD '...'"
+            );
         }
     };
     cairn_server::serve(db.clone(), options, told).context("the server cannot run")?;

@@ -12,7 +12,6 @@ mod scram;
 mod simple;
 mod wire;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,16 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub(crate) use message::messages;
 pub use scram::Verifier;
 
+use crate::access::Peer;
 use crate::server::Shared;
-
-/// Who is at the other end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Peer {
-    /// Someone who came over the network, from an address and a port.
-    Network(IpAddr, u16),
-    /// A process of this machine, and the user that it runs as.
-    Local { user: Option<u32> },
-}
 
 /// What a connection is made of.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}

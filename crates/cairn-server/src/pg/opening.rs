@@ -6,18 +6,24 @@ use std::sync::Arc;
 use cairndb::{ClientAddress, Login, Session};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::Peer;
 use super::message::{Message, Opening};
 use super::reply::Report;
-use super::scram::{self, Channel, Exchange, Failure, Verifier};
+use super::scram::{self, Channel, Exchange, Failure};
 use super::wire::{Received, Wire};
 use crate::Tls;
-use crate::hba::{Asking, Method};
+use crate::access::{self, Peer, Refusal};
+use crate::hba::Method;
 use crate::registry::{Full, Place, SECRET_BYTES};
 use crate::server::Shared;
 
 /// The newest minor version of protocol 3 that is spoken.
 const MINOR_MAX: u16 = 2;
+
+impl From<Refusal> for Report {
+    fn from(refusal: Refusal) -> Report {
+        Report { detail: refusal.detail, ..Report::fatal(refusal.sqlstate, refusal.message) }
+    }
+}
 
 /// A session that has begun.
 pub(crate) struct Opened {
@@ -94,7 +100,8 @@ async fn begin(
     let database = given("database").unwrap_or(user);
     let admitted =
         admit(shared, wire, (peer, protected), (user, database), login.as_ref()).await?.map_err(Box::new);
-    let admitted = admitted.and_then(|()| permitted(user, login.as_ref()));
+    let admitted =
+        admitted.and_then(|()| access::permitted(user, login.as_ref()).map_err(|own| Box::new(own.into())));
     let admitted = admitted.and_then(|()| {
         let begun = session.begin_as(user);
         begun.map_err(|error| Box::new(Report { severity: "FATAL", ..super::connection::report(&error) }))
@@ -144,21 +151,6 @@ async fn begin(
     Ok(Some(Opened { session, place }))
 }
 
-/// Whether a role that has shown who it is may have a session.
-fn permitted(user: &str, login: Option<&Login>) -> Result<(), Box<Report>> {
-    let refused = |message: String| Err(Box::new(Report::fatal("28000", message)));
-    match login {
-        None => refused(format!("role \"{user}\" does not exist")),
-        Some(login) if !login.may_log_in => refused(format!("role \"{user}\" is not permitted to log in")),
-        Some(login) if !login.may_connect => {
-            let message = "permission denied for database \"cairn\"";
-            let detail = Some("User does not have CONNECT privilege.".to_owned());
-            Err(Box::new(Report { detail, ..Report::fatal("42501", message) }))
-        }
-        Some(_) => Ok(()),
-    }
-}
-
 /// Whether a peer is whom it says.
 async fn admit(
     shared: &Shared,
@@ -168,29 +160,11 @@ async fn admit(
     login: Option<&Login>,
 ) -> io::Result<Result<(), Report>> {
     let refused = |message: String| Ok(Err(Report::fatal("28000", message)));
-    let method = match &shared.options.rules {
-        None => method(shared, (peer, protected), user),
-        Some(rules) => {
-            let address = match peer {
-                Peer::Network(address, _) => Some(address),
-                Peer::Local { .. } => None,
-            };
-            let roles = login.map(|login| &login.member_of[..]).unwrap_or_default();
-            let found = rules.method(&Asking { address, protected, database, user, roles });
-            let from = address.map_or_else(|| "[local]".to_owned(), |own| own.to_canonical().to_string());
-            let safety = if protected { "SSL encryption" } else { "no encryption" };
-            let who = format!("host \"{from}\", user \"{user}\", database \"{database}\", {safety}");
-            match found {
-                None => Err(format!("no pg_hba.conf entry for {who}")),
-                Some(Method::Reject) => Err(format!("pg_hba.conf rejects connection for {who}")),
-                Some(method) => Ok(method),
-            }
-        }
-    };
+    let method = access::method(shared, (peer, protected), (user, database), login);
     match method {
-        Err(message) => refused(message),
+        Err(refusal) => Ok(Err(refusal.into())),
         Ok(Method::Trust) => Ok(Ok(())),
-        Ok(Method::Peer) if is_peer(peer, user) => Ok(Ok(())),
+        Ok(Method::Peer) if access::is_peer(peer, user) => Ok(Ok(())),
         Ok(Method::Peer) => refused(format!("Peer authentication failed for user \"{user}\"")),
         Ok(Method::Certificate) => match wire.certified() {
             Some(name) if name == user => Ok(Ok(())),
@@ -199,38 +173,6 @@ async fn admit(
         },
         Ok(Method::Reject | Method::Scram) => password(shared, wire, protected, user, login).await,
     }
-}
-
-/// What counts without rules: the server's own user is `cairn` over the Unix socket, everyone else knows the password.
-fn method(shared: &Shared, (peer, protected): (Peer, bool), user: &str) -> Result<Method, String> {
-    match peer {
-        Peer::Local { user: Some(uid) } if is_own(uid) && user == crate::SUPERUSER => Ok(Method::Trust),
-        Peer::Network(..) if shared.options.tls_only && !protected => {
-            Err(format!("user \"{user}\" has to use TLS"))
-        }
-        _ => Ok(Method::Scram),
-    }
-}
-
-/// Whether a user of the system is the one that the server runs as.
-fn is_own(uid: u32) -> bool {
-    uid == rustix::process::geteuid().as_raw()
-}
-
-/// Whether a process of this machine runs as a user of that name; the server's own user is `cairn`, too.
-fn is_peer(peer: Peer, user: &str) -> bool {
-    let Peer::Local { user: Some(uid) } = peer else { return false };
-    is_own(uid) && user == crate::SUPERUSER || system_user(uid).is_some_and(|name| name == user)
-}
-
-/// The name of a user of the system.
-fn system_user(uid: u32) -> Option<String> {
-    let all = std::fs::read_to_string("/etc/passwd").ok()?;
-    all.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let (name, number) = (fields.next()?, fields.nth(1)?);
-        (number.parse() == Ok(uid)).then(|| name.to_owned())
-    })
 }
 
 /// Whether a peer knows the password.
@@ -243,10 +185,7 @@ async fn password(
 ) -> io::Result<Result<(), Report>> {
     let end_point = if protected { shared.options.tls.as_ref().and_then(Tls::end_point) } else { None };
     let malformed = |what: &str| Ok(Err(Report::fatal("08P01", format!("malformed SCRAM message: {what}"))));
-    let refused = || {
-        let message = format!("password authentication failed for user \"{user}\"");
-        Ok(Err(Report::fatal("28P01", message)))
-    };
+    let refused = || Ok(Err(Refusal::password(user).into()));
     match end_point {
         Some(_) => wire.replies.sasl(&[scram::MECHANISM_BOUND, scram::MECHANISM]),
         None => wire.replies.sasl(&[scram::MECHANISM]),
@@ -273,9 +212,7 @@ async fn password(
         }
     };
     let Some(data) = rest.get(5..) else { return malformed("no data") };
-    let given = shared.options.password.as_ref().filter(|_| user == crate::SUPERUSER).cloned();
-    let kept = login.and_then(|login| login.verifier.as_deref()).and_then(Verifier::parse);
-    let verifier = given.or(kept);
+    let verifier = access::verifier(shared, user, login);
     let (exchange, answer) = match Exchange::begin(data, user, verifier.as_ref(), channel) {
         Ok(begun) => begun,
         Err(Failure::Malformed(what)) => return malformed(what),

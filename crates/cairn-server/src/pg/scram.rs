@@ -11,6 +11,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hmac, pbkdf2};
 
+use crate::registry::is_same;
+
 /// Rounds of a new verifier, PostgreSQL's.
 const ROUNDS: u32 = 4096;
 const SALT_BYTES: usize = 16;
@@ -66,7 +68,7 @@ impl Verifier {
     }
 
     /// That of a user who is not there: the same salt each time, which nobody can tell from another, and at no more cost.
-    fn of_nobody(user: &str) -> Verifier {
+    pub(crate) fn of_nobody(user: &str) -> Verifier {
         static SECRET: OnceLock<[u8; 32]> = OnceLock::new();
         let secret = SECRET.get_or_init(|| {
             let mut secret = [0; 32];
@@ -86,6 +88,12 @@ impl Verifier {
         pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, &salt, prepared.as_bytes(), &mut salted);
         let stored_key = hash(&hmac(&salted, b"Client Key"));
         Verifier { rounds, salt, stored_key, server_key: hmac(&salted, b"Server Key") }
+    }
+
+    /// Whether it is of this password; takes thousands of rounds.
+    pub(crate) fn accepts(&self, password: &str) -> bool {
+        let given = Verifier::with_salt(password, self.salt.clone(), self.rounds);
+        is_same(&given.stored_key, &self.stored_key)
     }
 
     /// PostgreSQL's text of it, as `pg_authid` has it: `SCRAM-SHA-256$4096:salt$StoredKey:ServerKey`.

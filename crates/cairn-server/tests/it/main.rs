@@ -4,6 +4,7 @@
 mod activity;
 mod bytes;
 mod end;
+mod http;
 mod load;
 mod matrix;
 mod notifications;

@@ -15,6 +15,8 @@ use tokio::task::JoinHandle;
 /// A server that runs until [`Running::stop`].
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    /// That of HTTP, where it is asked for.
+    pub(crate) http: SocketAddr,
     pub(crate) database: Database,
     pub(crate) sockets: TempDir,
     stop: oneshot::Sender<()>,
@@ -41,11 +43,12 @@ pub(crate) async fn start_on(database: Database, change: impl FnOnce(&mut Option
     change(&mut options);
     let server = Server::bind(database.clone(), options).await.unwrap();
     let address = server.addresses()[0];
+    let http = server.http_addresses().first().copied().unwrap_or(address);
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(server.run(async move {
         let _ = stopped.await;
     }));
-    Running { address, database, sockets, stop, task }
+    Running { address, http, database, sockets, stop, task }
 }
 
 impl Running {
@@ -81,6 +84,13 @@ impl Running {
         client.log_in(password).await?;
         client.until_ready().await?;
         Ok(client)
+    }
+
+    /// Sessions that run a statement.
+    pub(crate) async fn activity(&self) -> i64 {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()";
+        let mut rows = self.database.query_async(sql, &[]).await.unwrap();
+        rows.next_async().await.unwrap().unwrap().get(0).unwrap()
     }
 
     /// Ends the server as SIGTERM does.

@@ -23,6 +23,8 @@ pub enum Format {
     JsonLines,
     /// Apache Parquet.
     Parquet,
+    /// Apache Arrow's stream format (IPC).
+    Arrow,
 }
 
 /// How a file is compressed.
@@ -100,7 +102,7 @@ pub const SAMPLE_BYTES_DEFAULT: usize = 8 << 20;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CopyOptions {
-    /// `None`: by the file's name (`.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.parquet`, each also `.gz`, `.zst`).
+    /// `None`: by the file's name (`.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.parquet`, `.arrow`, each also `.gz`, `.zst`).
     pub format: Option<Format>,
     /// `None`: no header in the text and CSV formats if the format was given, else recognised.
     pub header: Option<Header>,
@@ -205,6 +207,7 @@ impl CopyOptions {
                     "csv" => Format::Csv,
                     "json" | "jsonl" | "ndjson" | "jsonlines" => Format::JsonLines,
                     "parquet" => Format::Parquet,
+                    "arrow" => Format::Arrow,
                     "binary" => Format::Binary,
                     other => {
                         return Err(CopyError::new(
@@ -304,7 +307,7 @@ impl CopyOptions {
                 return Err(CopyError::new("42601", format!("cannot specify {name} in BINARY mode")));
             }
         }
-        let delimited = !matches!(self.format, Some(Format::Parquet | Format::JsonLines));
+        let delimited = !matches!(self.format, Some(Format::Parquet | Format::Arrow | Format::JsonLines));
         if !delimited && (self.delimiter.is_some() || self.nulls.is_some() || self.header.is_some()) {
             return Err(CopyError::unsupported(
                 "COPY delimiter, null and header are available only in the text and CSV formats",
@@ -360,6 +363,7 @@ impl CopyOptions {
             "csv" | "tsv" => Format::Csv,
             "jsonl" | "ndjson" | "json" => Format::JsonLines,
             "parquet" | "pq" => Format::Parquet,
+            "arrow" | "arrows" => Format::Arrow,
             _ => Format::Text,
         })
     }
@@ -395,7 +399,7 @@ impl CopyOptions {
 
 /// The extension that tells the format: of `a/b.CSV.gz` it is `csv`. Empty if there is none that is known.
 pub(super) fn extension(path: &str) -> &'static str {
-    const KNOWN: [&str; 7] = ["csv", "tsv", "jsonl", "ndjson", "json", "parquet", "pq"];
+    const KNOWN: [&str; 9] = ["csv", "tsv", "jsonl", "ndjson", "json", "parquet", "pq", "arrow", "arrows"];
     let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
     let mut parts = file.rsplit('.');
     let mut last = parts.next().unwrap_or("");

@@ -10,18 +10,15 @@ use ::parquet::basic;
 use ::parquet::errors::{ParquetError, Result as ParquetResult};
 use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::reader::{ChunkReader, Length};
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use cairn_env::{Env, File};
-use cairn_types::DataType;
-use cairn_types::text::format_cell;
 
-use super::cell::ColumnSink;
-use super::error::{CopyError, Place, Result};
+use super::arrays::{Shown, Wanted};
+use super::error::{CopyError, Result};
 use super::options::Compression;
-use super::reader::{BATCH_ROWS, Target, TargetColumn, refuse_type};
+use super::reader::{BATCH_ROWS, Target};
 use super::source::{Sink, open_file};
 
 /// A file as Parquet's reader wants it.
@@ -69,13 +66,10 @@ impl ChunkReader for Chunks {
 
 /// Reads a Parquet file into batches.
 pub(super) struct ParquetReader {
-    name: String,
     inner: ParquetRecordBatchReader,
-    /// For each wanted column its place among those read.
-    places: Vec<Option<usize>>,
-    columns: Vec<TargetColumn>,
-    schema: SchemaRef,
-    rows: u64,
+    wanted: Wanted,
+    /// The file's columns that are read.
+    read: Vec<usize>,
     done: bool,
 }
 
@@ -86,129 +80,18 @@ impl ParquetReader {
         let len = file.len().map_err(|e| CopyError::io("read", path, &e))?;
         let builder =
             ParquetRecordBatchReaderBuilder::try_new(Chunks { file, len }).map_err(|e| broken(path, &e))?;
-        let fields = builder.schema().fields().clone();
-        let wanted = match target {
-            Some(target) => target.clone(),
-            None => {
-                let column = |f: &Arc<arrow::datatypes::Field>| {
-                    Ok(TargetColumn { name: f.name().clone(), ty: sql_type(path, f)? })
-                };
-                Target {
-                    name: path.rsplit('/').next().unwrap_or(path).to_owned(),
-                    columns: fields.iter().map(column).collect::<Result<_>>()?,
-                }
-            }
-        };
-        let mut roots = Vec::new();
-        for column in &wanted.columns {
-            let exact = fields.iter().position(|f| *f.name() == column.name);
-            let found =
-                exact.or_else(|| fields.iter().position(|f| f.name().eq_ignore_ascii_case(&column.name)));
-            match found {
-                Some(root) => roots.push(root),
-                None => {
-                    let name = &column.name;
-                    return Err(CopyError::new("22P04", format!("file \"{path}\" has no column \"{name}\"")));
-                }
-            }
-        }
-        let mut read = roots.clone();
+        let wanted = Wanted::new(path, builder.schema().fields(), target)?;
+        let mut read = wanted.places.clone();
         read.sort_unstable();
         read.dedup();
-        let places = roots.iter().map(|r| read.binary_search(r).ok()).collect();
-        let mask = ProjectionMask::roots(builder.parquet_schema(), read);
+        let mask = ProjectionMask::roots(builder.parquet_schema(), read.iter().copied());
         let inner = builder
             .with_projection(mask)
             .with_batch_size(BATCH_ROWS)
             .build()
             .map_err(|e| broken(path, &e))?;
-        let reader = ParquetReader {
-            name: wanted.name.clone(),
-            inner,
-            places,
-            columns: wanted.columns.clone(),
-            schema: wanted.arrow_schema(),
-            rows: 0,
-            done: false,
-        };
-        Ok((reader, wanted))
-    }
-
-    fn convert(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let mut arrays = Vec::with_capacity(self.columns.len());
-        for (column, place) in self.columns.iter().zip(&self.places) {
-            let array = place
-                .map(|p| batch.column(p))
-                .ok_or_else(|| CopyError::new("XX000", format!("column \"{}\" was not read", column.name)))?;
-            arrays.push(self.convert_column(array, column)?);
-        }
-        self.rows += batch.num_rows() as u64;
-        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
-            .map_err(|e| CopyError::new("XX000", e.to_string()))
-    }
-
-    fn convert_column(&self, array: &ArrayRef, column: &TargetColumn) -> Result<ArrayRef> {
-        let want = column.ty.to_arrow();
-        let texts = matches!(array.data_type(), ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View);
-        if *array.data_type() == want
-            && (!texts || matches!(column.ty, DataType::Text | DataType::Varchar(None)))
-        {
-            return Ok(Arc::clone(array));
-        }
-        if texts && !matches!(column.ty, DataType::Text) || want == ArrowType::Utf8 && !texts {
-            return self.through_text(array, column);
-        }
-        if column.ty == DataType::Numeric(None) && DataType::from_arrow(array.data_type()).is_numeric() {
-            let wide = crate::functions::wide::widen(array);
-            return wide.map(|wide| Arc::new(wide) as ArrayRef).map_err(|e| {
-                CopyError::new("22003", format!("column \"{}\" does not fit type numeric", column.name))
-                    .with_detail(e.to_string())
-            });
-        }
-        let strict = CastOptions { safe: false, ..CastOptions::default() };
-        cast_with_options(array, &want, &strict).map_err(|e| {
-            let message = format!("column \"{}\" does not fit type {}", column.name, column.ty.sql_name());
-            CopyError::new("22003", message).with_detail(e.to_string())
-        })
-    }
-
-    /// Each cell as text, read as if it stood in a CSV file.
-    fn through_text(&self, array: &ArrayRef, column: &TargetColumn) -> Result<ArrayRef> {
-        let from = DataType::from_arrow(array.data_type());
-        let array = match from.to_arrow() == *array.data_type() {
-            true => Arc::clone(array),
-            false => {
-                cast_with_options(array, &from.to_arrow(), &CastOptions { safe: false, ..Default::default() })
-                    .map_err(|e| CopyError::new("22P04", e.to_string()))?
-            }
-        };
-        let mut sink = ColumnSink::new(&column.ty, array.len());
-        let strings = array.as_string_opt::<i32>();
-        let mut text = String::new();
-        for row in 0..array.len() {
-            if array.is_null(row) {
-                sink.push_null();
-                continue;
-            }
-            let cell = match strings {
-                Some(strings) => strings.value(row),
-                None => {
-                    text.clear();
-                    format_cell(&array, row, &from, &mut text);
-                    &text
-                }
-            };
-            sink.push(cell.as_bytes()).map_err(|e| {
-                let (name, line) = (self.name.as_str(), self.rows + row as u64 + 1);
-                refuse_type(&e).at(&Place {
-                    name,
-                    line,
-                    column: Some(&column.name),
-                    data: Some(cell.as_bytes()),
-                })
-            })?;
-        }
-        sink.finish().map_err(|e| refuse_type(&e))
+        let target = wanted.target.clone();
+        Ok((ParquetReader { inner, wanted, read, done: false }, target))
     }
 }
 
@@ -220,7 +103,7 @@ impl Iterator for ParquetReader {
             return None;
         }
         let batch = match self.inner.next() {
-            Some(Ok(batch)) => self.convert(&batch),
+            Some(Ok(batch)) => self.wanted.convert(&batch, |root| self.read.binary_search(&root).ok()),
             Some(Err(e)) => Err(CopyError::new("22P04", format!("could not read Parquet data: {e}"))),
             None => {
                 self.done = true;
@@ -232,20 +115,6 @@ impl Iterator for ParquetReader {
     }
 }
 
-/// The SQL type of a Parquet column; structs and maps are refused rather than flattened by guess.
-fn sql_type(path: &str, field: &arrow::datatypes::Field) -> Result<DataType> {
-    match field.data_type() {
-        ArrowType::Struct(_) | ArrowType::Map(..) | ArrowType::Union(..) => {
-            Err(CopyError::unsupported(format!(
-                "column \"{}\" of file \"{path}\" has type {}, which is not supported",
-                field.name(),
-                field.data_type()
-            )))
-        }
-        _ => Ok(DataType::from_field(field)),
-    }
-}
-
 fn broken(path: &str, error: &ParquetError) -> CopyError {
     CopyError::new("22P04", format!("file \"{path}\" is not a valid Parquet file"))
         .with_detail(error.to_string())
@@ -254,8 +123,7 @@ fn broken(path: &str, error: &ParquetError) -> CopyError {
 /// Writes batches to a Parquet file.
 pub(super) struct ParquetWriter {
     inner: ArrowWriter<Sink>,
-    /// What the file's columns are: those of types that Parquet does not know are text.
-    schema: SchemaRef,
+    shown: Shown,
     name: String,
 }
 
@@ -275,30 +143,15 @@ impl ParquetWriter {
             Some(Compression::Lz4) => basic::Compression::LZ4_RAW,
         };
         let properties = WriterProperties::builder().set_compression(codec).build();
-        let text = |field: &Field| Field::new(field.name(), ArrowType::Utf8, field.is_nullable());
-        let fields = schema.fields().iter().map(|field| match is_coded(field) {
-            true => Arc::new(text(field)),
-            false => Arc::clone(field),
-        });
-        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let inner = ArrowWriter::try_new(sink, Arc::clone(&schema), Some(properties))
+        let shown = Shown::new(schema);
+        let inner = ArrowWriter::try_new(sink, Arc::clone(&shown.schema), Some(properties))
             .map_err(|e| unwritten(name, &e))?;
-        Ok(ParquetWriter { inner, schema, name: name.to_owned() })
+        Ok(ParquetWriter { inner, shown, name: name.to_owned() })
     }
 
     /// Adds rows.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        if !batch.schema_ref().fields().iter().any(|field| is_coded(field)) {
-            return self.inner.write(batch).map_err(|e| unwritten(&self.name, &e));
-        }
-        let columns = batch.columns().iter().zip(batch.schema_ref().fields());
-        let columns = columns.map(|(column, field)| match is_coded(field) {
-            true => in_text(column, field),
-            false => Arc::clone(column),
-        });
-        let shown = RecordBatch::try_new(Arc::clone(&self.schema), columns.collect())
-            .map_err(|e| CopyError::new("XX000", e.to_string()))?;
-        self.inner.write(&shown).map_err(|e| unwritten(&self.name, &e))
+        self.inner.write(&self.shown.batch(batch)?).map_err(|e| unwritten(&self.name, &e))
     }
 
     /// Writes the footer and ends the file.
@@ -306,28 +159,6 @@ impl ParquetWriter {
         let sink = self.inner.into_inner().map_err(|e| unwritten(&self.name, &e))?;
         sink.finish()
     }
-}
-
-/// Whether a column is of a type that Parquet does not know, a coded one or NUMERIC without parameters, or of arrays of one.
-fn is_coded(field: &Field) -> bool {
-    let mut ty = DataType::from_field(field);
-    while let DataType::Array(element) = ty {
-        ty = *element;
-    }
-    matches!(ty, DataType::Coded(_) | DataType::Numeric(None))
-}
-
-/// A column in PostgreSQL's text form.
-fn in_text(column: &ArrayRef, field: &Field) -> ArrayRef {
-    let ty = DataType::from_field(field);
-    let cells = (0..column.len()).map(|row| {
-        (!column.is_null(row)).then(|| {
-            let mut text = String::new();
-            format_cell(column.as_ref(), row, &ty, &mut text);
-            text
-        })
-    });
-    Arc::new(cells.collect::<StringArray>())
 }
 
 fn unwritten(name: &str, error: &ParquetError) -> CopyError {

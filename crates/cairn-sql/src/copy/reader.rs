@@ -11,6 +11,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use cairn_env::Env;
 use cairn_types::{DataType, TypeError};
 
+use super::arrow_stream::ArrowReader;
 use super::binary::BinaryReader;
 use super::delimited::DelimitedReader;
 use super::error::{CopyError, Result};
@@ -134,6 +135,11 @@ pub fn open_reader(env: &Env, path: &str, options: &CopyOptions) -> Result<Reade
             let (reader, target) = ParquetReader::open(env, path, None)?;
             Ok(Reader::new(target, Progress::default(), reader))
         }
+        Format::Arrow => {
+            let source = Source::open(env, path, options.compression, options.encoding)?;
+            let (reader, target) = ArrowReader::new(source, path, None)?;
+            Ok(Reader::new(target, Progress::default(), reader))
+        }
         Format::Binary => Err(CopyError::unsupported("a file in binary format does not tell its columns")
             .with_hint("COPY reads it into a table.")),
         format => {
@@ -186,6 +192,10 @@ fn read_into(
     if format == Format::JsonLines {
         let reader = JsonReader::with_target(source, options.time_zone, target);
         return Ok(Reader::new(target.clone(), reader.progress(), reader));
+    }
+    if format == Format::Arrow {
+        let (reader, target) = ArrowReader::new(source, path, Some(target))?;
+        return Ok(Reader::new(target, Progress::default(), reader));
     }
     if format == Format::Binary {
         let reader = BinaryReader::with_target(source, target);

@@ -252,8 +252,8 @@ fn write(
         CopyTarget::File { filename } => filename.as_str(),
         _ => "",
     };
-    // Parquet keeps instants, the others their text.
-    if options.format_of(path) != Format::Parquet {
+    // Parquet and Arrow keep instants, the others their text.
+    if !matches!(options.format_of(path), Format::Parquet | Format::Arrow) {
         results = results.in_zone(&context.scope.settings.time_zone);
     }
     let env = &context.scope.shared.options.files;

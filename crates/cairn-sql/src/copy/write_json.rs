@@ -18,7 +18,9 @@ pub(super) fn write_row(batch: &RecordBatch, row: usize, columns: &[(String, Dat
     out.push_str("}\n");
 }
 
-fn write_value(array: &dyn Array, row: usize, ty: &DataType, out: &mut String) {
+/// Appends the value of a row as JSON: numbers, truth values, JSON and lists as these, everything else as text. What is no number of
+/// JSON's (NaN, the infinities) is text, too.
+pub fn write_value(array: &dyn Array, row: usize, ty: &DataType, out: &mut String) {
     if array.is_null(row) {
         out.push_str("null");
         return;
@@ -29,8 +31,17 @@ fn write_value(array: &dyn Array, row: usize, ty: &DataType, out: &mut String) {
             format_cell(array, row, ty, &mut text);
             out.push_str(if text == "t" || text == "true" { "true" } else { "false" });
         }
-        DataType::SmallInt | DataType::Integer | DataType::BigInt | DataType::Json | DataType::Jsonb => {
+        DataType::SmallInt | DataType::Integer | DataType::BigInt | DataType::Jsonb => {
             format_cell(array, row, ty, out);
+        }
+        // Kept as it was written: line ends between its parts would be those of the row.
+        DataType::Json => {
+            let from = out.len();
+            format_cell(array, row, ty, out);
+            if out[from..].contains(['\n', '\r']) {
+                let one_line = out.split_off(from).replace(['\n', '\r'], " ");
+                out.push_str(&one_line);
+            }
         }
         DataType::Real | DataType::Double | DataType::Numeric(_) => {
             let mut text = String::new();
@@ -58,6 +69,11 @@ fn write_value(array: &dyn Array, row: usize, ty: &DataType, out: &mut String) {
             format_cell(array, row, ty, &mut text);
             if matches!(ty, DataType::Timestamp(_) | DataType::TimestampTz(_)) {
                 text = text.replacen(' ', "T", 1);
+                // As ISO 8601 has it: `+02` is `+02:00`.
+                let zone = text.len().checked_sub(3).map(|at| text.as_bytes()[at]);
+                if matches!(ty, DataType::TimestampTz(_)) && matches!(zone, Some(b'+' | b'-')) {
+                    text.push_str(":00");
+                }
             }
             write_string(&text, out);
         }
@@ -65,7 +81,7 @@ fn write_value(array: &dyn Array, row: usize, ty: &DataType, out: &mut String) {
 }
 
 /// Appends a JSON string.
-pub(super) fn write_string(text: &str, out: &mut String) {
+pub fn write_string(text: &str, out: &mut String) {
     out.push('"');
     for c in text.chars() {
         match c {

@@ -10,6 +10,7 @@ use cairn_env::Env;
 use cairn_types::DataType;
 use cairn_types::text::format_cell;
 
+use super::arrow_stream::ArrowStreamWriter;
 use super::error::{CopyError, Result};
 use super::options::{Columns, Compression, CopyOptions, Dialect, Format, Header};
 use super::parquet::ParquetWriter;
@@ -32,6 +33,7 @@ enum Kind {
     Json { sink: Sink, text: String },
     Binary { sink: Sink, bytes: Vec<u8> },
     Parquet(Box<ParquetWriter>),
+    Arrow(Box<ArrowStreamWriter>),
 }
 
 impl std::fmt::Debug for Writer {
@@ -82,6 +84,7 @@ impl Writer {
             Format::Parquet => {
                 Kind::Parquet(Box::new(ParquetWriter::new(sink, name, schema, options.compression)?))
             }
+            Format::Arrow => Kind::Arrow(Box::new(ArrowStreamWriter::new(sink, name, schema)?)),
             Format::JsonLines => Kind::Json { sink, text: String::new() },
             Format::Binary => Kind::Binary { sink, bytes: binary::header() },
             format => {
@@ -117,6 +120,7 @@ impl Writer {
         let failed = |e: std::io::Error| CopyError::io("write", &self.name, &e);
         match &mut self.kind {
             Kind::Parquet(writer) => writer.write(batch),
+            Kind::Arrow(writer) => writer.write(batch),
             Kind::Json { sink, text } => {
                 for row in 0..batch.num_rows() {
                     write_json::write_row(batch, row, &self.columns, text);
@@ -167,6 +171,7 @@ impl Writer {
         let failed = |e: std::io::Error| CopyError::io("write", &self.name, &e);
         match self.kind {
             Kind::Parquet(writer) => writer.finish()?,
+            Kind::Arrow(writer) => writer.finish()?,
             Kind::Binary { mut sink, mut bytes } => {
                 bytes.extend_from_slice(&binary::END);
                 sink.write_all(&bytes).map_err(failed)?;

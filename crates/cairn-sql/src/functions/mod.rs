@@ -36,6 +36,7 @@ pub(crate) mod listed;
 pub(crate) mod lock;
 mod math;
 pub(crate) mod missing;
+mod named_row;
 mod network;
 mod normal_form;
 mod notify;
@@ -109,6 +110,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     all.extend(operators::functions());
     all.extend(objects::functions());
     all.extend(privileges::functions());
+    all.push(named_row::function());
     all.push(raise::function());
     all.extend(system::functions());
     all.extend(text::functions());

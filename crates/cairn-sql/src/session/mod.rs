@@ -181,8 +181,10 @@ impl Session {
     /// As [`Session::execute`].
     pub async fn execute_async(&mut self, sql: &str, parameters: Parameters<'_>) -> Result<StatementResult> {
         let active = self.activity.begin(&self.shared, &self.state, sql)?;
-        let job = route::job(&self.shared, &self.state, sql, parameters, true);
+        let awaited = timeouts::Awaited::new(self.cancel_handle());
+        let job = awaited.job(route::job(&self.shared, &self.state, sql, parameters, true));
         let result = self.shared.runtime.run_async(job).await;
+        awaited.done();
         self.shown(result, active)
     }
 

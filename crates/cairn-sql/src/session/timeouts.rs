@@ -4,7 +4,8 @@
 //! I1: a timer or a cancellation that comes when its statement has ended, or when the next one has begun, does nothing: both
 //! sides look under one lock.
 
-use std::sync::atomic::Ordering;
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -44,11 +45,60 @@ struct Ending {
     token: Token,
 }
 
+thread_local! {
+    /// Set when nobody waits any more for the statement that this thread runs for an async caller.
+    static ABANDONED: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+}
+
+/// An async call: dropped before it is done, it cancels its statement, one that has not begun yet too.
+pub(super) struct Awaited {
+    abandoned: Arc<AtomicBool>,
+    cancel: StatementCancel,
+    done: bool,
+}
+
+impl Awaited {
+    pub(super) fn new(cancel: StatementCancel) -> Awaited {
+        Awaited { abandoned: Arc::default(), cancel, done: false }
+    }
+
+    /// The work of the call, to be run on another thread.
+    pub(super) fn job<T, J: FnOnce() -> T>(&self, job: J) -> impl FnOnce() -> T + use<T, J> {
+        let abandoned = Arc::clone(&self.abandoned);
+        move || {
+            ABANDONED.set(Some(abandoned));
+            let result = job();
+            ABANDONED.set(None);
+            result
+        }
+    }
+
+    pub(super) fn done(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        if !self.done {
+            // In this order: a statement that begins in between looks for it.
+            self.abandoned.store(true, Ordering::SeqCst);
+            self.cancel.cancel();
+        }
+    }
+}
+
 impl Running {
     /// A statement begins.
     pub(crate) fn begin(&self, handles: &[CancelHandle]) -> Looking {
         let (handles, token) = (handles.to_vec(), Token::default());
-        *self.0.lock() = Ending { handles: handles.clone(), token: Arc::clone(&token) };
+        let mut ending = self.0.lock();
+        *ending = Ending { handles: handles.clone(), token: Arc::clone(&token) };
+        if ABANDONED.with_borrow(|own| own.as_ref().is_some_and(|own| own.load(Ordering::SeqCst))) {
+            token.store(true, Ordering::Relaxed);
+            handles.iter().for_each(CancelHandle::cancel);
+        }
+        drop(ending);
         Looking::at(handles, token)
     }
 

@@ -6,8 +6,8 @@ use super::session::Outcome;
 use super::transaction::refuse_control;
 use crate::{Database, Error, ErrorClass, Params, Result, Rows, Statement, ToSql, Transaction};
 
-/// SQL for async callers. [`Rows::stream`] is a `futures::Stream`. A call that is dropped before it is ready may
-/// still take effect.
+/// SQL for async callers. [`Rows::stream`] is a `futures::Stream`. A call that is dropped before it is ready
+/// cancels its statement, unless that has begun to commit.
 impl Database {
     /// [`Database::query`] for async callers.
     ///

@@ -8,13 +8,16 @@ mod functions;
 mod indexes;
 mod params;
 mod row;
+pub(crate) mod row_writer;
 mod rows;
 mod served;
 mod session;
 mod statement;
 mod transaction;
 
-pub use cairn_sql::{ClientAddress, Login, Notification, Split, StatementCancel, split_statements};
+pub use cairn_sql::{
+    ClientAddress, Login, Notification, Split, StatementCancel, parameter_names, split_statements,
+};
 pub use cairn_types::text::format_cell;
 pub use cairn_types::{DataType, Decimal, Interval, Value};
 pub use column::Column;

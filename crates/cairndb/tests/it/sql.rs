@@ -406,3 +406,22 @@ fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     std::fs::read_dir(folder)
         .map_or_else(|_| Vec::new(), |entries| entries.flatten().map(|e| e.path()).collect())
 }
+
+/// The table can be written only when the statement that was left behind has ended, and its transaction with it.
+#[test]
+fn an_async_call_that_is_dropped_is_cancelled() {
+    let db = people();
+    for id in 10..30 {
+        let mut session = db.session();
+        session.run("BEGIN").unwrap();
+        session.run("LOCK TABLE people IN ACCESS EXCLUSIVE MODE").unwrap();
+        let mut call = Box::pin(session.run_async("SELECT count(*) FROM generate_series(1, 100000000000)"));
+        // It has begun, or is about to.
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(call.as_mut().poll(&mut context).is_pending());
+        drop(call);
+        drop(session);
+        db.execute("INSERT INTO people VALUES ($1, 'x')", &[&id]).unwrap();
+    }
+    assert_eq!(count(&db, "people"), 22);
+}
