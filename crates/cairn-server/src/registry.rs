@@ -144,6 +144,12 @@ impl Registry {
     }
 }
 
+/// Waits until the server is that far.
+pub(crate) async fn until(stages: &mut watch::Receiver<Stage>, wanted: Stage) {
+    // The sender lives as long as the registry does.
+    let _ = stages.wait_for(|stage| *stage >= wanted).await;
+}
+
 /// Compares in a time that does not tell where they differ.
 pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0

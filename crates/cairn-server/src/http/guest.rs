@@ -34,6 +34,11 @@ impl Guest {
         self.cancel.cancel();
     }
 
+    /// The same, for another task.
+    pub(super) fn canceller(&self) -> StatementCancel {
+        self.cancel.clone()
+    }
+
     /// Runs a statement; at once, where it waits for nothing.
     pub(super) async fn run(&mut self, sql: &str, values: &[Value]) -> cairndb::Result<Outcome> {
         match self.session.run_now(sql, values) {
@@ -56,14 +61,16 @@ impl FromRequestParts<Arc<Http>> for Guest {
                 Problem::new(401, "28000", "this needs the name and the password of a role (Basic)");
             return Err(missing.with_hint("ALTER ROLE cairn PASSWORD '…' gives it one."));
         };
-        match enter(http, connection, credentials).await {
-            Ok(guest) => Ok(guest),
-            Err(problem) => Err(problem),
-        }
+        enter(http, connection, &credentials).await
     }
 }
 
-async fn enter(http: &Http, connection: Connection, credentials: Credentials) -> Result<Guest, Problem> {
+/// Opens a session for whoever knows a role's password.
+pub(super) async fn enter(
+    http: &Http,
+    connection: Connection,
+    credentials: &Credentials,
+) -> Result<Guest, Problem> {
     let shared = &http.shared;
     let mut session = shared.database.session();
     let login = session.login(&credentials.user);
@@ -74,7 +81,7 @@ async fn enter(http: &Http, connection: Connection, credentials: Credentials) ->
             Method::Trust => {}
             Method::Scram => {
                 let verifier = access::verifier(shared, user, login.as_ref());
-                if !http.logins.accepts(&credentials, verifier).await {
+                if !http.logins.accepts(credentials, verifier).await {
                     // Guessing is to take its time.
                     tokio::time::sleep(shared.options.failure_delay).await;
                     return Err(Refusal::password(user));
@@ -106,7 +113,7 @@ async fn enter(http: &Http, connection: Connection, credentials: Credentials) ->
     let of_role = (user, login.and_then(|login| login.connections_max));
     let pid = session.process_id().unsigned_abs();
     match shared.registry.enter(pid, of_role, secret, cancel.clone()) {
-        Ok(place) => Ok(Guest { session, user: credentials.user, cancel, _place: place }),
+        Ok(place) => Ok(Guest { session, user: credentials.user.clone(), cancel, _place: place }),
         Err(Full::Server) => Err(Problem::new(429, "53300", "sorry, too many clients already")),
         Err(Full::Role) => {
             Err(Problem::new(429, "53300", format!("too many connections for role \"{user}\"")))

@@ -33,46 +33,21 @@ pub(super) struct Document {
 
 impl Document {
     pub(super) fn new(columns: &[Column], rows_as: RowsAs) -> Result<Document, Problem> {
-        let mut names = HashSet::new();
-        if rows_as != RowsAs::Lists
-            && let Some(twice) = columns.iter().find(|column| !names.insert(column.name()))
-        {
-            let message = format!("two columns of the result are called \"{}\"", twice.name());
-            return Err(Problem::new(400, "42701", message)
-                .with_hint("Rows that are lists keep both, as do columns with names of their own (AS)."));
-        }
+        check(columns, rows_as)?;
         if rows_as == RowsAs::Alone {
             return Ok(Document { columns: columns.to_vec(), rows_as, rows: 0, text: "[".to_owned() });
         }
-        let mut text = String::from("{\"columns\":[");
-        for (at, column) in columns.iter().enumerate() {
-            text.push_str(if at > 0 { ",{\"name\":" } else { "{\"name\":" });
-            write_json_string(column.name(), &mut text);
-            text.push_str(",\"type\":");
-            write_json_string(&type_name(column), &mut text);
-            text.push('}');
-        }
-        text.push_str("],\"rows\":[");
+        let mut text = String::from("{");
+        columns_of(columns, &mut text);
+        text.push_str(",\"rows\":[");
         Ok(Document { columns: columns.to_vec(), rows_as, rows: 0, text })
     }
 
     /// Adds the rows of a batch.
     pub(super) fn batch(&mut self, batch: &RecordBatch) {
-        let (open, close) = if self.rows_as == RowsAs::Lists { ('[', ']') } else { ('{', '}') };
         for row in 0..batch.num_rows() {
             self.text.push_str(if self.rows > 0 { ",\n" } else { "\n" });
-            self.text.push(open);
-            for (at, column) in self.columns.iter().enumerate() {
-                if at > 0 {
-                    self.text.push(',');
-                }
-                if self.rows_as != RowsAs::Lists {
-                    write_json_string(column.name(), &mut self.text);
-                    self.text.push(':');
-                }
-                write_json_value(batch.column(at), row, column.data_type(), &mut self.text);
-            }
-            self.text.push(close);
+            row_of(batch, row, &self.columns, self.rows_as, &mut self.text);
             self.rows += 1;
         }
     }
@@ -103,6 +78,55 @@ impl Document {
     }
 }
 
+/// Refuses objects that would lose a column.
+pub(super) fn check(columns: &[Column], rows_as: RowsAs) -> Result<(), Problem> {
+    let mut names = HashSet::new();
+    match columns.iter().find(|column| rows_as != RowsAs::Lists && !names.insert(column.name())) {
+        None => Ok(()),
+        Some(twice) => {
+            let message = format!("two columns of the result are called \"{}\"", twice.name());
+            Err(Problem::new(400, "42701", message)
+                .with_hint("Rows that are lists keep both, as do columns with names of their own (AS)."))
+        }
+    }
+}
+
+/// Appends `"columns":[…]`.
+pub(super) fn columns_of(columns: &[Column], text: &mut String) {
+    text.push_str("\"columns\":[");
+    for (at, column) in columns.iter().enumerate() {
+        text.push_str(if at > 0 { ",{\"name\":" } else { "{\"name\":" });
+        write_json_string(column.name(), text);
+        text.push_str(",\"type\":");
+        write_json_string(&type_name(column), text);
+        text.push('}');
+    }
+    text.push(']');
+}
+
+/// Appends a row.
+pub(super) fn row_of(
+    batch: &RecordBatch,
+    row: usize,
+    columns: &[Column],
+    rows_as: RowsAs,
+    text: &mut String,
+) {
+    let (open, close) = if rows_as == RowsAs::Lists { ('[', ']') } else { ('{', '}') };
+    text.push(open);
+    for (at, column) in columns.iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        if rows_as != RowsAs::Lists {
+            write_json_string(column.name(), text);
+            text.push(':');
+        }
+        write_json_value(batch.column(at).as_ref(), row, column.data_type(), text);
+    }
+    text.push(close);
+}
+
 /// The type without its parameters, which a computed column has none of.
 fn type_name(column: &Column) -> String {
     let lists = if matches!(column.data_type(), DataType::Array(_)) { "[]" } else { "" };
@@ -116,7 +140,8 @@ pub(super) fn command(tag: &str, rows: u64, notices: &[Notice]) -> String {
     text
 }
 
-fn end(tag: &str, rows: u64, notices: &[Notice], text: &mut String) {
+/// Appends `"tag":…,"row_count":…` and the last bracket.
+pub(super) fn end(tag: &str, rows: u64, notices: &[Notice], text: &mut String) {
     text.push_str("\"tag\":");
     write_json_string(tag, text);
     text.push_str(&format!(",\"row_count\":{rows}"));

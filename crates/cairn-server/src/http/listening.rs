@@ -13,7 +13,7 @@ use tower::ServiceExt;
 
 use super::Connection;
 use crate::access::Peer;
-use crate::registry::Stage;
+use crate::registry::{Stage, until};
 use crate::server::Shared;
 
 /// Bytes of the head of a request, at most.
@@ -57,11 +57,11 @@ async fn speak(
             let mut served = std::pin::pin!($served);
             tokio::select! {
                 _ = served.as_mut() => return,
-                _ = stages.wait_for(|stage| *stage >= Stage::Closing) => served.as_mut().graceful_shutdown(),
+                () = until(&mut stages, Stage::Closing) => served.as_mut().graceful_shutdown(),
             }
             tokio::select! {
                 _ = served.as_mut() => {}
-                _ = stages.wait_for(|stage| *stage >= Stage::Ending) => {}
+                () = until(&mut stages, Stage::Ending) => {}
             }
         }};
     }

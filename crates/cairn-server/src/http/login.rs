@@ -18,6 +18,7 @@ const REMEMBERED_MAX: usize = 4096;
 const TRIED_MAX: usize = 2;
 
 /// A name and a password.
+#[derive(Clone, serde::Deserialize)]
 pub(super) struct Credentials {
     pub(super) user: String,
     pub(super) password: String,

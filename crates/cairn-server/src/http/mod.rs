@@ -19,6 +19,7 @@ mod keys;
 mod listening;
 mod login;
 mod metrics;
+mod openapi;
 mod origin;
 mod parameters;
 mod problem;
@@ -26,6 +27,7 @@ mod query;
 mod reply;
 mod request;
 mod sessions;
+mod socket;
 mod tables;
 
 use std::sync::Arc;
@@ -69,7 +71,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/ready", get(health::ready))
         .route("/api/stats", get(metrics::stats))
         .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(openapi::document))
         .route("/api/query", post(query::run))
+        .route("/api/ws", get(socket::open))
         .route("/api/sessions", post(sessions::open))
         .route("/api/sessions/{session}", delete(sessions::close))
         .route("/api/put", post(keys::put))

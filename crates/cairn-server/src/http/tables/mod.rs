@@ -15,25 +15,29 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use cairndb::arrow::RecordBatch;
-use cairndb::copy::{write_json_string, write_json_value};
-use cairndb::{Column, Notice, Outcome, Rows};
+use cairndb::{Notice, Outcome, Rows};
 
 use super::Http;
 use super::guest::Guest;
-use super::json::RowsAs;
+use super::json::{RowsAs, row_of};
 use super::problem::Problem;
 use super::reply::{self, Said, Wanted};
 use super::request::Form;
 use filter::Filter;
 use page::{Cursor, Sorted};
-use relation::{Relation, quoted};
+pub(super) use relation::Relation;
+use relation::quoted;
 use statement::Statement;
 
 pub(super) use change::{delete, delete_one, insert, replace_one, update, update_one};
 
 /// Rows of a page that says where the next one begins, at most; more are streamed.
 const PAGE_ROWS_MAX: u64 = 10_000;
+
+/// The tables and views that the role may see.
+pub(super) const VISIBLE: &str = "SELECT table_schema AS schema, table_name AS name, CASE table_type WHEN 'VIEW' THEN 'view' ELSE 'table' END AS kind \
+     FROM information_schema.tables \
+     WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2";
 
 /// What an address asks for.
 #[derive(Default)]
@@ -106,10 +110,7 @@ impl Said for Guest {
 /// `GET /api/tables`: what the role may see.
 pub(super) async fn list(guest: Guest) -> Result<Response, Problem> {
     let mut guest = guest;
-    let sql = "SELECT table_schema AS schema, table_name AS name, CASE table_type WHEN 'VIEW' THEN 'view' ELSE 'table' END AS kind \
-               FROM information_schema.tables \
-               WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2";
-    let Outcome::Rows(mut rows) = guest.run(sql, &[]).await? else {
+    let Outcome::Rows(mut rows) = guest.run(VISIBLE, &[]).await? else {
         return Err(Problem::new(500, "XX000", "a SELECT without rows"));
     };
     Ok(reply::json(StatusCode::OK, objects(&mut rows, 0).await?.text))
@@ -269,7 +270,7 @@ async fn objects(rows: &mut Rows, hidden: usize) -> Result<Page, Problem> {
     while let Some(batch) = rows.next_batch_async().await? {
         for row in 0..batch.num_rows() {
             page.text.push_str(if page.rows > 0 { ",\n" } else { "" });
-            object(&batch, row, shown, &mut page.text);
+            row_of(&batch, row, shown, RowsAs::Objects, &mut page.text);
             page.rows += 1;
         }
         page.last = Cursor::of(&batch, order).or(page.last);
@@ -278,19 +279,8 @@ async fn objects(rows: &mut Rows, hidden: usize) -> Result<Page, Problem> {
     Ok(page)
 }
 
-fn object(batch: &RecordBatch, row: usize, columns: &[Column], out: &mut String) {
-    out.push('{');
-    for (at, column) in columns.iter().enumerate() {
-        out.push_str(if at > 0 { "," } else { "" });
-        write_json_string(column.name(), out);
-        out.push(':');
-        write_json_value(batch.column(at).as_ref(), row, column.data_type(), out);
-    }
-    out.push('}');
-}
-
 /// A name as a part of an address.
-fn encoded(name: &str) -> String {
+pub(super) fn encoded(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     name.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }

@@ -12,8 +12,8 @@ const SCHEMA: &str = "public";
 
 /// A table or view with its place in the catalog.
 #[derive(Clone)]
-pub(super) struct Relation {
-    pub(super) table: Arc<Table>,
+pub(in super::super) struct Relation {
+    pub(in super::super) table: Arc<Table>,
     pub(super) catalog: Arc<Catalog>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Link {
 
 impl Relation {
     /// The one that a request names: `table`, or `schema.table`.
-    pub(super) fn named(session: &Session, name: &str) -> Result<Relation, Problem> {
+    pub(in super::super) fn named(session: &Session, name: &str) -> Result<Relation, Problem> {
         let catalog = session.catalog();
         let whole = of_catalog(&catalog, SCHEMA, name);
         let parted = || name.split_once('.').and_then(|(schema, name)| of_catalog(&catalog, schema, name));
@@ -61,8 +61,13 @@ impl Relation {
         Ok(&self.column(name)?.ty)
     }
 
+    /// Whether a row that says nothing of a column has a value there.
+    pub(in super::super) fn has_default(&self, column: &Column) -> bool {
+        column.default.is_some() || column.identity.is_some() || column.generated.is_some()
+    }
+
     /// The names of the primary key's columns; empty where there is none.
-    pub(super) fn key(&self) -> Vec<&str> {
+    pub(in super::super) fn key(&self) -> Vec<&str> {
         let name = |id: &_| self.table.column_by_id(*id).map(|column| column.name.as_str());
         self.table.primary_key.iter().filter_map(name).collect()
     }

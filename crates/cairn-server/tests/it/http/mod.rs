@@ -6,8 +6,10 @@ mod keys;
 mod limits;
 mod logins;
 mod metrics;
+mod openapi;
 mod query;
 mod sessions;
+mod socket;
 mod tables;
 
 use cairn_server::Options;
