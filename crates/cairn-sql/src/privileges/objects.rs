@@ -1,11 +1,11 @@
-//! OWNER TO, REASSIGN OWNED, DROP OWNED, CREATE SCHEMA … AUTHORIZATION.
+//! OWNER TO, REASSIGN OWNED, DROP OWNED, CREATE SCHEMA … AUTHORIZATION and its elements.
 
 use std::sync::Arc;
 
 use cairn_engine::catalog::{
     AccessDescriptor, Class, DATABASE_ID, ObjectId, Privileges, Relation, RoleDescriptor,
 };
-use sqlparser::ast::{Ident, ObjectName};
+use sqlparser::ast::{Ident, ObjectName, Statement};
 
 use super::statement::{Owned, RoleName, shown};
 use super::{denied, roles};
@@ -312,23 +312,75 @@ fn drop_objects(context: &Context, role: ObjectId, cascade: bool) -> Result<()> 
     Ok(())
 }
 
-/// CREATE SCHEMA … AUTHORIZATION.
+/// CREATE SCHEMA … AUTHORIZATION, and with elements.
 pub(super) fn create_schema(
     context: &Context,
-    name: Option<&Ident>,
-    role: &RoleName,
+    (name, role): (Option<&Ident>, Option<&RoleName>),
     if_not_exists: bool,
+    elements: &[String],
 ) -> Result<StatementResult> {
-    let role = roles::find(context, role)?;
-    if !context.txn().catalog().may_become(context.role(), role.id) {
+    if if_not_exists && !elements.is_empty() {
+        return Err(Error::new("0A000", "CREATE SCHEMA IF NOT EXISTS cannot include schema elements"));
+    }
+    let role = role.map(|role| roles::find(context, role)).transpose()?;
+    if let Some(role) = &role
+        && !context.txn().catalog().may_become(context.role(), role.id)
+    {
         return Err(Error::new("42501", format!("must be able to SET ROLE \"{}\"", role.name)));
     }
-    let name = name.cloned().unwrap_or_else(|| Ident::with_quote('"', &role.name));
+    let of_role = || role.as_ref().map(|role| Ident::with_quote('"', &role.name));
+    let missing = || Error::internal("a schema without a name");
+    let name = name.cloned().or_else(of_role).ok_or_else(missing)?;
     let named = ObjectName::from(name.clone());
-    let is_new = context.catalog()?.schema(&names::stored(&name)).is_none();
+    let stored = names::stored(&name);
+    let is_new = context.catalog()?.schema(&stored).is_none();
     let done = crate::ddl::create_schema(context, &sqlparser::ast::SchemaName::Simple(named), if_not_exists)?;
-    if is_new && let Some(made) = context.catalog()?.schema(&names::stored(&name)) {
+    if is_new
+        && let Some(role) = &role
+        && let Some(made) = context.catalog()?.schema(&stored)
+    {
         context.txn().set_owner(made.id, role.id)?;
     }
+    run_elements(context, &stored, role.as_ref().map(|role| role.id), elements)?;
     Ok(done)
+}
+
+/// Makes what is in a new schema, as its owner: names without a schema are there.
+fn run_elements(context: &Context, schema: &str, owner: Option<ObjectId>, elements: &[String]) -> Result<()> {
+    if elements.is_empty() {
+        return Ok(());
+    }
+    let mut settings = crate::session::settings::Settings::clone(&context.scope.settings);
+    settings.search_path.insert(0, schema.to_owned());
+    if let Some(owner) = owner {
+        settings.identity = Arc::new(settings.identity.definer(owner));
+    }
+    let inner = context.with_settings(Arc::new(settings));
+    // What it makes is the role's that it runs as.
+    let role = context.txn().role();
+    context.txn().set_role(inner.role());
+    let made = elements.iter().try_for_each(|element| {
+        let statement = crate::parse::parse_text(element)?;
+        require_schema(&statement, schema)?;
+        crate::session::run(&inner, &statement, element).map(drop)
+    });
+    context.txn().set_role(role);
+    made
+}
+
+/// Refuses an element that would be made elsewhere.
+fn require_schema(statement: &Statement, schema: &str) -> Result<()> {
+    let name = match statement {
+        Statement::CreateTable(create) => &create.name,
+        Statement::CreateView(create) => &create.name,
+        _ => return Ok(()),
+    };
+    let [other, _] = name.0.as_slice() else { return Ok(()) };
+    match other.as_ident().map(names::stored) {
+        Some(other) if other != schema => Err(Error::new(
+            "42P15",
+            format!("CREATE specifies a schema ({other}) different from the one being created ({schema})"),
+        )),
+        _ => Ok(()),
+    }
 }

@@ -215,8 +215,10 @@ pub(crate) enum Own {
     },
     CreateSchema {
         name: Option<Ident>,
-        role: RoleName,
+        role: Option<RoleName>,
         if_not_exists: bool,
+        /// Statements that make what is in it.
+        elements: Vec<String>,
     },
     CreatePolicy(CreatePolicy),
     AlterPolicy(AlterPolicy),
@@ -248,7 +250,10 @@ pub(crate) fn is_own(sql: &str) -> bool {
         ("CREATE" | "ALTER" | "DROP", "ROLE" | "USER" | "GROUP" | "POLICY") => true,
         ("COMMENT", "ON") => word(2) == "ROLE",
         ("ALTER", "DEFAULT") => word(2) == "PRIVILEGES",
-        ("CREATE", "SCHEMA") => ends_with(sql, &["AUTHORIZATION", ""]),
+        ("CREATE", "SCHEMA") => {
+            let elements = super::syntax::elements::of_schema(sql);
+            elements.is_some_and(|(head, all)| !all.is_empty() || ends_with(head, &["AUTHORIZATION", ""]))
+        }
         ("ALTER", "TABLE") if ends_with(sql, &["ROW", "LEVEL", "SECURITY"]) => {
             // One of several actions is the parser's.
             !sql.contains(',')
@@ -302,8 +307,8 @@ pub(crate) fn run(context: &Context, own: &Own) -> Result<StatementResult> {
         Own::Owner { owned, if_exists, to } => objects::owner(context, owned, *if_exists, to),
         Own::Reassign { from, to } => objects::reassign(context, from, to),
         Own::DropOwned { of, cascade } => objects::drop_owned(context, of, *cascade),
-        Own::CreateSchema { name, role, if_not_exists } => {
-            objects::create_schema(context, name.as_ref(), role, *if_not_exists)
+        Own::CreateSchema { name, role, if_not_exists, elements } => {
+            objects::create_schema(context, (name.as_ref(), role.as_ref()), *if_not_exists, elements)
         }
         Own::CreatePolicy(create) => policies::create(context, create),
         Own::AlterPolicy(alter) => policies::alter(context, alter),

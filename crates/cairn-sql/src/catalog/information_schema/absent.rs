@@ -189,18 +189,6 @@ pub(super) const TABLES: &[SystemTable] = &[
         ],
     ),
     SystemTable::empty(
-        "sql_features",
-        &[
-            ("feature_id", T),
-            ("feature_name", T),
-            ("sub_feature_id", T),
-            ("sub_feature_name", T),
-            ("is_supported", T),
-            ("is_verified_by", T),
-            ("comments", T),
-        ],
-    ),
-    SystemTable::empty(
         "sql_implementation_info",
         &[
             ("implementation_info_id", T),
@@ -219,10 +207,6 @@ pub(super) const TABLES: &[SystemTable] = &[
             ("is_verified_by", T),
             ("comments", T),
         ],
-    ),
-    SystemTable::empty(
-        "sql_sizing",
-        &[("sizing_id", Int4), ("sizing_name", T), ("supported_value", Int4), ("comments", T)],
     ),
     SystemTable::empty(
         "transforms",

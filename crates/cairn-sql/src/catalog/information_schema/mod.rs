@@ -8,6 +8,7 @@ mod facts;
 mod privileges;
 mod relations;
 mod routines;
+mod standard;
 mod usage;
 mod user_types;
 
@@ -34,6 +35,7 @@ pub(crate) fn tables() -> &'static [SystemTable] {
             privileges::TABLES,
             usage::TABLES,
             absent::TABLES,
+            standard::TABLES,
         ];
         parts.concat()
     });

@@ -1,5 +1,6 @@
 //! Reading the statements on roles, privileges, owners and policies, of which the parser knows a part only.
 
+pub(crate) mod elements;
 mod grants;
 mod owners;
 mod policies;
@@ -20,6 +21,7 @@ use super::statement::{Own, Owned, RowSecurity};
 /// Reads one, as a whole.
 pub(crate) fn read(sql: &str) -> Parsed<Own> {
     let dialect = PostgreSqlDialect {};
+    let (sql, elements) = elements::of_schema(sql).unwrap_or((sql, Vec::new()));
     let mut parser = Parser::new(&dialect).try_with_sql(sql)?;
     let parser = &mut parser;
     let first = parser.next_token().token.to_string().to_ascii_uppercase();
@@ -41,7 +43,7 @@ pub(crate) fn read(sql: &str) -> Parsed<Own> {
             let text = if word(parser, "NULL") { None } else { Some(parser.parse_literal_string()?) };
             Own::Comment { role, text }
         }
-        "CREATE" => create(parser)?,
+        "CREATE" => create(parser, &elements)?,
         "DROP" => drop_one(parser)?,
         _ => alter(parser)?,
     };
@@ -49,21 +51,20 @@ pub(crate) fn read(sql: &str) -> Parsed<Own> {
     Ok(own)
 }
 
-fn create(parser: &mut Parser<'_>) -> Parsed<Own> {
+fn create(parser: &mut Parser<'_>, elements: &[&str]) -> Parsed<Own> {
     if word(parser, "POLICY") {
         return create_policy(parser).map(Own::CreatePolicy);
     }
     if word(parser, "SCHEMA") {
         let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
-        let name = match word(parser, "AUTHORIZATION") {
-            true => None,
-            false => {
-                let name = parser.parse_identifier()?;
-                expect(parser, "AUTHORIZATION")?;
-                Some(name)
-            }
+        let named = |parser: &mut Parser<'_>| word(parser, "AUTHORIZATION");
+        let (name, of_role) = match named(parser) {
+            true => (None, true),
+            false => (Some(parser.parse_identifier()?), named(parser)),
         };
-        return Ok(Own::CreateSchema { name, role: role(parser)?, if_not_exists });
+        let role = if of_role { Some(role(parser)?) } else { None };
+        let elements = elements.iter().map(|own| (*own).to_owned()).collect();
+        return Ok(Own::CreateSchema { name, role, if_not_exists, elements });
     }
     create_role(parser)
 }
