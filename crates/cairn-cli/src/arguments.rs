@@ -101,6 +101,9 @@ pub(crate) struct Serve {
     /// Origin whose pages may ask over HTTP, such as https://app.example; `*` for all. May be given more than once
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) http_origin: Vec<String>,
+    /// Requests over HTTP in a minute, at most, for each role at each address [default: as many as come]
+    #[arg(long, value_name = "N")]
+    pub(crate) http_requests_per_minute: Option<u32>,
     /// Directory of the Unix socket [default: that of the database]
     #[arg(long, value_name = "DIR")]
     pub(crate) socket: Option<PathBuf>,

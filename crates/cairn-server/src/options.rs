@@ -25,6 +25,8 @@ pub struct Options {
     pub http_connections_max: usize,
     /// Bytes of the body of a request, at most; default 32 MiB.
     pub http_body_bytes_max: usize,
+    /// Requests of HTTP in a minute, at most, for each role at each address; more get 429. Default: as many as come.
+    pub http_requests_per_minute: Option<u32>,
     /// Time after which a session of HTTP that nobody uses ends; default 60 s.
     pub http_session_idle: Duration,
     /// Directory of the Unix socket `.s.PGSQL.<port>`.
@@ -64,6 +66,7 @@ impl Default for Options {
             http_origins: Vec::new(),
             http_connections_max: 10_000,
             http_body_bytes_max: 32 << 20,
+            http_requests_per_minute: None,
             http_session_idle: Duration::from_secs(60),
             socket_directory: None,
             socket_port: 5432,

@@ -22,6 +22,7 @@ pub(crate) fn run(command: &Serve) -> Outcome {
     if options.http.is_empty() && options.tcp.is_empty() && command.socket.is_none() {
         options.http.push(HTTP);
     }
+    options.http_requests_per_minute = command.http_requests_per_minute;
     options.http_origins.clone_from(&command.http_origin);
     options.socket_port = command.socket_port;
     options.connections_max = command.connections;

@@ -1,6 +1,7 @@
 //! The session that a request runs in.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -72,6 +73,13 @@ pub(super) async fn enter(
     credentials: &Credentials,
 ) -> Result<Guest, Problem> {
     let shared = &http.shared;
+    if let (Some(most), Peer::Network(address, _)) =
+        (shared.options.http_requests_per_minute, connection.peer)
+        && let Err(wait) = http.rates.take((address, &credentials.user), most, Instant::now())
+    {
+        let message = format!("more than {most} requests in a minute");
+        return Err(Problem::new(429, "53400", message).with_retry(wait));
+    }
     let mut session = shared.database.session();
     let login = session.login(&credentials.user);
     let user = credentials.user.as_str();

@@ -24,6 +24,7 @@ mod origin;
 mod parameters;
 mod problem;
 mod query;
+mod rate;
 mod reply;
 mod request;
 mod sessions;
@@ -46,6 +47,7 @@ pub(crate) struct Http {
     shared: Arc<Shared>,
     logins: login::Logins,
     sessions: sessions::Sessions,
+    rates: rate::Rates,
     requests: metrics::Requests,
 }
 
@@ -63,6 +65,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         shared,
         logins: login::Logins::default(),
         sessions: sessions::Sessions::default(),
+        rates: rate::Rates::default(),
         requests: metrics::Requests::default(),
     });
     let routes = Router::new()

@@ -16,6 +16,8 @@ struct Fields {
     sqlstate: String,
     message: String,
     retryable: bool,
+    /// Seconds after which it may be asked again.
+    after: u64,
     /// The fields beside, as they are told.
     more: Map<String, Value>,
 }
@@ -27,6 +29,7 @@ impl Problem {
             sqlstate: sqlstate.to_owned(),
             message: message.into(),
             retryable: false,
+            after: 1,
             more: Map::new(),
         }))
     }
@@ -38,6 +41,12 @@ impl Problem {
 
     pub(super) fn with_hint(mut self, hint: &str) -> Problem {
         self.0.more.insert("hint".to_owned(), json!(hint));
+        self
+    }
+
+    /// The same, to be asked again after a time.
+    pub(super) fn with_retry(mut self, after: std::time::Duration) -> Problem {
+        self.0.after = after.as_secs_f64().ceil() as u64;
         self
     }
 
@@ -136,7 +145,7 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if matches!(self.0.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(self.0.after));
         }
         response
     }

@@ -79,3 +79,21 @@ async fn a_request_that_runs_is_answered_before_the_end() {
     site.server.stop().await;
     assert_eq!(running.await.unwrap().ok()["rows"], json!([[3_000_000]]));
 }
+
+#[tokio::test]
+async fn requests_beyond_the_rate_are_told_when_to_come_again() {
+    let site = site_with(|options| options.http_requests_per_minute = Some(2)).await;
+    let asked = async |user: &str| {
+        let request = site.request_of(user, "open sesame", Method::POST, "/api/query");
+        send(request.json(&json!({"sql": "SELECT 1"}))).await
+    };
+    assert!(asked("cairn").await.status.is_success() && asked("cairn").await.status.is_success());
+    let third = asked("cairn").await;
+    assert_eq!(third.problem(), (429, "53400".to_owned()));
+    let wait: u64 = third.header("retry-after").parse().unwrap();
+    assert!((1..=30).contains(&wait));
+    // Guesses count, too; others do not.
+    assert_eq!(asked("nobody").await.status, 401);
+    assert_eq!(asked("nobody").await.status, 401);
+    assert_eq!(asked("nobody").await.status, 429);
+}
