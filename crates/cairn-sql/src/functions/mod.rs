@@ -29,6 +29,7 @@ mod exact_average;
 mod format_number;
 mod format_time;
 pub(crate) mod json;
+pub(crate) mod kept;
 pub(crate) mod keys;
 mod keywords;
 pub(crate) mod like;

@@ -16,6 +16,7 @@ mod index_order;
 mod inline;
 pub(crate) mod interrupt;
 mod join_order;
+mod kept_types;
 pub(crate) mod late;
 pub(crate) mod literals;
 pub(crate) mod lock;

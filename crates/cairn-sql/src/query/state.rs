@@ -76,6 +76,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     rules.extend(state.analyzer().rules.iter().cloned());
     // When all values have their types.
     rules.push(Arc::new(super::numeric_keys::NumericKeys));
+    rules.push(Arc::new(super::kept_types::KeptTypes));
     let looking = |rule| Arc::new(LookingAnalyzer(rule)) as Arc<dyn AnalyzerRule + Send + Sync>;
     let rules = rules.into_iter().map(looking).collect();
     let mut optimizers = state.optimizer().rules.clone();
