@@ -10,7 +10,7 @@ mod array_agg;
 mod average;
 mod bits;
 mod bytes;
-pub(crate) mod case_type;
+pub(crate) mod case;
 pub(crate) mod cast;
 mod catalog;
 pub(crate) mod checked;
@@ -97,7 +97,7 @@ pub(crate) fn register(state: &mut SessionState) -> Result<()> {
     all.extend(notify::functions());
     all.extend(signal::functions());
     all.extend(bytes::functions());
-    all.extend(case_type::functions());
+    all.extend(case::functions());
     all.extend(catalog::functions());
     all.extend(datetime::functions());
     all.extend(elements::functions());

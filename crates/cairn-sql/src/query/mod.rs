@@ -2,6 +2,7 @@
 
 mod apply;
 pub(crate) mod cache;
+pub(crate) mod case_types;
 mod common_types;
 pub(crate) mod copies;
 pub(crate) mod declared;
@@ -41,6 +42,7 @@ mod repeated_keys;
 pub(crate) mod reuse;
 mod row_nulls;
 pub(crate) mod run;
+mod set_keys;
 pub(crate) mod shifted;
 mod slices;
 pub(crate) mod slots;
