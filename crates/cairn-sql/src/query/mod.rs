@@ -52,6 +52,7 @@ pub(crate) mod ties;
 mod told;
 mod total_rows;
 pub(crate) mod typed_operators;
+mod unmistaken;
 pub(crate) mod unnest;
 pub(crate) mod unprepared;
 mod value_order;

@@ -22,6 +22,7 @@ use super::literals::UnknownLiterals;
 use super::operators::Operators;
 use super::predicates::LongPredicates;
 use super::total_rows::TotalRows;
+use super::unmistaken;
 use super::unnest::UnnestedKeys;
 use super::value_order::ValueOrder;
 use super::zones::SessionZone;
@@ -92,6 +93,9 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     let mut physical = state.physical_optimizers().to_vec();
     if let Some(rule) = physical.iter_mut().find(|rule| rule.name() == join_order::REPLACED) {
         *rule = Arc::new(join_order::JoinOrder);
+    }
+    for rule in physical.iter_mut().filter(|rule| rule.name().starts_with(unmistaken::REPLACED)) {
+        *rule = Arc::new(unmistaken::Unmistaken(Arc::clone(rule)));
     }
     physical.insert(0, Arc::new(super::ordered_input::OrderedInput));
     // Before sorts are placed for good.
