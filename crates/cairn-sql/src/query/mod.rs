@@ -12,6 +12,7 @@ pub(crate) mod explain;
 pub(crate) mod few;
 mod frames;
 mod group_keys;
+mod grouping_sets;
 pub(crate) mod index_join;
 mod index_order;
 mod inline;

@@ -98,6 +98,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
         *rule = Arc::new(unmistaken::Unmistaken(Arc::clone(rule)));
     }
     physical.insert(0, Arc::new(super::ordered_input::OrderedInput));
+    physical.insert(0, Arc::new(super::grouping_sets::GroupingSets));
     // Before sorts are placed for good.
     let before = physical.iter().position(|rule| rule.name() == join_order::JoinOrder.name());
     physical.insert(before.unwrap_or_default() + 1, Arc::new(super::index_order::IndexOrder));
