@@ -212,7 +212,7 @@ impl Rewrite<'_> {
             }
             let name = names.save(&expr);
             let place = match place {
-                Place::Condition if unknown::matters(&expr, &schema)? => Place::Exact,
+                Place::Condition | Place::Join if unknown::matters(&expr, &schema)? => Place::Exact,
                 place => place,
             };
             let replaced = expr.transform_up(|expr| self.subquery(expr, &schema, place))?;
