@@ -78,7 +78,7 @@ fn is_without_columns(condition: &Expr) -> bool {
 }
 
 /// Whether an aggregate has a row for all its input, also where that is empty.
-fn gives_total(aggregate: &Aggregate) -> bool {
+pub(super) fn gives_total(aggregate: &Aggregate) -> bool {
     aggregate.group_expr.is_empty()
         || aggregate.group_expr.iter().any(|key| match key {
             Expr::GroupingSet(GroupingSet::Rollup(_) | GroupingSet::Cube(_)) => true,
