@@ -57,12 +57,15 @@ impl Logins {
         let is_there = verifier.is_some();
         let verifier = verifier.unwrap_or_else(|| Verifier::of_nobody(&own.user));
         let tag = self.tag(own);
-        if let Some(tag) = tag
-            && self.known().get(&tag) == Some(&verifier)
-        {
+        let is_known = || tag.is_some_and(|tag| self.known().get(&tag) == Some(&verifier));
+        if is_known() {
             return true;
         }
         let Ok(_turn) = self.trying.acquire().await else { return false };
+        // Of many that came at once the first has found it out.
+        if is_known() {
+            return true;
+        }
         let (asked, password) = (verifier.clone(), own.password.clone());
         let right = tokio::task::spawn_blocking(move || asked.accepts(&password)).await.unwrap_or(false);
         let right = right && is_there;

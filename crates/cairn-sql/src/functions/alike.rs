@@ -23,10 +23,6 @@ use crate::Error;
 /// `cairn_typed(value, 'type')`: the value, which is one of that type.
 pub(crate) const TYPED: &str = "cairn_typed";
 
-/// `cairn_typed_like(value, other)`: the value with the type of the other, which is not computed, where that is one by Arrow's type.
-/// Stands for a CASE among a function's arguments ([`crate::parse::case_type`]) until the plan is simplified.
-pub(crate) const TYPED_LIKE: &str = "cairn_typed_like";
-
 /// `cairn_null_where(value, condition)`: the value, but NULL where the condition holds.
 const NULL_WHERE: &str = "cairn_null_where";
 
@@ -38,7 +34,6 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     all.push(alike(make_array_udf(), true));
     all.push(typed());
     all.push(nulls());
-    all.push(ScalarUDF::from(TypedLike { signature: Signature::any(2, Volatility::Immutable) }));
     all
 }
 
@@ -151,54 +146,6 @@ impl ScalarUDFImpl for Typed {
 
     fn output_ordering(&self, inputs: &[ExprProperties]) -> Result<SortProperties> {
         Ok(inputs[0].sort_properties)
-    }
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct TypedLike {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for TypedLike {
-    fn name(&self) -> &str {
-        TYPED_LIKE
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[ArrowType]) -> Result<ArrowType> {
-        Ok(types[0].clone())
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let [value, other] = args.arg_fields else {
-            return Err(Error::internal("a value and another one expected").into());
-        };
-        let nullable = value.is_nullable();
-        Ok(match common([other]).filter(|ty| ty.to_arrow() == *value.data_type()) {
-            Some(ty) => Arc::new(ty.to_field(TYPED_LIKE, nullable)),
-            None => Arc::clone(value),
-        })
-    }
-
-    fn simplify(&self, mut args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        let other = args.pop();
-        let value = args.swap_remove(0);
-        let same = |typed: &Expr| {
-            Ok::<_, datafusion::error::DataFusionError>(
-                typed.get_type(info.schema())? == value.get_type(info.schema())?,
-            )
-        };
-        Ok(ExprSimplifyResult::Simplified(match with_type(&value, &other, info.schema()) {
-            Some(typed) if same(&typed)? => typed,
-            _ => value,
-        }))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        args.args[0].cast_to(args.return_field.data_type(), None)
     }
 }
 

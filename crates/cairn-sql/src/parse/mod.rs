@@ -8,7 +8,7 @@ pub(crate) mod as_of;
 pub(crate) mod balance;
 mod beside_stars;
 pub(crate) mod bound;
-mod case_type;
+mod case;
 pub(crate) mod check;
 pub(crate) mod composites;
 mod computed_windows;

@@ -151,8 +151,7 @@ impl VisitorMut for Rewrite {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         match rewrite(expr, &mut self.frames) {
             Ok(()) => {
-                super::case_type::rewrite(expr);
-                super::case_type::in_arguments(expr);
+                super::case::rewrite(expr);
                 ControlFlow::Continue(())
             }
             Err(error) => ControlFlow::Break(error),

@@ -1,7 +1,8 @@
-//! String literals in a VALUES list take the type of the column that another row gives it, as PostgreSQL has it: the
+//! String literals and NULLs in a VALUES list take the type of the column that another row gives it, as PostgreSQL has it: the
 //! planner would find two types, or make all of it text.
 
-use sqlparser::ast::{CastKind, DataType, Expr, Query, SetExpr, Value};
+use sqlparser::ast::helpers::attached_token::AttachedToken;
+use sqlparser::ast::{CaseWhen, CastKind, DataType, Expr, Query, SetExpr, Value};
 
 /// Gives the literals of a query's VALUES their types.
 pub(crate) fn adopt(query: &mut Query) {
@@ -17,23 +18,49 @@ fn in_body(body: &mut SetExpr) {
         SetExpr::Values(values) => {
             let width = values.rows.first().map_or(0, |row| row.len());
             for at in 0..width {
-                let ty = values.rows.iter().find_map(|row| row.get(at).and_then(type_of)).cloned();
-                let Some(ty) = ty else { continue };
-                for row in &mut values.rows {
-                    if let Some(expr) = row.get_mut(at).filter(|expr| is_literal(expr)) {
-                        let literal = std::mem::replace(expr, Expr::Value(Value::Null.into()));
-                        *expr = Expr::Cast {
-                            kind: CastKind::Cast,
-                            expr: Box::new(literal),
-                            data_type: ty.clone(),
-                            array: false,
-                            format: None,
-                        };
+                let column = || values.rows.iter().filter_map(|row| row.get(at));
+                let ty = column().find_map(type_of).cloned();
+                let like = column().find(|expr| is_computed(expr)).cloned();
+                for expr in values.rows.iter_mut().filter_map(|row| row.get_mut(at)) {
+                    if is_literal(expr) {
+                        give_type(expr, ty.as_ref(), like.as_ref());
                     }
                 }
             }
         }
         _ => {}
+    }
+}
+
+/// Gives a literal a type, or that of another value.
+fn give_type(literal: &mut Expr, ty: Option<&DataType>, like: Option<&Expr>) {
+    let expr = std::mem::replace(literal, Expr::Value(Value::Null.into()));
+    *literal = match (ty, like) {
+        (Some(ty), _) => Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(expr),
+            data_type: ty.clone(),
+            array: false,
+            format: None,
+        },
+        // The type of a function is known later.
+        (None, Some(like)) => Expr::Case {
+            case_token: AttachedToken::empty(),
+            end_token: AttachedToken::empty(),
+            operand: None,
+            conditions: vec![CaseWhen { condition: Expr::Value(Value::Boolean(true).into()), result: expr }],
+            else_result: Some(Box::new(like.clone())),
+        },
+        (None, None) => expr,
+    };
+}
+
+/// Whether an expression may have a type that Arrow has no word for, of which the planner finds NULL to be another one.
+fn is_computed(expr: &Expr) -> bool {
+    match expr {
+        Expr::Function(_) | Expr::Case { .. } => true,
+        Expr::Nested(inner) => is_computed(inner),
+        _ => false,
     }
 }
 
@@ -47,5 +74,5 @@ fn type_of(expr: &Expr) -> Option<&DataType> {
 }
 
 fn is_literal(expr: &Expr) -> bool {
-    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_) | Value::Null))
 }

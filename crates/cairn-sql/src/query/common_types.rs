@@ -12,15 +12,15 @@ use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::expr::{InSubquery, ScalarFunction, SetComparison, SetQuantifier};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::planner::RawBinaryExpr;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, Union, Values,
 };
 
 use super::operators::as_float;
-use crate::functions::alike::{common_type, null_where, with_type};
-use crate::functions::{case_type, cast, sql_type, wide};
+use crate::functions::alike::{common_type, null_where};
+use crate::functions::case::is_case;
+use crate::functions::{cast, sql_type, wide};
 
 /// The plan with values of one place in one type.
 pub(super) fn rewrite(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
@@ -30,7 +30,11 @@ pub(super) fn rewrite(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
     let rewritten = plan.transform_up_with_subqueries(|node| {
         let node = match node {
             LogicalPlan::Union(union) => return of_union(union),
-            LogicalPlan::Values(values) => return of_values(values),
+            LogicalPlan::Values(_) => {
+                let rows = with_cases(node)?.data;
+                let LogicalPlan::Values(values) = rows else { return Ok(Transformed::yes(rows)) };
+                return of_values(values);
+            }
             other => other,
         };
         let schema = match node.inputs().as_slice() {
@@ -49,6 +53,19 @@ pub(super) fn rewrite(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
     Ok(rewritten.data)
 }
 
+/// Rows of values with CASEs.
+fn with_cases(rows: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
+    let none = DFSchema::empty();
+    rows.map_expressions(|expr| {
+        expr.transform_up(|expr| match expr {
+            Expr::ScalarFunction(call) if is_case(call.func.name()) => {
+                super::case_types::of_call(call, &none).map(Transformed::yes)
+            }
+            other => Ok(Transformed::no(other)),
+        })
+    })
+}
+
 fn is_concerned(plan: &LogicalPlan) -> DataFusionResult<bool> {
     let mut found = false;
     plan.apply_with_subqueries(|node| {
@@ -63,9 +80,10 @@ fn is_concerned(plan: &LogicalPlan) -> DataFusionResult<bool> {
 
 fn is_concerned_expr(expr: &Expr) -> bool {
     match expr {
-        Expr::Case(_) | Expr::InSubquery(_) => true,
+        Expr::InSubquery(_) => true,
         Expr::ScalarFunction(function) => {
-            takes_alike(function.func.name()) || function.func.name() == "date_trunc"
+            let name = function.func.name();
+            takes_alike(name) || is_case(name) || name == "date_trunc"
         }
         _ => false,
     }
@@ -73,22 +91,13 @@ fn is_concerned_expr(expr: &Expr) -> bool {
 
 /// Functions whose arguments take one type.
 fn takes_alike(name: &str) -> bool {
-    matches!(name, "coalesce" | "greatest" | "least" | "nullif" | "make_array" | case_type::NAME)
+    matches!(name, "coalesce" | "greatest" | "least" | "nullif" | "make_array")
 }
 
 fn in_expr(expr: Expr, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
     match expr {
-        Expr::Case(mut case) => {
-            let results = case.when_then_expr.iter_mut().map(|(_, then)| &mut **then);
-            let changed = alike(results.chain(case.else_expr.as_deref_mut()).collect(), schema)?;
-            let results: Vec<Expr> = case.when_then_expr.iter().map(|(_, then)| Expr::clone(then)).collect();
-            let last = case.else_expr.as_deref().cloned();
-            let case = Expr::Case(case);
-            // A CASE has the type that Arrow has for it.
-            match with_type(&case, results.iter().chain(&last), schema) {
-                Some(typed) => Ok(Transformed::yes(typed)),
-                None => Ok(Transformed::new_transformed(case, changed)),
-            }
+        Expr::ScalarFunction(function) if is_case(function.func.name()) => {
+            super::case_types::of_call(function, schema).map(Transformed::yes)
         }
         Expr::ScalarFunction(function)
             if function.func.name() == "nullif" && !is_plainly_equal(&function.args, schema) =>
@@ -144,7 +153,7 @@ fn literals(function: &mut ScalarFunction, schema: &DFSchema) -> bool {
 }
 
 /// Whether values are equal to the query engine's NULLIF where they are equal to the operator.
-fn is_plainly_equal(values: &[Expr], schema: &DFSchema) -> bool {
+pub(super) fn is_plainly_equal(values: &[Expr], schema: &DFSchema) -> bool {
     let types: Vec<Option<DataType>> = values.iter().map(|value| type_of(value, schema)).collect();
     let plain = |ty: &Option<DataType>| match ty {
         Some(ty) => {
@@ -185,18 +194,6 @@ fn nullif(args: Vec<Expr>, schema: &DFSchema) -> DataFusionResult<Transformed<Ex
     }
     let equal = super::operators::equal(value.clone(), other, schema)?;
     Ok(Transformed::yes(null_where(value, equal)))
-}
-
-/// Gives operands that are a CASE the type that their results have.
-pub(super) fn with_types(raw: &mut RawBinaryExpr, schema: &DFSchema) {
-    for side in [&mut raw.left, &mut raw.right] {
-        if let Expr::Case(case) = &*side {
-            let results = case.when_then_expr.iter().map(|(_, then)| then.as_ref());
-            if let Some(typed) = with_type(side, results.chain(case.else_expr.as_deref()), schema) {
-                *side = typed;
-            }
-        }
-    }
 }
 
 fn in_subquery(own: InSubquery, schema: &DFSchema) -> DataFusionResult<Transformed<Expr>> {
@@ -259,7 +256,7 @@ fn type_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
 }
 
 /// Brings numbers to the type in which they meet, where the query engine would choose another one.
-fn alike(mut exprs: Vec<&mut Expr>, schema: &DFSchema) -> DataFusionResult<bool> {
+pub(super) fn alike(mut exprs: Vec<&mut Expr>, schema: &DFSchema) -> DataFusionResult<bool> {
     let types: Vec<Option<DataType>> = exprs.iter().map(|expr| type_of(expr, schema)).collect();
     if types.iter().flatten().any(is_float) {
         return Ok(as_floats(exprs, schema));
@@ -275,7 +272,7 @@ fn alike(mut exprs: Vec<&mut Expr>, schema: &DFSchema) -> DataFusionResult<bool>
     Ok(true)
 }
 
-fn is_float(ty: &DataType) -> bool {
+pub(super) fn is_float(ty: &DataType) -> bool {
     matches!(ty, DataType::Real | DataType::Double)
 }
 
@@ -285,7 +282,7 @@ fn widened(expr: Expr) -> DataFusionResult<Expr> {
 }
 
 /// Whether there is a NUMERIC among numbers, and not all of them have one scale.
-fn differ<'t>(types: impl Iterator<Item = &'t DataType>) -> bool {
+pub(super) fn differ<'t>(types: impl Iterator<Item = &'t DataType>) -> bool {
     let mut scales = Vec::new();
     let mut numeric = false;
     for ty in types {

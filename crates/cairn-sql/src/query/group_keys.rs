@@ -37,7 +37,7 @@ impl AnalyzerRule for GroupKeys {
 }
 
 fn analyze(node: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
-    match node {
+    compared(node)?.transform_data(|node| match node {
         LogicalPlan::Distinct(Distinct::All(input)) => {
             let keyed = input
                 .schema()
@@ -53,8 +53,8 @@ fn analyze(node: LogicalPlan) -> DataFusionResult<Transformed<LogicalPlan>> {
             Ok(Transformed::yes(grouped(aggregate)?.data))
         }
         LogicalPlan::Aggregate(aggregate) => grouped(aggregate),
-        other => compared(other),
-    }
+        other => Ok(Transformed::no(other)),
+    })
 }
 
 fn grouped(mut aggregate: Aggregate) -> DataFusionResult<Transformed<LogicalPlan>> {

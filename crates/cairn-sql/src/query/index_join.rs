@@ -11,7 +11,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
 };
 use arrow::compute::{filter_record_batch, take};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{Fields, Schema, SchemaRef};
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use cairn_engine::catalog::IndexId;
 use cairn_types::Value;
@@ -45,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) condition: Option<Arc<dyn PhysicalExpr>>,
     /// Which of the scan's columns are given.
     pub(crate) columns: Vec<usize>,
+    /// What the second side calls them: it may have given the scan's columns other names.
+    pub(crate) fields: Fields,
 }
 
 /// See the module.
@@ -75,10 +77,10 @@ impl IndexJoinExec {
         filter: Option<Arc<dyn PhysicalExpr>>,
         kind: JoinType,
     ) -> IndexJoinExec {
-        let (left, right) = (outer.schema(), scan.schema());
-        let given = inner.columns.iter().map(|at| match kind {
-            JoinType::Left => Arc::new(right.field(*at).clone().with_nullable(true)),
-            _ => Arc::clone(&right.fields()[*at]),
+        let left = outer.schema();
+        let given = inner.fields.iter().map(|field| match kind {
+            JoinType::Left => Arc::new(field.as_ref().clone().with_nullable(true)),
+            _ => Arc::clone(field),
         });
         let fields: Vec<_> = left.fields().iter().cloned().chain(given).collect();
         let pairs = Arc::new(Schema::new_with_metadata(fields, left.metadata().clone()));

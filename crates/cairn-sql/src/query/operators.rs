@@ -51,7 +51,6 @@ impl ExprPlanner for Operators {
             return Ok(PlannerResult::Original(raw));
         }
         super::open_parameters::tell(&mut raw, schema);
-        super::common_types::with_types(&mut raw, schema);
         let (Ok(left), Ok(right)) = (type_of(&raw.left, schema), type_of(&raw.right, schema)) else {
             return Ok(PlannerResult::Original(raw));
         };

@@ -160,6 +160,7 @@ impl<'s> Planner<'s> {
         crate::privileges::check_columns(&plan)?;
         super::recursive_types::check(plan)
             .and_then(super::copies::numbered)
+            .and_then(super::set_keys::as_columns)
             .and_then(super::common_types::rewrite)
             .and_then(super::outer_aggregates::refuse)
             .and_then(super::optional::rewrite)

@@ -90,7 +90,11 @@ fn planned(context: &Context, state: &SessionState, plan: &LogicalPlan) -> Resul
     let subqueries = apply::has_subqueries(plan)?;
     let deep = subqueries && apply::depth(plan)? == apply::DEPTH_MAX;
     let decorrelate = context.scope.settings.methods.decorrelate && !deep;
-    let as_it_is = !subqueries || decorrelate && !apply::gives_outer(plan)? && !apply::tells_unknown(plan)?;
+    let as_it_is = !subqueries
+        || decorrelate
+            && !apply::gives_outer(plan)?
+            && !apply::has_totals(plan)?
+            && !apply::tells_unknown(plan)?;
     let mut last = Error::internal("no plan was tried").into();
     let renamed;
     let plan = if subqueries {

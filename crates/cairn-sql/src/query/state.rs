@@ -22,6 +22,7 @@ use super::literals::UnknownLiterals;
 use super::operators::Operators;
 use super::predicates::LongPredicates;
 use super::total_rows::TotalRows;
+use super::unmistaken;
 use super::unnest::UnnestedKeys;
 use super::value_order::ValueOrder;
 use super::zones::SessionZone;
@@ -76,6 +77,7 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     rules.extend(state.analyzer().rules.iter().cloned());
     // When all values have their types.
     rules.push(Arc::new(super::numeric_keys::NumericKeys));
+    rules.push(Arc::new(super::kept_types::KeptTypes));
     let looking = |rule| Arc::new(LookingAnalyzer(rule)) as Arc<dyn AnalyzerRule + Send + Sync>;
     let rules = rules.into_iter().map(looking).collect();
     let mut optimizers = state.optimizer().rules.clone();
@@ -92,7 +94,11 @@ pub(crate) fn template(options: &SqlOptions) -> Result<SessionState> {
     if let Some(rule) = physical.iter_mut().find(|rule| rule.name() == join_order::REPLACED) {
         *rule = Arc::new(join_order::JoinOrder);
     }
+    for rule in physical.iter_mut().filter(|rule| rule.name().starts_with(unmistaken::REPLACED)) {
+        *rule = Arc::new(unmistaken::Unmistaken(Arc::clone(rule)));
+    }
     physical.insert(0, Arc::new(super::ordered_input::OrderedInput));
+    physical.insert(0, Arc::new(super::grouping_sets::GroupingSets));
     // Before sorts are placed for good.
     let before = physical.iter().position(|rule| rule.name() == join_order::JoinOrder.name());
     physical.insert(before.unwrap_or_default() + 1, Arc::new(super::index_order::IndexOrder));

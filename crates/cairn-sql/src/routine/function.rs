@@ -173,6 +173,11 @@ pub(crate) fn is_called_in(expr: &Expr) -> Result<bool> {
     })?)
 }
 
+/// Whether a function is one in SQL.
+pub(crate) fn is_own(function: &ScalarUDF) -> bool {
+    function.inner().is::<Function>()
+}
+
 /// Whether a plan calls any function in SQL.
 pub(crate) fn is_called(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;

@@ -30,6 +30,7 @@ use datafusion::logical_expr::{
 use self::evaluate::{Apply, Kind};
 pub(crate) use self::unknown::is_told as tells_unknown;
 use crate::context::Context;
+use crate::query::total_rows::gives_total;
 
 /// Whether a plan has subqueries in expressions or LATERAL items at all.
 pub(crate) fn has_subqueries(plan: &LogicalPlan) -> DataFusionResult<bool> {
@@ -83,7 +84,31 @@ pub(crate) fn gives_outer(plan: &LogicalPlan) -> DataFusionResult<bool> {
     Ok(found)
 }
 
-/// The plan with the rows of such subqueries renamed as have a column that the value compared with them names too, as in
+/// Whether a correlated subquery has groups that are there for no rows: a join with its groups would have no row where PostgreSQL has
+/// the one for all.
+pub(crate) fn has_totals(plan: &LogicalPlan) -> DataFusionResult<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            found |= expr.exists(|expr| match subquery_of(expr) {
+                Some(inner) => Ok(totals(inner)? && !free(inner)?.is_empty()),
+                None => Ok(false),
+            })?;
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(found)
+}
+
+/// Whether a plan has grouping sets with one of no keys.
+fn totals(plan: &LogicalPlan) -> DataFusionResult<bool> {
+    plan.exists(|node| {
+        Ok(matches!(node, LogicalPlan::Aggregate(aggregate)
+            if !aggregate.group_expr.is_empty() && gives_total(aggregate)))
+    })
+}
+
+/// The plan with the rows of those subqueries renamed that have a column which the value compared with them names too, as in
 /// `x > ALL (SELECT x FROM t)` over the same table: the query engine makes the comparison a condition within the subquery, where
 /// the name would be the subquery's.
 pub(crate) fn without_captures(plan: LogicalPlan) -> DataFusionResult<LogicalPlan> {
@@ -212,7 +237,7 @@ impl Rewrite<'_> {
             }
             let name = names.save(&expr);
             let place = match place {
-                Place::Condition if unknown::matters(&expr, &schema)? => Place::Exact,
+                Place::Condition | Place::Join if unknown::matters(&expr, &schema)? => Place::Exact,
                 place => place,
             };
             let replaced = expr.transform_up(|expr| self.subquery(expr, &schema, place))?;
@@ -531,6 +556,9 @@ fn any(
 /// Whether the query engine is known to join this subquery: outer columns stand in equalities of WHERE only, over
 /// scans, joins and one aggregate.
 fn is_simple(expr: &Expr, plan: &LogicalPlan) -> DataFusionResult<bool> {
+    if totals(plan)? {
+        return Ok(false);
+    }
     if matches!(expr, Expr::ScalarSubquery(_)) && !is_one_row(plan) {
         return Ok(false);
     }

@@ -503,7 +503,7 @@ fn bitmap_node(bitmap: &Bitmap, table: &cairn_engine::Table) -> Node {
 fn transparent(plan: &Arc<dyn ExecutionPlan>) -> Option<&Arc<dyn ExecutionPlan>> {
     let hidden = matches!(
         plan.name(),
-        "CooperativeExec" | "OutputRequirementExec" | "CoalesceBatchesExec" | "SlicesExec"
+        "CooperativeExec" | "OutputRequirementExec" | "CoalesceBatchesExec" | "SlicesExec" | "UnknownRows"
     );
     plan.children().first().copied().filter(|_| hidden)
 }

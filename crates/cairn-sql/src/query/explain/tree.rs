@@ -17,7 +17,7 @@ impl std::fmt::Display for Line<'_> {
 /// Adds the lines of a node and of those below it.
 pub(super) fn node(plan: &dyn ExecutionPlan, depth: usize, analyze: bool, lines: &mut Vec<String>) {
     // A wrapper that only yields to other tasks says nothing of the plan.
-    if matches!(plan.name(), "CooperativeExec" | "SlicesExec") {
+    if matches!(plan.name(), "CooperativeExec" | "SlicesExec" | "UnknownRows") {
         for child in plan.children() {
             node(&**child, depth, analyze, lines);
         }

@@ -200,7 +200,8 @@ impl Builder<'_, '_> {
         let terms = here.iter().map(|condition| moved(&condition.expr, place)).collect::<Result<Vec<_>>>()?;
         let filter = (!terms.is_empty()).then(|| conjunction(terms));
         let condition = (!leaf.terms.is_empty()).then(|| conjunction(leaf.terms));
-        let inner = Inner { index, condition, columns: leaf.columns };
+        let fields = relation.plan.schema().fields().clone();
+        let inner = Inner { index, condition, columns: leaf.columns, fields };
         let plan = IndexJoinExec::new(left.plan, leaf.scan, inner, keys, filter, JoinType::Inner);
         Ok(Some(Built { plan: Arc::new(plan), columns }))
     }

@@ -76,7 +76,8 @@ pub(super) fn looked_up(
     let terms = leaf.terms;
     let condition = (!terms.is_empty()).then(|| datafusion::physical_expr::conjunction(terms));
     let inner_width = leaf.columns.len();
-    let inner = Inner { index, condition, columns: leaf.columns };
+    let fields = inner.schema().fields().clone();
+    let inner = Inner { index, condition, columns: leaf.columns, fields };
     let outer_width = outer.schema().fields().len();
     let plan = IndexJoinExec::new(Arc::clone(outer), leaf.scan, inner, keys, filter, kind);
     // A RIGHT JOIN gives the columns of its first side first.
