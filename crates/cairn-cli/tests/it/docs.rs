@@ -5,6 +5,7 @@
 //! - `sh` lines that begin with `cairn` run in a shell with this build's `cairn`; other lines must be commands that
 //!   CI runs by itself;
 //! - `toml` blocks are excerpts of the reader's own manifest, and `text` blocks are shown only;
+//! - `curl` lines, and the `json` and `csv` behind them, are the tests' of `cairn-server`;
 //! - `rust` blocks are documentation tests of `cairndb`, which must include the document.
 
 use std::fs;
@@ -109,6 +110,13 @@ fn every_code_block_runs() {
                     "{place}: cairndb does not include this document's examples"
                 ),
                 "text" => {}
+                // What curl shows; the tests of cairn-server ask and compare.
+                "json" | "csv" => assert!(
+                    index > 0
+                        && adjacent(&blocks[index - 1], block)
+                        && blocks[index - 1].text.contains("curl "),
+                    "{place}: an answer without a question"
+                ),
                 "toml" => assert!(block.text.contains("[dependencies]"), "{place}: nobody reads this"),
                 other => panic!("{place}: a code block of kind `{other}` is run by nobody"),
             }
