@@ -35,6 +35,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
+use tokio::sync::Semaphore;
 
 pub(crate) use listening::serve;
 
@@ -48,6 +49,7 @@ pub(crate) struct Http {
     logins: login::Logins,
     sessions: sessions::Sessions,
     rates: rate::Rates,
+    bodies: Arc<Semaphore>,
     requests: metrics::Requests,
 }
 
@@ -62,6 +64,7 @@ struct Connection {
 /// All that is answered.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let http = Arc::new(Http {
+        bodies: request::room(shared.options.http_body_bytes_max),
         shared,
         logins: login::Logins::default(),
         sessions: sessions::Sessions::default(),

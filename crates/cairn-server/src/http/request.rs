@@ -1,16 +1,58 @@
 //! Bodies of requests, and what they may ask for in their answers.
 
-use axum::body::{Body, to_bytes};
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Http;
 use super::problem::Problem;
 
-/// The bytes of a body.
-pub(super) async fn bytes(http: &Http, body: Body) -> Result<Bytes, Problem> {
+/// Bytes for which one permit stands.
+const PERMIT_BYTES: usize = 1 << 10;
+/// Bodies of the greatest length that are held at once.
+const BODIES_MAX: usize = 8;
+
+/// What all bodies together may take.
+pub(super) fn room(body_bytes_max: usize) -> Arc<Semaphore> {
+    let permits = body_bytes_max.div_ceil(PERMIT_BYTES).saturating_mul(BODIES_MAX);
+    Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)))
+}
+
+/// A body, and its place among all of them.
+pub(super) struct Whole {
+    bytes: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Deref for Whole {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The bytes of a body. It waits while others take all the room that there is.
+pub(super) async fn bytes(http: &Http, body: Body) -> Result<Whole, Problem> {
     let max = http.shared.options.http_body_bytes_max;
+    // Without a length it may be as long as any.
+    let length =
+        body.size_hint().exact().and_then(|exact| usize::try_from(exact).ok()).unwrap_or(max).min(max);
+    let permits = u32::try_from(length.div_ceil(PERMIT_BYTES)).unwrap_or(u32::MAX);
+    let ended = || Problem::new(503, "57P01", "the server is shutting down");
+    let room = Arc::clone(&http.bodies).acquire_many_owned(permits).await.map_err(|_| ended())?;
+    let time = http.shared.options.opening_time_max;
+    let late = || Problem::new(408, "57014", format!("the body did not come within {time:?}"));
+    let read = tokio::time::timeout(time, read(body, max)).await.map_err(|_| late())?;
+    Ok(Whole { bytes: read?, _room: room })
+}
+
+async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
     to_bytes(body, max).await.map_err(|error| {
         let too_long = std::error::Error::source(&error)
             .is_some_and(|inner| inner.is::<http_body_util::LengthLimitError>());

@@ -68,14 +68,15 @@ pub(in super::super) async fn insert(
     let existing = Existing::of(&headers);
     let returned = prefers(&headers, "return=representation").then(|| asked.select.as_deref().unwrap_or("*"));
     let conflict = asked.on_conflict.as_deref();
-    let made =
-        insert_all(&mut guest, &relation, rows, (existing, conflict), returned.or(is_one.then_some("*")))
-            .await?;
+    // What comes back has to be readable for the role, which it need not be for who only asks for rows to be made.
+    let told = returned.or_else(|| prefers(&headers, "return=headers-only").then_some("*"));
+    let given = if is_one { rows.first().and_then(|row| key_of(row, &relation)) } else { None };
+    let made = insert_all(&mut guest, &relation, rows, (existing, conflict), told).await?;
     let mut response = match returned {
         Some(_) => reply::json(StatusCode::CREATED, format!("[{}]", made.objects.join(",\n"))),
         None => (StatusCode::CREATED, ()).into_response(),
     };
-    if let Some(key) = made.key
+    if let Some(key) = made.key.filter(|_| is_one).or(given.filter(|_| made.rows == 1))
         && let Ok(address) =
             HeaderValue::from_str(&format!("/api/tables/{}/{}", encoded(&table), encoded(&key)))
     {
@@ -126,11 +127,11 @@ async fn insert_all(
         match statement.run(guest).await? {
             Outcome::Command { rows, .. } => made.rows += rows,
             Outcome::Rows(mut rows) => {
-                let key = relation.key().join(",");
                 let page = objects(&mut rows, 0).await?;
                 made.rows += page.rows;
                 if is_one && page.rows == 1 {
-                    made.key = key_of(&page.text, &key);
+                    let rows: Vec<Map<String, Json>> = serde_json::from_str(&page.text).unwrap_or_default();
+                    made.key = rows.first().and_then(|row| key_of(row, relation));
                 }
                 let inner = page.text.trim_start_matches('[').trim_end_matches(']');
                 made.objects.extend((!inner.is_empty()).then(|| inner.to_owned()));
@@ -143,14 +144,13 @@ async fn insert_all(
     Ok(made)
 }
 
-/// The key of the only row of a list, as it stands in an address.
-fn key_of(rows: &str, columns: &str) -> Option<String> {
-    let rows: Vec<Map<String, Json>> = serde_json::from_str(rows).ok()?;
-    let row = rows.first()?;
-    let value =
-        |column: &str| row.get(column).map(|own| own.as_str().map_or_else(|| own.to_string(), str::to_owned));
-    let values: Vec<String> = columns.split(',').map(value).collect::<Option<_>>()?;
-    Some(values.join(","))
+/// The key of a row, as it stands in an address; `None` where the row does not have all of it.
+fn key_of(row: &Map<String, Json>, relation: &Relation) -> Option<String> {
+    let value = |column: &str| row.get(column).filter(|own| !own.is_null());
+    let text = |own: &Json| own.as_str().map_or_else(|| own.to_string(), str::to_owned);
+    let values: Vec<String> =
+        relation.key().into_iter().map(|column| value(column).map(text)).collect::<Option<_>>()?;
+    (!values.is_empty()).then(|| values.join(","))
 }
 
 /// The text of a value for a column: JSON is kept as it is for columns of JSON.

@@ -15,6 +15,32 @@ async fn long_bodies_are_refused() {
     site.sql("SELECT 1").await;
 }
 
+/// Bodies have room together, too: those that find none wait, and are answered.
+#[tokio::test]
+async fn many_long_bodies_come_one_after_the_other() {
+    let site = site_with(|options| options.http_body_bytes_max = 100_000).await;
+    let asked = (0..40).map(|_| async {
+        let text = "x".repeat(90_000);
+        let sql = format!("SELECT length('{text}')");
+        site.sql(&sql).await
+    });
+    for answer in join_all(asked).await {
+        assert_eq!(answer["rows"], json!([[90_000]]));
+    }
+}
+
+/// A body that does not come ends its request.
+#[tokio::test]
+async fn a_body_that_never_ends_is_given_up() {
+    let site = site_with(|options| options.opening_time_max = std::time::Duration::from_millis(200)).await;
+    let mut stream = tokio::net::TcpStream::connect(site.server.http).await.unwrap();
+    let head = "POST /api/query HTTP/1.1\r\nHost: a\r\nAuthorization: Basic Y2Fpcm46b3BlbiBzZXNhbWU=\r\nContent-Length: 1000\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert!(answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
+}
+
 #[tokio::test]
 async fn more_requests_at_once_than_allowed_are_told_to_come_again() {
     let site = site_with(|options| options.connections_max = 3).await;

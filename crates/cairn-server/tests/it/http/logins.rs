@@ -85,6 +85,23 @@ async fn privileges_and_policies_are_the_roles() {
     }
 }
 
+/// Who may only write is not asked to read.
+#[tokio::test]
+async fn rows_are_made_without_the_privilege_to_read_them() {
+    let site = site().await;
+    site.sql("CREATE TABLE events (id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY, what text)").await;
+    site.sql("CREATE ROLE ann LOGIN PASSWORD 'secret'").await;
+    site.sql("GRANT INSERT ON events TO ann").await;
+    let post = |row: serde_json::Value| {
+        site.request_of("ann", "secret", Method::POST, "/api/tables/events").json(&row)
+    };
+    assert_eq!(send(post(json!({"what": "a"}))).await.status, 201);
+    assert_eq!(send(post(json!([{"what": "b"}, {"what": "c"}]))).await.header("content-range"), "*/2");
+    let told = post(json!({"what": "d"})).header("prefer", "return=representation");
+    assert_eq!(send(told).await.problem(), (403, "42501".to_owned()));
+    assert_eq!(site.sql("SELECT count(*) FROM events").await["rows"], json!([[3]]));
+}
+
 #[tokio::test]
 async fn rules_hold_for_http_too() {
     let rules = "host all ann 127.0.0.1/32 trust\nhost all bob all reject\nhost all all all scram-sha-256";

@@ -151,12 +151,8 @@ async fn pages_follow_each_other_without_gap_or_repeat() {
 #[tokio::test]
 async fn rows_are_made() {
     let site = shop().await;
-    let one = site
-        .post(
-            "/api/tables/orders",
-            json!({"customer": 2, "total": "5.5", "tags": ["x", "y z"], "data": "text"}),
-        )
-        .await;
+    let row = json!({"customer": 2, "total": "5.5", "tags": ["x", "y z"], "data": "text"});
+    let one = change(&site, Method::POST, "/api/tables/orders", "return=headers-only", row).await;
     assert_eq!(
         (one.status, one.header("location"), one.text.as_str()),
         (StatusCode::CREATED, "/api/tables/orders/10", "")
@@ -165,6 +161,9 @@ async fn rows_are_made() {
         site.get("/api/tables/orders/10").await.ok(),
         json!({"id": 10, "customer": 2, "total": exact("5.50"), "status": "new", "tags": ["x", "y z"], "data": "text"})
     );
+    let keyed = site.post("/api/tables/orders", json!({"id": 9, "customer": 1})).await;
+    assert_eq!((keyed.header("location"), keyed.header("content-range")), ("/api/tables/orders/9", "*/1"));
+    assert_eq!(site.post("/api/tables/orders", json!({"customer": 1})).await.header("location"), "");
     let mixed = json!([{"customer": 1}, {"customer": 2, "status": "paid"}, {"customer": null}]);
     let made =
         change(&site, Method::POST, "/api/tables/orders?select=id,status", "return=representation", mixed)
